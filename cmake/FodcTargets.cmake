@@ -1,0 +1,123 @@
+# SPDX-License-Identifier: Apache-2.0
+# The machinery behind a room's CMakeLists.txt, which is a list of nouns.
+include_guard()
+
+find_program(FODC_CCACHE ccache)
+if(FODC_CCACHE)
+  set(CMAKE_C_COMPILER_LAUNCHER ${FODC_CCACHE})
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${FODC_CCACHE})
+endif()
+
+find_program(FODC_LLD ld.lld)
+if(FODC_LLD AND NOT CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+  add_link_options(-fuse-ld=lld)
+endif()
+
+if(FODC_SANITIZE)
+  add_compile_options(-fsanitize=${FODC_SANITIZE} -fno-sanitize-recover=all)
+  add_link_options(-fsanitize=${FODC_SANITIZE})
+endif()
+if(FODC_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link)
+endif()
+
+# Paths of the build machine stay out of the binaries and out of the cache key.
+add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.)
+
+add_library(fodc_warnings INTERFACE)
+target_compile_options(fodc_warnings INTERFACE
+  -Wall -Wextra -Wshadow -Wconversion -Wnon-virtual-dtor
+  $<$<CXX_COMPILER_ID:Clang>:-Wthread-safety>
+  $<$<BOOL:${FODC_WERROR}>:-Werror>)
+
+# fodc_add_library(<room> SRCS a.cc a.h ... [PUBLIC targets] [PRIVATE targets])
+# -> fodc_<room>, alias fodc::<room>.
+function(fodc_add_library room)
+  cmake_parse_arguments(A "" "" "SRCS;PUBLIC;PRIVATE" ${ARGN})
+  add_library(fodc_${room} STATIC ${A_SRCS})
+  add_library(fodc::${room} ALIAS fodc_${room})
+  target_include_directories(fodc_${room} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(fodc_${room} PUBLIC ${A_PUBLIC}
+    PRIVATE ${A_PRIVATE} fodc_warnings)
+endfunction()
+
+# fodc_add_program(<name> SRCS main.cc DEPS targets) -> build/<preset>/bin/<name>
+function(fodc_add_program name)
+  if(FODC_FUZZ)
+    return()
+  endif()
+  cmake_parse_arguments(A "" "" "SRCS;DEPS" ${ARGN})
+  add_executable(${name} ${A_SRCS})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(${name} PRIVATE ${A_DEPS} fodc_warnings)
+endfunction()
+
+# fodc_add_test(<name> SRCS x_test.cc DEPS targets [LABELS unit|link|e2e|kernel]
+#               [TIMEOUT seconds] [ENV NAME=value ...])
+# One ctest entry per binary; a skipped case marks the entry as skipped.
+# Labels: unit and link also run under the sanitizers; e2e and kernel do not.
+function(fodc_add_test name)
+  if(FODC_FUZZ)
+    return()
+  endif()
+  cmake_parse_arguments(A "SERIAL" "TIMEOUT" "SRCS;DEPS;LABELS;ENV" ${ARGN})
+  if(NOT A_LABELS)
+    set(A_LABELS unit)
+  endif()
+  if(FODC_SANITIZE AND NOT "unit" IN_LIST A_LABELS
+     AND NOT "link" IN_LIST A_LABELS)
+    return()
+  endif()
+  if(NOT A_TIMEOUT)
+    set(A_TIMEOUT 120)
+  endif()
+  add_executable(${name} ${A_SRCS})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src
+    ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE ${A_DEPS} GTest::gmock
+    GTest::gtest_main fodc_warnings)
+  set_target_properties(${name} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
+  target_compile_definitions(${name} PRIVATE
+    FODC_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+    FODC_BINARY_DIR="${CMAKE_BINARY_DIR}")
+  add_test(NAME ${name} COMMAND ${name})
+  set_tests_properties(${name} PROPERTIES LABELS "${A_LABELS}"
+    TIMEOUT ${A_TIMEOUT} ENVIRONMENT "${A_ENV}"
+    SKIP_REGULAR_EXPRESSION "\\[  SKIPPED \\]")
+  if(A_SERIAL)
+    set_tests_properties(${name} PROPERTIES RUN_SERIAL TRUE)
+  endif()
+endfunction()
+
+# fodc_add_bench(<name> SRCS ... DEPS ...) -> build/<preset>/bench/<name>
+function(fodc_add_bench name)
+  if(FODC_SANITIZE OR FODC_FUZZ)
+    return()
+  endif()
+  cmake_parse_arguments(A "" "" "SRCS;DEPS" ${ARGN})
+  add_executable(${name} ${A_SRCS})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src
+    ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE ${A_DEPS} fodc_warnings)
+  set_target_properties(${name} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
+  target_compile_definitions(${name} PRIVATE
+    FODC_SOURCE_DIR="${PROJECT_SOURCE_DIR}"
+    FODC_BINARY_DIR="${CMAKE_BINARY_DIR}")
+endfunction()
+
+# fodc_add_fuzzer(<name> SRCS x_fuzzer.cc DEPS targets)
+# -> build/fuzz/fuzz/<name>; seeds in the directory <name>_corpus beside it.
+function(fodc_add_fuzzer name)
+  if(NOT FODC_FUZZ)
+    return()
+  endif()
+  cmake_parse_arguments(A "" "" "SRCS;DEPS" ${ARGN})
+  add_executable(${name} ${A_SRCS})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src)
+  target_link_libraries(${name} PRIVATE ${A_DEPS} fodc_warnings)
+  target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+  set_target_properties(${name} PROPERTIES
+    RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/fuzz)
+endfunction()
