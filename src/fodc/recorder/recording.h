@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// The recording: a bounded, compressed log of frames, each the samples of one
+// source at one instant.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fodc/base/status.h"
+#include "fodc/exposition/metric.h"
+#include "fodc/recorder/log_entry.h"
+#include "fodc/recorder/series.h"
+
+namespace fodc::recorder {
+
+class Chunk;  // a sealed stretch, immutable
+
+// Where in the log a reader stands: after the frame `name`.
+struct LogPosition {
+  Incarnation incarnation = 0;  // 0: before everything
+  Sequence sequence = 0;
+};
+
+// The frames that a log holds of one life, without holes between them unless
+// `missing` says so.
+struct HeldRange {
+  Incarnation incarnation = 0;
+  Sequence first = 0;
+  Sequence last = 0;
+  Sequence missing = 0;  // frames inside the range that are not held
+};
+
+struct RecordingStats {
+  std::size_t bytes = 0;         // everything held, index and open rows included
+  std::size_t sealed_bytes = 0;  // chunks
+  std::size_t open_bytes = 0;    // rows of the open stretch
+  std::size_t index_bytes = 0;   // series, slots, sources, chunk directory
+  std::uint64_t series = 0;      // distinct, of everything held
+  std::uint64_t active_series = 0;     // in the newest frame of each source
+  std::uint64_t samples = 0;     // held now
+  std::uint64_t frames = 0;      // held now
+  std::uint64_t chunks = 0;
+  std::uint64_t appended_samples = 0;  // ever
+  std::uint64_t evicted_samples = 0;   // ever, oldest chunks that went
+  std::uint64_t refused_series = 0;    // ever, beyond max_series
+  std::int64_t from_unix_ms = 0;       // of the oldest frame held
+  std::int64_t to_unix_ms = 0;         // of the newest frame held
+  // How far the window will reach once the budget is full, at the rate of
+  // bytes of what is held now. 0 until anything is sealed.
+  std::int64_t expected_window_ms = 0;
+};
+
+struct RecordingOptions {
+  std::size_t budget_bytes = 10u << 20;
+  std::size_t max_series = 50'000;  // active series, over all sources
+  // A stretch is sealed when it has this many rows of one source, ...
+  std::uint32_t stretch_rows = 120;
+  // ... or this many bytes.
+  std::size_t stretch_bytes = 256u << 10;
+};
+
+// What a recording holds at one moment. Immutable: cheap to take (chunks are
+// shared, rows of the open stretch copied), safe to read on another thread
+// while the recording goes on.
+class Snapshot;
+
+// Not thread-safe: one owner. Two kinds of owners: one that appends samples
+// (the agent), one that applies the entries of another's log (the proxy, a
+// restart, a file).
+class Recording {
+ public:
+  Recording(Incarnation incarnation, RecordingOptions options);
+  ~Recording();
+
+  // --- The appending owner.
+
+  // Opens a source, or finds the one of this name again.
+  SourceId OpenSource(std::string_view name, std::string_view container_name);
+
+  // Changes the lines of a source, as its page changed: at line `at`, `removed`
+  // lines go and `inserted` come. Lines are the order of the page; a series
+  // that comes back is the same series. Beyond `max_series` a line is refused:
+  // it stays a line, but its values are dropped and counted.
+  void SpliceLines(SourceId source, std::size_t at, std::size_t removed,
+                   std::span<const exposition::SeriesDesc> inserted);
+
+  // Appends one frame. `values` has one value per line. `changed` has the
+  // lines, ascending, whose value may differ in any bit from the source's
+  // previous frame (inserted lines need not be among them); without it every
+  // line is compared. Values are kept bit for bit.
+  // A frame with no lines at all is a frame: the source was read and had
+  // nothing. A read that failed appends no frame: gaps stay gaps.
+  // `time.monotonic_ms` below that of the newest frame is raised to it.
+  // Returns the frame's name.
+  FrameName Append(SourceId source, FrameTime time,
+                   std::span<const double> values,
+                   std::optional<std::span<const std::uint32_t>> changed);
+
+  // Seals the open stretch now. No effect if it is empty.
+  void Seal();
+
+  // --- The mirroring owner.
+
+  // Applies one entry of another's log. Entries of one incarnation come in
+  // order; what is held already is skipped. A chunk that covers the rows of
+  // the open stretch replaces them. A new incarnation seals the one before.
+  // Errors, each leaving the recording as it was: kInvalidArgument for an
+  // unknown source or series, kDataLoss for damaged bytes, kOutOfRange for a
+  // frame that skips (the caller decides; AcceptGap makes the next one legal).
+  Status Apply(const LogEntry& entry);
+  void AcceptGap();
+
+  // --- Reading the log, for the link and the spill.
+
+  // Hands the entries after `from`, oldest first, until `sink` returns false
+  // or nothing is left; the series and sources that a row or chunk needs come
+  // before it, unless `defined` (kept by the reader, one per stream) says that
+  // they were handed out. A chunk that contains `from` comes whole.
+  // Returns the new position.
+  class Defined;  // what a reader has been given; see log_reader.h
+  LogPosition ReadLog(LogPosition from, Defined* defined,
+                      const std::function<bool(const LogEntry&)>& sink) const;
+  // Newest frame; {0, 0} if none.
+  FrameName newest() const;
+  std::vector<HeldRange> held() const;
+
+  // --- Reading samples: see snapshot.h.
+  Snapshot Take() const;
+  const RecordingStats stats() const;
+
+  // Takes effect at once: oldest chunks go until everything fits. When only
+  // the open stretch is left and it alone is over, its oldest rows go.
+  void set_budget_bytes(std::size_t bytes);
+  std::size_t memory_bytes() const;
+  Incarnation incarnation() const;
+
+  // Called with each chunk as it is sealed and before it can be evicted.
+  void set_on_sealed(std::function<void(const ChunkEntry&)> callback);
+
+ private:
+  struct Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace fodc::recorder
