@@ -1,0 +1,435 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/target/target.h"
+
+#include <sys/epoll.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "fodc/base/proc.h"
+#include "fodc/base/strings.h"
+#include "fodc/base/unique_fd.h"
+#include "fodc/target/finder.h"
+#include "fodc/target/pidfd.h"
+
+namespace fodc::target {
+namespace {
+
+using std::chrono::nanoseconds;
+
+// What the table knows beside what it shows.
+struct Hidden {
+  std::uint64_t last_number = 0;
+  UniqueFd pidfd;
+  bool pid_is_used_up = false;  // the process of spec.pid has died
+  bool has_died = false;        // since the last find
+  MonotonicTime found_at;
+  double age_when_found_seconds = 0;
+  MonotonicTime last_alive;  // the last check that saw it alive
+  std::optional<MonotonicTime> next_search;
+  MonotonicTime next_port_check;
+  std::optional<Likeness> likeness;
+  std::vector<std::uint64_t> inodes;  // of the port, when last judged
+  // Sockets whose owner could not be found, so that not every check walks
+  // through all descriptors of all processes again.
+  std::vector<std::uint64_t> ownerless;
+  MonotonicTime ownerless_until;
+};
+
+Exit ToExit(std::optional<int> code) {
+  Exit e;
+  if (!code) return e;
+  if (WIFSIGNALED(*code)) {
+    e.signal = WTERMSIG(*code);
+  } else {
+    e.status = WEXITSTATUS(*code);
+  }
+  return e;
+}
+
+nanoseconds SinceBoot(std::uint64_t ticks) {
+  const std::uint64_t hz = ClockTicksPerSecond();
+  return std::chrono::seconds(ticks / hz) +
+         nanoseconds(ticks % hz * 1'000'000'000 / hz);
+}
+
+// The tick that `t` lies in.
+std::uint64_t TicksAt(MonotonicTime t) {
+  const auto ns = static_cast<std::uint64_t>(
+      std::max<std::int64_t>(t.time_since_epoch().count(), 0));
+  const std::uint64_t hz = ClockTicksPerSecond();
+  return ns / 1'000'000'000 * hz + ns % 1'000'000'000 * hz / 1'000'000'000;
+}
+
+}  // namespace
+
+class TargetTable::Impl {
+ public:
+  Impl(std::vector<TargetSpec> specs, const TableOptions& options,
+       const Clock& clock)
+      : options_(options),
+        clock_(clock),
+        finder_(options.proc_root,
+                options.own_pid != 0 ? options.own_pid : ::getpid()) {
+    for (TargetSpec& spec : specs) {
+      Row row;
+      row.spec = std::move(spec);
+      row.problem = "not looked for yet";
+      rows_.push_back(std::move(row));
+      hidden_.emplace_back();
+    }
+    // A pid of another tree is no pid of this kernel.
+    if (options.proc_root == kProcRoot && OpenPidfd(::getpid()).ok()) {
+      epoll_.reset(::epoll_create1(EPOLL_CLOEXEC));
+    }
+  }
+
+  void Check(std::vector<Event>* events) {
+    const MonotonicTime now = clock_.Monotonic();
+    for (std::size_t i = 0; i < rows_.size(); ++i) {
+      if (rows_[i].instance) CheckAlive(i, now, events);
+      if (rows_[i].instance) {
+        CheckPort(i, now, events);
+      } else {
+        Search(i, now, events);
+      }
+    }
+  }
+
+  int poll_fd() const { return epoll_.get(); }
+  const std::vector<Row>& rows() const { return rows_; }
+
+ private:
+  void CheckAlive(std::size_t i, MonotonicTime now,
+                  std::vector<Event>* events) {
+    Row& row = rows_[i];
+    Hidden& hidden = hidden_[i];
+    bool is_alive = false;
+    if (hidden.pidfd.ok()) {
+      is_alive = !HasEnded(hidden.pidfd.get());
+    } else {
+      const auto stat = finder_.Alive(row.instance->pid);
+      is_alive = stat && stat->start_ticks == row.instance->start_ticks;
+    }
+    if (is_alive) {
+      hidden.last_alive = now;
+      return;
+    }
+    Event event;
+    event.kind = EventKind::kDied;
+    event.row = i;
+    event.at = clock_.Unix();
+    event.exit = ExitOf(*row.instance, hidden.pidfd.get());
+    event.uptime_seconds =
+        hidden.age_when_found_seconds +
+        std::chrono::duration<double>(now - hidden.found_at).count();
+    ++row.deaths_total;
+    row.last_uptime_seconds = event.uptime_seconds;
+    row.last_death_at = event.at;
+    row.last_exit = event.exit;
+    row.problem = "its process has died";
+    row.candidates = 0;
+    event.instance = *std::move(row.instance);
+    row.instance.reset();
+    hidden.pidfd.reset();  // leaves the epoll as well
+    hidden.has_died = true;
+    hidden.inodes.clear();
+    hidden.next_search.reset();
+    if (row.spec.pid == event.instance.pid) hidden.pid_is_used_up = true;
+    events->push_back(std::move(event));
+  }
+
+  Exit ExitOf(const Instance& instance, int pidfd) const {
+    const Result<ProcessStat> stat =
+        ReadProcessStat(finder_.root(), instance.pid);
+    if (stat.ok() && stat->start_ticks == instance.start_ticks &&
+        stat->state == 'Z' && stat->exit_code) {
+      // Who may not trace the process is told 0, whatever it was.
+      if (*stat->exit_code != 0 || ::geteuid() == 0) {
+        return ToExit(stat->exit_code);
+      }
+    }
+    return pidfd >= 0 ? ToExit(ExitCodeOf(pidfd)) : Exit();
+  }
+
+  // Ports that tell the target, most telling first.
+  static std::vector<std::uint16_t> PortsOf(const TargetSpec& spec) {
+    std::vector<std::uint16_t> ports;
+    if (spec.listen_port) ports.push_back(*spec.listen_port);
+    if (!spec.listen_port || !spec.comm_prefix.empty()) {
+      ports.insert(ports.end(), spec.endpoint_ports.begin(),
+                   spec.endpoint_ports.end());
+    }
+    return ports;
+  }
+
+  // The first of the ports that has an owner, and its owners.
+  struct Owned {
+    std::vector<std::uint64_t> inodes;
+    std::vector<ProcessStat> owners;
+    bool is_denied = false;
+    bool is_listened_to = false;
+  };
+  Owned OwnersOfPorts(std::size_t i, MonotonicTime now,
+                      std::optional<pid_t> first) {
+    const TargetSpec& spec = rows_[i].spec;
+    Hidden& hidden = hidden_[i];
+    Owned out;
+    for (const std::uint16_t port : PortsOf(spec)) {
+      out.inodes = finder_.SocketsOf(port, port != spec.listen_port);
+      if (out.inodes.empty()) continue;
+      out.is_listened_to = true;
+      if (out.inodes == hidden.ownerless && now < hidden.ownerless_until) {
+        out.is_denied = true;
+        continue;
+      }
+      bool is_denied = false;
+      out.owners = finder_.OwnersOf(out.inodes, first, &is_denied);
+      if (!out.owners.empty()) return out;
+      out.is_denied = out.is_denied || is_denied;
+      hidden.ownerless = out.inodes;
+      hidden.ownerless_until = now + options_.port_check_interval;
+    }
+    return out;
+  }
+
+  // Whether somebody else has taken the port of a live instance.
+  void CheckPort(std::size_t i, MonotonicTime now, std::vector<Event>* events) {
+    Row& row = rows_[i];
+    Hidden& hidden = hidden_[i];
+    if (row.spec.pid && !hidden.pid_is_used_up) return;
+    if (now < hidden.next_port_check) return;
+    if (!row.spec.listen_port && row.spec.endpoint_ports.empty()) return;
+    hidden.next_port_check =
+        now + (hidden.inodes.empty() ? options_.search_interval
+                                     : options_.port_check_interval);
+    for (const std::uint16_t port : PortsOf(row.spec)) {
+      const auto inodes = finder_.SocketsOf(port, port != row.spec.listen_port);
+      if (!inodes.empty() && inodes == hidden.inodes) return;
+    }
+    Owned owned = OwnersOfPorts(i, now, row.instance->pid);
+    if (owned.owners.empty()) return;
+    if (!row.spec.comm_prefix.empty()) KeepComm(row.spec, &owned.owners);
+    if (owned.owners.empty()) {
+      // A process of another name owns it: judged, until the sockets change.
+      hidden.inodes = std::move(owned.inodes);
+      return;
+    }
+    const bool is_ours = std::any_of(
+        owned.owners.begin(), owned.owners.end(),
+        [&row](const auto& p) { return p.pid == row.instance->pid; });
+    if (is_ours) {
+      hidden.inodes = std::move(owned.inodes);
+      // By now it has become what it is (exec, a name of its own).
+      if (const auto stat = finder_.Alive(row.instance->pid)) {
+        row.instance->comm = stat->comm;
+        hidden.likeness = finder_.LikenessOf(*stat);
+      }
+      return;
+    }
+    Adopt(i, *Finder::Choose(owned.owners), std::move(owned.inodes), events);
+  }
+
+  static void KeepComm(const TargetSpec& spec,
+                       std::vector<ProcessStat>* processes) {
+    const std::string_view prefix =
+        std::string_view(spec.comm_prefix).substr(0, 15);
+    std::erase_if(*processes, [prefix](const ProcessStat& p) {
+      return !p.comm.starts_with(prefix);
+    });
+  }
+
+  void Search(std::size_t i, MonotonicTime now, std::vector<Event>* events) {
+    Hidden& hidden = hidden_[i];
+    if (hidden.next_search && now < *hidden.next_search) return;
+    hidden.next_search = now + options_.search_interval;
+    Row& row = rows_[i];
+    if (row.spec.pid && !hidden.pid_is_used_up) {
+      SearchPid(i, events);
+    } else if (!row.spec.comm_prefix.empty()) {
+      SearchComm(i, now, events);
+    } else {
+      SearchPorts(i, now, events);
+    }
+  }
+
+  void SearchPid(std::size_t i, std::vector<Event>* events) {
+    Row& row = rows_[i];
+    const auto stat = finder_.Alive(*row.spec.pid);
+    row.candidates = stat ? 1 : 0;
+    if (stat) {
+      Adopt(i, *stat, {}, events);
+    } else {
+      row.problem = StrCat("no process has pid ", *row.spec.pid);
+    }
+  }
+
+  void SearchComm(std::size_t i, MonotonicTime now,
+                  std::vector<Event>* events) {
+    Row& row = rows_[i];
+    std::vector<ProcessStat> found = finder_.WithComm(row.spec.comm_prefix);
+    row.candidates = found.size();
+    if (found.empty()) {
+      row.problem =
+          StrCat("no process is named \"", row.spec.comm_prefix, "...\"");
+      return;
+    }
+    Owned owned = OwnersOfPorts(i, now, {});
+    if (!owned.owners.empty()) {
+      std::vector<ProcessStat> both = owned.owners;
+      KeepComm(row.spec, &both);
+      if (!both.empty()) {
+        Adopt(i, *Finder::Choose(both), std::move(owned.inodes), events);
+        return;
+      }
+      // Somebody of another name answers on the port; the target can only be
+      // in the same container.
+      const std::string container =
+          finder_.ContainerOf(Finder::Choose(owned.owners)->pid);
+      std::erase_if(found, [&](const ProcessStat& p) {
+        return finder_.ContainerOf(p.pid) != container;
+      });
+      if (found.empty()) {
+        row.problem = StrCat("no process named \"", row.spec.comm_prefix,
+                             "...\" is in the container that owns the port");
+        return;
+      }
+    }
+    if (hidden_[i].has_died) KeepSuccessors(i, &found);
+    if (const auto best = Finder::Choose(found)) {
+      Adopt(i, *best, {}, events);
+    } else {
+      row.problem = StrCat("no process named \"", row.spec.comm_prefix,
+                           "...\" started after the last one died");
+    }
+  }
+
+  // One that ran beside the target before is not the target.
+  void KeepSuccessors(std::size_t i, std::vector<ProcessStat>* found) const {
+    const std::uint64_t earliest = TicksAt(hidden_[i].last_alive);
+    std::erase_if(*found, [earliest](const ProcessStat& p) {
+      return p.start_ticks < earliest;
+    });
+  }
+
+  void SearchPorts(std::size_t i, MonotonicTime now,
+                   std::vector<Event>* events) {
+    Row& row = rows_[i];
+    const Hidden& hidden = hidden_[i];
+    Owned owned = OwnersOfPorts(i, now, {});
+    row.candidates = owned.owners.size();
+    if (const auto best = Finder::Choose(owned.owners)) {
+      Adopt(i, *best, std::move(owned.inodes), events);
+      return;
+    }
+    // A node that dies before it listens is known by its likeness.
+    if (hidden.has_died && hidden.likeness) {
+      const auto like =
+          finder_.Like(*hidden.likeness, TicksAt(hidden.last_alive));
+      row.candidates = like.size();
+      if (const auto best = Finder::Choose(like)) {
+        Adopt(i, *best, {}, events);
+        return;
+      }
+    }
+    if (owned.is_denied) {
+      row.problem =
+          "the owner of the port cannot be read (needs CAP_SYS_PTRACE, and "
+          "its process namespace)";
+    } else if (owned.is_listened_to) {
+      row.problem = "no process visible here owns the port";
+    } else if (PortsOf(row.spec).empty()) {
+      row.problem = "no rule tells how to find it";
+    } else {
+      row.problem = "nothing listens on the port";
+    }
+  }
+
+  void Adopt(std::size_t i, const ProcessStat& stat,
+             std::vector<std::uint64_t> inodes, std::vector<Event>* events) {
+    Row& row = rows_[i];
+    Hidden& hidden = hidden_[i];
+    UniqueFd pidfd;
+    if (epoll_.ok()) {
+      pidfd = OpenPidfd(stat.pid);
+      // The pid may have changed hands before the pidfd was there.
+      const auto again = finder_.Alive(stat.pid);
+      if (!again || again->start_ticks != stat.start_ticks) {
+        row.problem = "its process died while it was being looked at";
+        hidden.next_search.reset();
+        return;
+      }
+      if (pidfd.ok()) {
+        epoll_event want{};
+        want.events = EPOLLIN;
+        want.data.u64 = i;
+        (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, pidfd.get(), &want);
+      }
+    }
+    Instance instance;
+    instance.number = ++hidden.last_number;
+    instance.pid = stat.pid;
+    instance.start_ticks = stat.start_ticks;
+    instance.comm = stat.comm;
+    const Result<std::uint64_t> boot = ReadBootTime(finder_.root());
+    instance.started_at =
+        boot.ok() ? StartTime(*boot, stat.start_ticks)
+                  : clock_.Unix() - (clock_.Monotonic().time_since_epoch() -
+                                     SinceBoot(stat.start_ticks));
+    Event event;
+    event.kind = hidden.has_died ? EventKind::kRestarted : EventKind::kAppeared;
+    event.row = i;
+    event.instance = instance;
+    event.at = clock_.Unix();
+    if (hidden.has_died) ++row.restarts_total;
+    row.instance = std::move(instance);
+    row.problem.clear();
+    hidden.has_died = false;
+    hidden.pidfd = std::move(pidfd);
+    hidden.found_at = clock_.Monotonic();
+    hidden.age_when_found_seconds = AgeSeconds(stat.start_ticks);
+    hidden.last_alive = hidden.found_at;
+    hidden.next_port_check = hidden.last_alive + options_.search_interval;
+    hidden.inodes = std::move(inodes);
+    hidden.likeness = finder_.LikenessOf(stat);
+    events->push_back(std::move(event));
+  }
+
+  double AgeSeconds(std::uint64_t start_ticks) const {
+    const auto seconds = [](nanoseconds d) {
+      return std::chrono::duration<double>(d).count();
+    };
+    const double started = seconds(SinceBoot(start_ticks));
+    // The monotonic clock stands still while the machine is suspended.
+    const Result<double> uptime = ReadUptimeSeconds(finder_.root());
+    if (uptime.ok() && *uptime >= started) return *uptime - started;
+    return std::max(0.0,
+                    seconds(clock_.Monotonic().time_since_epoch()) - started);
+  }
+
+  const TableOptions options_;
+  const Clock& clock_;
+  const Finder finder_;
+  UniqueFd epoll_;
+  std::vector<Row> rows_;
+  std::vector<Hidden> hidden_;
+};
+
+TargetTable::TargetTable(std::vector<TargetSpec> specs,
+                         const TableOptions& options, const Clock& clock)
+    : impl_(std::make_unique<Impl>(std::move(specs), options, clock)) {}
+TargetTable::~TargetTable() = default;
+
+void TargetTable::Check(std::vector<Event>* events) { impl_->Check(events); }
+int TargetTable::poll_fd() const { return impl_->poll_fd(); }
+const std::vector<Row>& TargetTable::rows() const { return impl_->rows(); }
+
+std::string ExitText(const Exit& e) {
+  if (e.signal) return StrCat("signal ", *e.signal);
+  if (e.status) return StrCat("status ", *e.status);
+  return {};
+}
+
+}  // namespace fodc::target

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table over a made-up process tree and a clock that the test moves.
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "fodc/base/file.h"
+#include "fodc/base/proc.h"
+#include "fodc/base/status_matchers.h"
+#include "fodc/base/strings.h"
+#include "fodc/target/target.h"
+
+namespace fodc::target {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr pid_t kAgent = 90;
+
+struct Process {
+  pid_t pid = 0;
+  std::string comm = "db";
+  pid_t parent = 1;
+  double started_s = 500;  // since boot; the fake clock begins at 1000
+  char state = 'S';
+  std::uint64_t virtual_bytes = 4096;
+  std::string command_line = "/usr/bin/db --data /x";
+  std::string container = "/pod/one";
+  std::vector<std::uint64_t> sockets = {};
+};
+
+class TableTest : public ::testing::Test {
+ protected:
+  TableTest() {
+    EXPECT_THAT(MakeDirectories(tree_.File("net")), IsOk());
+    EXPECT_THAT(WriteFileAtomically(tree_.File("stat"), "btime 1767224600\n"),
+                IsOk());
+    Listen({});
+  }
+  void Start(const Process& p) {
+    const std::string dir = tree_.File(std::to_string(p.pid));
+    std::filesystem::remove_all(dir);
+    ASSERT_THAT(MakeDirectories(dir + "/fd"), IsOk());
+    const auto ticks = static_cast<std::uint64_t>(
+        p.started_s * static_cast<double>(ClockTicksPerSecond()));
+    const auto put = [&](const char* name, const std::string& text) {
+      ASSERT_THAT(WriteFileAtomically(StrCat(dir, "/", name), text), IsOk());
+    };
+    put("stat", StrCat(p.pid, " (", p.comm, ") ", p.state, " ", p.parent,
+                       " 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 ", ticks, " ",
+                       p.virtual_bytes, " 1 0\n"));
+    put("comm", p.comm + "\n");
+    put("cmdline", p.command_line);
+    put("cgroup", StrCat("4:memory:", p.container, "\n0::/\n"));
+    int fd = 3;
+    for (const std::uint64_t s : p.sockets) {
+      ASSERT_EQ(::symlink(StrCat("socket:[", s, "]").c_str(),
+                          StrCat(dir, "/fd/", fd++).c_str()),
+                0);
+    }
+  }
+  void End(pid_t pid) {
+    std::filesystem::remove_all(tree_.File(std::to_string(pid)));
+  }
+  struct Socket {
+    std::uint16_t port;
+    std::uint64_t inode;
+    bool is_loopback = true;
+  };
+  void Listen(const std::vector<Socket>& sockets) {
+    std::string text = "  sl  local_address rem_address   st ...\n";
+    for (const Socket& s : sockets) {
+      char port[8];
+      (void)std::snprintf(port, sizeof port, "%04X", s.port);
+      text += StrCat(" 0: ", s.is_loopback ? "0100007F:" : "00000000:",
+                     static_cast<const char*>(port),
+                     " 00000000:0000 0A 0:0 0:0 0 1000 0 ", s.inode, " 1 0\n");
+    }
+    ASSERT_THAT(WriteFileAtomically(tree_.File("net/tcp"), text), IsOk());
+  }
+  TargetTable& Table(TargetSpec spec) {
+    TableOptions options;
+    options.proc_root = tree_.path();
+    options.own_pid = kAgent;
+    table_ = std::make_unique<TargetTable>(
+        std::vector<TargetSpec>{std::move(spec)}, options, clock_);
+    return *table_;
+  }
+  const Row& Check() {
+    events_.clear();
+    clock_.Advance(std::chrono::seconds(1));
+    table_->Check(&events_);
+    return table_->rows()[0];
+  }
+  pid_t PidNow() {
+    const Row& row = Check();
+    return row.instance ? row.instance->pid : 0;
+  }
+
+  TempDirectory tree_;
+  FakeClock clock_;
+  std::unique_ptr<TargetTable> table_;
+  std::vector<Event> events_;
+};
+
+TEST_F(TableTest, FindsByThePrefixOfTheName) {
+  Start({.pid = 10, .comm = "other"});
+  Start({.pid = 11, .comm = "banyand-server-", .started_s = 600});
+  // The agent itself, a zombie and a kernel thread are no targets.
+  Start({.pid = kAgent, .comm = "banyand-agent", .started_s = 1});
+  Start({.pid = 12, .comm = "banyand-z", .started_s = 2, .state = 'Z'});
+  Start({.pid = 13, .comm = "banyand-k", .started_s = 3, .virtual_bytes = 0});
+  // Longer than the kernel keeps.
+  Table({.comm_prefix = "banyand-server-data"});
+  const Row& row = Check();
+  ASSERT_TRUE(row.instance);
+  EXPECT_EQ(row.instance->pid, 11);
+  EXPECT_EQ(row.instance->number, 1u);
+  EXPECT_EQ(row.instance->comm, "banyand-server-");
+  EXPECT_EQ(ToUnixMillis(row.instance->started_at), 1767225200'000);
+  EXPECT_EQ(row.candidates, 1u);
+  EXPECT_THAT(row.problem, IsEmpty());
+  ASSERT_THAT(events_, SizeIs(1));
+  EXPECT_EQ(events_[0].kind, EventKind::kAppeared);
+  Check();
+  EXPECT_THAT(events_, IsEmpty());
+  Table({.comm_prefix = "banyand"});
+  EXPECT_EQ(PidNow(), 11);
+}
+
+TEST_F(TableTest, ChoosesTheSameOfSeveralEachTime) {
+  // A server with two workers, and another server that started later.
+  Start({.pid = 20, .parent = 30, .started_s = 400});
+  Start({.pid = 21, .parent = 30, .started_s = 400});
+  Start({.pid = 30, .started_s = 401});
+  Start({.pid = 15, .started_s = 700});
+  Table({.comm_prefix = "db"});
+  EXPECT_EQ(PidNow(), 30);
+  EXPECT_EQ(table_->rows()[0].candidates, 4u);
+}
+
+TEST_F(TableTest, ThePortDecidesBetweenProcessesOfOneName) {
+  Start({.pid = 10, .started_s = 100, .sockets = {7}});
+  Start({.pid = 11, .started_s = 200, .sockets = {8, 9}});
+  Listen({{2121, 9}});
+  Table({.comm_prefix = "db", .endpoint_ports = {2121}});
+  EXPECT_EQ(PidNow(), 11);
+}
+
+TEST_F(TableTest, NeverTakesAnotherContainersProcessWhenThePortHasAnOwner) {
+  Start({.pid = 10, .comm = "db", .container = "/pod/two"});
+  Start({.pid = 11, .comm = "mesh", .container = "/pod/one", .sockets = {9}});
+  Listen({{2121, 9}});
+  Table({.comm_prefix = "db", .endpoint_ports = {2121}});
+  EXPECT_EQ(PidNow(), 0);
+  EXPECT_THAT(table_->rows()[0].problem, HasSubstr("in the container"));
+  Start({.pid = 12, .comm = "db", .started_s = 900, .container = "/pod/one"});
+  EXPECT_EQ(PidNow(), 12);
+}
+
+TEST_F(TableTest, FindsTheOwnerOfTheScrapedPort) {
+  Start({.pid = 10, .sockets = {1, 2}});
+  Start({.pid = 11, .comm = "x", .sockets = {3, 4}});
+  // The agent holds a socket of that number, too (inherited): never itself.
+  Start({.pid = kAgent, .sockets = {4}});
+  Listen({{17913, 1}, {2121, 4}});
+  Table({.endpoint_ports = {2121}});
+  EXPECT_EQ(PidNow(), 11);
+  Table({.endpoint_ports = {1, 17913}});
+  EXPECT_EQ(PidNow(), 10);
+}
+
+TEST_F(TableTest, AScrapedPortIsTheOneOnTheLoopback) {
+  Start({.pid = 10, .sockets = {1}});
+  Start({.pid = 11, .sockets = {2}});
+  Listen({{2121, 1, false}, {2121, 2, true}});
+  Table({.endpoint_ports = {2121}});
+  EXPECT_EQ(PidNow(), 11);
+}
+
+TEST_F(TableTest, TheListeningPortComesBeforeTheScrapedOnes) {
+  Start({.pid = 10, .sockets = {1}});
+  Start({.pid = 11, .sockets = {2}});
+  Listen({{2121, 1}, {17912, 2}});
+  Table({.listen_port = 17912, .endpoint_ports = {2121}});
+  EXPECT_EQ(PidNow(), 11);
+  Table({.listen_port = 5, .endpoint_ports = {2121}});
+  EXPECT_EQ(PidNow(), 0);
+  EXPECT_THAT(table_->rows()[0].problem, HasSubstr("nothing listens"));
+}
+
+TEST_F(TableTest, ThePidComesFirstAndIsFollowedByTheNextRule) {
+  Start({.pid = 10, .comm = "x"});
+  Start({.pid = 11, .comm = "db", .started_s = 100});
+  Table({.pid = 10, .comm_prefix = "db"});
+  EXPECT_EQ(PidNow(), 10);
+  End(10);
+  // The one of the name ran all the time: it is not what died.
+  EXPECT_EQ(PidNow(), 0);
+  EXPECT_THAT(table_->rows()[0].problem, HasSubstr("after the last one died"));
+  Start({.pid = 12, .comm = "db", .started_s = 1003});
+  EXPECT_EQ(PidNow(), 12);
+  EXPECT_EQ(table_->rows()[0].restarts_total, 1u);
+}
+
+TEST_F(TableTest, APidWithoutAProcessIsToldAndWaitedFor) {
+  Table({.pid = 10, .comm_prefix = "db"});
+  Start({.pid = 11});
+  EXPECT_EQ(PidNow(), 0);
+  EXPECT_THAT(table_->rows()[0].problem, HasSubstr("no process has pid 10"));
+}
+
+TEST_F(TableTest, APidAloneIsFollowedByLikeness) {
+  Start({.pid = 10});
+  Table({.pid = 10});
+  EXPECT_EQ(PidNow(), 10);
+  End(10);
+  Start({.pid = 11, .started_s = 1001.5, .command_line = "/usr/bin/db -h"});
+  EXPECT_EQ(PidNow(), 0);
+  Start({.pid = 12, .started_s = 1001.5});
+  EXPECT_EQ(PidNow(), 12);
+}
+
+TEST_F(TableTest, ADeathIsCountedWithItsUptime) {
+  Start({.pid = 10, .started_s = 990});
+  Table({.comm_prefix = "db"});
+  Check();  // at 1001 s
+  const Row& row = Check();
+  EXPECT_EQ(row.deaths_total, 0u);
+  EXPECT_EQ(row.last_uptime_seconds, std::nullopt);
+  End(10);
+  Check();  // at 1003 s
+  EXPECT_FALSE(row.instance);
+  EXPECT_EQ(row.deaths_total, 1u);
+  EXPECT_EQ(row.restarts_total, 0u);
+  EXPECT_DOUBLE_EQ(row.last_uptime_seconds.value_or(0), 13);
+  EXPECT_EQ(row.last_death_at, clock_.Unix());
+  EXPECT_THAT(row.problem, HasSubstr("no process is named"));
+  ASSERT_THAT(events_, SizeIs(1));
+  EXPECT_EQ(events_[0].kind, EventKind::kDied);
+  EXPECT_EQ(events_[0].instance.pid, 10);
+  EXPECT_EQ(ExitText(events_[0].exit), "");
+  Start({.pid = 11, .started_s = 1003.5});
+  Check();
+  ASSERT_TRUE(row.instance);
+  EXPECT_EQ(row.instance->number, 2u);
+  EXPECT_EQ(row.restarts_total, 1u);
+  ASSERT_THAT(events_, SizeIs(1));
+  EXPECT_EQ(events_[0].kind, EventKind::kRestarted);
+}
+
+TEST_F(TableTest, APidThatIsUsedAgainIsAnotherProcess) {
+  Start({.pid = 10, .started_s = 990});
+  Table({.comm_prefix = "db"});
+  Check();
+  End(10);
+  Start({.pid = 10, .started_s = 1001.5});
+  const Row& row = Check();
+  EXPECT_EQ(row.deaths_total, 1u);
+  EXPECT_EQ(row.restarts_total, 1u);
+  ASSERT_TRUE(row.instance);
+  EXPECT_EQ(row.instance->number, 2u);
+  ASSERT_THAT(events_, SizeIs(2));
+  EXPECT_EQ(events_[0].kind, EventKind::kDied);
+  EXPECT_EQ(events_[1].kind, EventKind::kRestarted);
+}
+
+TEST_F(TableTest, ANodeThatDiesBeforeItListensShowsAsNumbers) {
+  Start({.pid = 10, .started_s = 900, .sockets = {1}});
+  Listen({{2121, 1}});
+  Table({.endpoint_ports = {2121}});
+  EXPECT_EQ(PidNow(), 10);
+  End(10);
+  Listen({});
+  EXPECT_EQ(PidNow(), 0);
+  for (int i = 0; i < 5; ++i) {
+    const pid_t pid = 100 + i;
+    const double now =
+        std::chrono::duration<double>(clock_.Monotonic().time_since_epoch())
+            .count();
+    // A new container each time, beside the old one.
+    Start({.pid = pid, .started_s = now, .container = StrCat("/pod/n", i)});
+    EXPECT_EQ(PidNow(), pid);
+    EXPECT_EQ(events_.at(0).kind, EventKind::kRestarted);
+    Check();
+    End(pid);
+    EXPECT_EQ(PidNow(), 0);
+    EXPECT_NEAR(table_->rows()[0].last_uptime_seconds.value_or(0), 3, 0.02);
+  }
+  const Row& row = table_->rows()[0];
+  EXPECT_EQ(row.deaths_total, 6u);
+  EXPECT_EQ(row.restarts_total, 5u);
+  // At last it comes up and listens: still the same instance.
+  Start({.pid = 200, .started_s = 1100, .sockets = {9}});
+  EXPECT_EQ(PidNow(), 200);
+  Listen({{2121, 9}});
+  Check();
+  EXPECT_EQ(row.instance->number, 7u);
+  EXPECT_EQ(row.restarts_total, 6u);
+}
+
+TEST_F(TableTest, WhoeverTakesThePortIsTheTarget) {
+  Start({.pid = 10, .sockets = {1}});
+  Start({.pid = 11, .comm = "new"});
+  Listen({{2121, 1}});
+  Table({.endpoint_ports = {2121}});
+  EXPECT_EQ(PidNow(), 10);
+  Check();
+  Start({.pid = 11, .comm = "new", .sockets = {2}});
+  Listen({{2121, 2}});
+  for (int i = 0; i < 6; ++i) Check();
+  const Row& row = table_->rows()[0];
+  ASSERT_TRUE(row.instance);
+  EXPECT_EQ(row.instance->pid, 11);
+  EXPECT_EQ(row.instance->number, 2u);
+  EXPECT_EQ(row.deaths_total, 0u);
+  EXPECT_EQ(row.restarts_total, 0u);
+}
+
+TEST_F(TableTest, WithoutARuleItSaysSo) {
+  Table({.container_name = "data"});
+  EXPECT_EQ(PidNow(), 0);
+  EXPECT_THAT(table_->rows()[0].problem, HasSubstr("no rule"));
+}
+
+TEST_F(TableTest, AnEmptyTreeIsNoError) {
+  Listen({{2121, 77}});
+  Table({.endpoint_ports = {2121}});
+  EXPECT_EQ(PidNow(), 0);
+  EXPECT_THAT(table_->rows()[0].problem, HasSubstr("owns the port"));
+}
+
+}  // namespace
+}  // namespace fodc::target
