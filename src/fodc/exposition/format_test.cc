@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/exposition/format.h"
+
+#include <gmock/gmock.h>
+
+#include <vector>
+
+#include "fodc/exposition/metric.h"
+
+namespace fodc::exposition {
+namespace {
+
+using ::testing::Optional;
+
+TEST(FormatTest, KnowsTheContentTypesOfBothFormats) {
+  for (const char* text :
+       {"", "text/plain", "text/plain; version=0.0.4", "TEXT/PLAIN ;q=1",
+        "text/plain; version=0.0.4; charset=utf-8; escaping=values"}) {
+    EXPECT_THAT(FormatOfContentType(text), Optional(Format::kText)) << text;
+  }
+  EXPECT_THAT(FormatOfContentType(
+                  "application/openmetrics-text; version=1.0.0; charset=utf-8"),
+              Optional(Format::kOpenMetrics));
+  for (const char* other :
+       {"text/html", "application/json", "application/vnd.google.protobuf",
+        "text/plainer"}) {
+    EXPECT_EQ(FormatOfContentType(other), std::nullopt) << other;
+  }
+  for (const Format format : {Format::kText, Format::kOpenMetrics}) {
+    EXPECT_THAT(FormatOfContentType(ContentType(format)), Optional(format));
+  }
+}
+
+TEST(FormatTest, AnswersWhatIsAskedFor) {
+  EXPECT_EQ(NegotiateFormat(""), Format::kText);
+  EXPECT_EQ(NegotiateFormat("*/*"), Format::kText);
+  EXPECT_EQ(NegotiateFormat(AcceptHeader()), Format::kOpenMetrics);
+  EXPECT_EQ(NegotiateFormat("application/openmetrics-text;q=0.1,text/plain"),
+            Format::kText);
+  EXPECT_EQ(NegotiateFormat("application/openmetrics-text;q=0"), Format::kText);
+}
+
+TEST(CanonicalLabelsTest, AreTheSameForTheSameSet) {
+  const std::vector<Label> one = {{"b", "2"}, {"a", "q\"\\\n"}};
+  const std::vector<Label> two = {{"a", "q\"\\\n"}, {"b", "2"}};
+  std::string text_one;
+  std::string text_two;
+  AppendCanonicalLabels(&text_one, one);
+  AppendCanonicalLabels(&text_two, two);
+  EXPECT_EQ(text_one, "a=\"q\\\"\\\\\\n\",b=\"2\"");
+  EXPECT_EQ(text_one, text_two);
+  std::string none;
+  AppendCanonicalLabels(&none, {});
+  EXPECT_EQ(none, "");
+}
+
+}  // namespace
+}  // namespace fodc::exposition

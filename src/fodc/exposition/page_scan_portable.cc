@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <cstring>
+
+#include "fodc/exposition/number.h"
+#include "fodc/exposition/page_scan.h"
+#include "fodc/exposition/series_hash.h"
+
+namespace fodc::exposition {
+namespace {
+
+// What a byte may be part of.
+enum : unsigned char { kInName = 1, kInLabelName = 2, kEndsValue = 4 };
+
+struct ByteTable {
+  unsigned char classes[256] = {};
+  constexpr ByteTable() {
+    for (unsigned c = 0; c < 256; ++c) {
+      const bool letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+      const bool in_label = letter || c == '_' || (c >= '0' && c <= '9');
+      unsigned char bits = 0;
+      if (in_label) bits |= kInLabelName | kInName;
+      if (c == ':') bits |= kInName;
+      if (c == '"' || c == '\\' || c == '\n' || c >= 0x80) bits |= kEndsValue;
+      classes[c] = bits;
+    }
+  }
+};
+constexpr ByteTable kBytes;
+
+inline unsigned char ClassOf(char c) {
+  return kBytes.classes[static_cast<unsigned char>(c)];
+}
+
+inline const char* NameEnd(const char* p) {
+  while ((ClassOf(*p) & kInName) != 0) ++p;
+  return p;
+}
+
+inline const char* LabelNameEnd(const char* p) {
+  while ((ClassOf(*p) & kInLabelName) != 0) ++p;
+  return p;
+}
+
+// The first quote, backslash, line feed or byte beyond ASCII.
+inline const char* ValueEnd(const char* p) {
+  while ((ClassOf(*p) & kEndsValue) == 0) ++p;
+  return p;
+}
+
+struct LabelWindow {};
+
+// The ends of the label name at `p` and of the value that seems to follow:
+// what is between is for the caller to check.
+inline void FindLabel(const char* p, LabelWindow* /*window*/,
+                      const char** name_end, const char** value_end) {
+  *name_end = LabelNameEnd(p);
+  // Not beyond a line feed, behind which the page may end.
+  *value_end = **name_end == '=' ? ValueEnd(*name_end + 2) : *name_end;
+}
+
+// The first line feed or byte beyond ASCII.
+inline const char* AsciiLineEnd(const char* p) {
+  while (*p != '\n' && static_cast<signed char>(*p) >= 0) ++p;
+  return p;
+}
+
+// Length of the common front of `a` and `b`, at most `limit`. Both have slack.
+inline std::size_t FirstDifference(const char* a, const char* b,
+                                   std::size_t limit) {
+  for (std::size_t i = 0; i < limit; i += 8) {
+    const std::uint64_t x = series_hash::Load(a + i) ^ series_hash::Load(b + i);
+    if (x != 0) {
+      const std::size_t at =
+          i + static_cast<std::size_t>(__builtin_ctzll(x)) / 8;
+      return at < limit ? at : limit;
+    }
+  }
+  return limit;
+}
+
+// How many of the first `count` of these ascending numbers are at most `most`.
+inline unsigned CountUpTo(const std::uint32_t* ascending, unsigned count,
+                          std::uint32_t most) {
+  while (count > 0 && ascending[count - 1] > most) --count;
+  return count;
+}
+
+inline std::uint64_t HashBytes(const char* p, std::size_t n,
+                               std::uint64_t seed) {
+  return series_hash::Bytes(p, n, seed);
+}
+
+#include "fodc/exposition/page_scan_loops.inc"
+// Behind the one above.
+#include "fodc/exposition/page_scan_follow.inc"
+
+constexpr ScanFunctions kPortable = {&ReadPage, &FollowPage};
+
+}  // namespace
+
+const ScanFunctions& PortableScan() { return kPortable; }
+
+}  // namespace fodc::exposition
