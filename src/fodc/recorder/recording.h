@@ -18,6 +18,7 @@
 #include "fodc/exposition/metric.h"
 #include "fodc/recorder/log_entry.h"
 #include "fodc/recorder/series.h"
+#include "fodc/recorder/series_pool.h"
 
 namespace fodc::recorder {
 
@@ -30,7 +31,7 @@ struct LogPosition {
 };
 
 // The frames that a log holds of one life, without holes between them unless
-// `missing` says so.
+// `missing` says so. first > last: it had frames up to `last`, and holds none.
 struct HeldRange {
   Incarnation incarnation = 0;
   Sequence first = 0;
@@ -39,14 +40,14 @@ struct HeldRange {
 };
 
 struct RecordingStats {
-  std::size_t bytes = 0;         // everything held, index and open rows included
-  std::size_t sealed_bytes = 0;  // chunks
-  std::size_t open_bytes = 0;    // rows of the open stretch
-  std::size_t index_bytes = 0;   // series, slots, sources, chunk directory
-  std::uint64_t series = 0;      // distinct, of everything held
-  std::uint64_t active_series = 0;     // in the newest frame of each source
-  std::uint64_t samples = 0;     // held now
-  std::uint64_t frames = 0;      // held now
+  std::size_t bytes = 0;  // everything held, index and open rows included
+  std::size_t sealed_bytes = 0;     // chunks
+  std::size_t open_bytes = 0;       // rows of the open stretch
+  std::size_t index_bytes = 0;      // series, slots, sources, chunk directory
+  std::uint64_t series = 0;         // distinct, of everything held
+  std::uint64_t active_series = 0;  // in the newest frame of each source
+  std::uint64_t samples = 0;        // held now
+  std::uint64_t frames = 0;         // held now
   std::uint64_t chunks = 0;
   std::uint64_t appended_samples = 0;  // ever
   std::uint64_t evicted_samples = 0;   // ever, oldest chunks that went
@@ -65,20 +66,28 @@ struct RecordingOptions {
   std::uint32_t stretch_rows = 120;
   // ... or this many bytes.
   std::size_t stretch_bytes = 256u << 10;
+  // Where series are interned. Null: a pool of its own, whose bytes count in
+  // the budget. A shared pool's bytes do not: its owner counts them once.
+  std::shared_ptr<SeriesPool> pool = nullptr;
 };
 
 // What a recording holds at one moment. Immutable: cheap to take (chunks are
 // shared, rows of the open stretch copied), safe to read on another thread
 // while the recording goes on.
 class Snapshot;
+struct SourceFrame;
 
 // Not thread-safe: one owner. Two kinds of owners: one that appends samples
 // (the agent), one that applies the entries of another's log (the proxy, a
 // restart, a file).
 class Recording {
  public:
+  // `incarnation` is the life that Append writes; any, if only entries are
+  // applied.
   Recording(Incarnation incarnation, RecordingOptions options);
   ~Recording();
+  Recording(Recording&&) noexcept;
+  Recording& operator=(Recording&&) noexcept;
 
   // --- The appending owner.
 
@@ -120,24 +129,31 @@ class Recording {
 
   // --- Reading the log, for the link and the spill.
 
-  // Hands the entries after `from`, oldest first, until `sink` returns false
-  // or nothing is left; the series and sources that a row or chunk needs come
-  // before it, unless `defined` (kept by the reader, one per stream) says that
-  // they were handed out. A chunk that contains `from` comes whole.
-  // Returns the new position.
+  // Hands the entries after `from`, oldest first, until nothing is left or
+  // `sink` returns false: that entry was taken, too, but no more is wanted now;
+  // the series and sources that a row or chunk needs come before it, unless
+  // `defined` (kept by the reader, one per stream) says that they were handed
+  // out. A chunk that contains `from` comes whole. Returns the new position.
   class Defined;  // what a reader has been given; see log_reader.h
   LogPosition ReadLog(LogPosition from, Defined* defined,
                       const std::function<bool(const LogEntry&)>& sink) const;
   // Newest frame; {0, 0} if none.
   FrameName newest() const;
+  // Newest frame that a chunk holds; {0, 0} if none.
+  FrameName newest_sealed() const;
   std::vector<HeldRange> held() const;
 
   // --- Reading samples: see snapshot.h.
   Snapshot Take() const;
-  const RecordingStats stats() const;
+  // As Take().Latest(), without the cost of a snapshot (a page of a thousand
+  // agents asks for nothing else). Names are valid until the recording changes.
+  std::vector<SourceFrame> Latest() const;
+  RecordingStats stats() const;
 
   // Takes effect at once: oldest chunks go until everything fits. When only
-  // the open stretch is left and it alone is over, its oldest rows go.
+  // the open stretch is left and it alone is over, it is sealed, and goes if
+  // even that is too much. What is known of the newest frame of each source
+  // stays.
   void set_budget_bytes(std::size_t bytes);
   std::size_t memory_bytes() const;
   Incarnation incarnation() const;
@@ -146,6 +162,7 @@ class Recording {
   void set_on_sealed(std::function<void(const ChunkEntry&)> callback);
 
  private:
+  friend class Snapshot;
   struct Impl;
   std::unique_ptr<Impl> impl_;
 };

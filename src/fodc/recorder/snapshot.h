@@ -17,11 +17,13 @@ namespace fodc::recorder {
 
 // A series as a reader sees it. Views live as long as the snapshot.
 struct SeriesView {
-  const Series* series = nullptr;   // stable identity: equal pointers, equal series
+  const Series* series =
+      nullptr;  // stable identity: equal pointers, equal series
   std::string_view source_name;
   std::string_view container_name;
 };
-// Text of a series: see series.h (AppendName, AppendLabels, family, type, help).
+// Text of a series: see series.h (AppendName, AppendLabels, family, type,
+// help).
 
 // Chooses series; an empty function takes all.
 using SeriesFilter = std::function<bool(const SeriesView&)>;
@@ -46,7 +48,7 @@ struct SourceFrame {
 
 class Snapshot {
  public:
-  // The newest frame of each source. No chunk is decoded.
+  // The newest frame of each source of the newest life. No chunk is decoded.
   std::vector<SourceFrame> Latest() const;
 
   // Each source's newest frame at or before `unix_ms`, if it is no older than
@@ -65,7 +67,8 @@ class Snapshot {
   void ReadSeries(TimeRange range, const SeriesFilter& filter,
                   const SeriesSink& sink, int* damaged = nullptr) const;
 
-  // The same, resumable: for answers that are streamed piece by piece.
+  // The same, resumable: for answers that are streamed piece by piece; see
+  // series_reader.h.
   class SeriesReader;
   std::unique_ptr<SeriesReader> OpenSeriesReader(TimeRange range,
                                                  SeriesFilter filter) const;
@@ -75,9 +78,17 @@ class Snapshot {
   void ReadFrames(TimeRange range, const FrameSink& sink,
                   int* damaged = nullptr) const;
 
+  Snapshot(const Snapshot&);
+  Snapshot(Snapshot&&) noexcept;
+  Snapshot& operator=(const Snapshot&);
+  Snapshot& operator=(Snapshot&&) noexcept;
+  ~Snapshot();
+
+  struct State;  // snapshot_state.h, for this room
+  explicit Snapshot(std::shared_ptr<const State> state);
+  const State& state() const { return *state_; }
+
  private:
-  friend class Recording;
-  struct State;
   std::shared_ptr<const State> state_;
 };
 

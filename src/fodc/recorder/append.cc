@@ -1,0 +1,296 @@
+// SPDX-License-Identifier: Apache-2.0
+// The appending owner's half of a recording.
+#include <algorithm>
+
+#include "fodc/recorder/bytes.h"
+#include "fodc/recorder/recording_impl.h"
+
+namespace fodc::recorder {
+namespace {
+
+// What a series costs in all, about.
+constexpr std::size_t kSeriesBytesGuess = 256;
+
+}  // namespace
+
+SourceId Recording::Impl::OpenSource(std::string_view name,
+                                     std::string_view container) {
+  Life& life = OwnLife();
+  SourceId next = 0;
+  for (const auto& [id, info] : *life.sources) {
+    if (info.name == name) {
+      if (info.container_name != container) {
+        SourceInfo& mine = (*life.MutableSources())[id];
+        mine.container_name = container;
+        ++mine.version;
+      }
+      return id;
+    }
+    next = static_cast<SourceId>(id + 1);
+  }
+  (*life.MutableSources())[next] = {.name = std::string(name),
+                                    .container_name = std::string(container),
+                                    .version = 1};
+  states[next];
+  return next;
+}
+
+// The slot for a new line, or kNoSlot if there is no room for its series.
+Slot Recording::Impl::SlotOf(SourceId source, SourceState* state,
+                             const exposition::SeriesDesc& desc) {
+  Life& life = lives.back();
+  SeriesRef series = options.pool->Intern(desc);
+  std::size_t at = index.Find(*life.table, source, series.get());
+  Slot slot = at == SeriesIndex::kNone ? kNoSlot : index.slot(at);
+  if (slot == kNoSlot || state->slot_lines[slot] == 0) {
+    std::size_t active = 0;
+    for (const auto& [id, s] : states) active += s.active;
+    const bool full =
+        active >= options.max_series || state->slot_lines.size() >= kMaxSlots;
+    if (full) {
+      ++refused_series;
+      return kNoSlot;
+    }
+    ++state->active;
+  }
+  if (slot != kNoSlot) {
+    state->touched.push_back(slot);
+    return slot;
+  }
+  if (at == SeriesIndex::kNone) {
+    SeriesTable* table = life.MutableTable();
+    table->ids.push_back(next_series_id++);
+    table->series.push_back(std::move(series));
+    life.last_used.push_back(open_ordinal);
+    index.Add(*table, source);
+    at = table->ids.size() - 1;
+  }
+  life.last_used[at] = open_ordinal;
+  slot = static_cast<Slot>(state->slot_lines.size());
+  index.set_slot(at, slot);
+  state->slot_lines.push_back(0);
+  state->pending.push_back(life.table->ids[at]);
+  state->touched.push_back(slot);
+  return slot;
+}
+
+void Recording::Impl::DropLine(SourceState* state, Slot slot) {
+  if (slot == kNoSlot) return;
+  if (--state->slot_lines[slot] == 0) --state->active;
+  state->touched.push_back(slot);
+}
+
+void Recording::Impl::Splice(SourceId source, std::size_t at,
+                             std::size_t removed,
+                             std::span<const exposition::SeriesDesc> inserted) {
+  Life& life = OwnLife();
+  const auto found = states.find(source);
+  FODC_CHECK(found != states.end());
+  SourceState& state = found->second;
+  std::vector<Slot>& lines = state.line_slots;
+  FODC_CHECK(at <= lines.size() && removed <= lines.size() - at);
+
+  const std::size_t total = lines.size() - removed + inserted.size();
+  ReserveFrugally(&lines, total);
+  if (!inserted.empty()) {
+    // No more than will be let in, by a rough guess.
+    const std::size_t more =
+        std::min({inserted.size(), options.max_series,
+                  options.budget_bytes / 2 / kSeriesBytesGuess});
+    const std::size_t series = life.table->ids.size() + more;
+    life.MutableTable()->Reserve(series);
+    ReserveFrugally(&life.last_used, series);
+    index.Reserve(series);
+    ReserveFrugally(&state.slot_lines, state.slot_lines.size() + more);
+    ReserveFrugally(&state.pending, state.pending.size() + more);
+    ReserveFrugally(&state.touched, state.touched.size() + more);
+  }
+  std::vector<Slot> slots;
+  slots.reserve(inserted.size());
+  // Insert before removing: a line that only moves keeps its slot.
+  for (const exposition::SeriesDesc& desc : inserted) {
+    // Half of the budget at most is for what series are. Before one is refused
+    // older chunks go, and with them the series that only they know.
+    if (slots.size() % 64 == 0) {
+      while (IndexBytes() > options.budget_bytes / 2 && EvictOldest()) {
+      }
+      index_full = IndexBytes() > options.budget_bytes / 2;
+    }
+    Slot slot = kNoSlot;
+    if (index_full) {
+      ++refused_series;
+    } else {
+      slot = SlotOf(source, &state, desc);
+    }
+    if (slot != kNoSlot) {
+      if (state.slot_lines[slot] == UINT16_MAX) {
+        ++refused_series;
+        slot = kNoSlot;
+      } else {
+        ++state.slot_lines[slot];
+      }
+    }
+    slots.push_back(slot);
+  }
+  for (std::size_t i = at; i < at + removed; ++i) DropLine(&state, lines[i]);
+  if (removed >= slots.size()) {
+    std::copy(slots.begin(), slots.end(),
+              lines.begin() + static_cast<long>(at));
+    lines.erase(lines.begin() + static_cast<long>(at + slots.size()),
+                lines.begin() + static_cast<long>(at + removed));
+  } else {
+    std::copy_n(slots.begin(), removed, lines.begin() + static_cast<long>(at));
+    lines.insert(lines.begin() + static_cast<long>(at + removed),
+                 slots.begin() + static_cast<long>(removed), slots.end());
+  }
+  Trim();
+}
+
+// The first row of a source in a stretch. Slots without lines are left behind.
+// Whether the series are others than those of the row before.
+bool Recording::Impl::CompleteRow(Life* life, SourceState* state,
+                                  std::span<const double> values) {
+  bool set_changed = false;
+  const std::size_t old_size = state->slots.size();
+  const std::size_t all = state->slot_lines.size();
+  std::vector<Slot> moved(all, kNoSlot);
+  std::vector<std::int8_t> hints;
+  std::vector<std::uint16_t> slot_lines;
+  slot_lines.reserve(state->active);
+  hints.reserve(state->active);
+  row.Clear();
+  row.complete = true;
+  row.added.reserve(state->active);
+  for (std::size_t i = 0; i < all; ++i) {
+    const SeriesId id =
+        i < old_size ? state->slots.ids[i] : state->pending[i - old_size];
+    const bool keep = state->slot_lines[i] > 0;
+    set_changed |= keep != (i < old_size && state->slots.present[i] != 0);
+    const std::size_t at = life->table->Find(id);
+    if (at != SeriesTable::kNone) {
+      index.set_slot(at, keep ? static_cast<Slot>(row.added.size()) : kNoSlot);
+      if (keep) life->last_used[at] = open_ordinal;
+    }
+    if (!keep) continue;
+    moved[i] = static_cast<Slot>(row.added.size());
+    row.added.push_back(id);
+    hints.push_back(i < old_size ? state->slots.exponents[i] : std::int8_t{0});
+    slot_lines.push_back(state->slot_lines[i]);
+  }
+  for (Slot& slot : state->line_slots) {
+    if (slot != kNoSlot) slot = moved[slot];
+  }
+  scratch_values.assign(row.added.size(), 0.0);
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const Slot slot = state->line_slots[i];
+    if (slot != kNoSlot) scratch_values[slot] = values[i];
+  }
+  for (Slot s = 0; s < row.added.size(); ++s) {
+    if (BitsOf(scratch_values[s]) != 0) {
+      row.changes.push_back({s, hints[s], scratch_values[s]});
+    }
+  }
+  state->slot_lines = std::move(slot_lines);
+  SlotState fresh;
+  fresh.ids.reserve(row.added.size());
+  fresh.values.reserve(row.added.size());
+  fresh.exponents.reserve(row.added.size());
+  fresh.present.reserve(row.added.size());
+  state->slots = std::move(fresh);
+  return set_changed;
+}
+
+// Any other row.
+void Recording::Impl::ChangedRow(
+    SourceState* state, std::span<const double> values,
+    std::optional<std::span<const std::uint32_t>> changed) {
+  const auto old_size = static_cast<Slot>(state->slots.size());
+  row.Clear();
+  row.added = state->pending;
+  if (!state->touched.empty()) {
+    std::vector<Slot>& touched = state->touched;
+    std::sort(touched.begin(), touched.end());
+    touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
+    for (const Slot s : touched) {
+      const bool here = state->slot_lines[s] > 0;
+      const bool was = s >= old_size || state->slots.present[s] != 0;
+      if (was && !here) row.gone.push_back(s);
+      if (!was && here) row.returned.push_back(s);
+    }
+    changed.reset();  // the lines of those are not told
+  }
+  const auto look = [&](std::size_t line) {
+    const Slot slot = state->line_slots[line];
+    if (slot == kNoSlot) return;
+    const double old = slot < old_size ? state->slots.values[slot] : 0.0;
+    if (BitsOf(old) != BitsOf(values[line])) {
+      row.changes.push_back({slot, 0, values[line]});
+    }
+  };
+  if (changed.has_value()) {
+    for (const std::uint32_t line : *changed) look(line);
+  } else {
+    for (std::size_t line = 0; line < values.size(); ++line) look(line);
+  }
+  const auto by_slot = [](const RowChange& a, const RowChange& b) {
+    return a.slot < b.slot;
+  };
+  if (!std::is_sorted(row.changes.begin(), row.changes.end(), by_slot)) {
+    std::stable_sort(row.changes.begin(), row.changes.end(), by_slot);
+  }
+  // Of several lines of one series the last one counts.
+  const auto last = std::unique(
+      row.changes.rbegin(), row.changes.rend(),
+      [](const RowChange& a, const RowChange& b) { return a.slot == b.slot; });
+  row.changes.erase(row.changes.begin(), last.base());
+}
+
+FrameName Recording::Impl::Append(
+    SourceId source, FrameTime time, std::span<const double> values,
+    std::optional<std::span<const std::uint32_t>> changed) {
+  Life& life = OwnLife();
+  const auto found = states.find(source);
+  FODC_CHECK(found != states.end());
+  SourceState& state = found->second;
+  FODC_CHECK(values.size() == state.line_slots.size());
+  time.monotonic_ms = std::max(time.monotonic_ms, newest_monotonic_ms);
+
+  // Sealed before the row that opens the next stretch, not after the last one:
+  // readers that keep up never see a chunk of what they have as rows.
+  const std::size_t slots =
+      std::max(state.slots.size() + state.pending.size(), std::size_t{1});
+  if (state.rows >= options.stretch_rows ||
+      (state.rows + 1) * slots > kMaxStretchCells ||
+      open.payload_bytes() >=
+          std::min(options.stretch_bytes, options.budget_bytes / 8)) {
+    SealOpen(false);
+  }
+  bool set_changed = false;
+  if (state.rows == 0) {
+    if (open.empty()) wire_stretch = life.last + 1;
+    set_changed = CompleteRow(&life, &state, values);
+  } else {
+    ChangedRow(&state, values, changed);
+    set_changed =
+        !row.added.empty() || !row.returned.empty() || !row.gone.empty();
+  }
+  scratch_payload.clear();
+  EncodeRow(row, &state.slots, &scratch_payload);
+  if (row.complete) {
+    // Once in a stretch as long as the page: not worth keeping.
+    row = Row();
+    scratch_values = {};
+    scratch_payload.shrink_to_fit();
+    state.pending = {};
+  }
+  state.pending.clear();
+  if (set_changed) state.layout.reset();
+  state.touched.clear();
+  if (state.touched.capacity() > 1024) state.touched = {};
+  const FrameName name{life.incarnation, life.last + 1};
+  StoreRow(&state, source, name, time, scratch_payload);
+  Trim();
+  return name;
+}
+
+}  // namespace fodc::recorder

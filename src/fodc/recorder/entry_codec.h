@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// Log entries in bytes, one after the other, as files and the spill hold them.
+// The bytes are specified in docs/formats/recording.md, "Entries".
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "fodc/base/status.h"
+#include "fodc/recorder/log_entry.h"
+
+namespace fodc::recorder {
+
+void AppendEntry(std::string* out, const LogEntry& entry);
+
+// Hands each entry to `sink`. Untrusted bytes.
+// Errors: kDataLoss with the offset; else what the sink returns, at once.
+Status ReadEntries(std::string_view bytes,
+                   const std::function<Status(const LogEntry&)>& sink);
+
+// A batch of entries, compressed where that pays.
+std::string PackEntries(std::string_view entries);
+// Errors: kDataLoss; kResourceExhausted beyond `max_bytes`.
+Result<std::string> UnpackEntries(std::string_view packed,
+                                  std::size_t max_bytes = 256u << 20);
+
+}  // namespace fodc::recorder

@@ -1,0 +1,429 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/recorder/recording.h"
+
+#include <algorithm>
+
+#include "fodc/recorder/recording_impl.h"
+#include "fodc/recorder/snapshot_state.h"
+
+namespace fodc::recorder {
+
+Recording::Recording(Incarnation incarnation, RecordingOptions options)
+    : impl_(std::make_unique<Impl>(incarnation, std::move(options))) {}
+Recording::~Recording() = default;
+Recording::Recording(Recording&&) noexcept = default;
+Recording& Recording::operator=(Recording&&) noexcept = default;
+
+SourceId Recording::OpenSource(std::string_view name,
+                               std::string_view container_name) {
+  return impl_->OpenSource(name, container_name);
+}
+
+void Recording::SpliceLines(SourceId source, std::size_t at,
+                            std::size_t removed,
+                            std::span<const exposition::SeriesDesc> inserted) {
+  impl_->Splice(source, at, removed, inserted);
+}
+
+FrameName Recording::Append(
+    SourceId source, FrameTime time, std::span<const double> values,
+    std::optional<std::span<const std::uint32_t>> changed) {
+  return impl_->Append(source, time, values, changed);
+}
+
+void Recording::Seal() {
+  impl_->SealOpen(!impl_->appending);
+  impl_->Trim();
+}
+
+Status Recording::Apply(const LogEntry& entry) { return impl_->Apply(entry); }
+void Recording::AcceptGap() { impl_->gap_accepted = true; }
+
+LogPosition Recording::ReadLog(
+    LogPosition from, Defined* defined,
+    const std::function<bool(const LogEntry&)>& sink) const {
+  return impl_->Read(from, defined, sink);
+}
+
+FrameName Recording::newest() const {
+  for (auto life = impl_->lives.rbegin(); life != impl_->lives.rend(); ++life) {
+    if (life->last > 0) return {life->incarnation, life->last};
+  }
+  return {};
+}
+
+FrameName Recording::newest_sealed() const {
+  for (auto life = impl_->lives.rbegin(); life != impl_->lives.rend(); ++life) {
+    if (!life->chunks.empty()) {
+      return {life->incarnation, life->chunks.back().chunk->last()};
+    }
+  }
+  return {};
+}
+
+std::vector<HeldRange> Recording::held() const {
+  std::vector<HeldRange> all;
+  for (const Life& life : impl_->lives) {
+    if (life.last == 0) continue;
+    HeldRange r{.incarnation = life.incarnation,
+                .first = life.last + 1,
+                .last = life.last,
+                .missing = 0};
+    Sequence frames = 0;
+    for (const HeldChunk& c : life.chunks) frames += c.chunk->frames();
+    if (!life.chunks.empty()) r.first = life.chunks.front().chunk->first();
+    if (&life == &impl_->lives.back()) {
+      frames += impl_->open.rows();
+      if (!impl_->open.empty())
+        r.first = std::min(r.first, impl_->open.first());
+    }
+    r.missing = r.last + 1 - r.first - frames;
+    all.push_back(r);
+  }
+  return all;
+}
+
+RecordingStats Recording::stats() const {
+  const Impl& s = *impl_;
+  RecordingStats r;
+  r.sealed_bytes = s.sealed_bytes;
+  r.open_bytes = s.open.memory_bytes() + s.sealed_tail.memory_bytes();
+  r.index_bytes = s.IndexBytes();
+  r.bytes = r.sealed_bytes + r.open_bytes + r.index_bytes;
+  r.samples = s.sealed_samples + s.open_samples;
+  r.frames = s.open.rows();
+  r.chunks = s.chunk_count;
+  r.appended_samples = s.appended_samples;
+  r.evicted_samples = s.evicted_samples;
+  r.refused_series = s.refused_series;
+  std::int64_t span_ms = 0;
+  bool first = true;
+  for (const Life& life : s.lives) {
+    r.series += life.table->ids.size();
+    for (const HeldChunk& c : life.chunks) {
+      r.frames += c.chunk->frames();
+      span_ms += c.chunk->to_monotonic_ms() - c.chunk->from_monotonic_ms();
+      if (first) r.from_unix_ms = c.chunk->min_unix_ms();
+      first = false;
+      r.to_unix_ms = c.chunk->max_unix_ms();
+    }
+  }
+  if (!s.open.empty()) {
+    if (first) r.from_unix_ms = s.open_from_unix_ms;
+    r.to_unix_ms = s.newest_unix_ms;
+  }
+  for (const auto& [id, state] : s.states)
+    r.active_series += state.slots.active;
+  const std::size_t fixed = r.open_bytes + r.index_bytes;
+  if (s.sealed_bytes > 0 && s.options.budget_bytes > fixed) {
+    constexpr double kLongest = 1e15;  // 30,000 years
+    r.expected_window_ms = static_cast<std::int64_t>(std::min(
+        kLongest, static_cast<double>(span_ms) *
+                      static_cast<double>(s.options.budget_bytes - fixed) /
+                      static_cast<double>(s.sealed_bytes)));
+  }
+  return r;
+}
+
+void Recording::set_budget_bytes(std::size_t bytes) {
+  impl_->options.budget_bytes = bytes;
+  impl_->Trim();
+}
+
+std::size_t Recording::memory_bytes() const { return impl_->MemoryBytes(); }
+Incarnation Recording::incarnation() const { return impl_->own; }
+void Recording::set_on_sealed(std::function<void(const ChunkEntry&)> callback) {
+  impl_->on_sealed = std::move(callback);
+}
+
+Snapshot Recording::Take() const {
+  auto state = std::make_shared<Snapshot::State>();
+  for (Life& life : impl_->lives) {
+    life.table_shared = true;
+    Snapshot::State::LifeView& view = state->lives.emplace_back();
+    view.incarnation = life.incarnation;
+    view.sources = life.sources;
+    view.table = life.table;
+    view.chunks.reserve(life.chunks.size());
+    for (const HeldChunk& c : life.chunks) view.chunks.push_back(c.chunk);
+  }
+  state->open = impl_->open;
+  for (auto& [id, source] : impl_->states) {
+    const Life* life = impl_->FindLife(source.newest.incarnation);
+    if (source.newest.sequence == 0 || life == nullptr) continue;
+    impl_->RefreshLayout(&source);
+    Snapshot::State::LatestView& latest = state->latest.emplace_back();
+    state->latest_sources = life->sources;
+    const SourceInfo& info = life->sources->at(id);
+    latest.source_name = info.name;
+    latest.container_name = info.container_name;
+    latest.name = source.newest;
+    latest.time = source.time;
+    latest.series = source.layout;
+    latest.values.reserve(source.slots.active);
+    for (std::size_t i = 0; i < source.slots.size(); ++i) {
+      if (source.slots.present[i] != 0) {
+        latest.values.push_back(source.slots.values[i]);
+      }
+    }
+  }
+  return Snapshot(std::move(state));
+}
+
+std::vector<SourceFrame> Recording::Latest() const {
+  std::vector<SourceFrame> frames;
+  frames.reserve(impl_->states.size());
+  for (auto& [id, source] : impl_->states) {
+    const Life* life = impl_->FindLife(source.newest.incarnation);
+    if (source.newest.sequence == 0 || life == nullptr) continue;
+    impl_->RefreshLayout(&source);
+    const SourceInfo& info = life->sources->at(id);
+    SourceFrame& frame = frames.emplace_back();
+    frame.source_name = info.name;
+    frame.container_name = info.container_name;
+    frame.name = source.newest;
+    frame.time = source.time;
+    frame.series = source.layout;
+    frame.values.reserve(source.slots.active);
+    for (std::size_t i = 0; i < source.slots.size(); ++i) {
+      if (source.slots.present[i] != 0) {
+        frame.values.push_back(source.slots.values[i]);
+      }
+    }
+  }
+  return frames;
+}
+
+// --- Life and bookkeeping.
+
+SeriesTable* Life::MutableTable() {
+  if (table_shared) table = std::make_shared<SeriesTable>(*table);
+  table_shared = false;
+  return table.get();
+}
+
+SourceMap* Life::MutableSources() {
+  auto copy = std::make_shared<SourceMap>(*sources);
+  SourceMap* raw = copy.get();
+  sources = std::move(copy);
+  return raw;
+}
+
+std::size_t SourceState::bytes() const {
+  std::size_t n =
+      sizeof *this + 48 + slots.bytes() + line_slots.capacity() * sizeof(Slot) +
+      slot_lines.capacity() * sizeof(std::uint16_t) +
+      pending.capacity() * sizeof(SeriesId) + touched.capacity() * sizeof(Slot);
+  if (stored != nullptr) n += sizeof *stored + stored->bytes();
+  if (layout != nullptr) n += layout->capacity() * sizeof(SeriesRef);
+  return n;
+}
+
+Recording::Impl::Impl(Incarnation incarnation, RecordingOptions o)
+    : options(std::move(o)), own(incarnation) {
+  if (options.pool == nullptr) {
+    options.pool = std::make_shared<SeriesPool>();
+    owns_pool = true;
+  }
+  options.stretch_rows = std::clamp<std::uint32_t>(
+      options.stretch_rows, 1, static_cast<std::uint32_t>(kMaxStretchRows));
+}
+
+Life* Recording::Impl::FindLife(Incarnation incarnation) {
+  for (auto life = lives.rbegin(); life != lives.rend(); ++life) {
+    if (life->incarnation == incarnation) return &*life;
+  }
+  return nullptr;
+}
+
+Life& Recording::Impl::BeginLife(Incarnation incarnation) {
+  SealOpen(false);
+  for (auto& [id, state] : states) RefreshLayout(&state);
+  // A life of which nothing is held leaves nothing behind.
+  std::erase_if(lives, [](const Life& l) { return l.chunks.empty(); });
+  Life& life = lives.emplace_back();
+  life.incarnation = incarnation;
+  wire_stretch = 0;
+  sealed_tail.Clear();
+  index = SeriesIndex();
+  newest_monotonic_ms = INT64_MIN;
+  // `states` stay for Latest until this life has a frame.
+  return life;
+}
+
+Life& Recording::Impl::OwnLife() {
+  if (!appending) {
+    BeginLife(own);
+    states.clear();
+    states_of = own;
+    appending = true;
+  }
+  return lives.back();
+}
+
+void Recording::Impl::Touch(Life* life, SeriesId id) {
+  const std::size_t at = life->table->Find(id);
+  if (at != SeriesTable::kNone) life->last_used[at] = open_ordinal;
+}
+
+std::size_t Recording::Impl::IndexBytes() const {
+  std::size_t n = sizeof *this + index.bytes();
+  for (const Life& life : lives) {
+    n += sizeof life + Life::kOverheadBytes + life.table->bytes() +
+         life.last_used.capacity() * sizeof(std::uint32_t) +
+         life.chunks.size() * sizeof(HeldChunk);
+    for (const auto& [id, s] : *life.sources) {
+      n += sizeof s + 48 + s.name.capacity() + s.container_name.capacity();
+    }
+  }
+  for (const auto& [id, s] : states) n += s.bytes();
+  n += row.added.capacity() * sizeof(SeriesId) +
+       (row.returned.capacity() + row.gone.capacity()) * sizeof(Slot) +
+       row.changes.capacity() * sizeof(RowChange) +
+       scratch_values.capacity() * sizeof(double) + scratch_payload.capacity();
+  if (owns_pool) n += options.pool->bytes();
+  return n;
+}
+
+std::size_t Recording::Impl::MemoryBytes() const {
+  return sealed_bytes + open.memory_bytes() + sealed_tail.memory_bytes() +
+         IndexBytes();
+}
+
+void Recording::Impl::Trim() {
+  while (MemoryBytes() > options.budget_bytes) {
+    if (EvictOldest()) continue;
+    if (!sealed_tail.empty()) {
+      sealed_tail.Clear();
+      continue;
+    }
+    if (open.empty()) return;
+    SealOpen(!appending);
+  }
+}
+
+bool Recording::Impl::EvictOldest() {
+  for (auto life = lives.begin(); life != lives.end(); ++life) {
+    if (life->chunks.empty()) continue;
+    const HeldChunk held = life->chunks.front();
+    life->chunks.pop_front();
+    sealed_bytes -= held.chunk->memory_bytes();
+    sealed_samples -= held.chunk->samples();
+    evicted_samples += held.chunk->samples();
+    --chunk_count;
+    if (life->chunks.empty() && &*life != &lives.back()) {
+      lives.erase(life);
+    } else {
+      Forget(&*life, held.ordinal);
+    }
+    return true;
+  }
+  return false;
+}
+
+void Recording::Impl::Forget(Life* life, std::uint32_t ordinal) {
+  std::vector<bool> keep(life->last_used.size());
+  std::size_t n = 0;
+  for (std::size_t i = 0; i < keep.size(); ++i) {
+    keep[i] = life->last_used[i] > ordinal;
+    n += keep[i] ? 1 : 0;
+  }
+  if (n == keep.size()) return;
+  auto table = std::make_shared<SeriesTable>();
+  std::vector<std::uint32_t> used;
+  table->ids.reserve(n);
+  table->series.reserve(n);
+  used.reserve(n);
+  for (std::size_t i = 0; i < keep.size(); ++i) {
+    if (!keep[i]) continue;
+    table->ids.push_back(life->table->ids[i]);
+    table->series.push_back(life->table->series[i]);
+    used.push_back(life->last_used[i]);
+  }
+  life->table = std::move(table);
+  life->table_shared = false;
+  life->last_used = std::move(used);
+  if (appending && life == &lives.back()) index.Rebuild(*life->table, keep);
+}
+
+void Recording::Impl::StoreRow(SourceState* state, SourceId source,
+                               const FrameName& name, FrameTime time,
+                               std::string_view payload) {
+  if (open.empty()) open_from_unix_ms = time.unix_ms;
+  open.Append({.source = source,
+               .sequence = name.sequence,
+               .time = time,
+               .payload = payload});
+  ++state->rows;
+  state->newest = name;
+  state->time = time;
+  open_samples += state->slots.active;
+  appended_samples += state->slots.active;
+  newest_monotonic_ms = time.monotonic_ms;
+  newest_unix_ms = time.unix_ms;
+  lives.back().last = name.sequence;
+}
+
+void Recording::Impl::SealOpen(bool keep_slots) {
+  if (open.empty()) return;
+  Life& life = lives.back();
+  Result<std::string> bytes = SealChunk(life.incarnation, open.All());
+  FODC_CHECK(bytes.ok());  // our own rows
+  Result<std::shared_ptr<const Chunk>> chunk = Chunk::Parse(*std::move(bytes));
+  FODC_CHECK(chunk.ok());
+  // A reader that is only a few rows behind gets these, not the whole chunk.
+  constexpr std::size_t kTailBytes = 16 * 1024;
+  sealed_tail.Clear();
+  if (appending) {
+    sealed_tail = open;
+    sealed_tail.DropFront(kTailBytes);
+  }
+  open.Clear();
+  open_samples = 0;
+  const std::uint32_t ordinal = open_ordinal++;
+  for (auto& [id, state] : states) {
+    if (keep_slots && state.rows > 0 && state.stored == nullptr) {
+      state.stored = std::make_unique<SlotState>();
+    }
+    state.rows = 0;
+    // What goes on is used by the next stretch, too.
+    for (std::size_t i = 0; i < state.slots.size(); ++i) {
+      const bool lines =
+          appending && i < state.slot_lines.size() && state.slot_lines[i] > 0;
+      if (keep_slots || lines || state.slots.present[i] != 0) {
+        Touch(&life, state.slots.ids[i]);
+      }
+    }
+    for (const SeriesId s : state.pending) Touch(&life, s);
+  }
+  AddChunk(&life, *std::move(chunk), ordinal);
+}
+
+void Recording::Impl::AddChunk(Life* life, std::shared_ptr<const Chunk> chunk,
+                               std::uint32_t ordinal) {
+  sealed_bytes += chunk->memory_bytes();
+  sealed_samples += chunk->samples();
+  ++chunk_count;
+  life->chunks.push_back({chunk, ordinal});
+  if (on_sealed) {
+    on_sealed({.incarnation = chunk->incarnation(),
+               .first = chunk->first(),
+               .last = chunk->last(),
+               .bytes = chunk->bytes()});
+  }
+}
+
+void Recording::Impl::RefreshLayout(SourceState* state) {
+  if (state->layout != nullptr) return;
+  const Life* life = FindLife(state->newest.incarnation);
+  auto layout = std::make_shared<std::vector<SeriesRef>>();
+  layout->reserve(state->slots.active);
+  for (std::size_t i = 0; i < state->slots.size(); ++i) {
+    if (state->slots.present[i] == 0) continue;
+    layout->emplace_back(
+        life == nullptr ? nullptr : life->table->Get(state->slots.ids[i]));
+  }
+  state->layout = std::move(layout);
+}
+
+}  // namespace fodc::recorder

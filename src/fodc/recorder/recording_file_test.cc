@@ -1,0 +1,202 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/recorder/recording_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "fodc/base/file.h"
+#include "fodc/base/status_matchers.h"
+#include "fodc/base/strings.h"
+#include "fodc/recorder/recording_testing.h"
+#include "tests/support/frames.h"
+#include "tests/support/page_feeder.h"
+
+namespace fodc::recorder {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+FrameTime At(std::int64_t ms) { return {ms, ms + 1'700'000'000'000}; }
+
+Recording Small(std::vector<ModelFrame>* model) {
+  Recording r(1000, {.stretch_rows = 4});
+  RandomSource a(&r, "a", 8);
+  for (int i = 0; i < 10; ++i) model->push_back(a.Step(At(i * 1000)));
+  return r;
+}
+
+TEST(RecordingFileTest, GivesBackWhatWasWritten) {
+  std::vector<ModelFrame> model;
+  const Recording r = Small(&model);
+  const TempDirectory directory;
+  const std::string path = directory.File("x.fdr");
+  const FileInfo info = {{"label.node_role", "ROLE_DATA"}, {"pod", "p-0"}};
+  ASSERT_THAT(WriteRecordingFile(path, r.Take(), info), IsOk());
+  FileReport report;
+  const auto read = ReadRecordingFile(path, FileReadingOptions(), &report);
+  ASSERT_THAT(read, IsOk());
+  EXPECT_EQ(FramesOf(*read), model);
+  EXPECT_EQ(report.info, info);
+  EXPECT_TRUE(report.complete);
+  EXPECT_THAT(report.damage, IsEmpty());
+}
+
+TEST(RecordingFileTest, ReadsAroundAChangeOfAnyByte) {
+  std::vector<ModelFrame> model;
+  const Recording r = Small(&model);
+  std::string bytes = EncodeRecordingFile(r.Take(), {});
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    bytes[i] = static_cast<char>(bytes[i] ^ 0x20);
+    FileReport report;
+    const auto read = DecodeRecordingFile(bytes, FileReadingOptions(), &report);
+    bytes[i] = static_cast<char>(bytes[i] ^ 0x20);
+    if (i < 8) {
+      EXPECT_THAT(read.status().message(), HasSubstr("byte"));
+      continue;
+    }
+    ASSERT_THAT(read, IsOk());
+    ASSERT_THAT(report.damage, Not(IsEmpty())) << i;
+    EXPECT_LE(report.damage[0].offset, i);
+    EXPECT_GT(report.damage[0].offset + report.damage[0].length_bytes, i);
+    // What is left is true.
+    for (const ModelFrame& f : FramesOf(*read)) {
+      EXPECT_THAT(model, ::testing::Contains(f));
+    }
+  }
+}
+
+TEST(RecordingFileTest, ReadsWhatIsLeftOfACutFile) {
+  std::vector<ModelFrame> model;
+  const Recording r = Small(&model);
+  const std::string bytes = EncodeRecordingFile(r.Take(), {});
+  std::size_t most = 0;
+  for (std::size_t n = 8; n < bytes.size(); ++n) {
+    FileReport report;
+    const auto read = DecodeRecordingFile(std::string_view(bytes).substr(0, n),
+                                          FileReadingOptions(), &report);
+    ASSERT_THAT(read, IsOk());
+    EXPECT_FALSE(report.complete);
+    const std::vector<ModelFrame> frames = FramesOf(*read);
+    EXPECT_GE(frames.size(), most);  // never less with more bytes
+    most = frames.size();
+  }
+  EXPECT_EQ(most, model.size());
+}
+
+// The worked example of docs/formats/recording.md.
+TEST(RecordingFileTest, IsWhatTheFormatDocumentSays) {
+  const auto document =
+      ReadFile(std::string(FODC_SOURCE_DIR) + "/docs/formats/recording.md");
+  ASSERT_THAT(document, IsOk());
+  const std::size_t from = document->find("```hex\n");
+  ASSERT_NE(from, std::string::npos);
+  const std::size_t to = document->find("```", from + 7);
+  std::string example;
+  for (const std::string_view line : Split(
+           std::string_view(*document).substr(from + 7, to - from - 7), '\n')) {
+    for (const std::string_view byte :
+         Split(Trim(line.substr(0, line.find('#'))), ' ')) {
+      if (byte.empty()) continue;
+      example.push_back(
+          static_cast<char>(std::stoi(std::string(byte), nullptr, 16)));
+    }
+  }
+
+  Recording r(1, {});
+  const SourceId page = r.OpenSource("page", "");
+  const exposition::Label label = {"b", "c"};
+  const exposition::SeriesDesc a = {.name = "a",
+                                    .labels = {&label, 1},
+                                    .family = "a",
+                                    .type = exposition::MetricType::kGauge,
+                                    .help = "",
+                                    .unit = ""};
+  r.SpliceLines(page, 0, 0, {&a, 1});
+  for (const auto& [ms, value] : {std::pair{1000, 2.5}, {2000, 3.0}}) {
+    r.Append(page, At(ms), {&value, 1}, std::nullopt);
+  }
+  const std::string bytes = EncodeRecordingFile(r.Take(), {{"pod", "p-0"}});
+  std::string hex;
+  for (const char c : bytes) {
+    constexpr std::string_view kDigits = "0123456789abcdef";
+    hex += kDigits[static_cast<std::uint8_t>(c) >> 4];
+    hex += kDigits[static_cast<std::uint8_t>(c) & 15];
+    hex += ' ';
+  }
+  EXPECT_EQ(example, bytes) << hex;
+  FileReport report;
+  const auto read = DecodeRecordingFile(example, FileReadingOptions(), &report);
+  ASSERT_THAT(read, IsOk());
+  EXPECT_TRUE(report.complete);
+  EXPECT_EQ(FramesOf(*read), FramesOf(r));
+}
+
+// Every sample of real pages, bit for bit, and back out of a file.
+class RecordedPagesTest : public ::testing::TestWithParam<std::string_view> {};
+
+TEST_P(RecordedPagesTest, ComeBackBitForBit) {
+  const auto pages = test_support::Recording::Load(
+      test_support::RecordingPath(FODC_SOURCE_DIR, GetParam()));
+  ASSERT_THAT(pages, IsOk());
+  Recording recording(77, {});
+  test_support::PageFeeder feeder(&recording, GetParam());
+  // A checksum of each frame: sum over samples of a hash of series and bits.
+  std::vector<std::uint64_t> expected;
+  std::vector<FrameTime> times;
+  for (const test_support::Frame& f : pages->frames()) {
+    feeder.Read(f.body);
+    feeder.Append({f.unix_ms - 5, f.unix_ms});
+    times.push_back({f.unix_ms - 5, f.unix_ms});
+    std::uint64_t sum = 0;
+    const auto values = feeder.reader().values();
+    for (std::uint32_t i = 0; i < values.size(); ++i) {
+      const exposition::SeriesDesc d = feeder.reader().Describe(i);
+      std::string key(d.name);
+      key += '{';
+      exposition::AppendCanonicalLabels(&key, d.labels);
+      key += '}';
+      sum += std::hash<std::string>()(key) * (BitsOf(values[i]) | 1) +
+             BitsOf(values[i]);
+    }
+    expected.push_back(sum);
+  }
+  FileReport report;
+  const auto read = DecodeRecordingFile(
+      EncodeRecordingFile(recording.Take(), {}), FileReadingOptions(), &report);
+  ASSERT_THAT(read, IsOk());
+  EXPECT_TRUE(report.complete);
+  std::size_t at = 0;
+  std::vector<std::uint64_t> hashes;
+  std::shared_ptr<const std::vector<SeriesRef>> layout;
+  int damaged = 0;
+  read->Take().ReadFrames(
+      {},
+      [&](const SourceFrame& f) {
+        if (f.series != layout) {
+          layout = f.series;
+          hashes.clear();
+          for (const SeriesRef& s : *layout) {
+            hashes.push_back(std::hash<std::string>()(KeyOf(*s)));
+          }
+        }
+        std::uint64_t sum = 0;
+        for (std::size_t i = 0; i < f.values.size(); ++i) {
+          sum += hashes[i] * (BitsOf(f.values[i]) | 1) + BitsOf(f.values[i]);
+        }
+        EXPECT_EQ(sum, expected[at]) << at;
+        EXPECT_EQ(f.time, times[at]);
+        ++at;
+        return true;
+      },
+      &damaged);
+  EXPECT_EQ(at, expected.size());
+  EXPECT_EQ(damaged, 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(AllSix, RecordedPagesTest,
+                         ::testing::ValuesIn(test_support::kRecordingNames));
+
+}  // namespace
+}  // namespace fodc::recorder

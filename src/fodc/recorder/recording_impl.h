@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a recording is made of. For this room.
+#pragma once
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "fodc/recorder/chunk.h"
+#include "fodc/recorder/open_rows.h"
+#include "fodc/recorder/recording.h"
+#include "fodc/recorder/row_codec.h"
+#include "fodc/recorder/series_table.h"
+#include "fodc/recorder/snapshot.h"
+
+namespace fodc::recorder {
+
+struct SourceInfo {
+  std::string name;
+  std::string container_name;
+  std::uint32_t version = 0;  // counts its changes
+};
+using SourceMap = std::map<SourceId, SourceInfo>;
+
+// Chunks, and what else is known of them. Ordinals count stretches over all
+// lives: a series used last by stretch n is forgotten with the chunk of n.
+struct HeldChunk {
+  std::shared_ptr<const Chunk> chunk;
+  std::uint32_t ordinal = 0;
+};
+
+// One incarnation's part of the log, oldest first.
+struct Life {
+  Incarnation incarnation = 0;
+  std::shared_ptr<const SourceMap> sources = std::make_shared<SourceMap>();
+  std::shared_ptr<SeriesTable> table = std::make_shared<SeriesTable>();
+  bool table_shared = false;  // a snapshot may read it: copy before a change
+  std::vector<std::uint32_t> last_used;  // ordinals, as the table's entries
+  std::deque<HeldChunk> chunks;
+  Sequence last = 0;  // newest frame ever of this life
+
+  SeriesTable* MutableTable();
+  SourceMap* MutableSources();
+  // What a life occupies by itself: deque, maps, reference counts.
+  static constexpr std::size_t kOverheadBytes = 1024;
+};
+
+// A source of the newest life.
+struct SourceState {
+  SlotState slots;
+  // Mirror only: the state of the rows as they are stored, where it is not
+  // that of the rows as they came.
+  std::unique_ptr<SlotState> stored;
+  std::uint32_t rows = 0;   // in the open stretch, stored
+  bool in_stretch = false;  // mirror only: `slots` is of the sender's stretch
+  FrameName newest;
+  FrameTime time;
+  std::shared_ptr<const std::vector<SeriesRef>> layout;  // of newest; lazy
+
+  // Appending owner only.
+  std::vector<Slot> line_slots;           // kNoSlot: refused
+  std::vector<std::uint16_t> slot_lines;  // lines of each slot
+  std::vector<SeriesId> pending;          // slots after those of `slots`
+  std::vector<Slot> touched;              // by splices since the last frame
+  std::size_t active = 0;                 // slots with lines
+
+  std::size_t bytes() const;
+};
+
+struct Recording::Impl {
+  Impl(Incarnation incarnation, RecordingOptions options);
+
+  RecordingOptions options;
+  const Incarnation own;
+  bool owns_pool = false;
+  std::deque<Life> lives;
+
+  // The open stretch, of lives.back().
+  OpenRows open;
+  OpenRows sealed_tail;  // newest rows of the stretch sealed last
+  std::uint64_t open_samples = 0;
+  std::int64_t open_from_unix_ms = 0;
+  Sequence wire_stretch = 0;  // as the sender names the open stretch
+  std::uint32_t open_ordinal = 1;
+  std::map<SourceId, SourceState> states;
+  Incarnation states_of = 0;  // the life that `states` belongs to
+  std::int64_t newest_monotonic_ms = INT64_MIN;
+  std::int64_t newest_unix_ms = 0;
+  bool gap_accepted = false;
+
+  // Appending owner only.
+  SeriesIndex index;
+  bool appending = false;
+  Row row;  // scratch
+  std::vector<double> scratch_values;
+  std::string scratch_payload;  // both roles
+  SeriesId next_series_id = 1;
+  bool index_full = false;
+
+  std::size_t sealed_bytes = 0;
+  std::uint64_t sealed_samples = 0;
+  std::uint64_t chunk_count = 0;
+  std::uint64_t appended_samples = 0;
+  std::uint64_t evicted_samples = 0;
+  std::uint64_t refused_series = 0;
+  std::function<void(const ChunkEntry&)> on_sealed;
+
+  // recording.cc
+  Life* FindLife(Incarnation incarnation);
+  Life& BeginLife(Incarnation incarnation);
+  Life& OwnLife();
+  void Touch(Life* life, SeriesId id);
+  std::size_t IndexBytes() const;
+  std::size_t MemoryBytes() const;
+  void Trim();
+  bool EvictOldest();
+  void Forget(Life* life, std::uint32_t ordinal);
+  void StoreRow(SourceState* state, SourceId source, const FrameName& name,
+                FrameTime time, std::string_view payload);
+  // `keep_slots`: a mirror goes on with the sender's slots.
+  void SealOpen(bool keep_slots);
+  void AddChunk(Life* life, std::shared_ptr<const Chunk> chunk,
+                std::uint32_t ordinal);
+  void RefreshLayout(SourceState* state);
+
+  // append.cc
+  SourceId OpenSource(std::string_view name, std::string_view container);
+  Slot SlotOf(SourceId source, SourceState* state,
+              const exposition::SeriesDesc& desc);
+  void DropLine(SourceState* state, Slot slot);
+  void Splice(SourceId source, std::size_t at, std::size_t removed,
+              std::span<const exposition::SeriesDesc> inserted);
+  FrameName Append(SourceId source, FrameTime time,
+                   std::span<const double> values,
+                   std::optional<std::span<const std::uint32_t>> changed);
+  bool CompleteRow(Life* life, SourceState* state,
+                   std::span<const double> values);
+  void ChangedRow(SourceState* state, std::span<const double> values,
+                  std::optional<std::span<const std::uint32_t>> changed);
+
+  // mirror.cc
+  Status Apply(const LogEntry& entry);
+  Status ApplySource(const SourceEntry& entry);
+  Status ApplySeries(const SeriesEntry& entry);
+  Status ApplyRowEntry(const RowEntry& entry);
+  Status ApplyChunk(const ChunkEntry& entry);
+  Result<Life*> LifeFor(Incarnation incarnation);
+  Status CheckOrder(const Life& life, Sequence first);
+  Status CheckChunk(const Life& life, const Chunk& chunk);
+  void AdoptNewest(Life* life, const Section& section, std::uint32_t ordinal);
+
+  // log_reader.cc
+  LogPosition Read(LogPosition from, Defined* defined,
+                   const std::function<bool(const LogEntry&)>& sink) const;
+  bool Define(const Life& life, SourceId source, std::span<const SeriesId> ids,
+              Defined* defined,
+              const std::function<bool(const LogEntry&)>& sink) const;
+};
+
+}  // namespace fodc::recorder

@@ -1,0 +1,271 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/recorder/recording.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "fodc/base/status_matchers.h"
+#include "fodc/recorder/recording_testing.h"
+
+namespace fodc::recorder {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr Incarnation kLife = 1'000'001;
+
+exposition::SeriesDesc Desc(std::string_view name) {
+  return {.name = name,
+          .labels = {},
+          .family = name,
+          .type = exposition::MetricType::kGauge,
+          .help = "",
+          .unit = ""};
+}
+
+FrameTime At(std::int64_t ms) { return {ms, ms + 1'700'000'000'000}; }
+
+void Append(Recording* r, SourceId s, std::int64_t ms,
+            std::vector<double> values) {
+  r->Append(s, At(ms), values, std::nullopt);
+}
+
+class RandomRecordingTest : public ::testing::TestWithParam<std::uint64_t> {};
+
+TEST_P(RandomRecordingTest, GivesBackEveryBitOfEveryFrame) {
+  Recording r(kLife, {.stretch_rows = 17});
+  RandomSource a(&r, "a", GetParam());
+  RandomSource b(&r, "b", GetParam() + 1000);
+  std::vector<ModelFrame> model;
+  std::int64_t ms = 5000;
+  for (int i = 0; i < 150; ++i) {
+    ms += 990 + a.Pick(20);
+    model.push_back(a.Step(At(ms)));
+    if (i % 3 == 0) model.push_back(b.Step(At(ms + 1)));
+    if (i % 37 == 0) {
+      ASSERT_EQ(FramesOf(r), model) << "after " << i;
+    }
+  }
+  ASSERT_EQ(FramesOf(r), model);
+  r.Seal();
+  ASSERT_EQ(FramesOf(r), model);
+  EXPECT_EQ(r.stats().frames, model.size());
+}
+
+TEST_P(RandomRecordingTest, GivesBackEverySeries) {
+  Recording r(kLife, {.stretch_rows = 11});
+  RandomSource a(&r, "a", GetParam());
+  std::map<std::string, std::vector<std::pair<std::int64_t, std::uint64_t>>>
+      model;
+  const TimeRange range{At(20'000).unix_ms, At(70'000).unix_ms};
+  for (std::int64_t ms = 1000; ms <= 100'000; ms += 1000) {
+    const ModelFrame f = a.Step(At(ms));
+    if (ms < 20'000 || ms > 70'000) continue;
+    for (const auto& [key, bits] : f.samples) {
+      model[key].emplace_back(f.time.unix_ms, bits);
+    }
+  }
+  decltype(model) read;
+  r.Take().ReadSeries(
+      range, nullptr,
+      [&](const SeriesView& s, std::span<const std::int64_t> times,
+          std::span<const double> values) {
+        EXPECT_EQ(s.source_name, "a");
+        EXPECT_EQ(s.container_name, "box");
+        auto& samples = read[KeyOf(*s.series)];
+        EXPECT_THAT(samples, IsEmpty());  // one call for each
+        for (std::size_t i = 0; i < times.size(); ++i) {
+          samples.emplace_back(times[i], BitsOf(values[i]));
+        }
+        return true;
+      });
+  EXPECT_EQ(read, model);
+}
+
+TEST_P(RandomRecordingTest, KnowsTheLatestFrameAndTheFrameAtAnyInstant) {
+  Recording r(kLife, {.stretch_rows = 13});
+  RandomSource a(&r, "a", GetParam());
+  std::vector<ModelFrame> model;
+  for (std::int64_t ms = 1000; ms <= 60'000; ms += 1000) {
+    model.push_back(a.Step(At(ms)));
+    const auto latest = r.Take().Latest();
+    ASSERT_THAT(latest, SizeIs(1));
+    ASSERT_EQ(ToModel(latest[0]), model.back());
+  }
+  for (std::size_t i = 0; i < model.size(); i += 7) {
+    const auto at = r.Take().At(model[i].time.unix_ms + 500, 600);
+    ASSERT_THAT(at, IsOk());
+    ASSERT_THAT(*at, SizeIs(1));
+    EXPECT_EQ(ToModel((*at)[0]), model[i]);
+  }
+  EXPECT_THAT(r.Take().At(At(999).unix_ms, 100'000), IsOkAndHolds(IsEmpty()));
+  EXPECT_THAT(r.Take().At(At(70'000).unix_ms, 9'999), IsOkAndHolds(IsEmpty()));
+}
+
+TEST_P(RandomRecordingTest, NeverExceedsItsBudget) {
+  Recording r(kLife, {.budget_bytes = 100'000, .stretch_rows = 20});
+  RandomSource a(&r, "a", GetParam());
+  RandomSource b(&r, "b", GetParam() + 1);
+  std::vector<ModelFrame> model;
+  for (std::int64_t ms = 1000; ms <= 1'800'000; ms += 1000) {
+    model.push_back(a.Step(At(ms)));
+    ASSERT_LE(r.memory_bytes(), 100'000u) << ms;
+    model.push_back(b.Step(At(ms)));
+    ASSERT_LE(r.memory_bytes(), 100'000u) << ms;
+  }
+  EXPECT_GT(r.stats().evicted_samples, 0u);
+  EXPECT_GT(r.stats().expected_window_ms, 0);
+  const std::vector<ModelFrame> held = FramesOf(r);
+  ASSERT_GT(held.size(), 20u);
+  EXPECT_EQ(held,
+            std::vector<ModelFrame>(
+                model.end() - static_cast<long>(held.size()), model.end()));
+  for (const std::size_t budget : {80'000u, 60'000u, 50'000u}) {
+    r.set_budget_bytes(budget);
+    EXPECT_LE(r.memory_bytes(), budget);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Seeds, RandomRecordingTest,
+                         ::testing::Range<std::uint64_t>(1, 13));
+
+TEST(RecordingTest, KeepsGaps) {
+  Recording r(kLife, {});
+  const SourceId s = r.OpenSource("page", "");
+  const exposition::SeriesDesc d = Desc("x");
+  r.SpliceLines(s, 0, 0, {&d, 1});
+  Append(&r, s, 1000, {1});
+  Append(&r, s, 2000, {2});
+  Append(&r, s, 9000, {3});  // the reads between failed
+  r.SpliceLines(s, 0, 1, {});
+  Append(&r, s, 10'000, {});
+  r.SpliceLines(s, 0, 0, {&d, 1});
+  Append(&r, s, 11'000, {4});
+  std::vector<std::int64_t> at;
+  r.Take().ReadSeries({}, nullptr,
+                      [&](const SeriesView&, auto times, auto values) {
+                        at.assign(times.begin(), times.end());
+                        EXPECT_THAT(values, ElementsAre(1, 2, 3, 4));
+                        return true;
+                      });
+  EXPECT_THAT(at, ElementsAre(At(1000).unix_ms, At(2000).unix_ms,
+                              At(9000).unix_ms, At(11'000).unix_ms));
+  EXPECT_EQ(r.stats().series, 1u);
+  EXPECT_EQ(r.stats().frames, 5u);
+}
+
+TEST(RecordingTest, StaysOrderedWhenTheWallClockSteps) {
+  Recording r(kLife, {.stretch_rows = 2});
+  const SourceId s = r.OpenSource("page", "");
+  const exposition::SeriesDesc d = Desc("x");
+  r.SpliceLines(s, 0, 0, {&d, 1});
+  const FrameTime times[] = {{1000, 50'000}, {2000, 51'000}, {3000, 20'000},
+                             {4000, 21'000}, {5000, 90'000}, {6000, 91'000},
+                             {5500, 91'500}};
+  for (const FrameTime t : times) {
+    const double v = static_cast<double>(t.unix_ms);
+    r.Append(s, t, {&v, 1}, std::nullopt);
+  }
+  const std::vector<ModelFrame> frames = FramesOf(r);
+  ASSERT_THAT(frames, SizeIs(7));
+  for (std::size_t i = 0; i < 6; ++i) EXPECT_EQ(frames[i].time, times[i]);
+  EXPECT_EQ(frames[6].time, (FrameTime{6000, 91'500}));  // raised, not dropped
+  EXPECT_THAT(FramesOf(r, {20'000, 30'000}), SizeIs(2));
+  const auto before = r.Take().At(30'000, 10'000);
+  ASSERT_THAT(before, IsOk());
+  ASSERT_THAT(*before, SizeIs(1));
+  EXPECT_THAT((*before)[0].values, ElementsAre(21'000));
+}
+
+TEST(RecordingTest, ForgetsSeriesWithTheirLastSample) {
+  Recording r(kLife, {.budget_bytes = 60'000, .stretch_rows = 10});
+  const SourceId s = r.OpenSource("page", "");
+  for (int i = 0; i < 3000; ++i) {
+    const std::string name = "series_" + std::to_string(i);
+    const exposition::SeriesDesc d = Desc(name);
+    r.SpliceLines(s, 0, i == 0 ? 0 : 1, {&d, 1});
+    Append(&r, s, i * 1000, {static_cast<double>(i)});
+    ASSERT_LE(r.memory_bytes(), 60'000u);
+  }
+  const RecordingStats stats = r.stats();
+  EXPECT_LE(stats.series, stats.samples + 1);  // each had one
+  EXPECT_LT(stats.series, 1000u);
+  EXPECT_GT(stats.evicted_samples, 2000u);
+}
+
+TEST(RecordingTest, RefusesSeriesBeyondTheBoundAndCountsThem) {
+  Recording r(kLife, {.max_series = 2});
+  const SourceId s = r.OpenSource("page", "");
+  const exposition::SeriesDesc d[] = {Desc("a"), Desc("b"), Desc("c")};
+  r.SpliceLines(s, 0, 0, d);
+  Append(&r, s, 1000, {1, 2, 3});
+  EXPECT_EQ(r.stats().refused_series, 1u);
+  EXPECT_EQ(r.stats().active_series, 2u);
+  EXPECT_THAT(FramesOf(r)[0].samples, SizeIs(2));
+}
+
+TEST(RecordingTest, SurvivesAnExplosionOfSeries) {
+  constexpr std::size_t kBudget = 2u << 20;
+  Recording r(kLife, {.budget_bytes = kBudget, .max_series = 50'000});
+  const SourceId s = r.OpenSource("page", "");
+  std::vector<std::string> names;
+  for (int i = 0; i < 100'000; ++i) {
+    names.push_back("exploding_series_number_" + std::to_string(i));
+  }
+  std::vector<exposition::SeriesDesc> descs;
+  for (const std::string& n : names) descs.push_back(Desc(n));
+  const exposition::SeriesDesc first = Desc("first");
+  r.SpliceLines(s, 0, 0, {&first, 1});
+  Append(&r, s, 1000, {1});
+  r.SpliceLines(s, 1, 0, descs);
+  EXPECT_LE(r.memory_bytes(), kBudget);
+  std::vector<double> values(100'001, 7);
+  for (int i = 0; i < 5; ++i) {
+    Append(&r, s, 2000 + i * 1000, values);
+    EXPECT_LE(r.memory_bytes(), kBudget);
+  }
+  EXPECT_GT(r.stats().refused_series, 50'000u);
+  EXPECT_GT(r.stats().active_series, 1000u);
+  r.SpliceLines(s, 1, 100'000, {});
+  Append(&r, s, 9000, {2});
+  EXPECT_THAT(FramesOf(r).back().samples, SizeIs(1));
+}
+
+TEST(RecordingTest, KeepsTheLayoutWhileTheSeriesAreTheSame) {
+  Recording r(kLife, {.stretch_rows = 3});
+  const SourceId s = r.OpenSource("page", "");
+  const exposition::SeriesDesc d[] = {Desc("a"), Desc("b")};
+  r.SpliceLines(s, 0, 0, d);
+  Append(&r, s, 1000, {1, 2});
+  const auto layout = r.Take().Latest()[0].series;
+  for (int i = 2; i < 9; ++i) {
+    Append(&r, s, i * 1000, {1.0 * i, 2});
+    EXPECT_EQ(r.Take().Latest()[0].series, layout);
+  }
+  r.SpliceLines(s, 0, 1, {});
+  Append(&r, s, 10'000, {1});
+  EXPECT_NE(r.Take().Latest()[0].series, layout);
+}
+
+TEST(RecordingTest, SnapshotsStayAsTheyWere) {
+  Recording r(kLife, {.stretch_rows = 5});
+  RandomSource a(&r, "a", 3);
+  std::vector<ModelFrame> model;
+  for (int i = 0; i < 12; ++i) model.push_back(a.Step(At(i * 1000)));
+  const Snapshot snapshot = r.Take();
+  const ModelFrame newest = model.back();
+  for (int i = 12; i < 40; ++i) a.Step(At(i * 1000));
+  std::vector<ModelFrame> read;
+  snapshot.ReadFrames({}, [&](const SourceFrame& f) {
+    read.push_back(ToModel(f));
+    return true;
+  });
+  EXPECT_EQ(read, model);
+  EXPECT_EQ(ToModel(snapshot.Latest()[0]), newest);
+}
+
+}  // namespace
+}  // namespace fodc::recorder

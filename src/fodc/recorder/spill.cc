@@ -1,0 +1,251 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/recorder/spill.h"
+
+#include <algorithm>
+#include <atomic>
+#include <utility>
+
+#include "fodc/base/strings.h"
+#include "fodc/recorder/entry_codec.h"
+#include "fodc/wal/wal.h"
+
+namespace fodc::recorder {
+namespace {
+
+constexpr std::uint16_t kChunkRecord = 1;
+constexpr std::uint16_t kTailRecord = 2;
+constexpr std::size_t kMaxBatchBytes = std::size_t{16} << 20;
+
+// Whether nothing up to `last` is held any more.
+bool IsGone(const LogPosition& last, const std::vector<HeldRange>& held) {
+  for (const HeldRange& h : held) {
+    if (h.incarnation == last.incarnation) return h.first > last.sequence;
+  }
+  return true;
+}
+
+}  // namespace
+
+struct Spill::Logs {
+  std::unique_ptr<wal::Log> chunks;
+  std::unique_ptr<wal::Log> tail;
+  // The newest chunk of each segment of chunks, by its first record.
+  std::map<std::uint64_t, LogPosition> newest;
+  std::atomic<std::uint64_t> disk_bytes{0};
+  bool reopen = false;
+
+  Status Open(const Options& options, const Clock& clock) {
+    chunks.reset();
+    tail.reset();
+    wal::Options o;
+    o.segment_bytes = std::uint64_t{1} << 40;  // Roll decides
+    FODC_ASSIGN_OR_RETURN(
+        chunks, wal::Log::Open(options.directory + "/chunks", o, clock));
+    FODC_ASSIGN_OR_RETURN(
+        tail, wal::Log::Open(options.directory + "/tail", o, clock));
+    return OkStatus();
+  }
+
+  // After a failed sync a log must be read before it takes more.
+  Status Reopen(const Options& options, const Clock& clock) {
+    FODC_RETURN_IF_ERROR(Open(options, clock));
+    for (wal::Log* log : {chunks.get(), tail.get()}) {
+      wal::ReadOptions read;
+      read.phase = "spill reopened";
+      read.on_damage = [](const wal::Damage&) {};
+      FODC_ASSIGN_OR_RETURN(
+          const wal::ReadSummary summary,
+          log->Read([](const wal::Record&) { return OkStatus(); }, read));
+      if (summary.damaged_regions > 0) {
+        FODC_RETURN_IF_ERROR(log->SetDamagedAside().status());
+      }
+    }
+    reopen = false;
+    return OkStatus();
+  }
+};
+
+Spill::Spill(const Options& options, const Clock& clock)
+    : options_(options), clock_(clock), logs_(std::make_unique<Logs>()) {}
+Spill::~Spill() = default;
+
+Result<std::unique_ptr<Spill>> Spill::Open(const Options& options,
+                                           const Clock& clock) {
+  std::unique_ptr<Spill> spill(new Spill(options, clock));
+  FODC_RETURN_IF_ERROR(spill->logs_->Open(options, clock));
+  return spill;
+}
+
+Spill::LoadReport Spill::Load(Recording* recording) {
+  LoadReport report;
+  const auto apply = [&](const LogEntry& entry) {
+    Status s = recording->Apply(entry);
+    if (s.code() == Code::kOutOfRange) {
+      recording->AcceptGap();
+      s = recording->Apply(entry);
+    }
+    ++report.entries;
+    if (!s.ok()) ++report.refused;
+    return OkStatus();
+  };
+  bool rewrite = false;
+  const auto load = [&](wal::Log* log, bool is_chunks) {
+    wal::ReadOptions read;
+    read.phase = "spill load";
+    read.on_damage = [&](const wal::Damage& d) {
+      report.damage.push_back(
+          StrCat(d.path, " at byte ", d.offset, ": ", d.reason));
+    };
+    const std::size_t damage_before = report.damage.size();
+    const auto summary = log->Read(
+        [&](const wal::Record& r) {
+          const Result<std::string> entries = UnpackEntries(r.payload);
+          Status s =
+              entries.ok() ? ReadEntries(*entries, apply) : entries.status();
+          if (!s.ok()) {
+            report.damage.push_back(StrCat(log->directory(), " record ",
+                                           r.sequence, " at byte ", r.offset,
+                                           ": ", s.message()));
+          }
+          if (is_chunks) {
+            logs_->newest[r.segment_first_sequence] = {
+                recording->newest().incarnation, recording->newest().sequence};
+          }
+          return OkStatus();
+        },
+        read);
+    if (!summary.ok()) {
+      report.damage.push_back(summary.status().ToString());
+      rewrite = true;
+      logs_->reopen = true;
+      return;
+    }
+    report.torn_tail = report.torn_tail || summary->repaired;
+    if (report.damage.size() > damage_before) {
+      rewrite = true;
+      if (const auto aside = log->SetDamagedAside(); !aside.ok()) {
+        report.damage.push_back(aside.status().ToString());
+        logs_->reopen = true;
+      }
+    }
+  };
+  load(logs_->chunks.get(), true);
+  const FrameName newest = recording->newest();
+  load(logs_->tail.get(), false);
+  if (!rewrite) {
+    chunk_position_ = {newest.incarnation, newest.sequence};
+  }
+  return report;
+}
+
+Spill::Batch Spill::Collect(const Recording& recording) {
+  Batch batch;
+  batch.held = recording.held();
+  batch.roll_chunks = rewrite_ || collected_bytes_ > options_.segment_bytes;
+  if (batch.roll_chunks) {
+    chunk_defined_.Clear();
+    collected_bytes_ = 0;
+    rewrite_ = true;
+  }
+  // Chunks, until the first row; the series of that row come along.
+  std::string entries;
+  batch.chunk_position = chunk_position_;
+  bool sealed = false;
+  const FrameName newest = recording.newest_sealed();
+  if (newest.sequence != chunk_position_.sequence ||
+      newest.incarnation != chunk_position_.incarnation) {
+    recording.ReadLog(chunk_position_, &chunk_defined_, [&](const LogEntry& e) {
+      if (std::holds_alternative<RowEntry>(e)) return false;
+      AppendEntry(&entries, e);
+      if (const auto* chunk = std::get_if<ChunkEntry>(&e)) {
+        sealed = true;
+        batch.chunk_position = {chunk->incarnation, chunk->last};
+      }
+      return entries.size() < kMaxBatchBytes;
+    });
+  }
+  if (sealed) {
+    batch.chunks = PackEntries(entries);
+    collected_bytes_ += batch.chunks.size();
+  } else {
+    batch.roll_chunks = false;
+  }
+  // Rows since the last time, or all of the open stretch.
+  batch.restart_tail = restart_tail_ || sealed;
+  if (batch.restart_tail) {
+    tail_defined_.Clear();
+    tail_position_ = batch.chunk_position;
+  }
+  entries.clear();
+  batch.tail_position =
+      recording.ReadLog(tail_position_, &tail_defined_, [&](const LogEntry& e) {
+        AppendEntry(&entries, e);
+        return entries.size() < kMaxBatchBytes;
+      });
+  if (!entries.empty()) batch.tail = PackEntries(entries);
+  return batch;
+}
+
+Status Spill::Write(const Batch& batch) {
+  Logs& logs = *logs_;
+  if (logs.reopen || logs.chunks == nullptr || logs.tail == nullptr) {
+    FODC_RETURN_IF_ERROR(logs.Reopen(options_, clock_));
+  }
+  const auto write = [&]() -> Status {
+    if (!batch.chunks.empty()) {
+      if (batch.roll_chunks) FODC_RETURN_IF_ERROR(logs.chunks->Roll());
+      FODC_RETURN_IF_ERROR(logs.chunks->Append(kChunkRecord, batch.chunks));
+      FODC_RETURN_IF_ERROR(logs.chunks->Sync());
+      logs.newest[logs.chunks->segments().back().first_sequence] =
+          batch.chunk_position;
+    }
+    if (batch.restart_tail) FODC_RETURN_IF_ERROR(logs.tail->Roll());
+    const std::uint64_t first = logs.tail->next_sequence();
+    if (!batch.tail.empty()) {
+      FODC_RETURN_IF_ERROR(logs.tail->Append(kTailRecord, batch.tail));
+      FODC_RETURN_IF_ERROR(logs.tail->Sync());
+    }
+    if (batch.restart_tail) {
+      FODC_RETURN_IF_ERROR(logs.tail->DropBefore(first).status());
+    }
+    // Oldest segments, as they leave the window or the disk's share is full.
+    while (logs.chunks->segments().size() > 1) {
+      const auto& oldest = logs.chunks->segments().front();
+      const auto known = logs.newest.find(oldest.first_sequence);
+      const bool gone =
+          known == logs.newest.end() || IsGone(known->second, batch.held);
+      if (!gone && logs.chunks->size_bytes() <= options_.max_bytes) break;
+      logs.newest.erase(oldest.first_sequence);
+      FODC_ASSIGN_OR_RETURN(const bool dropped, logs.chunks->DropOldest());
+      if (!dropped) break;
+    }
+    return OkStatus();
+  };
+  Status status = write();
+  if (!status.ok()) logs.reopen = true;
+  logs.disk_bytes = logs.chunks->size_bytes() + logs.tail->size_bytes();
+  return status;
+}
+
+bool Spill::Finish(const Batch& batch, const Status& written) {
+  const bool changed = written.ok() != status_.ok();
+  status_ = written;
+  counters_.disk_bytes = logs_->disk_bytes;
+  if (written.ok()) {
+    ++counters_.writes;
+    counters_.written_bytes += batch.chunks.size() + batch.tail.size();
+    chunk_position_ = batch.chunk_position;
+    tail_position_ = batch.tail_position;
+    if (!batch.chunks.empty()) rewrite_ = false;
+    restart_tail_ = false;
+  } else {
+    ++counters_.failures;
+    // Everything since the last success comes again, in a segment that stands
+    // on its own.
+    rewrite_ = true;
+    restart_tail_ = true;
+  }
+  return changed;
+}
+
+}  // namespace fodc::recorder

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/recorder/spill.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+
+#include "fodc/base/file.h"
+#include "fodc/base/status_matchers.h"
+#include "fodc/recorder/recording_testing.h"
+
+namespace fodc::recorder {
+namespace {
+
+using ::testing::Each;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+namespace fs = std::filesystem;
+
+FrameTime At(std::int64_t ms) { return {ms, ms + 1'700'000'000'000}; }
+
+class SpillTest : public ::testing::Test {
+ protected:
+  Spill::Options Options() { return {.directory = directory_.File("spill")}; }
+
+  std::unique_ptr<Spill> OpenSpill() {
+    auto spill = Spill::Open(Options(), clock_);
+    EXPECT_THAT(spill, IsOk());
+    return *std::move(spill);
+  }
+  static Status Round(Spill* spill, const Recording& r) {
+    const Spill::Batch batch = spill->Collect(r);
+    const Status status = spill->Write(batch);
+    spill->Finish(batch, status);
+    return status;
+  }
+  std::vector<std::string> Segments(std::string_view log) {
+    std::vector<std::string> files;
+    const std::string path = directory_.File("spill") + "/" + std::string(log);
+    for (const auto& f : fs::directory_iterator(path)) {
+      if (f.path().extension() == ".wal") files.push_back(f.path());
+    }
+    std::sort(files.begin(), files.end());
+    return files;
+  }
+
+  TempDirectory directory_;
+  FakeClock clock_;
+};
+
+TEST_F(SpillTest, ComesBackLessWhatWasNotSpilled) {
+  std::vector<ModelFrame> model;
+  Incarnation incarnation = 1000;
+  for (int life = 0; life < 5; ++life) {
+    auto spill = OpenSpill();
+    Recording r(++incarnation, {.stretch_rows = 8});
+    const Spill::LoadReport report = spill->Load(&r);
+    EXPECT_THAT(report.damage, IsEmpty());
+    EXPECT_EQ(report.refused, 0u);
+    ASSERT_EQ(FramesOf(r), model) << "life " << life;
+    RandomSource a(&r, "a", 20 + static_cast<std::uint64_t>(life));
+    const int frames = 10 + life * 7;
+    for (int i = 0; i < frames; ++i) {
+      model.push_back(a.Step(At((life * 1000 + i) * 1000)));
+      if (i % 5 == 4) {
+        ASSERT_THAT(Round(spill.get(), r), IsOk());
+      }
+    }
+    model.resize(model.size() - static_cast<std::size_t>(frames % 5));
+  }
+}
+
+TEST_F(SpillTest, KeepsOnlyTheOpenStretchInTheTail) {
+  auto spill = OpenSpill();
+  Recording r(1000, {.stretch_rows = 10});
+  spill->Load(&r);
+  RandomSource a(&r, "a", 3);
+  std::uint64_t most = 0;
+  for (int i = 0; i < 60; ++i) {
+    a.Step(At(i * 1000));
+    ASSERT_THAT(Round(spill.get(), r), IsOk());
+    EXPECT_THAT(Segments("tail"), SizeIs(1));
+    most = std::max<std::uint64_t>(most, fs::file_size(Segments("tail")[0]));
+  }
+  EXPECT_LT(most, 64'000u);
+}
+
+TEST_F(SpillTest, DropsWhatLeftTheWindow) {
+  Spill::Options options = Options();
+  options.segment_bytes = 4000;
+  auto spill = *Spill::Open(options, clock_);
+  Recording r(1000, {.budget_bytes = 150'000, .stretch_rows = 10});
+  spill->Load(&r);
+  RandomSource a(&r, "a", 3);
+  for (int i = 0; i < 4000; ++i) {
+    a.Step(At(i * 1000));
+    if (i % 50 != 0) continue;
+    ASSERT_THAT(Round(spill.get(), r), IsOk());
+  }
+  EXPECT_LT(spill->counters().disk_bytes, 400'000u);
+  EXPECT_GT(r.stats().evicted_samples, 0u);
+  const std::vector<ModelFrame> held = FramesOf(r);
+  spill.reset();
+  Recording back(1001, {.stretch_rows = 10});
+  Spill::LoadReport report = OpenSpill()->Load(&back);
+  EXPECT_THAT(report.damage, IsEmpty());
+  const std::vector<ModelFrame> loaded = FramesOf(back);
+  ASSERT_GE(loaded.size() + 50, held.size());
+}
+
+TEST_F(SpillTest, RepairsATornTail) {
+  std::vector<ModelFrame> model;
+  {
+    auto spill = OpenSpill();
+    Recording r(1000, {.stretch_rows = 50});
+    spill->Load(&r);
+    RandomSource a(&r, "a", 3);
+    for (int i = 0; i < 20; ++i) {
+      model.push_back(a.Step(At(i * 1000)));
+      ASSERT_THAT(Round(spill.get(), r), IsOk());
+    }
+  }
+  const std::string tail = Segments("tail").back();
+  fs::resize_file(tail, fs::file_size(tail) - 3);
+  Recording r(1001, {});
+  const Spill::LoadReport report = OpenSpill()->Load(&r);
+  EXPECT_TRUE(report.torn_tail);
+  EXPECT_THAT(report.damage, IsEmpty());
+  model.pop_back();
+  EXPECT_EQ(FramesOf(r), model);
+}
+
+TEST_F(SpillTest, ReadsAroundDamageAndSetsItAside) {
+  std::vector<ModelFrame> model;
+  {
+    auto spill = OpenSpill();
+    Recording r(1000, {.stretch_rows = 10});
+    spill->Load(&r);
+    RandomSource a(&r, "a", 3);
+    for (int i = 0; i < 65; ++i) {
+      model.push_back(a.Step(At(i * 1000)));
+      ASSERT_THAT(Round(spill.get(), r), IsOk());
+    }
+  }
+  const std::string segment = Segments("chunks").front();
+  {
+    // In the middle of a record in the middle.
+    std::fstream f(segment, std::ios::in | std::ios::out | std::ios::binary);
+    f.seekp(static_cast<long>(fs::file_size(segment) / 2));
+    f.write("damage", 6);
+  }
+  std::vector<ModelFrame> loaded;
+  {
+    auto spill = OpenSpill();
+    Recording r(1001, {});
+    const Spill::LoadReport report = spill->Load(&r);
+    ASSERT_THAT(report.damage, Not(IsEmpty()));
+    EXPECT_THAT(report.damage[0], HasSubstr("at byte"));
+    EXPECT_FALSE(fs::exists(segment));
+    loaded = FramesOf(r);
+    EXPECT_GT(loaded.size(), 20u);
+    EXPECT_LT(loaded.size(), model.size());
+    for (const ModelFrame& f : loaded) {
+      EXPECT_THAT(model, ::testing::Contains(f));
+    }
+    RandomSource a(&r, "a", 4);
+    loaded.push_back(a.Step(At(100'000)));
+    ASSERT_THAT(Round(spill.get(), r), IsOk());
+  }
+  // What was read is on disk again, and the damage is not met again.
+  Recording r(1002, {});
+  const Spill::LoadReport report = OpenSpill()->Load(&r);
+  EXPECT_THAT(report.damage, IsEmpty());
+  EXPECT_EQ(FramesOf(r), loaded);
+}
+
+TEST_F(SpillTest, GoesOnWhenTheDiskFailsAndCatchesUp) {
+  std::vector<ModelFrame> model;
+  {
+    auto spill = OpenSpill();
+    Recording r(1000, {.stretch_rows = 10});
+    spill->Load(&r);
+    RandomSource a(&r, "a", 3);
+    int changes = 0;
+    for (int i = 0; i < 60; ++i) {
+      model.push_back(a.Step(At(i * 1000)));
+      const Spill::Batch batch = spill->Collect(r);
+      const bool broken = i >= 15 && i < 40;
+      Status status;
+      if (broken) {
+        // As a full disk answers: nothing of the batch is written.
+        status = ResourceExhausted("no space left on device");
+      } else {
+        status = spill->Write(batch);
+        EXPECT_THAT(status, IsOk());
+      }
+      changes += spill->Finish(batch, status) ? 1 : 0;
+      EXPECT_EQ(spill->status().ok(), !broken);
+    }
+    EXPECT_EQ(changes, 2);  // to be logged: once it fails, once it works
+    EXPECT_EQ(spill->counters().failures, 25u);
+    EXPECT_EQ(FramesOf(r), model);
+  }
+  Recording r(1001, {});
+  const Spill::LoadReport report = OpenSpill()->Load(&r);
+  EXPECT_THAT(report.damage, IsEmpty());
+  EXPECT_EQ(FramesOf(r), model);
+}
+
+TEST_F(SpillTest, BelongsToOneProcess) {
+  const auto first = OpenSpill();
+  EXPECT_THAT(Spill::Open(Options(), clock_),
+              StatusIs(Code::kUnavailable, HasSubstr("spill")));
+}
+
+}  // namespace
+}  // namespace fodc::recorder
