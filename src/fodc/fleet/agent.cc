@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/fleet/agent.h"
+
+#include <sys/random.h>
+
+#include <array>
+
+#include "fodc/base/status.h"
+
+namespace fodc::fleet {
+
+std::string NewUuid() {
+  std::array<std::uint8_t, 16> b;
+  std::size_t have = 0;
+  while (have < b.size()) {
+    const ssize_t n = ::getrandom(b.data() + have, b.size() - have, 0);
+    FODC_CHECK(n > 0);
+    have += static_cast<std::size_t>(n);
+  }
+  b[6] = static_cast<std::uint8_t>((b[6] & 0x0f) | 0x40);  // version 4
+  b[8] = static_cast<std::uint8_t>((b[8] & 0x3f) | 0x80);  // RFC 4122
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string out;
+  for (std::size_t i = 0; i < b.size(); ++i) {
+    if (i == 4 || i == 6 || i == 8 || i == 10) out.push_back('-');
+    out.push_back(kHex[b[i] >> 4]);
+    out.push_back(kHex[b[i] & 15]);
+  }
+  return out;
+}
+
+std::string_view AgentKindName(AgentKind kind) {
+  return kind == AgentKind::kV1 ? "v1" : "flight";
+}
+
+std::string_view AgentStatusName(AgentStatus status) {
+  switch (status) {
+    case AgentStatus::kOnline:
+      return "online";
+    case AgentStatus::kOffline:
+      return "offline";
+    case AgentStatus::kConflict:
+      return "conflict";
+  }
+  return "offline";
+}
+
+}  // namespace fodc::fleet

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+// An agent as the proxy knows it: plain data.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fodc/base/clock.h"
+#include "fodc/recorder/log_entry.h"
+
+namespace fodc::fleet {
+
+// UUID v4 text, minted by the proxy for each registration.
+using AgentId = std::string;
+using Labels = std::map<std::string, std::string>;
+
+// A fresh random UUID v4, lower case.
+std::string NewUuid();
+
+inline constexpr std::string_view kRoleUnspecified = "ROLE_UNSPECIFIED";
+
+enum class AgentKind : std::uint8_t {
+  kV1,      // banyandb.fodc.v1: its samples are asked for on demand
+  kFlight,  // fodc.flight.v1: its recording is mirrored here
+};
+std::string_view AgentKindName(AgentKind kind);  // "v1", "flight"
+
+enum class AgentStatus : std::uint8_t {
+  kOnline,
+  kOffline,   // its stream has ended, or it was silent for too long
+  kConflict,  // alive, but another live agent has the same pod name
+};
+std::string_view AgentStatusName(AgentStatus status);  // "online", ...
+
+// What an agent says of itself.
+struct AgentIdentity {
+  std::string node_name;
+  std::string instance_id;                // flight only; stable over restarts
+  recorder::Incarnation incarnation = 0;  // flight only; grows over restarts
+  std::string role;                       // "ROLE_DATA", ...
+  Labels labels;                          // of the node, e.g. type=hot
+  std::string pod_name;
+  std::vector<std::string> container_names;
+  std::uint32_t http_port = 0;    // of the agent's own server; 0: none
+  std::string advertise_address;  // "HOST:PORT" of it; empty: see http_port
+  friend bool operator==(const AgentIdentity&, const AgentIdentity&) = default;
+};
+
+// An entry of the registry at one moment.
+struct Agent {
+  AgentId id;
+  AgentKind kind = AgentKind::kV1;
+  AgentStatus status = AgentStatus::kOnline;
+  AgentIdentity identity;
+  std::string version;       // of the agent's program; v1 does not tell
+  std::string peer_address;  // IP text, no port
+  UnixTime registered_at;
+  UnixTime last_heartbeat;                  // wall clock, to show
+  MonotonicTime last_heard;                 // for ages
+  std::chrono::microseconds round_trip{0};  // 0: not known (v1 never tells)
+};
+
+// Immutable: may be kept and read on any thread. Sorted by pod name, then id.
+using AgentList = std::shared_ptr<const std::vector<Agent>>;
+
+}  // namespace fodc::fleet

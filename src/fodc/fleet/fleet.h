@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// The proxy's memory of its agents: the registry, and one mirrored recording
+// for each flight agent out of one pool of bytes.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "fodc/base/clock.h"
+#include "fodc/fleet/agent.h"
+#include "fodc/fleet/memory_arbiter.h"
+#include "fodc/fleet/mirror.h"
+#include "fodc/fleet/registry.h"
+#include "fodc/recorder/recording.h"
+#include "fodc/recorder/series_pool.h"
+#include "fodc/recorder/snapshot.h"
+
+namespace fodc::fleet {
+
+// Not thread-safe: the proxy's loop owns it.
+class Fleet {
+ public:
+  struct Options {
+    Registry::Options registry;
+    MemoryLimits memory;
+    // Of each mirror; its budget is the arbiter's and its pool the fleet's.
+    recorder::RecordingOptions recording;
+  };
+
+  struct Stats {
+    Registry::Stats registry;
+    std::size_t online = 0;
+    std::size_t offline = 0;
+    std::size_t conflict = 0;
+    std::size_t v1 = 0;
+    std::size_t flight = 0;
+    // Over all mirrors, those that are gone included.
+    Mirror::Stats mirrors;
+    std::uint64_t evicted_samples = 0;  // of the mirrors that there are
+    std::size_t memory_bytes = 0;       // held now, shared series included
+    std::size_t shared_bytes = 0;       // of that, series, counted once
+    std::size_t pool_bytes = 0;         // what the mirrors may hold, shared
+                                        // series not included
+  };
+
+  // A recording beside the agent that it is of.
+  struct Window {
+    Agent agent;
+    recorder::Snapshot snapshot;
+  };
+
+  // `clock` must outlive the fleet.
+  Fleet(const Clock& clock, const Options& options);
+
+  // Registry::Admit, and what follows for the mirrors: a flight agent gets
+  // one, its predecessor's if it takes its place.
+  Registry::Admission Admit(const Registry::Claim& claim);
+  // Registry::Sweep with its mirrors, and a fresh share of the memory.
+  std::vector<AgentId> Sweep();
+  void Remove(const AgentId& id);
+
+  // Takes in entries of the log of `id`, until the first error (see
+  // Mirror::Apply); kNotFound for an agent without a mirror.
+  Status Apply(const AgentId& id, std::span<const recorder::LogEntry> entries);
+
+  Registry& registry() { return registry_; }
+  const Registry& registry() const { return registry_; }
+
+  // --- Views.
+  AgentList List() const { return registry_.List(); }
+  // Null for an agent without one (v1).
+  const Mirror* mirror(const AgentId& id) const;
+  std::optional<recorder::Snapshot> TakeSnapshot(const AgentId& id) const;
+  // Every mirrored recording, in the order of List().
+  std::vector<Window> TakeWindows() const;
+  Stats stats() const;
+
+ private:
+  struct Held {
+    std::unique_ptr<Mirror> mirror;
+    std::size_t bytes = 0;  // when last looked at
+    bool precious = false;  // it holds frames, and the registry knows
+  };
+  void Drop(const AgentId& id);
+  void Share();
+
+  const Clock& clock_;
+  const Options options_;
+  // Before the mirrors: they refer to it.
+  const std::shared_ptr<recorder::SeriesPool> series_pool_;
+  Registry registry_;
+  std::map<AgentId, Held> mirrors_;
+  std::size_t used_bytes_ = 0;  // sum of Held::bytes
+  std::size_t pool_bytes_ = 0;
+  Mirror::Stats gone_;
+};
+
+}  // namespace fodc::fleet

@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/fleet/fleet.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <random>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "fodc/base/status_matchers.h"
+#include "fodc/recorder/log_reader.h"
+
+namespace fodc::fleet {
+namespace {
+
+using recorder::LogEntry;
+
+// An agent's recording, to be mirrored.
+class Source {
+ public:
+  explicit Source(recorder::Incarnation incarnation)
+      : recording_(incarnation, {}), random_(incarnation) {}
+
+  void Append(int frames) {
+    const recorder::SourceId source = recording_.OpenSource("s", "c");
+    if (!spliced_) {
+      std::vector<std::string> names;
+      for (int i = 0; i < 50; ++i) names.push_back("m" + std::to_string(i));
+      std::vector<exposition::SeriesDesc> lines;
+      for (const std::string& name : names) {
+        exposition::SeriesDesc d;
+        d.name = d.family = name;
+        lines.push_back(d);
+      }
+      recording_.SpliceLines(source, 0, 0, lines);
+      spliced_ = true;
+    }
+    for (int f = 0; f < frames; ++f) {
+      std::vector<double> values;
+      for (int i = 0; i < 50; ++i) {
+        values.push_back(std::ldexp(static_cast<double>(random_()), -20));
+      }
+      now_ms_ += 1000;
+      (void)recording_.Append(source, {now_ms_, now_ms_}, values, std::nullopt);
+    }
+  }
+
+  std::vector<LogEntry> Read(recorder::LogPosition from = {}) const {
+    std::vector<LogEntry> out;
+    recorder::Recording::Defined defined;
+    recording_.ReadLog(from, &defined, [&](const LogEntry& e) {
+      out.push_back(e);
+      return true;
+    });
+    return out;
+  }
+  recorder::Recording& recording() { return recording_; }
+
+ private:
+  recorder::Recording recording_;
+  std::mt19937_64 random_;
+  bool spliced_ = false;
+  std::int64_t now_ms_ = 1'000'000;
+};
+
+Registry::Claim Claim(const std::string& pod, recorder::Incarnation life) {
+  Registry::Claim c;
+  c.kind = AgentKind::kFlight;
+  c.identity.pod_name = pod;
+  c.identity.instance_id = pod;
+  c.identity.incarnation = life;
+  c.identity.role = "ROLE_DATA";
+  return c;
+}
+
+class FleetTest : public ::testing::Test {
+ protected:
+  FakeClock clock_;
+  Fleet::Options options_;
+};
+
+TEST_F(FleetTest, MirrorsFlightAgentsOnly) {
+  Fleet fleet(clock_, options_);
+  const AgentId flight = fleet.Admit(Claim("a", 5)).id;
+  Registry::Claim v1 = Claim("b", 0);
+  v1.kind = AgentKind::kV1;
+  v1.identity.instance_id.clear();
+  const AgentId other = fleet.Admit(v1).id;
+  EXPECT_NE(fleet.mirror(flight), nullptr);
+  EXPECT_EQ(fleet.mirror(other), nullptr);
+  EXPECT_THAT(fleet.Apply(other, {}), StatusIs(Code::kNotFound, ::testing::_));
+  EXPECT_EQ(fleet.TakeWindows().size(), 1u);
+  EXPECT_EQ(fleet.stats().v1, 1u);
+  EXPECT_EQ(fleet.stats().flight, 1u);
+}
+
+TEST_F(FleetTest, AReturningAgentGoesOnWithItsRecording) {
+  Fleet fleet(clock_, options_);
+  Source source(5);
+  source.Append(10);
+  const AgentId first = fleet.Admit(Claim("a", 5)).id;
+  ASSERT_THAT(fleet.Apply(first, source.Read()), IsOk());
+  fleet.registry().Disconnect(first);
+  const auto again = fleet.Admit(Claim("a", 5));
+  ASSERT_NE(fleet.mirror(again.id), nullptr);
+  EXPECT_EQ(fleet.mirror(first), nullptr);
+  const auto positions = fleet.mirror(again.id)->Positions();
+  ASSERT_EQ(positions.size(), 1u);
+  EXPECT_EQ(positions[0].incarnation, 5u);
+  EXPECT_EQ(positions[0].sequence, 10u);
+}
+
+TEST_F(FleetTest, CountsAGapAndGoesOn) {
+  Fleet fleet(clock_, options_);
+  Source source(5);
+  const AgentId id = fleet.Admit(Claim("a", 5)).id;
+  source.Append(3);
+  source.recording().Seal();
+  ASSERT_THAT(fleet.Apply(id, source.Read()), IsOk());
+  source.Append(4);
+  source.recording().Seal();
+  source.Append(2);
+  // Frames 4 to 7 never come.
+  std::vector<LogEntry> entries = source.Read({5, 7});
+  ASSERT_THAT(fleet.Apply(id, entries), IsOk());
+  const Mirror::Stats& stats = fleet.mirror(id)->stats();
+  EXPECT_EQ(stats.gaps, 1u);
+  EXPECT_EQ(stats.missing_frames, 4u);
+  EXPECT_EQ(fleet.mirror(id)->recording().newest().sequence, 9u);
+  EXPECT_EQ(fleet.stats().mirrors.missing_frames, 4u);
+}
+
+TEST_F(FleetTest, ADamagedChunkIsLeftOut) {
+  Fleet fleet(clock_, options_);
+  Source source(5);
+  const AgentId id = fleet.Admit(Claim("a", 5)).id;
+  source.Append(3);
+  source.recording().Seal();
+  std::vector<LogEntry> entries = source.Read();
+  for (LogEntry& e : entries) {
+    if (auto* chunk = std::get_if<recorder::ChunkEntry>(&e)) {
+      chunk->bytes[chunk->bytes.size() / 2] ^= 1;
+    }
+  }
+  EXPECT_THAT(fleet.Apply(id, entries), IsOk());
+  EXPECT_EQ(fleet.mirror(id)->stats().damaged, 1u);
+  EXPECT_EQ(fleet.mirror(id)->stats().frames, 0u);
+}
+
+TEST_F(FleetTest, TheMirrorsKeepToTheirPoolAndTheSmallOnesKeepTheirs) {
+  options_.memory.per_agent_bytes = 200u << 10;
+  options_.memory.total_bytes = 500u << 10;
+  Fleet fleet(clock_, options_);
+  Source small(5);
+  small.Append(30);
+  const AgentId little = fleet.Admit(Claim("small", 5)).id;
+  ASSERT_THAT(fleet.Apply(little, small.Read()), IsOk());
+  const std::size_t small_bytes =
+      fleet.mirror(little)->recording().memory_bytes();
+  std::vector<AgentId> large;
+  for (recorder::Incarnation life : {6, 7}) {
+    Source source(life);
+    source.Append(3000);
+    source.recording().Seal();
+    large.push_back(fleet.Admit(Claim("l" + std::to_string(life), life)).id);
+    for (const LogEntry& e : source.Read()) {
+      ASSERT_THAT(fleet.Apply(large.back(), {&e, 1}), IsOk());
+      ASSERT_LE(fleet.stats().memory_bytes, options_.memory.total_bytes);
+    }
+  }
+  const Fleet::Stats stats = fleet.stats();
+  EXPECT_GT(stats.evicted_samples, 0u);
+  EXPECT_EQ(fleet.mirror(little)->recording().memory_bytes(), small_bytes);
+  EXPECT_EQ(fleet.mirror(little)->recording().stats().evicted_samples, 0u);
+  // What the small one leaves, the large ones use.
+  const std::size_t a = fleet.mirror(large[0])->recording().memory_bytes();
+  const std::size_t b = fleet.mirror(large[1])->recording().memory_bytes();
+  EXPECT_GT(a + b + small_bytes,
+            (options_.memory.total_bytes - stats.shared_bytes) * 8 / 10);
+}
+
+TEST_F(FleetTest, ForgetsAnAgentWithItsRecording) {
+  Fleet fleet(clock_, options_);
+  Source source(5);
+  source.Append(10);
+  const AgentId id = fleet.Admit(Claim("a", 5)).id;
+  ASSERT_THAT(fleet.Apply(id, source.Read()), IsOk());
+  clock_.Advance(std::chrono::minutes(6));
+  EXPECT_EQ(fleet.Sweep(), std::vector<AgentId>{id});
+  EXPECT_EQ(fleet.mirror(id), nullptr);
+  EXPECT_EQ(fleet.stats().mirrors.frames, 10u) << "counters stay";
+}
+
+}  // namespace
+}  // namespace fodc::fleet

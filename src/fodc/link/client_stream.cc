@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/link/client_stream.h"
+
+#include <grpcpp/client_context.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/security/credentials.h>
+
+#include <utility>
+
+namespace fodc::link {
+namespace {
+
+class ClientStream final : public Stream {
+ public:
+  ClientStream(net::EventLoop& loop, Decoder decoder)
+      : Stream(loop, std::move(decoder)) {}
+
+  void Open(std::shared_ptr<OpenStreams> open_streams,
+            const std::shared_ptr<grpc::Channel>& channel,
+            const std::string& method,
+            const std::map<std::string, std::string>& headers) {
+    auto* reactor =
+        new Reactor(std::static_pointer_cast<ClientStream>(shared_from_this()));
+    open_streams->Add();
+    reactor->open_streams = std::move(open_streams);
+    MutexLock lock(mutex_);
+    reactor_ = reactor;
+    for (const auto& [key, value] : headers) {
+      reactor->context.AddMetadata(key, value);
+    }
+    grpc::GenericStub stub(channel);
+    stub.PrepareBidiStreamingCall(&reactor->context, method, {}, reactor);
+    // Operations start outside of reactions too, until the hold goes.
+    reactor->AddHold();
+    reactor->StartCall();
+  }
+
+ private:
+  struct Reactor final
+      : grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
+    explicit Reactor(std::shared_ptr<ClientStream> s) : stream(std::move(s)) {}
+    void OnReadDone(bool ok) override {
+      stream->ReadDone(ok);
+      if (!ok) stream->LetGo();
+    }
+    void OnWriteDone(bool ok) override {
+      stream->WriteDone(ok);
+      if (!ok) stream->LetGo();
+    }
+    void OnDone(const grpc::Status& status) override {
+      {
+        MutexLock lock(stream->mutex_);
+        stream->reactor_ = nullptr;
+      }
+      stream->Done(FromGrpc(status));
+      const auto open = open_streams;
+      delete this;
+      open->Remove();
+    }
+    const std::shared_ptr<ClientStream> stream;
+    std::shared_ptr<OpenStreams> open_streams;
+    grpc::ClientContext context;
+  };
+
+  // The stream is broken or over: nothing more will be started.
+  void LetGo() {
+    MutexLock lock(mutex_);
+    if (Ended() && reactor_ != nullptr) reactor_->RemoveHold();
+  }
+
+  void StartRead(grpc::ByteBuffer* into) override { reactor_->StartRead(into); }
+  void StartWrite(const grpc::ByteBuffer* from) override {
+    reactor_->StartWrite(from);
+  }
+  void StartClose(const Status& status) override {
+    if (status.ok()) {
+      reactor_->StartWritesDone();
+    } else if (!std::exchange(cancelled_, true)) {
+      StartCancel();
+    }
+  }
+  void StartCancel() override {
+    if (reactor_ == nullptr) return;
+    reactor_->context.TryCancel();
+    if (Ended()) reactor_->RemoveHold();
+  }
+
+  Reactor* reactor_ = nullptr;  // guarded by mutex_; deletes itself
+};
+
+}  // namespace
+
+std::shared_ptr<Stream> OpenClientStream(
+    net::EventLoop& loop, std::shared_ptr<OpenStreams> open_streams,
+    const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
+    const std::map<std::string, std::string>& headers, Decoder decoder) {
+  auto stream = std::make_shared<ClientStream>(loop, std::move(decoder));
+  stream->Open(std::move(open_streams), channel, method, headers);
+  return stream;
+}
+
+}  // namespace fodc::link

@@ -1,0 +1,295 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent's end of fodc.flight.v1.
+#include <algorithm>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <optional>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "fodc/base/strings.h"
+#include "fodc/flight/v1/flight.pb.h"
+#include "fodc/link/client_stream.h"
+#include "fodc/link/flight_codec.h"
+#include "fodc/link/proxy_session.h"
+#include "fodc/recorder/log_reader.h"
+
+namespace fodc::link {
+namespace {
+
+using flight::v1::AgentMessage;
+using flight::v1::ProxyMessage;
+using std::chrono::microseconds;
+using std::chrono::milliseconds;
+
+class FlightClient final : public Conversation, private Stream::Handler {
+ public:
+  FlightClient(AgentContext& context,
+               const std::shared_ptr<grpc::Channel>& channel, Events events,
+               ProxyLinkStats* stats)
+      : context_(context),
+        events_(std::move(events)),
+        stats_(*stats),
+        stream_(OpenClientStream(context.loop, context.open_streams, channel,
+                                 "/fodc.flight.v1.FlightService/Connect", {},
+                                 DecoderOf<ProxyMessage>())),
+        last_heard_(context.Now()) {
+    stream_->Attach(this);
+    SendHello();
+    stream_->Read();
+    timer_ = context_.loop.RunAfter(context_.options.connect_timeout, [this] {
+      Break(DeadlineExceeded("the proxy did not answer"));
+    });
+  }
+
+  ~FlightClient() override {
+    stream_->Detach();
+    stream_->Cancel();
+  }
+
+  void OnAppended() override { Pump(); }
+
+  void OnIdentityChanged() override {
+    identity_changed_ = true;
+    Pump();
+  }
+
+  void Goodbye(const std::string& reason) override {
+    AgentMessage m;
+    m.mutable_goodbye()->set_reason(reason);
+    stream_->Write(Encode(m));
+    stream_->Close(OkStatus());
+    leaving_ = true;
+  }
+
+ private:
+  void SendHello() {
+    AgentMessage m;
+    flight::v1::Hello* hello = m.mutable_hello();
+    hello->set_agent_kind("fodc-agent");
+    hello->set_agent_version(context_.options.agent_version);
+    hello->set_protocol(kFlightProtocol);
+    PutIdentity(context_.identity(), hello->mutable_identity());
+    stream_->Write(Encode(m));
+  }
+
+  void OnMessage(Decoded message, std::size_t) override {
+    last_heard_ = context_.Now();
+    auto& m = *std::static_pointer_cast<ProxyMessage>(message);
+    if (!welcomed_ && m.body_case() != ProxyMessage::kWelcome &&
+        m.body_case() != ProxyMessage::kGoodbye) {
+      Break(FailedPrecondition("the proxy's first word was not Welcome"));
+      return;
+    }
+    switch (m.body_case()) {
+      case ProxyMessage::kWelcome:
+        if (welcomed_) {
+          Break(FailedPrecondition("a second Welcome"));
+          return;
+        }
+        OnWelcome(m.welcome());
+        break;
+      case ProxyMessage::kAcknowledgement:
+        OnAcknowledgement(m.acknowledgement());
+        break;
+      case ProxyMessage::kProbe: {
+        AgentMessage answer;
+        answer.mutable_probe_answer()->set_number(m.probe().number());
+        stream_->Write(Encode(answer));
+        break;
+      }
+      case ProxyMessage::kGoodbye:
+        Break(Unavailable(StrCat("the proxy says: ", m.goodbye().reason())),
+              milliseconds(m.goodbye().retry_after_ms()));
+        return;
+      case ProxyMessage::BODY_NOT_SET:
+        break;  // of a later version
+    }
+    stream_->Read();
+  }
+
+  void OnWelcome(const flight::v1::Welcome& w) {
+    welcomed_ = true;
+    window_bytes_ = std::max<std::uint64_t>(1, w.limits().in_flight_bytes());
+    message_bytes_ = w.limits().message_bytes();
+    dead_after_ = milliseconds(std::max(w.dead_after_ms(), 1u));
+    StartAt(w);
+    events_.welcomed();
+    timer_ = context_.loop.RunEvery(
+        milliseconds(std::max(w.heartbeat_interval_ms(), 1u)),
+        [this](const net::EventLoop::Tick&) { Heartbeat(); }, context_.Now());
+    Pump();
+  }
+
+  // Where the proxy's knowledge of our log ends. Lives come in order: what
+  // follows the first one that the proxy does not hold to its end is sent, and
+  // what of that it holds nevertheless, it skips.
+  void StartAt(const flight::v1::Welcome& w) {
+    std::map<recorder::Incarnation, recorder::Sequence> theirs;
+    for (const auto& p : w.positions()) theirs[p.incarnation()] = p.sequence();
+    bool resumed = false;
+    position_ = {};
+    for (const recorder::HeldRange& ours : context_.recording.held()) {
+      const auto it = theirs.find(ours.incarnation);
+      if (it == theirs.end()) break;
+      resumed = true;
+      position_ = {ours.incarnation, it->second};
+      if (it->second < ours.last) break;
+    }
+    if (resumed) ++stats_.resumes;
+    sent_ = std::move(theirs);
+  }
+
+  void OnAcknowledgement(const flight::v1::Acknowledgement& a) {
+    // More than was sent is nonsense; less than before is old news.
+    acknowledged_bytes_ =
+        std::clamp(a.received_bytes(), acknowledged_bytes_, entry_bytes_);
+    stats_.in_flight_bytes =
+        static_cast<std::size_t>(entry_bytes_ - acknowledged_bytes_);
+    while (!heartbeats_.empty() && heartbeats_.front().first <= a.heartbeat()) {
+      if (heartbeats_.front().first == a.heartbeat()) {
+        stats_.round_trip = std::chrono::duration_cast<microseconds>(
+            context_.Now() - heartbeats_.front().second);
+      }
+      heartbeats_.pop_front();
+    }
+    Pump();
+  }
+
+  void Heartbeat() {
+    const MonotonicTime now = context_.Now();
+    // A stall of our own loop is no silence of the peer.
+    const bool stalled = now - last_tick_ > dead_after_ / 2;
+    last_tick_ = now;
+    if (!stalled && now - last_heard_ > dead_after_) {
+      Break(DeadlineExceeded("nothing was heard of the proxy for too long"));
+      return;
+    }
+    constexpr std::size_t kMaxWaiting = 4;
+    if (leaving_ || stream_->queued() >= kMaxWaiting) return;
+    AgentMessage m;
+    m.mutable_heartbeat()->set_number(++heartbeat_);
+    m.mutable_heartbeat()->set_round_trip_us(
+        static_cast<std::uint64_t>(stats_.round_trip.count()));
+    heartbeats_.emplace_back(heartbeat_, now);
+    if (heartbeats_.size() > 64) heartbeats_.pop_front();
+    stream_->Write(Encode(m));
+  }
+
+  void OnDrained() override { Pump(); }
+
+  // Sends what is new, one batch at a time, while the proxy's window has room.
+  // Nothing waits here: the recording itself is the queue.
+  void Pump() {
+    if (!welcomed_ || over_ || leaving_ || stream_->queued() > 0) return;
+    if (std::exchange(identity_changed_, false)) {
+      AgentMessage m;
+      PutIdentity(context_.identity(), m.mutable_identity());
+      stream_->Write(Encode(m));
+    }
+    const std::uint64_t in_flight = entry_bytes_ - acknowledged_bytes_;
+    if (in_flight >= window_bytes_) return;
+    const std::size_t room = std::min<std::size_t>(context_.options.batch_bytes,
+                                                   window_bytes_ - in_flight);
+    std::vector<AgentMessage> batches;  // one, or one for each life
+    std::size_t bytes = 0;
+    position_ = context_.recording.ReadLog(
+        position_, &defined_, [&](const recorder::LogEntry& entry) {
+          const recorder::Incarnation life = IncarnationOf(entry);
+          if (batches.empty() ||
+              batches.back().entries().incarnation() != life) {
+            batches.emplace_back().mutable_entries()->set_incarnation(life);
+          }
+          Count(entry);
+          bytes += EntryBytes(entry);
+          AppendEntry(entry, batches.back().mutable_entries());
+          return bytes < room;
+        });
+    for (const AgentMessage& m : batches) {
+      grpc::ByteBuffer encoded = Encode(m);
+      if (message_bytes_ > 0 && encoded.Length() > message_bytes_) {
+        // The proxy would refuse it, and all that follows with it.
+        ++stats_.gaps;
+        continue;
+      }
+      entry_bytes_ += encoded.Length();
+      stats_.bytes_sent += encoded.Length();
+      stream_->Write(std::move(encoded));
+    }
+    stats_.in_flight_bytes =
+        static_cast<std::size_t>(entry_bytes_ - acknowledged_bytes_);
+  }
+
+  void Count(const recorder::LogEntry& entry) {
+    recorder::Sequence first = 0;
+    recorder::Sequence last = 0;
+    if (const auto* row = std::get_if<recorder::RowEntry>(&entry)) {
+      first = last = row->name.sequence;
+    } else if (const auto* chunk = std::get_if<recorder::ChunkEntry>(&entry)) {
+      first = chunk->first;
+      last = chunk->last;
+    } else {
+      return;
+    }
+    stats_.frames_sent += last - first + 1;
+    const auto [it, fresh] = sent_.try_emplace(IncarnationOf(entry), last);
+    if (fresh) return;
+    if (first > it->second + 1) {
+      ++stats_.gaps;
+      stats_.gap_frames += first - it->second - 1;
+    }
+    it->second = std::max(it->second, last);
+  }
+
+  void OnHalfClose() override {}  // the status follows
+
+  void OnDone(const Status& status) override {
+    Break(status.ok() ? Unavailable("the proxy ended the stream") : status);
+  }
+
+  void Break(const Status& status, milliseconds retry_after = {}) {
+    if (std::exchange(over_, true)) return;
+    timer_.Cancel();
+    stream_->Detach();
+    stream_->Cancel();
+    stats_.in_flight_bytes = 0;
+    events_.over(status, retry_after);
+  }
+
+  AgentContext& context_;
+  Events events_;
+  ProxyLinkStats& stats_;
+  const std::shared_ptr<Stream> stream_;
+  net::EventLoop::Handle timer_;
+  MonotonicTime last_heard_;
+  MonotonicTime last_tick_;
+  bool welcomed_ = false;
+  bool leaving_ = false;
+  bool over_ = false;
+  bool identity_changed_ = false;
+  std::chrono::nanoseconds dead_after_{0};
+  std::uint64_t window_bytes_ = 0;
+  std::uint64_t message_bytes_ = 0;
+
+  recorder::LogPosition position_;
+  recorder::Recording::Defined defined_;
+  // Last frame that the proxy has, or that was sent, of each life.
+  std::map<recorder::Incarnation, recorder::Sequence> sent_;
+  std::uint64_t entry_bytes_ = 0;
+  std::uint64_t acknowledged_bytes_ = 0;
+  std::uint64_t heartbeat_ = 0;
+  std::deque<std::pair<std::uint64_t, MonotonicTime>> heartbeats_;
+};
+
+}  // namespace
+
+std::unique_ptr<Conversation> StartFlightConversation(
+    AgentContext& context, const std::shared_ptr<grpc::Channel>& channel,
+    Conversation::Events events, ProxyLinkStats* stats) {
+  return std::make_unique<FlightClient>(context, channel, std::move(events),
+                                        stats);
+}
+
+}  // namespace fodc::link

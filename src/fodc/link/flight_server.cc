@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/link/flight_server.h"
+
+#include <utility>
+#include <variant>
+
+#include "fodc/base/log.h"
+#include "fodc/base/strings.h"
+#include "fodc/flight/v1/flight.pb.h"
+#include "fodc/link/flight_codec.h"
+
+namespace fodc::link {
+
+using flight::v1::AgentMessage;
+using flight::v1::ProxyMessage;
+
+namespace {
+
+// What the decoding thread hands over.
+struct AgentWord {
+  AgentMessage message;
+  std::vector<recorder::LogEntry> entries;
+};
+
+}  // namespace
+
+Decoder FlightAgentDecoder(std::size_t max_message_bytes) {
+  return [max_message_bytes](const grpc::ByteBuffer& bytes) -> Result<Decoded> {
+    if (bytes.Length() > max_message_bytes) {
+      return ResourceExhausted(StrCat("message of ", bytes.Length(),
+                                      " bytes; the limit is ",
+                                      max_message_bytes));
+    }
+    auto word = std::make_shared<AgentWord>();
+    FODC_RETURN_IF_ERROR(DecodeInto(bytes, &word->message));
+    if (word->message.body_case() == AgentMessage::kEntries) {
+      FODC_ASSIGN_OR_RETURN(word->entries,
+                            TakeEntries(word->message.mutable_entries()));
+    }
+    return Decoded(std::move(word));
+  };
+}
+
+FlightSession::FlightSession(ServerCore& core,
+                             std::shared_ptr<ServerStream> stream)
+    : AgentSession(stream->peer()),
+      core_(core),
+      stream_(std::move(stream)),
+      last_heard_(core.Now()) {}
+
+FlightSession::~FlightSession() { stream_->Detach(); }
+
+void FlightSession::Start() {
+  stream_->Attach(this);
+  stream_->Read();
+}
+
+void FlightSession::OnMessage(Decoded message, std::size_t bytes) {
+  const auto self = shared_from_this();
+  const auto word = std::static_pointer_cast<AgentWord>(message);
+  AgentMessage& m = word->message;
+  last_heard_ = core_.Now();
+  if (id_.empty()) {
+    Status status = m.body_case() == AgentMessage::kHello
+                        ? OnHello(m.hello())
+                        : FailedPrecondition("the first message must be Hello");
+    if (!status.ok()) Refuse(status);
+    return;
+  }
+  Status status = core_.fleet.registry().Heartbeat(id_);
+  if (!status.ok()) {
+    Finish(status);
+    return;
+  }
+  switch (m.body_case()) {
+    case AgentMessage::kHello:
+      Refuse(FailedPrecondition("a second Hello"));
+      return;
+    case AgentMessage::kHeartbeat:
+      heartbeat_ = m.heartbeat().number();
+      core_.fleet.registry().SetRoundTrip(
+          id_, std::chrono::microseconds(m.heartbeat().round_trip_us()));
+      Acknowledge();
+      break;
+    case AgentMessage::kEntries: {
+      received_bytes_ += bytes;
+      ++core_.stats.flight_messages;
+      core_.stats.flight_bytes += bytes;
+      for (const recorder::LogEntry& e : word->entries) {
+        if (std::holds_alternative<recorder::RowEntry>(e)) {
+          ++core_.stats.flight_frames;
+        } else if (const auto* c = std::get_if<recorder::ChunkEntry>(&e)) {
+          core_.stats.flight_frames += c->last - c->first + 1;
+        }
+      }
+      status = core_.fleet.Apply(id_, word->entries);
+      if (!status.ok()) {
+        Refuse(status.WithContext("entries"));
+        return;
+      }
+      if (received_bytes_ - acknowledged_bytes_ >
+          core_.options.in_flight_bytes / 4) {
+        Acknowledge();
+      }
+      break;
+    }
+    case AgentMessage::kIdentity: {
+      Result<fleet::AgentIdentity> identity = TakeIdentity(m.identity());
+      if (!identity.ok()) {
+        Refuse(identity.status());
+        return;
+      }
+      (void)core_.fleet.registry().UpdateIdentity(id_, *identity);
+      break;
+    }
+    case AgentMessage::kProbeAnswer:
+      if (m.probe_answer().number() == probe_number_) {
+        const auto probes = std::exchange(probes_, {});
+        for (const auto& probe : probes) probe(true);
+      }
+      break;
+    case AgentMessage::kGoodbye:
+      LogInfo("agent says goodbye",
+              {{"agent_id", id_}, {"reason", m.goodbye().reason()}});
+      Finish(OkStatus());
+      return;
+    case AgentMessage::BODY_NOT_SET:
+      break;  // of a later version
+  }
+  if (!ended_) stream_->Read();
+}
+
+Status FlightSession::OnHello(const flight::v1::Hello& hello) {
+  auto claim = std::make_shared<fleet::Registry::Claim>();
+  claim->kind = fleet::AgentKind::kFlight;
+  FODC_ASSIGN_OR_RETURN(claim->identity, TakeIdentity(hello.identity()));
+  claim->version = hello.agent_version();
+  const std::weak_ptr<AgentSession> weak = shared_from_this();
+  admitting_ = true;
+  core_.Admit(
+      claim, peer(), [weak, this] { return !weak.expired() && !ended_; },
+      [weak, this](const fleet::Registry::Admission& admission) {
+        const auto kept = weak.lock();
+        if (kept == nullptr) return;
+        admitting_ = false;
+        if (!admission.status.ok()) {
+          Refuse(admission.status);
+          return;
+        }
+        id_ = admission.id;
+        last_heard_ = core_.Now();
+        core_.Registered(kept);
+        Welcome(admission.conflict, admission.heir_of.has_value());
+        stream_->Read();
+      });
+  return OkStatus();
+}
+
+void FlightSession::Welcome(bool conflict, bool resumed) {
+  using std::chrono::duration_cast;
+  using std::chrono::milliseconds;
+  ProxyMessage out;
+  flight::v1::Welcome* w = out.mutable_welcome();
+  w->set_proxy_version(core_.options.version);
+  w->set_protocol(kFlightProtocol);
+  w->set_proxy_instance_id(core_.options.instance_id);
+  w->set_session_id(id_);
+  w->set_heartbeat_interval_ms(static_cast<std::uint32_t>(
+      duration_cast<milliseconds>(core_.options.flight_heartbeat).count()));
+  w->set_dead_after_ms(static_cast<std::uint32_t>(
+      duration_cast<milliseconds>(core_.options.flight_dead_after).count()));
+  if (const fleet::Mirror* mirror = core_.fleet.mirror(id_)) {
+    for (const recorder::LogPosition& p : mirror->Positions()) {
+      flight::v1::Position* position = w->add_positions();
+      position->set_incarnation(p.incarnation);
+      position->set_sequence(p.sequence);
+    }
+  }
+  w->mutable_limits()->set_in_flight_bytes(core_.options.in_flight_bytes);
+  w->mutable_limits()->set_message_bytes(core_.options.flight_message_bytes);
+  w->set_conflict(conflict);
+  stream_->Write(Encode(out));
+  if (resumed) ++core_.stats.resumes;
+  const fleet::Agent* agent = core_.fleet.registry().Find(id_);
+  LogInfo("agent registered", {{"kind", "flight"},
+                               {"agent_id", id_},
+                               {"pod_name", agent->identity.pod_name},
+                               {"peer", agent->peer_address},
+                               {"version", agent->version},
+                               {"resumed", resumed}});
+}
+
+// One acknowledgement at most waits to leave: a newer one says all that an
+// older one does.
+void FlightSession::Acknowledge() {
+  if (stream_->queued() > 0) {
+    owes_acknowledgement_ = true;
+    return;
+  }
+  owes_acknowledgement_ = false;
+  ProxyMessage out;
+  flight::v1::Acknowledgement* a = out.mutable_acknowledgement();
+  a->set_heartbeat(heartbeat_);
+  if (const fleet::Mirror* mirror = core_.fleet.mirror(id_)) {
+    const recorder::FrameName newest = mirror->recording().newest();
+    a->set_incarnation(newest.incarnation);
+    a->set_sequence(newest.sequence);
+  }
+  a->set_received_bytes(received_bytes_);
+  acknowledged_bytes_ = received_bytes_;
+  ++core_.stats.acknowledgements;
+  stream_->Write(Encode(out));
+}
+
+void FlightSession::OnDrained() {
+  if (owes_acknowledgement_ && !ended_) Acknowledge();
+}
+
+void FlightSession::OnHalfClose() { Finish(OkStatus()); }
+void FlightSession::OnDone(const Status& status) { Finish(status); }
+
+void FlightSession::Refuse(const Status& status) {
+  ++core_.stats.messages_refused;
+  LogWarn("flight stream refused",
+          {{"agent_id", id_}, {"peer", peer()}, {"status", status}});
+  Finish(status);
+}
+
+void FlightSession::Finish(const Status& status) {
+  if (std::exchange(ended_, true)) return;
+  const auto self = shared_from_this();
+  core_.CloseSoon(stream_, status);
+  const auto probes = std::exchange(probes_, {});
+  for (const auto& probe : probes) probe(false);
+  if (!id_.empty()) {
+    LogInfo("agent left", {{"agent_id", id_}, {"status", status}});
+  }
+  core_.End(this);
+}
+
+void FlightSession::Dismiss(const Status& status,
+                            std::uint32_t retry_after_ms) {
+  if (!id_.empty() && !ended_) {
+    ProxyMessage out;
+    out.mutable_goodbye()->set_reason(status.message());
+    out.mutable_goodbye()->set_retry_after_ms(retry_after_ms);
+    stream_->Write(Encode(out));
+  }
+  Finish(status);
+}
+
+void FlightSession::Probe(std::function<void(bool)> done) {
+  if (probes_.empty()) {
+    ProxyMessage out;
+    out.mutable_probe()->set_number(++probe_number_);
+    stream_->Write(Encode(out));
+    probe_until_ = core_.Now() + core_.options.probe_timeout;
+  }
+  probes_.push_back(std::move(done));
+}
+
+void FlightSession::AddStats(LinkServer::Stats*) const {}
+
+void FlightSession::Tick(MonotonicTime now) {
+  if (!probes_.empty() && now >= probe_until_) {
+    const auto probes = std::exchange(probes_, {});
+    for (const auto& probe : probes) probe(false);
+    if (ended_) return;
+  }
+  const auto silence = now - last_heard_;
+  if (id_.empty() ? !admitting_ && silence > core_.options.first_message_timeout
+                  : silence > core_.options.flight_dead_after) {
+    if (!id_.empty()) ++core_.stats.dead_peers;
+    Finish(DeadlineExceeded(id_.empty() ? "no Hello came"
+                                        : "nothing was heard for too long"));
+  }
+}
+
+}  // namespace fodc::link

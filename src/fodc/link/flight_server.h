@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: Apache-2.0
+// For this room only: the proxy's end of fodc.flight.v1, one agent.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "fodc/link/server_core.h"
+
+namespace fodc::flight::v1 {
+class Hello;
+class Identity;
+}  // namespace fodc::flight::v1
+
+namespace fodc::link {
+
+Decoder FlightAgentDecoder(std::size_t max_message_bytes);
+
+class FlightSession final : public AgentSession, private Stream::Handler {
+ public:
+  FlightSession(ServerCore& core, std::shared_ptr<ServerStream> stream);
+  ~FlightSession() override;
+  void Start();
+
+  void Probe(std::function<void(bool alive)> done) override;
+  void Dismiss(const Status& status, std::uint32_t retry_after_ms) override;
+  void Tick(MonotonicTime now) override;
+  void AddStats(LinkServer::Stats* stats) const override;
+
+ private:
+  void OnMessage(Decoded message, std::size_t bytes) override;
+  void OnHalfClose() override;
+  void OnDrained() override;
+  void OnDone(const Status& status) override;
+
+  Status OnHello(const flight::v1::Hello& hello);
+  void Welcome(bool conflict, bool resumed);
+  void Acknowledge();
+  void Refuse(const Status& status);
+  void Finish(const Status& status);
+
+  ServerCore& core_;
+  std::shared_ptr<ServerStream> stream_;
+  bool ended_ = false;
+  bool admitting_ = false;
+  MonotonicTime last_heard_;
+  std::uint64_t heartbeat_ = 0;
+  std::uint64_t received_bytes_ = 0;
+  std::uint64_t acknowledged_bytes_ = 0;
+  bool owes_acknowledgement_ = false;
+  std::vector<std::function<void(bool)>> probes_;
+  MonotonicTime probe_until_;
+  std::uint64_t probe_number_ = 0;
+};
+
+}  // namespace fodc::link

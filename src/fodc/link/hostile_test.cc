@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+// Peers that do not mean well, or are broken: refused with the right status,
+// while everybody else goes on.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "banyandb/fodc/v1/rpc.pb.h"
+#include "fodc/base/status_matchers.h"
+#include "fodc/flight/v1/flight.pb.h"
+#include "fodc/link/test_peer.h"
+
+namespace fodc::link {
+namespace {
+
+namespace v1 = banyandb::fodc::v1;
+using flight::v1::AgentMessage;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+
+constexpr char kConnect[] = "/fodc.flight.v1.FlightService/Connect";
+
+class HostilePeerTest : public LinkServerTest {
+ protected:
+  // A well-behaved agent that must not suffer.
+  void StartWithBystander() {
+    StartServer();
+    good_ = std::make_unique<V1Peer>(loop_, address());
+    good_->Register("good");
+    ASSERT_TRUE(Until([&] { return good_->registered(); }));
+    good_->OpenMetrics();
+    RunFor(milliseconds(50));
+  }
+
+  void ExpectBystanderUnharmed() {
+    const std::size_t asked = good_->metrics->received();
+    bool answered = false;
+    server_->RequestMetrics(good_->id, {},
+                            SystemClock().Monotonic() + seconds(5),
+                            [&](auto r) { answered = r.ok(); });
+    ASSERT_TRUE(Until([&] { return good_->metrics->received() > asked; }));
+    good_->metrics->Send(v1::StreamMetricsRequest());
+    EXPECT_TRUE(Until([&] { return answered; }));
+    EXPECT_FALSE(good_->registration->end());
+  }
+
+  Status EndOf(TestStream& stream) {
+    if (!Until([&] { return stream.end().has_value(); })) {
+      return Internal("the stream did not end");
+    }
+    return *stream.end();
+  }
+
+  static AgentMessage Hello(const std::string& pod) {
+    AgentMessage m;
+    auto* identity = m.mutable_hello()->mutable_identity();
+    identity->set_pod_name(pod);
+    identity->set_instance_id(pod);
+    identity->set_incarnation(7);
+    identity->set_role("ROLE_DATA");
+    return m;
+  }
+
+  std::unique_ptr<V1Peer> good_;
+};
+
+TEST_F(HostilePeerTest, AnUnknownMethodIsUnimplemented) {
+  StartWithBystander();
+  TestClient c(loop_, address());
+  auto s = c.Open("/banyandb.fodc.v1.FODCService/Nonsense");
+  EXPECT_EQ(EndOf(*s).code(), Code::kUnimplemented);
+  ExpectBystanderUnharmed();
+}
+
+TEST_F(HostilePeerTest, AStreamWithoutAnIdIsUnauthenticated) {
+  StartWithBystander();
+  TestClient c(loop_, address());
+  auto s = c.OpenV1("StreamMetrics");
+  EXPECT_THAT(EndOf(*s),
+              StatusIs(Code::kUnauthenticated,
+                       "agent ID not found in context or peer address"));
+  ExpectBystanderUnharmed();
+}
+
+TEST_F(HostilePeerTest, AnUnknownIdIsUnauthenticated) {
+  StartWithBystander();
+  TestClient c(loop_, address());
+  for (const char* name : {"StreamMetrics", "StreamLifecycle"}) {
+    auto s = c.OpenV1(name, "9ca5cd03-0e25-4d41-8d39-3f4bb6a2c4b1");
+    EXPECT_EQ(EndOf(*s).code(), Code::kUnauthenticated);
+  }
+  ExpectBystanderUnharmed();
+}
+
+TEST_F(HostilePeerTest, SomebodyElsesIdIsDenied) {
+  StartWithBystander();
+  V1Peer bad(loop_, address());
+  bad.Register("bad");
+  ASSERT_TRUE(Until([&] { return bad.registered(); }));
+  for (const char* name : {"StreamMetrics", "StreamLifecycle"}) {
+    auto s = bad.client.OpenV1(name, good_->id);
+    EXPECT_EQ(EndOf(*s).code(), Code::kPermissionDenied) << name;
+  }
+  ExpectBystanderUnharmed();
+}
+
+TEST_F(HostilePeerTest, ALiveStreamCannotBeTakenOverEvenOnItsOwnConnection) {
+  StartWithBystander();
+  auto s = good_->client.OpenV1("StreamMetrics", good_->id);
+  EXPECT_EQ(EndOf(*s).code(), Code::kPermissionDenied);
+  ExpectBystanderUnharmed();
+}
+
+TEST_F(HostilePeerTest, BadUtf8IsInvalidForThatStreamOnly) {
+  StartWithBystander();
+  TestClient c(loop_, address());
+  auto s = c.OpenV1("RegisterAgent");
+  s->SendBytes(std::string("\x0a\x02\xff\xfe", 4));  // node_role
+  EXPECT_THAT(EndOf(*s), StatusIs(Code::kInvalidArgument, HasSubstr("UTF-8")));
+  auto f = c.Open(kConnect);
+  f->SendBytes(std::string("\x0a\x04\x0a\x02\xff\xfe", 6));  // agent_kind
+  EXPECT_EQ(EndOf(*f).code(), Code::kInvalidArgument);
+  V1Peer bad(loop_, address());
+  bad.Register("bad");
+  ASSERT_TRUE(Until([&] { return bad.registered(); }));
+  bad.OpenMetrics();
+  bad.metrics->SendBytes("\xff\xff\xff");
+  EXPECT_EQ(EndOf(*bad.metrics).code(), Code::kInvalidArgument);
+  ExpectBystanderUnharmed();
+}
+
+TEST_F(HostilePeerTest, AHugeMessageIsRefused) {
+  options_.max_message_bytes = 1u << 20;
+  StartWithBystander();
+  TestClient c(loop_, address());
+  auto s = c.OpenV1("RegisterAgent");
+  v1::RegisterAgentRequest m;
+  m.set_pod_name(std::string(2u << 20, 'x'));
+  s->Send(m);
+  EXPECT_EQ(EndOf(*s).code(), Code::kResourceExhausted);
+  ExpectBystanderUnharmed();
+}
+
+TEST_F(HostilePeerTest, AFlightMessageBeyondItsLimitIsRefused) {
+  options_.flight_message_bytes = 64u << 10;
+  StartWithBystander();
+  TestClient c(loop_, address());
+  auto s = c.Open(kConnect);
+  s->Send(Hello("f"));
+  ASSERT_TRUE(Until([&] { return s->received() == 1; }));
+  AgentMessage m;
+  m.mutable_entries()->set_incarnation(7);
+  m.mutable_entries()->add_entries()->mutable_chunk()->set_data(
+      std::string(100u << 10, 'x'));
+  s->Send(m);
+  EXPECT_EQ(EndOf(*s).code(), Code::kResourceExhausted);
+  ExpectBystanderUnharmed();
+}
+
+TEST_F(HostilePeerTest, FlightOutOfOrderIsRefused) {
+  StartWithBystander();
+  TestClient c(loop_, address());
+  AgentMessage early;
+  early.mutable_entries()->set_incarnation(7);
+  auto s = c.Open(kConnect);
+  s->Send(early);
+  EXPECT_THAT(EndOf(*s),
+              StatusIs(Code::kFailedPrecondition, HasSubstr("Hello")));
+
+  auto twice = c.Open(kConnect);
+  twice->Send(Hello("f"));
+  twice->Send(Hello("f"));
+  EXPECT_EQ(EndOf(*twice).code(), Code::kFailedPrecondition);
+
+  AgentMessage nobody = Hello("f");
+  nobody.mutable_hello()->mutable_identity()->set_incarnation(0);
+  auto n = c.Open(kConnect);
+  n->Send(nobody);
+  EXPECT_EQ(EndOf(*n).code(), Code::kInvalidArgument);
+  ExpectBystanderUnharmed();
+}
+
+TEST_F(HostilePeerTest, ARowOfAnUnknownSourceEndsTheStream) {
+  StartWithBystander();
+  TestClient c(loop_, address());
+  auto s = c.Open(kConnect);
+  s->Send(Hello("f"));
+  ASSERT_TRUE(Until([&] { return s->received() == 1; }));
+  AgentMessage m;
+  m.mutable_entries()->set_incarnation(7);
+  auto* row = m.mutable_entries()->add_entries()->mutable_row();
+  row->set_sequence(1);
+  row->set_source(9);
+  row->set_payload("nonsense");
+  s->Send(m);
+  const Status end = EndOf(*s);
+  EXPECT_TRUE(end.code() == Code::kInvalidArgument ||
+              end.code() == Code::kDataLoss)
+      << end.ToString();
+  ExpectBystanderUnharmed();
+}
+
+TEST_F(HostilePeerTest, AThousandRegistrationsAreBounded) {
+  fleet_options_.registry.max_agents = 64;
+  options_.registrations_per_second = 0.001;
+  StartWithBystander();
+  TestClient c(loop_, address());
+  std::vector<std::unique_ptr<TestStream>> streams;
+  for (int i = 0; i < 1000; ++i) {
+    streams.push_back(c.OpenV1("RegisterAgent"));
+    v1::RegisterAgentRequest m;
+    m.set_node_role("ROLE_DATA");
+    m.set_pod_name("bad-" + std::to_string(i));
+    streams.back()->Send(m);
+  }
+  ASSERT_TRUE(Until([&] {
+    std::size_t settled = 0;
+    for (const auto& s : streams) {
+      settled += s->end() || s->received() > 0 ? 1 : 0;
+    }
+    return settled == streams.size();
+  }));
+  // Half of the registry for one connection, so that others find room.
+  EXPECT_LE(fleet_->registry().size(), 33u);
+  V1Peer next(loop_, address());
+  ExpectBystanderUnharmed();
+  streams.clear();
+}
+
+TEST_F(HostilePeerTest, ATakenPortIsSaid) {
+  StartServer();
+  LinkServer::Options taken = options_;
+  taken.listen_address = address();
+  const auto second = LinkServer::Start(loop_, *fleet_, taken);
+  EXPECT_THAT(second,
+              StatusIs(Code::kUnavailable, HasSubstr(taken.listen_address)));
+}
+
+}  // namespace
+}  // namespace fodc::link

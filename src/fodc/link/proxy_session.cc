@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/link/proxy_session.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+#include <grpcpp/support/channel_arguments.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "fodc/base/log.h"
+#include "fodc/base/strings.h"
+
+namespace fodc::link {
+namespace {
+
+// A session that lasted so long was a good one: the next attempt is quick.
+constexpr auto kGoodSession = std::chrono::seconds(5);
+
+std::shared_ptr<grpc::Channel> Dial(const AgentContext& context,
+                                    const std::string& target,
+                                    const std::string& host) {
+  using std::chrono::duration_cast;
+  using std::chrono::milliseconds;
+  grpc::ChannelArguments args;
+  // Each session has a connection of its own, for a proxy binds streams to it.
+  args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+  args.SetMaxReceiveMessageSize(
+      static_cast<int>(context.options.max_message_bytes));
+  args.SetMaxSendMessageSize(-1);
+  // Pings no more often than a Go server bears; but they make gRPC set TCP's
+  // user timeout, which ends a link that swallows our heartbeats.
+  args.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 300'000);
+  args.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+              static_cast<int>(
+                  duration_cast<milliseconds>(context.options.tcp_user_timeout)
+                      .count()));
+  const net::Credentials& c = context.options.credentials;
+  std::shared_ptr<grpc::ChannelCredentials> credentials =
+      grpc::InsecureChannelCredentials();
+  if (!c.ca_pem.empty() || !c.cert_pem.empty()) {
+    credentials = grpc::SslCredentials({c.ca_pem, c.key_pem, c.cert_pem});
+    args.SetSslTargetNameOverride(host);
+  }
+  return grpc::CreateCustomChannel(target, credentials, args);
+}
+
+}  // namespace
+
+std::string_view LinkStateName(LinkState state) {
+  switch (state) {
+    case LinkState::kWaiting:
+      return "waiting";
+    case LinkState::kConnecting:
+      return "connecting";
+    case LinkState::kFlight:
+      return "flight";
+    case LinkState::kV1:
+      return "v1";
+  }
+  return "waiting";
+}
+
+ProxySession::ProxySession(AgentContext& context, std::string target,
+                           std::string host)
+    : context_(context),
+      target_(std::move(target)),
+      host_(std::move(host)),
+      backoff_(context.options.min_backoff),
+      random_(std::random_device{}()) {
+  stats_.address = target_.substr(target_.find(':') + 1);
+  timer_ = context_.loop.RunAfter(std::chrono::nanoseconds::zero(),
+                                  [this] { Attempt(); });
+}
+
+ProxySession::~ProxySession() = default;
+
+void ProxySession::Attempt() {
+  channel_ = Dial(context_, target_, host_);
+  stats_.state = LinkState::kConnecting;
+  welcomed_ = false;
+  Converse(context_.options.allow_flight);
+}
+
+void ProxySession::Converse(bool flight) {
+  Conversation::Events events;
+  events.welcomed = [this, flight] {
+    welcomed_ = true;
+    welcomed_at_ = context_.Now();
+    ++stats_.connects;
+    stats_.state = flight ? LinkState::kFlight : LinkState::kV1;
+    LogInfo("connected to proxy", {{"address", stats_.address},
+                                   {"protocol", flight ? "flight" : "v1"}});
+  };
+  events.over = [this, flight](const Status& status,
+                               std::chrono::milliseconds retry_after) {
+    Over(flight, status, retry_after);
+  };
+  const auto start = flight ? &StartFlightConversation : &StartV1Conversation;
+  conversation_ = start(context_, channel_, std::move(events), &stats_);
+}
+
+// Called from within the conversation: it must not die here.
+void ProxySession::Over(bool flight, const Status& status,
+                        std::chrono::milliseconds retry_after) {
+  auto finished =
+      std::make_shared<std::unique_ptr<Conversation>>(std::move(conversation_));
+  context_.loop.Post([finished] {});
+  if (stopped_) {
+    channel_.reset();
+    stats_.state = LinkState::kWaiting;
+    return;
+  }
+  if (flight && !welcomed_ && status.code() == Code::kUnimplemented) {
+    timer_ = context_.loop.RunAfter(std::chrono::nanoseconds::zero(),
+                                    [this] { Converse(/*flight=*/false); });
+    return;
+  }
+  ++stats_.failures;
+  const bool first = welcomed_ || stats_.failures == 1;
+  stats_.last_failure = status;
+  stats_.state = LinkState::kWaiting;
+  channel_.reset();
+  if (first) {  // a change of state, not each attempt
+    LogWarn("proxy is not reachable",
+            {{"address", stats_.address}, {"status", status}});
+  }
+  if (welcomed_ && context_.Now() - welcomed_at_ >= kGoodSession) {
+    backoff_ = context_.options.min_backoff;
+  }
+  timer_ = context_.loop.RunAfter(
+      std::max<std::chrono::nanoseconds>(NextDelay(), retry_after),
+      [this] { Attempt(); });
+}
+
+std::chrono::nanoseconds ProxySession::NextDelay() {
+  const std::int64_t whole = backoff_.count();
+  backoff_ = std::min(backoff_ * 2, context_.options.max_backoff);
+  return std::chrono::nanoseconds(
+      std::uniform_int_distribution<std::int64_t>(whole / 2, whole)(random_));
+}
+
+void ProxySession::OnAppended() {
+  if (conversation_ != nullptr) conversation_->OnAppended();
+}
+
+void ProxySession::OnIdentityChanged() {
+  if (conversation_ != nullptr) conversation_->OnIdentityChanged();
+}
+
+void ProxySession::Stop(const std::string& reason) {
+  if (std::exchange(stopped_, true)) return;
+  timer_.Cancel();
+  if (conversation_ != nullptr) conversation_->Goodbye(reason);
+}
+
+}  // namespace fodc::link

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// For this room only: the agent's dealings with one address of a proxy.
+#pragma once
+
+#include <grpcpp/channel.h>
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+
+#include "fodc/link/agent_link.h"
+#include "fodc/link/client_stream.h"
+#include "fodc/net/event_loop.h"
+
+namespace fodc::link {
+
+// What every session of an agent needs; outlives them all.
+struct AgentContext {
+  net::EventLoop& loop;
+  const recorder::Recording& recording;
+  const std::function<fleet::AgentIdentity()> identity;
+  const AgentLink::Options options;
+  const std::shared_ptr<OpenStreams> open_streams =
+      std::make_shared<OpenStreams>();
+
+  MonotonicTime Now() const { return loop.clock().Monotonic(); }
+};
+
+// One conversation, from its first word to its end.
+class Conversation {
+ public:
+  // What it tells of itself. Called on the loop, from within its methods.
+  struct Events {
+    std::function<void()> welcomed;
+    // It is over. `retry_after`: what the proxy wishes; 0: nothing.
+    std::function<void(const Status&, std::chrono::milliseconds retry_after)>
+        over;
+  };
+  virtual ~Conversation() = default;
+  virtual void OnAppended() = 0;
+  virtual void OnIdentityChanged() = 0;
+  // Ends it in good order; `over` follows, or the owner loses patience.
+  virtual void Goodbye(const std::string& reason) = 0;
+};
+
+std::unique_ptr<Conversation> StartFlightConversation(
+    AgentContext& context, const std::shared_ptr<grpc::Channel>& channel,
+    Conversation::Events events, ProxyLinkStats* stats);
+std::unique_ptr<Conversation> StartV1Conversation(
+    AgentContext& context, const std::shared_ptr<grpc::Channel>& channel,
+    Conversation::Events events, ProxyLinkStats* stats);
+
+// Keeps a conversation going: dials, tries flight, falls back to v1, waits and
+// dials again, until stopped.
+class ProxySession {
+ public:
+  // `target`: "ipv4:10.0.0.7:17912"; `host`: the name that was asked for.
+  ProxySession(AgentContext& context, std::string target, std::string host);
+  ~ProxySession();
+
+  void OnAppended();
+  void OnIdentityChanged();
+  void Stop(const std::string& reason);
+  bool stopped() const { return stopped_ && conversation_ == nullptr; }
+  const ProxyLinkStats& stats() const { return stats_; }
+
+ private:
+  void Attempt();
+  void Converse(bool flight);
+  void Over(bool flight, const Status& status,
+            std::chrono::milliseconds retry_after);
+  std::chrono::nanoseconds NextDelay();
+
+  AgentContext& context_;
+  const std::string target_;
+  const std::string host_;
+  ProxyLinkStats stats_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<Conversation> conversation_;
+  std::chrono::nanoseconds backoff_;
+  MonotonicTime welcomed_at_;
+  bool welcomed_ = false;
+  bool stopped_ = false;
+  std::mt19937_64 random_;
+  net::EventLoop::Handle timer_;
+};
+
+}  // namespace fodc::link

@@ -1,0 +1,373 @@
+// SPDX-License-Identifier: Apache-2.0
+// The flight link over a network with a mind of its own: after every break,
+// the proxy's mirror is what the agent recorded, sample by sample.
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <random>
+#include <string>
+
+#include "fodc/base/strings.h"
+#include "fodc/link/test_agent.h"
+#include "fodc/link/test_peer.h"
+#include "tests/support/tcp_relay.h"
+
+namespace fodc::link {
+namespace {
+
+using fleet::AgentStatus;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+class FlightLinkTest : public LinkServerTest {
+ protected:
+  FlightLinkTest() {
+    options_.flight_heartbeat = milliseconds(50);
+    options_.flight_dead_after = milliseconds(400);
+    options_.probe_timeout = milliseconds(200);
+  }
+
+  void StartAll() {
+    StartServer();
+    relay_ = std::make_unique<testing::TcpRelay>(server_->port());
+    agent_ = std::make_unique<TestAgent>(loop_, AgentOptions());
+    agent_->StartLink();
+  }
+
+  TestAgent::Options AgentOptions() {
+    TestAgent::Options o;
+    o.link = QuickLinkOptions(relay_->address());
+    return o;
+  }
+
+  const fleet::Mirror* mirror(const std::string& pod = "pod") {
+    const fleet::Mirror* found = nullptr;
+    for (const fleet::Agent& a : *fleet_->List()) {
+      if (a.identity.pod_name == pod && a.status != AgentStatus::kConflict) {
+        found = fleet_->mirror(a.id);
+      }
+    }
+    return found;
+  }
+
+  // Whether the newest frame of the agent has arrived.
+  bool CaughtUp() {
+    const fleet::Mirror* m = mirror();
+    if (m == nullptr || agent_->stats().state != LinkState::kFlight) {
+      return false;
+    }
+    const recorder::FrameName theirs = m->recording().newest();
+    const recorder::FrameName ours = agent_->recording().newest();
+    // An agent just reborn has lost frames that the proxy holds.
+    return theirs.incarnation == ours.incarnation &&
+           theirs.sequence >= ours.sequence;
+  }
+
+  std::string Describe() {
+    const auto frame = [](const recorder::FrameName& f) {
+      return StrCat(f.incarnation, "/", f.sequence);
+    };
+    const ProxyLinkStats s = agent_->stats();
+    std::string out =
+        StrCat("agent at ", frame(agent_->recording().newest()), ", ",
+               LinkStateName(s.state), ", in flight ", s.in_flight_bytes, ", ",
+               s.frames_sent, " frames sent, ", s.last_failure.ToString());
+    if (const fleet::Mirror* m = mirror()) {
+      out += StrCat("; mirror at ", frame(m->recording().newest()), ", ",
+                    m->stats().unusable, " unusable, ", m->stats().damaged,
+                    " damaged, ", m->stats().gaps, " gaps");
+    }
+    return out;
+  }
+
+  // Everything that the agent holds is at the proxy, bit for bit.
+  void ExpectMirrored() {
+    ASSERT_TRUE(Until([&] { return CaughtUp(); })) << Describe();
+    EXPECT_EQ(Missing(AllSamples(agent_->recording()),
+                      AllSamples(mirror()->recording())),
+              "");
+  }
+
+  std::unique_ptr<testing::TcpRelay> relay_;
+  std::unique_ptr<TestAgent> agent_;
+};
+
+TEST_F(FlightLinkTest, MirrorsEverySampleAsItIsAppended) {
+  StartAll();
+  agent_->Append(5);
+  ExpectMirrored();
+  for (int i = 0; i < 60; ++i) {
+    agent_->Append();
+    RunFor(milliseconds(2));
+  }
+  ExpectMirrored();
+  EXPECT_EQ(AllSamples(agent_->recording()), AllSamples(mirror()->recording()));
+  const ProxyLinkStats stats = agent_->stats();
+  EXPECT_EQ(stats.frames_sent, 130u);
+  EXPECT_EQ(stats.gaps, 0u);
+  EXPECT_EQ(stats.connects, 1u);
+  ASSERT_TRUE(Until([&] { return agent_->stats().round_trip.count() > 0; }));
+  const fleet::Agent agent = fleet_->List()->at(0);
+  EXPECT_EQ(agent.kind, fleet::AgentKind::kFlight);
+  EXPECT_EQ(agent.identity, agent_->identity());
+  ASSERT_TRUE(
+      Until([&] { return fleet_->List()->at(0).round_trip.count() > 0; }));
+}
+
+TEST_F(FlightLinkTest, ResumesAfterACutWithoutAHole) {
+  StartAll();
+  agent_->Append(20);
+  ExpectMirrored();
+  for (int round = 0; round < 3; ++round) {
+    relay_->Cut();
+    ASSERT_TRUE(
+        Until([&] { return agent_->stats().state != LinkState::kFlight; }));
+    ASSERT_TRUE(Until(
+        [&] { return fleet_->List()->at(0).status == AgentStatus::kOffline; }));
+    agent_->Append(7);
+    relay_->Heal();
+    ExpectMirrored();
+    EXPECT_EQ(fleet_->List()->size(), 1u);
+  }
+  EXPECT_EQ(mirror()->stats().gaps, 0u);
+  EXPECT_EQ(agent_->stats().resumes, 3u);
+  EXPECT_EQ(agent_->stats().gaps, 0u);
+  // Resumed, not sent anew: 41 appends of two sources, and no frame twice but
+  // those of a chunk in the middle of which the link broke.
+  EXPECT_LE(agent_->stats().frames_sent, 2u * 41 + 3 * 16);
+}
+
+TEST_F(FlightLinkTest, BothEndsNoticeAFrozenLink) {
+  StartAll();
+  agent_->Append(3);
+  ExpectMirrored();
+  relay_->Freeze();
+  const MonotonicTime frozen = SystemClock().Monotonic();
+  ASSERT_TRUE(
+      Until([&] { return agent_->stats().state != LinkState::kFlight; }));
+  ASSERT_TRUE(Until(
+      [&] { return fleet_->List()->at(0).status == AgentStatus::kOffline; }));
+  // 400 ms of silence; the rest is for a busy machine.
+  EXPECT_LT(SystemClock().Monotonic() - frozen, seconds(4));
+  EXPECT_EQ(server_->stats().dead_peers, 1u);
+  agent_->Append(9);
+  relay_->Heal();
+  ExpectMirrored();
+}
+
+TEST_F(FlightLinkTest, ARestartedProxyGetsTheWholeWindowAgain) {
+  StartAll();
+  agent_->Append(30);
+  ExpectMirrored();
+  RestartServer();
+  EXPECT_EQ(mirror(), nullptr);
+  agent_->Append(5);
+  ExpectMirrored();
+  EXPECT_EQ(AllSamples(agent_->recording()), AllSamples(mirror()->recording()));
+}
+
+TEST_F(FlightLinkTest, WhatAKilledAgentHadNotSpilledIsStillAtTheProxy) {
+  StartAll();
+  agent_->Append(30);
+  ExpectMirrored();
+  const Samples before = AllSamples(agent_->recording());
+  std::unique_ptr<TestAgent> reborn = agent_->Reborn(/*lost=*/7);
+  EXPECT_NE(Missing(before, AllSamples(reborn->recording())), "");
+  agent_ = std::move(reborn);
+  agent_->Append(4);
+  agent_->StartLink();
+  ExpectMirrored();
+  EXPECT_EQ(Missing(before, AllSamples(mirror()->recording())), "");
+  EXPECT_EQ(fleet_->List()->size(), 1u);
+  EXPECT_EQ(fleet_->stats().mirrors.gaps, 0u);
+}
+
+TEST_F(FlightLinkTest, SurvivesBreaksInAnyOrder) {
+  StartAll();
+  std::mt19937 random(20261121);
+  Samples ever;
+  for (int step = 0; step < 24; ++step) {
+    agent_->Append(static_cast<int>(random() % 12));
+    switch (random() % 5) {
+      case 0:
+        relay_->Cut();
+        RunFor(milliseconds(random() % 60));
+        break;
+      case 1:
+        relay_->Freeze();
+        RunFor(milliseconds(random() % 500));
+        break;
+      case 2:
+        RestartServer();
+        break;
+      case 3: {
+        auto reborn = agent_->Reborn(random() % 5);
+        agent_ = std::move(reborn);
+        agent_->StartLink();
+        break;
+      }
+      default:
+        RunFor(milliseconds(random() % 30));
+        break;
+    }
+    agent_->Append(static_cast<int>(random() % 5));
+    relay_->Heal();
+    SCOPED_TRACE(step);
+    ExpectMirrored();
+    if (HasFatalFailure()) return;
+  }
+}
+
+TEST_F(FlightLinkTest, ASlowProxyHoldsBackNoMoreThanItsWindow) {
+  options_.in_flight_bytes = 4096;
+  options_.flight_dead_after = seconds(30);
+  StartAll();
+  agent_->Append(1);
+  ExpectMirrored();
+  relay_->Freeze();
+  for (int i = 0; i < 2000; ++i) {
+    agent_->Append();
+    if (i % 50 == 0) RunFor(milliseconds(1));
+  }
+  // One batch may start while the window has room, and holds one chunk more.
+  EXPECT_LE(agent_->stats().in_flight_bytes, 4096u + 4096u);
+  EXPECT_GT(agent_->stats().in_flight_bytes, 0u);
+  relay_->Heal();
+  ExpectMirrored();
+  EXPECT_TRUE(Until([&] { return agent_->stats().in_flight_bytes == 0; }));
+}
+
+TEST_F(FlightLinkTest, AWindowThatMovedOnIsACountedGap) {
+  StartServer();
+  relay_ = std::make_unique<testing::TcpRelay>(server_->port());
+  TestAgent::Options o = AgentOptions();
+  o.recording.budget_bytes = 24u << 10;
+  agent_ = std::make_unique<TestAgent>(loop_, o);
+  agent_->StartLink();
+  agent_->Append(10);
+  ExpectMirrored();
+  relay_->Cut();
+  ASSERT_TRUE(
+      Until([&] { return agent_->stats().state != LinkState::kFlight; }));
+  agent_->Append(3000);
+  relay_->Heal();
+  ExpectMirrored();
+  EXPECT_EQ(agent_->stats().gaps, 1u);
+  EXPECT_GT(agent_->stats().gap_frames, 1000u);
+  EXPECT_EQ(mirror()->stats().gaps, 1u);
+  EXPECT_EQ(mirror()->stats().missing_frames, agent_->stats().gap_frames);
+}
+
+TEST_F(FlightLinkTest, ASecondLiveAgentOfAPodIsInConflict) {
+  StartAll();
+  agent_->Append(3);
+  ExpectMirrored();
+  TestAgent::Options o = AgentOptions();
+  o.instance = "another";
+  TestAgent rival(loop_, o);
+  rival.Append(3);
+  rival.StartLink();
+  ASSERT_TRUE(Until([&] { return fleet_->List()->size() == 2; }));
+  ASSERT_TRUE(Until([&] { return rival.stats().state == LinkState::kFlight; }));
+  EXPECT_EQ(fleet_->stats().conflict, 1u);
+  EXPECT_EQ(fleet_->stats().registry.conflicts, 1u);
+  agent_->Append(3);
+  ExpectMirrored();
+  EXPECT_EQ(agent_->stats().connects, 1u) << "the first must go on unharmed";
+
+  agent_->StopLink();
+  ASSERT_TRUE(Until([&] {
+    for (const fleet::Agent& a : *fleet_->List()) {
+      if (a.identity.instance_id == "another") {
+        return a.status == AgentStatus::kOnline;
+      }
+    }
+    return false;
+  }));
+}
+
+TEST_F(FlightLinkTest, AnAgentBackFromAFrozenLinkReplacesItselfAtOnce) {
+  options_.flight_dead_after = seconds(30);
+  StartAll();
+  agent_->Append(3);
+  ExpectMirrored();
+  relay_->Freeze();
+  auto second = std::make_unique<testing::TcpRelay>(server_->port());
+  auto reborn = agent_->Reborn(0);
+  agent_->StopLink();  // the proxy does not hear of it
+  TestAgent::Options o = AgentOptions();
+  o.link.proxies = {second->address()};
+  o.incarnation = 101;
+  agent_ = std::make_unique<TestAgent>(loop_, o);
+  agent_->StartLink();
+  agent_->Append(3);
+  ExpectMirrored();
+  EXPECT_EQ(fleet_->List()->size(), 1u);
+  EXPECT_EQ(fleet_->List()->at(0).status, AgentStatus::kOnline);
+  relay_ = std::move(second);
+}
+
+TEST_F(FlightLinkTest, ANewRoleReachesTheProxy) {
+  StartAll();
+  ASSERT_TRUE(
+      Until([&] { return agent_->stats().state == LinkState::kFlight; }));
+  agent_->identity().role = "ROLE_LIAISON";
+  agent_->identity().labels = {{"type", "hot"}};
+  agent_->link().OnIdentityChanged();
+  ASSERT_TRUE(Until(
+      [&] { return fleet_->List()->at(0).identity.role == "ROLE_LIAISON"; }));
+  EXPECT_EQ(fleet_->List()->at(0).identity.labels,
+            (fleet::Labels{{"type", "hot"}}));
+}
+
+TEST_F(FlightLinkTest, StopSaysGoodbye) {
+  options_.flight_dead_after = seconds(30);
+  StartAll();
+  agent_->Append(3);
+  ExpectMirrored();
+  bool stopped = false;
+  agent_->link().Stop("done", seconds(5), [&] { stopped = true; });
+  ASSERT_TRUE(Until([&] { return stopped; }));
+  ASSERT_TRUE(Until(
+      [&] { return fleet_->List()->at(0).status == AgentStatus::kOffline; }));
+}
+
+TEST_F(FlightLinkTest, ADrainingProxySaysGoodbyeAndTheAgentComesBack) {
+  StartAll();
+  agent_->Append(3);
+  ExpectMirrored();
+  bool drained = false;
+  server_->Drain("rolling update", seconds(5), [&] { drained = true; });
+  ASSERT_TRUE(Until([&] { return drained; }));
+  ASSERT_TRUE(
+      Until([&] { return agent_->stats().state != LinkState::kFlight; }));
+  RestartServer();
+  agent_->Append(3);
+  ExpectMirrored();
+}
+
+TEST_F(FlightLinkTest, StreamsToEveryProxy) {
+  StartServer();
+  fleet::Fleet other_fleet(SystemClock(), fleet_options_);
+  auto other = LinkServer::Start(loop_, other_fleet, options_);
+  ASSERT_TRUE(other.ok());
+  relay_ = std::make_unique<testing::TcpRelay>(server_->port());
+  TestAgent::Options o = AgentOptions();
+  // A name stands for its addresses.
+  o.link.proxies.push_back(StrCat("localhost:", (*other)->port()));
+  agent_ = std::make_unique<TestAgent>(loop_, o);
+  agent_->StartLink();
+  agent_->Append(10);
+  ASSERT_TRUE(Until([&] {
+    return fleet_->List()->size() == 1 && other_fleet.List()->size() == 1;
+  }));
+  const auto same = [&](const fleet::Fleet& f) {
+    const fleet::Mirror* m = f.mirror(f.List()->at(0).id);
+    return m->recording().newest() == agent_->recording().newest();
+  };
+  ASSERT_TRUE(Until([&] { return same(*fleet_) && same(other_fleet); }));
+  agent_->StopLink();
+}
+
+}  // namespace
+}  // namespace fodc::link

@@ -1,0 +1,334 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/link/server.h"
+
+#include <grpc/support/time.h>
+#include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <optional>
+#include <utility>
+
+#include "fodc/base/log.h"
+#include "fodc/base/strings.h"
+#include "fodc/link/flight_server.h"
+#include "fodc/link/library_log.h"
+#include "fodc/link/server_core.h"
+#include "fodc/link/server_stream.h"
+#include "fodc/link/v1_server.h"
+
+namespace fodc::link {
+namespace {
+
+constexpr std::string_view kV1Service = "/banyandb.fodc.v1.FODCService/";
+constexpr std::string_view kFlightMethod =
+    "/fodc.flight.v1.FlightService/Connect";
+
+std::optional<V1Stream> V1StreamOf(std::string_view method) {
+  if (!ConsumePrefix(&method, kV1Service)) return std::nullopt;
+  for (std::size_t i = 0; i < kV1Streams; ++i) {
+    if (V1StreamName(static_cast<V1Stream>(i)) == method) {
+      return static_cast<V1Stream>(i);
+    }
+  }
+  return std::nullopt;
+}
+
+// gRPC wants a host; an empty one means every address, as in Go.
+std::string ListenAddress(const std::string& address) {
+  return address.starts_with(":") ? StrCat("[::]", address) : address;
+}
+
+int Milliseconds(std::chrono::nanoseconds d) {
+  return static_cast<int>(std::clamp<std::int64_t>(
+      std::chrono::duration_cast<std::chrono::milliseconds>(d).count(), 1,
+      1 << 30));
+}
+
+}  // namespace
+
+struct LinkServer::Impl : std::enable_shared_from_this<LinkServer::Impl> {
+  Impl(net::EventLoop& loop, fleet::Fleet& fleet, const Options& options)
+      : core(loop, fleet, options), service(this) {}
+
+  struct Service final : grpc::CallbackGenericService {
+    explicit Service(Impl* i) : impl(i) {}
+    grpc::ServerGenericBidiReactor* CreateReactor(
+        grpc::GenericCallbackServerContext* context) override {
+      return impl->Accept(context);
+    }
+    Impl* const impl;
+  };
+
+  // On gRPC's threads.
+  grpc::ServerGenericBidiReactor* Accept(
+      grpc::GenericCallbackServerContext* context);
+  // On the loop.
+  void Open(std::shared_ptr<ServerStream> stream, bool flight,
+            std::optional<V1Stream> kind, std::shared_ptr<SharedLabels> labels);
+  Status BindData(V1Stream kind, const std::shared_ptr<ServerStream>& stream,
+                  std::shared_ptr<SharedLabels> labels);
+  V1Session* FindV1(const std::string& agent_id, const std::string& peer,
+                    Status* error);
+  void CheckDrained();
+
+  ServerCore core;
+  Service service;
+  std::unique_ptr<grpc::Server> server;
+  int port = 0;
+  const std::shared_ptr<std::atomic<std::size_t>> open_streams =
+      std::make_shared<std::atomic<std::size_t>>(0);
+  std::atomic<std::uint64_t> opened{0};
+  std::atomic<std::uint64_t> refused{0};
+  net::EventLoop::Handle tick;
+  net::EventLoop::Handle sweep;
+  net::EventLoop::Handle drain_limit;
+  net::EventLoop::Handle drain_poll;
+  net::Task drained;
+};
+
+grpc::ServerGenericBidiReactor* LinkServer::Impl::Accept(
+    grpc::GenericCallbackServerContext* context) {
+  const std::string& method = context->method();
+  const bool flight = method == kFlightMethod;
+  const std::optional<V1Stream> kind = V1StreamOf(method);
+  if (!flight && !kind && method != StrCat(kV1Service, "RegisterAgent")) {
+    refused.fetch_add(1);
+    return ServerStream::Refuse(
+        Unimplemented(StrCat("unknown method ", method)));
+  }
+  if (open_streams->load() >= core.options.max_streams) {
+    refused.fetch_add(1);
+    return ServerStream::Refuse(ResourceExhausted(
+        StrCat("too many streams; the limit is ", core.options.max_streams)));
+  }
+  opened.fetch_add(1);
+  auto labels = std::make_shared<SharedLabels>();
+  Decoder decoder = flight
+                        ? FlightAgentDecoder(core.options.flight_message_bytes)
+                    : kind ? V1StreamDecoder(*kind, labels, core.loop.clock())
+                           : V1RegisterDecoder();
+  std::shared_ptr<ServerStream> stream;
+  auto* reactor = ServerStream::Make(core.loop, context, std::move(decoder),
+                                     open_streams, &stream);
+  const bool posted =
+      core.loop.TryPost([self = shared_from_this(), stream, flight, kind,
+                         labels] { self->Open(stream, flight, kind, labels); });
+  if (!posted) stream->Close(ResourceExhausted("the proxy is overloaded"));
+  return reactor;
+}
+
+void LinkServer::Impl::Open(std::shared_ptr<ServerStream> stream, bool flight,
+                            std::optional<V1Stream> kind,
+                            std::shared_ptr<SharedLabels> labels) {
+  if (core.draining) {
+    core.CloseSoon(std::move(stream),
+                   Unavailable("the proxy is shutting down"));
+    return;
+  }
+  if (kind) {
+    Status status = BindData(*kind, stream, std::move(labels));
+    if (!status.ok()) {
+      refused.fetch_add(1);
+      LogWarn("stream refused", {{"stream", V1StreamName(*kind)},
+                                 {"peer", stream->peer()},
+                                 {"status", status}});
+      core.CloseSoon(std::move(stream), status);
+    }
+    return;
+  }
+  if (core.unregistered >= core.options.max_unregistered_streams) {
+    refused.fetch_add(1);
+    core.CloseSoon(std::move(stream),
+                   ResourceExhausted("too many agents are registering"));
+    return;
+  }
+  if (flight) {
+    auto session = std::make_shared<FlightSession>(core, std::move(stream));
+    core.Begin(session);
+    session->Start();
+  } else {
+    auto session = std::make_shared<V1Session>(core, std::move(stream));
+    core.Begin(session);
+    session->Start();
+  }
+}
+
+// The registration that a data stream belongs to; without the header, that of
+// the same peer whose pod name is its address.
+V1Session* LinkServer::Impl::FindV1(const std::string& agent_id,
+                                    const std::string& peer, Status* error) {
+  std::string id = agent_id;
+  if (id.empty()) {
+    const std::string host = PeerHost(peer);
+    for (const fleet::Agent& agent : *core.fleet.List()) {
+      if (agent.identity.pod_name == host &&
+          agent.kind == fleet::AgentKind::kV1) {
+        id = agent.id;
+      }
+    }
+    if (id.empty()) {
+      *error = Unauthenticated("agent ID not found in context or peer address");
+      return nullptr;
+    }
+  }
+  auto* session = dynamic_cast<V1Session*>(core.Find(id));
+  if (session == nullptr) {
+    *error = Unauthenticated("agent ID is not that of a registered agent");
+    return nullptr;
+  }
+  const bool same = core.options.bind_to_connection
+                        ? session->peer() == peer
+                        : PeerHost(session->peer()) == PeerHost(peer);
+  if (!same) {
+    *error = PermissionDenied(
+        "the stream is not of the peer that registered "
+        "this agent ID");
+    return nullptr;
+  }
+  return session;
+}
+
+Status LinkServer::Impl::BindData(V1Stream kind,
+                                  const std::shared_ptr<ServerStream>& stream,
+                                  std::shared_ptr<SharedLabels> labels) {
+  Status error;
+  V1Session* session = FindV1(stream->agent_id(), stream->peer(), &error);
+  if (session == nullptr) return error;
+  return session->Bind(kind, stream, std::move(labels));
+}
+
+void LinkServer::Impl::CheckDrained() {
+  if (!drained) return;
+  if (open_streams->load() > 0 && drain_limit) return;
+  drain_poll.Cancel();
+  drain_limit.Cancel();
+  net::Task done = std::move(drained);
+  drained = nullptr;
+  done();
+}
+
+LinkServer::LinkServer(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+Result<std::unique_ptr<LinkServer>> LinkServer::Start(net::EventLoop& loop,
+                                                      fleet::Fleet& fleet,
+                                                      const Options& options) {
+  RouteLibraryLogs();
+  Options o = options;
+  if (o.instance_id.empty()) o.instance_id = fleet::NewUuid();
+  auto impl = std::make_shared<Impl>(loop, fleet, o);
+  grpc::ServerBuilder builder;
+  builder.RegisterCallbackGenericService(&impl->service);
+  builder.SetMaxReceiveMessageSize(static_cast<int>(o.max_message_bytes));
+  builder.SetMaxSendMessageSize(-1);
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS,
+                             Milliseconds(o.keepalive_time));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+                             Milliseconds(o.keepalive_timeout));
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  std::shared_ptr<grpc::ServerCredentials> credentials =
+      grpc::InsecureServerCredentials();
+  if (!o.credentials.cert_pem.empty()) {
+    grpc::SslServerCredentialsOptions ssl(
+        o.credentials.ca_pem.empty()
+            ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
+            : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+    ssl.pem_root_certs = o.credentials.ca_pem;
+    ssl.pem_key_cert_pairs.push_back(
+        {o.credentials.key_pem, o.credentials.cert_pem});
+    credentials = grpc::SslServerCredentials(ssl);
+  }
+  builder.AddListeningPort(ListenAddress(o.listen_address), credentials,
+                           &impl->port);
+  impl->server = builder.BuildAndStart();
+  if (impl->server == nullptr || impl->port == 0) {
+    return Unavailable(StrCat("cannot listen on ", o.listen_address,
+                              " for agents (is the port taken?)"));
+  }
+  const auto period = std::clamp<std::chrono::nanoseconds>(
+      o.flight_heartbeat / 2, std::chrono::milliseconds(10),
+      std::chrono::milliseconds(500));
+  Impl* raw = impl.get();
+  raw->core.tick_period = period;
+  impl->tick = loop.RunEvery(
+      period, [raw](const net::EventLoop::Tick&) { raw->core.Tick(); });
+  impl->sweep = loop.RunEvery(fleet.registry().options().heartbeat_timeout / 2,
+                              [raw](const net::EventLoop::Tick&) {
+                                // Their streams stay open; the next heartbeat
+                                // is told that it is gone.
+                                (void)raw->core.fleet.Sweep();
+                              });
+  return std::unique_ptr<LinkServer>(new LinkServer(std::move(impl)));
+}
+
+LinkServer::~LinkServer() {
+  impl_->core.draining = true;
+  impl_->tick.Cancel();
+  impl_->sweep.Cancel();
+  impl_->drain_poll.Cancel();
+  impl_->drain_limit.Cancel();
+  const auto sessions = impl_->core.sessions;
+  for (const auto& session : sessions) {
+    session->Dismiss(Unavailable("the proxy is shutting down"), 0);
+  }
+  // Whatever has not ended is cut; callbacks post to the loop and return.
+  impl_->server->Shutdown(gpr_inf_past(GPR_CLOCK_REALTIME));
+  impl_->server->Wait();
+  impl_->server.reset();
+}
+
+int LinkServer::port() const { return impl_->port; }
+
+void LinkServer::Drain(const std::string& reason,
+                       std::chrono::nanoseconds limit, net::Task done) {
+  Impl* raw = impl_.get();
+  raw->core.draining = true;
+  raw->drained = std::move(done);
+  const auto sessions = raw->core.sessions;
+  for (const auto& session : sessions) {
+    session->Dismiss(Unavailable(reason), 0);
+  }
+  raw->drain_limit = raw->core.loop.RunAfter(limit, [raw] {
+    raw->drain_limit = {};
+    raw->CheckDrained();
+  });
+  raw->drain_poll = raw->core.loop.RunEvery(
+      std::chrono::milliseconds(10),
+      [raw](const net::EventLoop::Tick&) { raw->CheckDrained(); });
+}
+
+void LinkServer::RequestMetrics(const fleet::AgentId& agent,
+                                const fleet::MetricsQuestion& question,
+                                MonotonicTime deadline, MetricsCallback done) {
+  auto* session = dynamic_cast<V1Session*>(impl_->core.Find(agent));
+  net::EventLoop& loop = impl_->core.loop;
+  // Never inside the call.
+  auto later = [&loop, done = std::make_shared<MetricsCallback>(
+                           std::move(done))](auto result) {
+    loop.Post([done, result = std::move(result)]() mutable {
+      (*done)(std::move(result));
+    });
+  };
+  if (session == nullptr) {
+    later(Result<std::shared_ptr<const fleet::MetricsAnswer>>(
+        NotFound(StrCat("agent ", agent, " cannot be asked"))));
+    return;
+  }
+  session->Ask(question, deadline, std::move(later));
+}
+
+LinkServer::Stats LinkServer::stats() const {
+  Stats s = impl_->core.TakeStats();
+  s.streams_opened = impl_->opened.load();
+  s.streams_refused = impl_->refused.load();
+  s.open_streams = impl_->open_streams->load();
+  s.sessions = impl_->core.sessions.size() - impl_->core.unregistered;
+  return s;
+}
+
+}  // namespace fodc::link

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+// For this room only: what the sessions of the server share.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "fodc/base/status.h"
+#include "fodc/fleet/fleet.h"
+#include "fodc/link/server.h"
+#include "fodc/link/server_stream.h"
+#include "fodc/net/event_loop.h"
+
+namespace fodc::link {
+
+// One agent's registration, from its first stream on. Kept alive by the core
+// until End.
+class AgentSession : public std::enable_shared_from_this<AgentSession> {
+ public:
+  explicit AgentSession(std::string peer) : peer_(std::move(peer)) {}
+  virtual ~AgentSession() = default;
+
+  const fleet::AgentId& id() const { return id_; }  // empty: not admitted yet
+  const std::string& peer() const { return peer_; }
+
+  // Asks the agent whether it lives. `done` is called exactly once.
+  virtual void Probe(std::function<void(bool alive)> done) = 0;
+  // Its entry is gone, or the server closes: ends all its streams.
+  virtual void Dismiss(const Status& status, std::uint32_t retry_after_ms) = 0;
+  // Every tick_period.
+  virtual void Tick(MonotonicTime now) = 0;
+  virtual void AddStats(LinkServer::Stats* stats) const = 0;
+
+ protected:
+  fleet::AgentId id_;
+  const std::string peer_;
+};
+
+class ServerCore {
+ public:
+  ServerCore(net::EventLoop& l, fleet::Fleet& f, LinkServer::Options o)
+      : loop(l), fleet(f), options(std::move(o)) {}
+
+  MonotonicTime Now() const { return loop.clock().Monotonic(); }
+
+  // Settles a claim, with probes if need be; closes the sessions of those that
+  // give way. `alive` tells whether the claimant is still there after a probe.
+  void Admit(std::shared_ptr<fleet::Registry::Claim> claim,
+             const std::string& peer, std::function<bool()> alive,
+             std::function<void(const fleet::Registry::Admission&)> done);
+
+  void Begin(std::shared_ptr<AgentSession> session);
+  void Registered(const std::shared_ptr<AgentSession>& session);
+  void End(AgentSession* session);
+  AgentSession* Find(const fleet::AgentId& id) const;
+
+  // Ends a stream in good order, or by force after close_timeout. Nothing more
+  // is heard of it.
+  void CloseSoon(std::shared_ptr<Stream> stream, const Status& status);
+  void Tick();
+  LinkServer::Stats TakeStats() const;
+
+  net::EventLoop& loop;
+  fleet::Fleet& fleet;
+  const LinkServer::Options options;
+  LinkServer::Stats stats;
+  bool draining = false;
+  std::set<std::shared_ptr<AgentSession>> sessions;
+  std::size_t unregistered = 0;
+  std::chrono::nanoseconds tick_period{0};
+
+ private:
+  struct Bucket {
+    double tokens = 0;
+    MonotonicTime at;
+  };
+  Status CheckRate(const std::string& peer);
+  void Settle(std::shared_ptr<fleet::Registry::Claim> claim,
+              std::function<bool()> alive,
+              std::function<void(const fleet::Registry::Admission&)> done);
+
+  std::unordered_map<fleet::AgentId, std::shared_ptr<AgentSession>> by_id_;
+  std::map<std::string, std::size_t> agents_per_peer_;
+  std::map<std::string, Bucket> buckets_;
+  std::vector<std::pair<std::shared_ptr<Stream>, MonotonicTime>> closing_;
+  MonotonicTime last_tick_;
+};
+
+}  // namespace fodc::link

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+// For this room only: one bidirectional gRPC stream of raw messages, seen from
+// the loop. gRPC's threads decode and post; the loop decides.
+#pragma once
+
+#include <grpcpp/support/byte_buffer.h>
+#include <grpcpp/support/status.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "fodc/base/mutex.h"
+#include "fodc/base/status.h"
+#include "fodc/net/event_loop.h"
+
+namespace google::protobuf {
+class MessageLite;
+}
+
+namespace fodc::link {
+
+// A decoded message; its type follows from the stream's method.
+using Decoded = std::shared_ptr<void>;
+// Runs on gRPC's threads. An error refuses the stream with this status.
+using Decoder = std::function<Result<Decoded>(const grpc::ByteBuffer&)>;
+
+Status FromGrpc(const grpc::Status& status);
+grpc::Status ToGrpc(const Status& status);
+grpc::ByteBuffer Encode(const google::protobuf::MessageLite& message);
+// Errors: kInvalidArgument when the bytes are no such message, or hold a string
+// that is not UTF-8.
+Status DecodeInto(const grpc::ByteBuffer& bytes,
+                  google::protobuf::MessageLite* message);
+template <typename M>
+Decoder DecoderOf() {
+  return [](const grpc::ByteBuffer& bytes) -> Result<Decoded> {
+    auto message = std::make_shared<M>();
+    if (Status s = DecodeInto(bytes, message.get()); !s.ok()) return s;
+    return Decoded(std::move(message));
+  };
+}
+
+// Thread-safe towards gRPC; its methods belong to the loop.
+// Life: events arrive at the handler, in order, until OnDone, which is the
+// last and comes exactly once, unless the handler detached before.
+class Stream : public std::enable_shared_from_this<Stream> {
+ public:
+  class Handler {
+   public:
+    virtual ~Handler() = default;
+    // The answer to one Read().
+    virtual void OnMessage(Decoded message, std::size_t bytes) = 0;
+    // The peer sends no more, in good order.
+    virtual void OnHalfClose() = 0;
+    // A message left, and nothing else waits to.
+    virtual void OnDrained() {}
+    // The end. At a server OK means only that nothing is known.
+    virtual void OnDone(const Status& status) = 0;
+  };
+
+  virtual ~Stream() = default;
+
+  void Attach(Handler* handler) { handler_ = handler; }
+  void Detach() { handler_ = nullptr; }
+
+  // Asks for one message. At most one question at a time.
+  void Read();
+  // Queues a message; the caller bounds what it queues (see queued()).
+  // No effect once the stream is closing.
+  void Write(grpc::ByteBuffer message);
+  // Messages queued or under way.
+  std::size_t queued() const;
+  std::uint64_t written() const;  // messages that left
+  // Since when the message under way has waited to leave; empty: none is.
+  std::optional<MonotonicTime> stuck_since() const;
+
+  // Whether gRPC is done with it.
+  bool done() const;
+
+  // Ends in good order once what is queued has left: a server with `status`, a
+  // client by closing its half.
+  void Close(const Status& status);
+  // Ends at once.
+  void Cancel();
+
+ protected:
+  explicit Stream(net::EventLoop& loop, Decoder decoder)
+      : loop_(loop), decoder_(std::move(decoder)) {}
+
+  // What the kind of stream does; called with mutex_ held, never after Ended().
+  virtual void StartRead(grpc::ByteBuffer* into) = 0;
+  virtual void StartWrite(const grpc::ByteBuffer* from) = 0;
+  virtual void StartClose(const Status& status) = 0;
+  virtual void StartCancel() = 0;
+
+  // From the reactor's callbacks.
+  void ReadDone(bool ok);
+  void WriteDone(bool ok);
+  void Done(const Status& status);
+  // No operation may be started any more. True the first time.
+  bool Ended() FODC_REQUIRES(mutex_);
+
+  void Post(std::function<void(Handler*)> event);
+
+  net::EventLoop& loop_;
+  const Decoder decoder_;
+  mutable Mutex mutex_;
+  bool ended_ FODC_GUARDED_BY(mutex_) = false;
+  bool cancelled_ FODC_GUARDED_BY(mutex_) = false;
+  bool done_ FODC_GUARDED_BY(mutex_) = false;
+  Status refusal_ FODC_GUARDED_BY(mutex_);  // what our decoder said
+
+ private:
+  void MaybeWrite() FODC_REQUIRES(mutex_);
+
+  Handler* handler_ = nullptr;  // the loop's
+  grpc::ByteBuffer incoming_ FODC_GUARDED_BY(mutex_);
+  std::deque<grpc::ByteBuffer> writes_ FODC_GUARDED_BY(mutex_);
+  bool writing_ FODC_GUARDED_BY(mutex_) = false;
+  MonotonicTime write_began_ FODC_GUARDED_BY(mutex_);
+  std::uint64_t written_ FODC_GUARDED_BY(mutex_) = 0;
+  std::optional<Status> closing_ FODC_GUARDED_BY(mutex_);
+  bool close_started_ FODC_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace fodc::link

@@ -1,0 +1,317 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/link/v1_server.h"
+
+#include <utility>
+
+#include "banyandb/fodc/v1/rpc.pb.h"
+#include "fodc/base/log.h"
+#include "fodc/base/strings.h"
+#include "fodc/link/v1_codec.h"
+
+namespace fodc::link {
+
+namespace v1 = banyandb::fodc::v1;
+
+std::string_view V1StreamName(V1Stream kind) {
+  switch (kind) {
+    case V1Stream::kMetrics:
+      return "StreamMetrics";
+    case V1Stream::kTopology:
+      return "StreamClusterTopology";
+    case V1Stream::kLifecycle:
+      return "StreamLifecycle";
+    case V1Stream::kCrash:
+      return "StreamCrashDiagnostics";
+    case V1Stream::kPressure:
+      return "StreamPressureProfiles";
+    case V1Stream::kSchema:
+      return "StreamSchemaRegistry";
+  }
+  return "";
+}
+
+void SharedLabels::Set(fleet::Labels labels) {
+  auto shared = std::make_shared<const fleet::Labels>(std::move(labels));
+  MutexLock lock(mutex_);
+  labels_ = std::move(shared);
+}
+
+std::shared_ptr<const fleet::Labels> SharedLabels::Get() const {
+  MutexLock lock(mutex_);
+  return labels_;
+}
+
+Decoder V1RegisterDecoder() { return DecoderOf<v1::RegisterAgentRequest>(); }
+
+Decoder V1StreamDecoder(V1Stream kind, std::shared_ptr<SharedLabels> labels,
+                        const Clock& clock) {
+  switch (kind) {
+    case V1Stream::kMetrics:
+      return [labels = std::move(labels),
+              &clock](const grpc::ByteBuffer& bytes) -> Result<Decoded> {
+        V1Answer answer;
+        FODC_RETURN_IF_ERROR(DecodeInto(bytes, &answer));
+        const auto registered = labels->Get();
+        static const fleet::Labels kNone;
+        return Decoded(
+            std::const_pointer_cast<fleet::MetricsAnswer>(TakeV1Answer(
+                &answer, registered ? *registered : kNone, clock.Unix())));
+      };
+    case V1Stream::kTopology:
+      return DecoderOf<v1::StreamClusterTopologyRequest>();
+    case V1Stream::kLifecycle:
+      return DecoderOf<v1::StreamLifecycleRequest>();
+    case V1Stream::kCrash:
+      return DecoderOf<v1::StreamCrashDiagnosticsRequest>();
+    case V1Stream::kPressure:
+      return DecoderOf<v1::StreamPressureProfilesRequest>();
+    case V1Stream::kSchema:
+      return DecoderOf<v1::StreamSchemaRegistryRequest>();
+  }
+  return nullptr;
+}
+
+V1Session::V1Session(ServerCore& core,
+                     std::shared_ptr<ServerStream> registration)
+    : AgentSession(registration->peer()),
+      core_(core),
+      registration_(std::move(registration)),
+      opened_at_(core.Now()) {
+  for (std::size_t i = 0; i < kV1Streams; ++i) {
+    data_[i].session = this;
+    data_[i].kind = static_cast<V1Stream>(i);
+  }
+  questions_ = std::make_unique<fleet::QuestionQueue>(
+      core_.loop.clock(), core_.options.questions,
+      [this](const fleet::MetricsQuestion& question) {
+        v1::StreamMetricsResponse request;
+        PutQuestion(question, &request);
+        At(V1Stream::kMetrics).stream->Write(Encode(request));
+      });
+}
+
+V1Session::~V1Session() {
+  if (registration_ != nullptr) registration_->Detach();
+  for (Data& d : data_) {
+    if (d.stream != nullptr) d.stream->Detach();
+  }
+}
+
+void V1Session::Start() {
+  registration_->Attach(this);
+  registration_->Read();
+}
+
+void V1Session::OnMessage(Decoded message, std::size_t) {
+  const auto self = shared_from_this();
+  const auto& m = *std::static_pointer_cast<v1::RegisterAgentRequest>(message);
+  if (!id_.empty()) {  // a heartbeat; never answered
+    Status status = core_.fleet.registry().Heartbeat(id_);
+    if (!status.ok()) {
+      // In the words and with the code of v1: the agent registers anew.
+      Finish(Status(Code::kUnknown, status.message()));
+      return;
+    }
+    const fleet::Labels labels(m.labels().begin(), m.labels().end());
+    (void)core_.fleet.registry().RefreshRole(id_, m.node_role(), labels);
+    if (auto& shared = At(V1Stream::kMetrics).labels; shared != nullptr) {
+      if (const fleet::Agent* agent = core_.fleet.registry().Find(id_)) {
+        shared->Set(agent->identity.labels);
+      }
+    }
+    Heard();
+    registration_->Read();
+    return;
+  }
+  auto claim = std::make_shared<fleet::Registry::Claim>();
+  claim->kind = fleet::AgentKind::kV1;
+  claim->identity.role = m.node_role();
+  claim->identity.pod_name = m.pod_name();
+  claim->identity.node_name = m.pod_name();
+  claim->identity.labels.insert(m.labels().begin(), m.labels().end());
+  claim->identity.container_names.assign(m.container_names().begin(),
+                                         m.container_names().end());
+  const std::weak_ptr<AgentSession> weak = self;
+  core_.Admit(
+      claim, peer(), [weak, this] { return !weak.expired() && !ended_; },
+      [weak, this](const fleet::Registry::Admission& admission) {
+        const auto kept = weak.lock();
+        if (kept == nullptr) return;
+        v1::RegisterAgentResponse response;
+        if (!admission.status.ok()) {
+          response.set_message(admission.status.message());
+          registration_->Write(Encode(response));
+          Finish(Status(Code::kUnknown, admission.status.message()));
+          return;
+        }
+        id_ = admission.id;
+        core_.Registered(kept);
+        response.set_success(true);
+        response.set_message("Agent registered successfully");
+        response.set_heartbeat_interval_seconds(
+            std::chrono::duration_cast<std::chrono::seconds>(
+                core_.options.heartbeat_interval)
+                .count());
+        response.set_agent_id(id_);
+        registration_->Write(Encode(response));
+        registration_->Read();
+        const fleet::Agent* agent = core_.fleet.registry().Find(id_);
+        LogInfo("agent registered", {{"kind", "v1"},
+                                     {"agent_id", id_},
+                                     {"pod_name", agent->identity.pod_name},
+                                     {"peer", agent->peer_address}});
+      });
+}
+
+void V1Session::OnHalfClose() { Finish(OkStatus()); }
+
+void V1Session::OnDone(const Status& status) {
+  // Nobody ever learnt of this registration: as if it had never come.
+  if (!id_.empty() && registration_->written() == 0) {
+    core_.fleet.Remove(id_);
+  }
+  Finish(status);
+}
+
+// The registration is over, and with it every stream that it opened.
+void V1Session::Finish(const Status& status) {
+  if (std::exchange(ended_, true)) return;
+  const auto self = shared_from_this();
+  core_.CloseSoon(registration_, status);
+  for (Data& d : data_) {
+    if (d.stream != nullptr) {
+      core_.CloseSoon(std::exchange(d.stream, nullptr), status);
+    }
+  }
+  const auto probes = std::exchange(probes_, {});
+  for (const auto& probe : probes) probe(false);
+  questions_timer_.Cancel();
+  questions_->Close(Unavailable(StrCat("agent ", id_, " left")));
+  if (!id_.empty()) {
+    LogInfo("agent left", {{"agent_id", id_}, {"status", status}});
+  }
+  AddStats(&core_.stats);
+  core_.End(this);
+}
+
+void V1Session::AddStats(LinkServer::Stats* stats) const {
+  const fleet::QuestionQueue::Stats& from = questions_->stats();
+  fleet::QuestionQueue::Stats& to = stats->questions;
+  to.asked += from.asked;
+  to.shared += from.shared;
+  to.answered += from.answered;
+  to.timed_out += from.timed_out;
+  to.late += from.late;
+  to.unasked += from.unasked;
+}
+
+void V1Session::Dismiss(const Status& status, std::uint32_t) { Finish(status); }
+
+Status V1Session::Bind(V1Stream kind, std::shared_ptr<ServerStream> stream,
+                       std::shared_ptr<SharedLabels> labels) {
+  Data& d = At(kind);
+  if (d.stream != nullptr) {
+    return PermissionDenied(StrCat("agent ", id_, " has a live ",
+                                   V1StreamName(kind), " stream already"));
+  }
+  if (const fleet::Agent* agent = core_.fleet.registry().Find(id_)) {
+    labels->Set(agent->identity.labels);
+  }
+  d.stream = std::move(stream);
+  d.labels = std::move(labels);
+  d.stream->Attach(&d);
+  d.stream->Read();
+  return OkStatus();
+}
+
+void V1Session::Data::OnMessage(Decoded message, std::size_t) {
+  const auto self = session->shared_from_this();
+  session->Heard();
+  // What other streams bring has no reader yet; it proves life, no more.
+  if (kind == V1Stream::kMetrics) {
+    session->questions_->OnAnswer(
+        std::static_pointer_cast<fleet::MetricsAnswer>(message));
+    session->ArmQuestions();
+  }
+  if (stream != nullptr) stream->Read();
+}
+
+void V1Session::Data::OnHalfClose() {
+  const auto self = session->shared_from_this();
+  session->core_.CloseSoon(stream, OkStatus());
+  session->Lost(this);
+}
+
+void V1Session::Data::OnDone(const Status&) {
+  const auto self = session->shared_from_this();
+  session->Lost(this);
+}
+
+void V1Session::Lost(Data* data) {
+  data->stream = nullptr;
+  if (data->kind == V1Stream::kMetrics) {
+    questions_->Close(
+        Unavailable(StrCat("agent ", id_, " closed its metrics stream")));
+  }
+}
+
+// A sign of life.
+void V1Session::Heard() {
+  const auto probes = std::exchange(probes_, {});
+  for (const auto& probe : probes) probe(true);
+}
+
+void V1Session::Probe(std::function<void(bool)> done) {
+  Data& topology = At(V1Stream::kTopology);
+  if (topology.stream == nullptr) {
+    // It cannot be asked: two missed heartbeats are death.
+    const fleet::Agent* agent = core_.fleet.registry().Find(id_);
+    done(agent != nullptr && core_.Now() - agent->last_heard <=
+                                 2 * core_.options.heartbeat_interval);
+    return;
+  }
+  if (probes_.empty()) {
+    // The cheapest question of v1, and one that is always answered.
+    v1::StreamClusterTopologyResponse request;
+    request.set_request_topology(true);
+    if (topology.stream->queued() == 0) {
+      topology.stream->Write(Encode(request));
+    }
+    probe_until_ = core_.Now() + core_.options.probe_timeout;
+  }
+  probes_.push_back(std::move(done));
+}
+
+void V1Session::Ask(const fleet::MetricsQuestion& question,
+                    MonotonicTime deadline,
+                    fleet::AgentCommander::MetricsCallback done) {
+  if (At(V1Stream::kMetrics).stream == nullptr) {
+    done(Unavailable(StrCat("agent ", id_, " has no metrics stream")));
+    return;
+  }
+  questions_->Ask(question, deadline, std::move(done));
+  ArmQuestions();
+}
+
+void V1Session::ArmQuestions() {
+  const MonotonicTime next = questions_->OnTick();
+  if (next == MonotonicTime::max()) {
+    questions_timer_.Cancel();
+    return;
+  }
+  questions_timer_ = core_.loop.RunAt(next, [this] { ArmQuestions(); });
+}
+
+void V1Session::Tick(MonotonicTime now) {
+  if (id_.empty() && now - opened_at_ > core_.options.first_message_timeout +
+                                            2 * core_.options.probe_timeout) {
+    Finish(DeadlineExceeded("no registration came"));
+    return;
+  }
+  if (!probes_.empty() && now >= probe_until_) {
+    const auto probes = std::exchange(probes_, {});
+    for (const auto& probe : probes) probe(false);
+  }
+}
+
+}  // namespace fodc::link

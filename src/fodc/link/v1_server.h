@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+// For this room only: the proxy's end of banyandb.fodc.v1, one agent.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fodc/base/mutex.h"
+#include "fodc/fleet/question_queue.h"
+#include "fodc/link/server_core.h"
+
+namespace fodc::link {
+
+// The streams of v1 beside RegisterAgent, in the order of the contract.
+enum class V1Stream : std::uint8_t {
+  kMetrics,
+  kTopology,
+  kLifecycle,
+  kCrash,
+  kPressure,
+  kSchema,
+};
+inline constexpr std::size_t kV1Streams = 6;
+std::string_view V1StreamName(V1Stream kind);  // "StreamMetrics"
+
+// The labels that the agent registered, for the threads that decode its
+// samples.
+class SharedLabels {
+ public:
+  void Set(fleet::Labels labels);
+  std::shared_ptr<const fleet::Labels> Get() const;
+
+ private:
+  mutable Mutex mutex_;
+  std::shared_ptr<const fleet::Labels> labels_ FODC_GUARDED_BY(mutex_);
+};
+
+Decoder V1RegisterDecoder();
+// `labels` is used by kMetrics alone.
+Decoder V1StreamDecoder(V1Stream kind, std::shared_ptr<SharedLabels> labels,
+                        const Clock& clock);
+
+class V1Session final : public AgentSession, private Stream::Handler {
+ public:
+  V1Session(ServerCore& core, std::shared_ptr<ServerStream> registration);
+  ~V1Session() override;
+  void Start();
+
+  // Takes a data stream of this agent.
+  // Errors: kPermissionDenied when one of this kind is live already.
+  Status Bind(V1Stream kind, std::shared_ptr<ServerStream> stream,
+              std::shared_ptr<SharedLabels> labels);
+
+  void Ask(const fleet::MetricsQuestion& question, MonotonicTime deadline,
+           fleet::AgentCommander::MetricsCallback done);
+
+  void Probe(std::function<void(bool alive)> done) override;
+  void Dismiss(const Status& status, std::uint32_t retry_after_ms) override;
+  void Tick(MonotonicTime now) override;
+  void AddStats(LinkServer::Stats* stats) const override;
+
+ private:
+  // One of the six.
+  struct Data final : Stream::Handler {
+    void OnMessage(Decoded message, std::size_t bytes) override;
+    void OnHalfClose() override;
+    void OnDone(const Status& status) override;
+    V1Session* session = nullptr;
+    V1Stream kind = V1Stream::kMetrics;
+    std::shared_ptr<ServerStream> stream;
+    std::shared_ptr<SharedLabels> labels;
+  };
+  Data& At(V1Stream kind) { return data_[static_cast<std::size_t>(kind)]; }
+
+  void OnMessage(Decoded message, std::size_t bytes) override;
+  void OnHalfClose() override;
+  void OnDone(const Status& status) override;
+
+  void Heard();
+  void Finish(const Status& status);
+  void Lost(Data* data);
+  void ArmQuestions();
+
+  ServerCore& core_;
+  std::shared_ptr<ServerStream> registration_;
+  const MonotonicTime opened_at_;
+  bool ended_ = false;
+  std::array<Data, kV1Streams> data_;
+  std::vector<std::function<void(bool)>> probes_;
+  MonotonicTime probe_until_;
+  std::unique_ptr<fleet::QuestionQueue> questions_;
+  net::EventLoop::Handle questions_timer_;
+};
+
+}  // namespace fodc::link

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/node/node_query.h"
+
+#include <grpcpp/channel.h>
+#include <grpcpp/client_context.h>
+#include <grpcpp/create_channel.h>
+#include <grpcpp/security/credentials.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "banyandb/database/v1/rpc.grpc.pb.h"
+#include "fodc/base/log.h"
+#include "fodc/base/mutex.h"
+#include "fodc/base/strings.h"
+
+namespace fodc::node {
+namespace {
+
+namespace v1 = banyandb::database::v1;
+
+NodeInfo TakeNode(const v1::Node& node) {
+  NodeInfo info;
+  info.name = node.metadata().name();
+  // The first role that says what the node does; META says nothing of that.
+  info.role = v1::Role_Name(v1::ROLE_UNSPECIFIED);
+  for (const int role : node.roles()) {
+    if (role == v1::ROLE_LIAISON || role == v1::ROLE_DATA) {
+      info.role = v1::Role_Name(static_cast<v1::Role>(role));
+      break;
+    }
+  }
+  info.labels.insert(node.labels().begin(), node.labels().end());
+  info.grpc_address = node.grpc_address();
+  info.http_address = node.http_address();
+  return info;
+}
+
+// One try; gRPC's threads see nothing else.
+struct Call {
+  grpc::ClientContext context;
+  v1::GetCurrentNodeRequest request;
+  v1::GetCurrentNodeResponse response;
+};
+
+// Tries under way. They post to the loop: whoever lets it go waits first.
+class Pending {
+ public:
+  void Add() {
+    MutexLock lock(mutex_);
+    ++count_;
+  }
+  void Remove() {
+    MutexLock lock(mutex_);
+    if (--count_ == 0) none_.NotifyAll();
+  }
+  void WaitForNone() {
+    MutexLock lock(mutex_);
+    while (count_ > 0) none_.Wait(mutex_);
+  }
+
+ private:
+  Mutex mutex_;
+  CondVar none_;
+  int count_ FODC_GUARDED_BY(mutex_) = 0;
+};
+
+}  // namespace
+
+struct NodeQuery::Impl : std::enable_shared_from_this<NodeQuery::Impl> {
+  struct Port {
+    PortStats stats;
+    std::unique_ptr<v1::NodeQueryService::Stub> stub;
+    std::chrono::nanoseconds backoff{0};
+    std::optional<NodeInfo> node;
+    std::shared_ptr<Call> call;
+    net::EventLoop::Handle timer;
+  };
+
+  Impl(net::EventLoop& l, const Options& o,
+       std::function<void(const NodeInfo&)> c)
+      : loop(l), options(o), changed(std::move(c)) {}
+
+  void Try(std::size_t i);
+  void Tried(std::size_t i, const grpc::Status& status);
+  void Choose();
+
+  net::EventLoop& loop;
+  const Options options;
+  const std::function<void(const NodeInfo&)> changed;
+  std::vector<Port> ports;
+  std::optional<NodeInfo> current;
+  const std::shared_ptr<Pending> pending = std::make_shared<Pending>();
+  bool stopped = false;
+};
+
+void NodeQuery::Impl::Try(std::size_t i) {
+  Port& port = ports[i];
+  port.call = std::make_shared<Call>();
+  port.call->context.set_deadline(
+      std::chrono::time_point_cast<std::chrono::system_clock::duration>(
+          loop.clock().Unix() + options.timeout));
+  pending->Add();
+  port.stub->async()->GetCurrentNode(
+      &port.call->context, &port.call->request, &port.call->response,
+      [self = shared_from_this(), i, call = port.call](grpc::Status status) {
+        self->loop.Post([weak = std::weak_ptr<Impl>(self), i, call, status] {
+          const auto impl = weak.lock();
+          if (impl != nullptr && !impl->stopped) impl->Tried(i, status);
+        });
+        self->pending->Remove();
+      });
+}
+
+void NodeQuery::Impl::Tried(std::size_t i, const grpc::Status& status) {
+  Port& port = ports[i];
+  const std::shared_ptr<Call> call = std::move(port.call);
+  std::chrono::nanoseconds wait = options.interval;
+  if (status.ok() && call->response.has_node()) {
+    ++port.stats.answers;
+    if (!port.stats.last_failure.ok()) {
+      LogInfo("node answers", {{"port", port.stats.port}});
+    }
+    port.stats.last_failure = OkStatus();
+    port.backoff = options.min_backoff;
+    port.node = TakeNode(call->response.node());
+    Choose();
+  } else {
+    ++port.stats.failures;
+    Status failure = status.ok()
+                         ? NotFound("the node does not say what it is")
+                         : Status(static_cast<Code>(status.error_code()),
+                                  status.error_message());
+    if (port.stats.last_failure.ok()) {  // the change, not each try
+      LogWarn("node does not answer",
+              {{"port", port.stats.port}, {"status", failure}});
+    }
+    port.stats.last_failure = std::move(failure);
+    wait = std::min(port.backoff, options.interval);
+    port.backoff = std::min(port.backoff * 2, options.interval);
+  }
+  port.timer = loop.RunAfter(wait, [this, i] { Try(i); });
+}
+
+void NodeQuery::Impl::Choose() {
+  const NodeInfo* chosen = nullptr;
+  for (const Port& port : ports) {
+    if (!port.node) continue;
+    if (port.node->role != v1::Role_Name(v1::ROLE_UNSPECIFIED)) {
+      chosen = &*port.node;
+      break;
+    }
+    if (chosen == nullptr) chosen = &*port.node;
+  }
+  if (chosen == nullptr || current == *chosen) return;
+  current = *chosen;
+  LogInfo("node says what it is",
+          {{"node", current->name}, {"role", current->role}});
+  changed(*current);
+}
+
+NodeQuery::NodeQuery(net::EventLoop& loop, const Options& options,
+                     std::function<void(const NodeInfo&)> changed)
+    : impl_(std::make_shared<Impl>(loop, options, std::move(changed))) {
+  impl_->ports.resize(options.ports.size());
+  for (std::size_t i = 0; i < options.ports.size(); ++i) {
+    Impl::Port& port = impl_->ports[i];
+    port.stats.port = options.ports[i];
+    port.backoff = options.min_backoff;
+    grpc::ChannelArguments args;
+    // A node that comes back is noticed at our pace, not at gRPC's.
+    const int ms =
+        static_cast<int>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                             options.min_backoff)
+                             .count());
+    args.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, std::max(ms, 100));
+    args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, std::max(ms, 100));
+    args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 5000);
+    // IPv4 on purpose: that is where nodes listen.
+    port.stub = v1::NodeQueryService::NewStub(
+        grpc::CreateCustomChannel(StrCat("ipv4:127.0.0.1:", options.ports[i]),
+                                  grpc::InsecureChannelCredentials(), args));
+  }
+}
+
+NodeQuery::~NodeQuery() {
+  impl_->stopped = true;
+  for (Impl::Port& port : impl_->ports) {
+    port.timer.Cancel();
+    if (port.call != nullptr) port.call->context.TryCancel();
+  }
+  impl_->pending->WaitForNone();
+}
+
+void NodeQuery::Start() {
+  for (std::size_t i = 0; i < impl_->ports.size(); ++i) impl_->Try(i);
+}
+
+const std::optional<NodeInfo>& NodeQuery::current() const {
+  return impl_->current;
+}
+
+std::vector<NodeQuery::PortStats> NodeQuery::stats() const {
+  std::vector<PortStats> out;
+  for (const Impl::Port& port : impl_->ports) out.push_back(port.stats);
+  return out;
+}
+
+}  // namespace fodc::node

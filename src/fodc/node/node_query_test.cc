@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+// Against a server that answers with the recorded nodes' own bytes.
+#include "fodc/node/node_query.h"
+
+#include <gmock/gmock.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
+#include <gtest/gtest.h>
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "banyandb/database/v1/rpc.grpc.pb.h"
+#include "fodc/base/clock.h"
+#include "fodc/base/mutex.h"
+#include "fodc/base/strings.h"
+#include "tests/support/recorded_traffic.h"
+
+namespace fodc::node {
+namespace {
+
+namespace v1 = banyandb::database::v1;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+// What the recorded node behind `link` answered.
+v1::GetCurrentNodeResponse Recorded(const std::string& link) {
+  static const auto events = testing::ReadRecordedTraffic("node.jsonl.zst");
+  v1::GetCurrentNodeResponse m;
+  for (const auto& e : events) {
+    if (e.link == link && e.kind == "server" &&
+        e.method.ends_with("/GetCurrentNode")) {
+      EXPECT_TRUE(m.ParseFromString(e.bytes));
+    }
+  }
+  EXPECT_TRUE(m.has_node());
+  return m;
+}
+
+class FakeNode final : public v1::NodeQueryService::CallbackService {
+ public:
+  explicit FakeNode(v1::GetCurrentNodeResponse answer, int port = 0)
+      : answer_(std::move(answer)) {
+    grpc::ServerBuilder builder;
+    builder.RegisterService(this);
+    builder.AddListeningPort(StrCat("127.0.0.1:", port),
+                             grpc::InsecureServerCredentials(), &port_);
+    server_ = builder.BuildAndStart();
+  }
+  ~FakeNode() override {
+    server_->Shutdown(gpr_inf_past(GPR_CLOCK_REALTIME));
+    server_->Wait();
+  }
+  int port() const { return port_; }
+  void set_answer(v1::GetCurrentNodeResponse answer) {
+    MutexLock lock(mutex_);
+    answer_ = std::move(answer);
+  }
+
+  grpc::ServerUnaryReactor* GetCurrentNode(
+      grpc::CallbackServerContext* context, const v1::GetCurrentNodeRequest*,
+      v1::GetCurrentNodeResponse* response) override {
+    {
+      MutexLock lock(mutex_);
+      *response = answer_;
+    }
+    auto* reactor = context->DefaultReactor();
+    reactor->Finish(grpc::Status::OK);
+    return reactor;
+  }
+
+ private:
+  Mutex mutex_;
+  v1::GetCurrentNodeResponse answer_ FODC_GUARDED_BY(mutex_);
+  std::unique_ptr<grpc::Server> server_;
+  int port_ = 0;
+};
+
+class NodeQueryTest : public ::testing::Test {
+ protected:
+  template <typename F>
+  bool Until(F done) {
+    return loop_.RunUntil(std::move(done), seconds(10));
+  }
+  void Start(std::vector<int> ports) {
+    NodeQuery::Options options;
+    options.ports = std::move(ports);
+    options.interval = milliseconds(100);
+    options.timeout = milliseconds(500);
+    options.min_backoff = milliseconds(10);
+    query_ = std::make_unique<NodeQuery>(
+        loop_, options, [this](const NodeInfo& n) { seen_.push_back(n); });
+    query_->Start();
+  }
+
+  net::EventLoop loop_{SystemClock()};
+  std::vector<NodeInfo> seen_;
+  std::unique_ptr<NodeQuery> query_;
+};
+
+TEST_F(NodeQueryTest, TakesRoleAndLabelsOfTheRecordedNodes) {
+  FakeNode hot(Recorded("hot"));
+  Start({hot.port()});
+  ASSERT_TRUE(Until([&] { return query_->current().has_value(); }));
+  EXPECT_EQ(query_->current()->name, "127.0.0.1:17912");
+  // META comes first there, but says nothing of what the node does.
+  EXPECT_EQ(query_->current()->role, "ROLE_DATA");
+  EXPECT_EQ(query_->current()->labels,
+            (std::map<std::string, std::string>{{"type", "hot"}}));
+
+  FakeNode liaison(Recorded("liaison"));
+  query_.reset();
+  Start({liaison.port()});
+  ASSERT_TRUE(Until([&] { return query_->current().has_value(); }));
+  EXPECT_EQ(query_->current()->role, "ROLE_LIAISON");
+  EXPECT_EQ(query_->current()->http_address, "127.0.0.1:37913");
+}
+
+TEST_F(NodeQueryTest, FollowsWhenTheNodeChangesAndSaysSoOnce) {
+  FakeNode node(Recorded("hot"));
+  Start({node.port()});
+  ASSERT_TRUE(Until([&] { return query_->stats()[0].answers >= 3; }));
+  EXPECT_EQ(seen_.size(), 1u);
+  node.set_answer(Recorded("warm"));
+  ASSERT_TRUE(Until([&] { return seen_.size() == 2; }));
+  EXPECT_EQ(seen_[1].labels.at("type"), "warm");
+}
+
+TEST_F(NodeQueryTest, KeepsTryingUntilTheNodeIsThere) {
+  int port = 0;
+  { port = FakeNode(Recorded("hot")).port(); }
+  Start({port});
+  ASSERT_TRUE(Until([&] { return query_->stats()[0].failures >= 3; }));
+  EXPECT_FALSE(query_->current().has_value());
+  FakeNode late(Recorded("hot"), port);
+  ASSERT_EQ(late.port(), port);
+  ASSERT_TRUE(Until([&] { return query_->current().has_value(); }));
+}
+
+TEST_F(NodeQueryTest, ANodeThatStopsAnsweringStaysWhatItWas) {
+  auto node = std::make_unique<FakeNode>(Recorded("hot"));
+  Start({node->port()});
+  ASSERT_TRUE(Until([&] { return query_->current().has_value(); }));
+  node.reset();
+  ASSERT_TRUE(Until([&] { return query_->stats()[0].failures >= 2; }));
+  EXPECT_EQ(query_->current()->role, "ROLE_DATA");
+}
+
+TEST_F(NodeQueryTest, PrefersThePortWhoseRoleIsKnown) {
+  v1::GetCurrentNodeResponse meta = Recorded("hot");
+  meta.mutable_node()->clear_roles();
+  meta.mutable_node()->add_roles(v1::ROLE_META);
+  FakeNode unknown(meta);
+  FakeNode liaison(Recorded("liaison"));
+  Start({unknown.port(), liaison.port()});
+  ASSERT_TRUE(Until([&] {
+    return query_->current() && query_->current()->role == "ROLE_LIAISON";
+  }));
+}
+
+TEST_F(NodeQueryTest, CanBeDestroyedWhileItAsks) {
+  FakeNode node(Recorded("hot"));
+  for (int i = 0; i < 20; ++i) {
+    Start({node.port(), 1});
+    query_.reset();
+  }
+}
+
+}  // namespace
+}  // namespace fodc::node
