@@ -1,0 +1,489 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/api/api.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "fodc/api/agent_round.h"
+#include "fodc/api/cluster.h"
+#include "fodc/api/json_writer.h"
+#include "fodc/api/node_frames.h"
+#include "fodc/api/page.h"
+#include "fodc/api/page_gatherer.h"
+#include "fodc/api/request_filter.h"
+#include "fodc/api/selector.h"
+#include "fodc/api/window_json.h"
+#include "fodc/api/window_openmetrics.h"
+#include "fodc/base/strings.h"
+#include "fodc/exposition/format.h"
+
+namespace fodc::api {
+namespace {
+
+using net::Access;
+using net::HttpRequest;
+using net::HttpResponse;
+using net::Responder;
+using RequestPtr = std::shared_ptr<const HttpRequest>;
+
+constexpr auto kSweepInterval = std::chrono::minutes(2);
+
+// A body whose text is written piece by piece by `Text::Append`.
+template <typename Text>
+class TextBody final : public net::BodySource {
+ public:
+  // `keep` lives as long as the text.
+  TextBody(net::EventLoop& loop, std::shared_ptr<void> keep,
+           std::unique_ptr<Text> text)
+      : loop_(loop), keep_(std::move(keep)), text_(std::move(text)) {}
+
+  void Start(std::function<void()> wake) override { wake_ = std::move(wake); }
+  Result<net::BodyStep> Next(std::string* piece,
+                             std::size_t max_bytes) override {
+    const bool more = text_->Append(piece, max_bytes);
+    if (!more) return net::BodyStep::kDone;
+    if (!piece->empty()) return net::BodyStep::kMore;
+    // It is still finding out: let others have the loop.
+    loop_.Post([wake = wake_] { wake(); });
+    return net::BodyStep::kWait;
+  }
+
+ private:
+  net::EventLoop& loop_;
+  const std::shared_ptr<void> keep_;
+  const std::unique_ptr<Text> text_;
+  std::function<void()> wake_;
+};
+
+template <typename Text>
+HttpResponse Stream(net::EventLoop& loop, std::shared_ptr<void> keep,
+                    std::string_view content_type, std::unique_ptr<Text> text) {
+  HttpResponse response;
+  response.content_type = content_type;
+  response.source =
+      std::make_unique<TextBody<Text>>(loop, std::move(keep), std::move(text));
+  return response;
+}
+
+constexpr std::string_view kTextType =
+    "text/plain; version=0.0.4; charset=utf-8";
+
+}  // namespace
+
+struct Api::Impl : std::enable_shared_from_this<Api::Impl> {
+  Impl(net::EventLoop& l, fleet::Fleet& f, fleet::AgentCommander& c,
+       ApiOptions o)
+      : loop(l),
+        fleet(f),
+        commander(c),
+        options(std::move(o)),
+        started(l.clock().Monotonic()),
+        gatherer(options.line_cache_bytes) {}
+
+  void Metrics(const RequestPtr& request, Responder responder);
+  void FinishMetrics(const NodeFilter& filter, std::optional<std::int64_t> at,
+                     const std::vector<AgentAnswer>& answers,
+                     Responder* responder);
+  void Windows(const RequestPtr& request, Responder responder);
+  HttpResponse MakeWindows(const NodeFilter& filter,
+                           const std::optional<Window>& window,
+                           std::shared_ptr<SelectorSet> selectors,
+                           bool openmetrics,
+                           const std::vector<AgentAnswer>& answers);
+  HttpResponse Cluster(const HttpRequest& request);
+  HttpResponse Health() const;
+  HttpResponse Discovery(const HttpRequest& request) const;
+  // Those that can be asked. A page leaves out the second agent of a pod, which
+  // would show the same series again.
+  std::vector<fleet::Agent> V1Agents(const NodeFilter& filter,
+                                     bool with_conflicts) const;
+  void Ask(std::vector<fleet::Agent> agents,
+           const fleet::MetricsQuestion& question, MonotonicTime deadline,
+           net::UniqueFunction<void(std::vector<AgentAnswer>)> done);
+  MonotonicTime Now() const { return loop.clock().Monotonic(); }
+  std::int64_t NowUnixMs() const { return ToUnixMillis(loop.clock().Unix()); }
+  bool Takes(const NodeFilter& filter, const fleet::Agent& agent) const {
+    return filter.Takes(agent.identity.role, agent.identity.pod_name,
+                        agent.identity.labels);
+  }
+
+  net::EventLoop& loop;
+  fleet::Fleet& fleet;
+  fleet::AgentCommander& commander;
+  const ApiOptions options;
+  const MonotonicTime started;
+  PageGatherer gatherer;
+  NodeFrameReader frames;
+  CpuWatch cpu;
+  ApiStats stats;
+  net::EventLoop::Handle sweep;
+  net::EventLoop::Handle watch;
+};
+
+std::vector<fleet::Agent> Api::Impl::V1Agents(const NodeFilter& filter,
+                                              bool with_conflicts) const {
+  std::vector<fleet::Agent> out;
+  for (const fleet::Agent& agent : *fleet.List()) {
+    if (agent.kind == fleet::AgentKind::kV1 &&
+        (agent.status == fleet::AgentStatus::kOnline ||
+         (agent.status == fleet::AgentStatus::kConflict && with_conflicts)) &&
+        Takes(filter, agent)) {
+      out.push_back(agent);
+    }
+  }
+  return out;
+}
+
+void Api::Impl::Ask(std::vector<fleet::Agent> agents,
+                    const fleet::MetricsQuestion& question,
+                    MonotonicTime deadline,
+                    net::UniqueFunction<void(std::vector<AgentAnswer>)> done) {
+  stats.v1_rounds += agents.size();
+  AskAgents(commander, loop.clock(), std::move(agents), question, deadline,
+            [self = shared_from_this(),
+             done = std::move(done)](std::vector<AgentAnswer> answers) mutable {
+              for (const AgentAnswer& a : answers) {
+                if (!a.answer) {
+                  ++self->stats.v1_silent;
+                } else if (self->options.observe_v1_seconds) {
+                  self->options.observe_v1_seconds(
+                      std::chrono::duration<double>(a.took).count());
+                }
+              }
+              done(std::move(answers));
+            });
+}
+
+void Api::Impl::Metrics(const RequestPtr& request, Responder responder) {
+  const auto at = ParseAt(request->query);
+  if (!at.ok()) return responder.Send(net::StatusError(at.status()));
+  const auto format = ParseFormat(request->query, {"text"});
+  if (!format.ok()) return responder.Send(net::StatusError(format.status()));
+  NodeFilter filter(request->query);
+  auto wait = options.page_deadline;
+  if (const auto seconds =
+          ParseDouble(request->Header("X-Prometheus-Scrape-Timeout-Seconds"));
+      seconds && *seconds > 0 && *seconds < 3600) {
+    wait = std::min(wait, std::chrono::nanoseconds(
+                              static_cast<std::int64_t>(*seconds * 0.8e9)));
+  }
+  fleet::MetricsQuestion question;
+  if (*at) {
+    // A v1 agent is asked for what two of its usual intervals hold.
+    question.start =
+        FromUnixMillis(**at - 2 * fleet::Pace::kUnknownInterval.count());
+    question.end = FromUnixMillis(**at);
+  }
+  Ask(V1Agents(filter, false), question, Now() + wait,
+      [self = shared_from_this(), filter, at = *at,
+       responder = std::make_shared<Responder>(std::move(responder))](
+          std::vector<AgentAnswer> answers) {
+        self->FinishMetrics(filter, at, answers, responder.get());
+      });
+}
+
+void Api::Impl::FinishMetrics(const NodeFilter& filter,
+                              std::optional<std::int64_t> at,
+                              const std::vector<AgentAnswer>& answers,
+                              Responder* responder) {
+  if (responder->cancelled()) return;
+  std::vector<PagePart> parts;
+  std::uint64_t stale = 0;
+  for (const fleet::Agent& agent : *fleet.List()) {
+    if (agent.status == fleet::AgentStatus::kConflict ||
+        !Takes(filter, agent)) {
+      continue;
+    }
+    const fleet::Mirror* mirror = fleet.mirror(agent.id);
+    if (mirror != nullptr) {
+      NodeFrames node =
+          at ? frames.At(agent, *mirror, *at)
+             : frames.Latest(agent, *mirror, Now(), NowUnixMs(), false);
+      stale += node.is_down ? 1 : 0;
+      gatherer.AddFrames(std::move(node), &parts);
+      continue;
+    }
+    const auto answer = std::find_if(
+        answers.begin(), answers.end(),
+        [&](const AgentAnswer& a) { return a.agent.id == agent.id; });
+    if (answer != answers.end() && answer->answer) continue;
+    ++stale;
+    gatherer.AddFrames(frames.Down(agent, at.value_or(NowUnixMs())), &parts);
+  }
+  gatherer.AddAnswers(answers, &parts);
+  if (filter.takes_all() && !at) gatherer.AddOwn(options.own_metrics, &parts);
+  if (!at) stats.stale_nodes = stale;
+  ++stats.pages;
+  if (parts.empty()) {
+    HttpResponse empty;
+    empty.content_type = kTextType;
+    return responder->Send(std::move(empty));
+  }
+  auto text = std::make_unique<PageText>(gatherer.lines(), std::move(parts));
+  stats.page_samples += text->samples();
+  responder->Send(Stream(loop, shared_from_this(), kTextType, std::move(text)));
+}
+
+void Api::Impl::Windows(const RequestPtr& request, Responder responder) {
+  const auto window = ParseWindow(request->query);
+  if (!window.ok()) return responder.Send(net::StatusError(window.status()));
+  const auto format = ParseFormat(request->query, {"json", "openmetrics"});
+  if (!format.ok()) return responder.Send(net::StatusError(format.status()));
+  auto parsed = SelectorSet::Parse(request->query.GetAll("match[]"));
+  if (!parsed.ok()) return responder.Send(net::StatusError(parsed.status()));
+  auto selectors = std::make_shared<SelectorSet>(*std::move(parsed));
+  NodeFilter filter(request->query);
+  fleet::MetricsQuestion question;
+  auto wait = options.page_deadline;
+  if (*window) {
+    question.start = FromUnixMillis((*window)->from_unix_ms);
+    question.end = FromUnixMillis((*window)->to_unix_ms);
+    wait = std::min(options.window_deadline, fleet::V1AnswerTime(question));
+  }
+  const bool openmetrics = *format == "openmetrics";
+  ++stats.windows;
+  Ask(V1Agents(filter, true), question, Now() + wait,
+      [self = shared_from_this(), filter, window = *window, selectors,
+       openmetrics,
+       responder = std::make_shared<Responder>(std::move(responder))](
+          std::vector<AgentAnswer> answers) {
+        if (responder->cancelled()) return;
+        responder->Send(
+            self->MakeWindows(filter, window, selectors, openmetrics, answers));
+      });
+}
+
+HttpResponse Api::Impl::MakeWindows(const NodeFilter& filter,
+                                    const std::optional<Window>& window,
+                                    std::shared_ptr<SelectorSet> selectors,
+                                    bool openmetrics,
+                                    const std::vector<AgentAnswer>& answers) {
+  TypedFamilies families;
+  for (const AgentAnswer& a : answers) {
+    if (a.answer) families.Add(*a.answer);
+  }
+  std::vector<std::unique_ptr<WindowRows>> rows;
+  std::vector<OpenMetricsNode> nodes;
+  const auto add_frames = [&](NodeFrames node) {
+    if (!openmetrics) {
+      rows.push_back(FrameRows(std::move(node), selectors.get()));
+      return;
+    }
+    OpenMetricsNode& n = nodes.emplace_back();
+    n.agent = std::move(node.agent);
+    n.keep = std::move(node.keep);
+    n.frames = std::move(node.frames);
+  };
+  for (const fleet::Agent& agent : *fleet.List()) {
+    if (!Takes(filter, agent)) continue;
+    if (const fleet::Mirror* mirror = fleet.mirror(agent.id)) {
+      if (!window) {
+        add_frames(frames.Latest(agent, *mirror, Now(), NowUnixMs(), true));
+      } else if (openmetrics) {
+        OpenMetricsNode& n = nodes.emplace_back();
+        n.agent = agent;
+        n.snapshot = mirror->recording().Take();
+      } else {
+        rows.push_back(RecordedRows(agent, mirror->recording().Take(), *window,
+                                    selectors.get()));
+      }
+      continue;
+    }
+    const auto answer = std::find_if(
+        answers.begin(), answers.end(),
+        [&](const AgentAnswer& a) { return a.agent.id == agent.id; });
+    if (answer == answers.end() || !answer->answer) {
+      if (!window) add_frames(frames.Down(agent, NowUnixMs()));
+    } else if (!openmetrics) {
+      rows.push_back(
+          AnsweredRows(agent, answer->answer, window, selectors.get()));
+    } else {
+      OpenMetricsNode& n = nodes.emplace_back();
+      n.agent = agent;
+      n.answered = SeriesOfAnswer(
+          *answer->answer, families,
+          [&](const fleet::MetricSample& s) {
+            return !window || (s.unix_ms >= window->from_unix_ms &&
+                               s.unix_ms <= window->to_unix_ms);
+          },
+          gatherer.pool());
+    }
+  }
+  struct Keep {
+    std::shared_ptr<Impl> impl;
+    std::shared_ptr<SelectorSet> selectors;
+  };
+  auto keep = std::make_shared<Keep>(Keep{shared_from_this(), selectors});
+  if (openmetrics) {
+    return Stream(
+        loop, std::move(keep),
+        exposition::ContentType(exposition::Format::kOpenMetrics),
+        std::make_unique<WindowOpenMetrics>(
+            std::move(nodes), window.value_or(Window{}), selectors.get()));
+  }
+  return Stream(loop, std::move(keep), "application/json",
+                std::make_unique<WindowJson>(std::move(rows)));
+}
+
+namespace {
+
+// The document of /cluster, one node at a time: each costs a little reading.
+class ClusterText {
+ public:
+  ClusterText(fleet::Fleet& fleet, const NodeFrameReader& frames,
+              const CpuWatch& cpu, const Clock& clock,
+              std::vector<fleet::Agent> agents)
+      : fleet_(fleet),
+        frames_(frames),
+        cpu_(cpu),
+        clock_(clock),
+        agents_(std::move(agents)) {
+    const fleet::Fleet::Stats s = fleet.stats();
+    share_bytes_ = s.pool_bytes / std::max<std::size_t>(s.flight, 1);
+  }
+
+  bool Append(std::string* out, std::size_t max_bytes) {
+    const std::size_t stop = out->size() + max_bytes;
+    if (next_ == 0) out->append("{\"nodes\":[");
+    // A few nodes at a time, whatever their size: reading takes longer than
+    // writing.
+    for (int n = 0; next_ < agents_.size(); ++n) {
+      if (n == kNodesAtOnce || out->size() >= stop) return true;
+      const fleet::Agent& agent = agents_[next_];
+      if (next_++ != 0) out->push_back(',');
+      const fleet::Mirror* mirror = fleet_.mirror(agent.id);
+      std::optional<NodeFrames> newest;
+      if (mirror != nullptr) {
+        newest = frames_.Latest(agent, *mirror, clock_.Monotonic(),
+                                ToUnixMillis(clock_.Unix()), false);
+      }
+      AppendClusterNode(agent, mirror, newest ? &*newest : nullptr,
+                        cpu_.Cores(agent.id), share_bytes_, out);
+    }
+    out->append("]}\n");
+    return false;
+  }
+
+ private:
+  static constexpr int kNodesAtOnce = 8;
+  fleet::Fleet& fleet_;
+  const NodeFrameReader& frames_;
+  const CpuWatch& cpu_;
+  const Clock& clock_;
+  const std::vector<fleet::Agent> agents_;
+  std::size_t share_bytes_ = 0;
+  std::size_t next_ = 0;
+};
+
+}  // namespace
+
+HttpResponse Api::Impl::Cluster(const HttpRequest& request) {
+  const NodeFilter filter(request.query);
+  std::vector<fleet::Agent> agents;
+  for (const fleet::Agent& agent : *fleet.List()) {
+    if (Takes(filter, agent)) agents.push_back(agent);
+  }
+  return Stream(loop, shared_from_this(), "application/json",
+                std::make_unique<ClusterText>(fleet, frames, cpu, loop.clock(),
+                                              std::move(agents)));
+}
+
+HttpResponse Api::Impl::Health() const {
+  const fleet::AgentList agents = fleet.List();
+  const auto online = std::count_if(
+      agents->begin(), agents->end(), [](const fleet::Agent& agent) {
+        return agent.status != fleet::AgentStatus::kOffline;
+      });
+  std::string body;
+  JsonWriter json(&body);
+  json.BeginObject();
+  json.Key("agents_online");
+  json.Int(online);
+  json.Key("agents_total");
+  json.Int(agents->size());
+  json.Key("status");
+  json.String("healthy");
+  json.Key("uptime_seconds");
+  json.Int(std::chrono::duration_cast<std::chrono::seconds>(Now() - started)
+               .count());
+  json.EndObject();
+  return net::JsonResponse(body + "\n");
+}
+
+HttpResponse Api::Impl::Discovery(const HttpRequest& request) const {
+  const NodeFilter filter(request.query);
+  std::string body = "[";
+  for (const fleet::Agent& agent : *fleet.List()) {
+    if (!Takes(filter, agent) || AgentEndpoint(agent).empty()) continue;
+    if (body.size() > 1) body += ',';
+    AppendDiscoveredAgent(agent, &body);
+  }
+  return net::JsonResponse(body + "]\n");
+}
+
+Api::Api(net::EventLoop& loop, fleet::Fleet& fleet,
+         fleet::AgentCommander& commander, ApiOptions options)
+    : impl_(
+          std::make_shared<Impl>(loop, fleet, commander, std::move(options))) {
+  impl_->sweep = loop.RunEvery(
+      kSweepInterval, [impl = impl_.get()](const net::EventLoop::Tick&) {
+        impl->gatherer.Sweep();
+      });
+  impl_->watch = loop.RunEvery(
+      CpuWatch::kInterval, [impl = impl_.get()](const net::EventLoop::Tick&) {
+        impl->cpu.Look(impl->fleet);
+      });
+}
+Api::~Api() {
+  impl_->sweep.Cancel();
+  impl_->watch.Cancel();
+}
+
+void Api::Install(net::HttpServer* server) {
+  const auto impl = impl_;
+  server->Route("/metrics", Access::kViewer,
+                [impl](RequestPtr request, Responder responder) {
+                  impl->Metrics(request, std::move(responder));
+                });
+  server->Route("/metrics-windows", Access::kViewer,
+                [impl](RequestPtr request, Responder responder) {
+                  impl->Windows(request, std::move(responder));
+                });
+  server->Route(
+      "/cluster", Access::kViewer,
+      [impl](const HttpRequest& request) { return impl->Cluster(request); });
+  server->Route("/sd", Access::kViewer, [impl](const HttpRequest& request) {
+    return impl->Discovery(request);
+  });
+  server->Route("/health", Access::kPublic,
+                [impl](const HttpRequest&) { return impl->Health(); });
+  server->Route("/healthz", Access::kPublic,
+                [](const HttpRequest&) { return net::TextResponse("ok\n"); });
+  server->Route("/readyz", Access::kPublic, [impl](const HttpRequest&) {
+    const Status ready =
+        impl->options.ready ? impl->options.ready() : OkStatus();
+    return ready.ok() ? net::TextResponse("ready\n")
+                      : net::TextError(503, ready.message());
+  });
+  server->Route("/version", Access::kPublic, [impl](const HttpRequest&) {
+    std::string body;
+    JsonWriter json(&body);
+    json.BeginObject();
+    json.Key("program");
+    json.String(impl->options.program);
+    json.Key("version");
+    json.String(impl->options.version);
+    json.Key("revision");
+    json.String(impl->options.revision);
+    json.EndObject();
+    return net::JsonResponse(body + "\n");
+  });
+}
+
+ApiStats Api::stats() const {
+  ApiStats s = impl_->stats;
+  s.lines = std::as_const(impl_->gatherer).lines().stats();
+  return s;
+}
+
+}  // namespace fodc::api

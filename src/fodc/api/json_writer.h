@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// Small JSON documents, written in the order of the calls.
+#pragma once
+
+#include <cmath>
+#include <concepts>
+#include <string>
+#include <string_view>
+
+#include "fodc/base/strings.h"
+#include "fodc/exposition/number.h"
+
+namespace fodc::api {
+
+// Appends to `*out`, which must outlive it. The caller balances what it opens.
+class JsonWriter {
+ public:
+  explicit JsonWriter(std::string* out) : out_(out) {}
+
+  void BeginObject() { Open('{'); }
+  void EndObject() { Close('}'); }
+  void BeginArray() { Open('['); }
+  void EndArray() { Close(']'); }
+  void Key(std::string_view key) {
+    Separate();
+    AppendJsonString(out_, key);
+    out_->push_back(':');
+    fresh_ = true;
+  }
+  void String(std::string_view value) {
+    Separate();
+    AppendJsonString(out_, value);
+  }
+  void Bool(bool value) {
+    Separate();
+    out_->append(value ? "true" : "false");
+  }
+  void Null() {
+    Separate();
+    out_->append("null");
+  }
+  template <std::integral T>
+  void Int(T value) {
+    Separate();
+    out_->append(std::to_string(value));
+  }
+  // NaN and infinities are null.
+  void Number(double value) {
+    if (!std::isfinite(value)) return Null();
+    Separate();
+    exposition::AppendNumber(out_, value);
+  }
+
+  template <typename Map>
+  void Strings(std::string_view key, const Map& map) {
+    Key(key);
+    BeginObject();
+    for (const auto& [name, value] : map) {
+      Key(name);
+      String(value);
+    }
+    EndObject();
+  }
+
+ private:
+  void Separate() {
+    if (!fresh_) out_->push_back(',');
+    fresh_ = false;
+  }
+  void Open(char c) {
+    Separate();
+    out_->push_back(c);
+    fresh_ = true;
+  }
+  void Close(char c) {
+    out_->push_back(c);
+    fresh_ = false;
+  }
+
+  std::string* out_;
+  bool fresh_ = true;
+};
+
+}  // namespace fodc::api

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+// /metrics over real sockets.
+#include <gmock/gmock.h>
+
+#include "fodc/api/api_test_peer.h"
+#include "fodc/net/compression.h"
+
+namespace fodc::api {
+namespace {
+
+using fleet::AgentKind;
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+
+using MetricsTest = ApiTest;
+
+TEST_F(MetricsTest, MergesNodesAndItsOwn) {
+  Node a(this, "a-0", "ROLE_DATA", {{"type", "hot"}});
+  Node b(this, "b-0", "ROLE_LIAISON");
+  a.Scrape("page", {{"x_total",
+                     {{"k", "v"}},
+                     3,
+                     exposition::MetricType::kCounter,
+                     "Help."}});
+  b.Scrape("page", {{"x_total", {}, 4, exposition::MetricType::kCounter}});
+  const auto r = Get("/metrics");
+  EXPECT_EQ(r.status, 200);
+  EXPECT_EQ(r.Header("Content-Type"),
+            "text/plain; version=0.0.4; charset=utf-8");
+  EXPECT_EQ(r.body,
+            "# TYPE fodc_proxy_test gauge\n"
+            "fodc_proxy_test 7\n"
+            "# HELP x_total Help.\n"
+            "# TYPE x_total counter\n"
+            "x_total{container_name=\"data\",k=\"v\",node_role=\"ROLE_DATA\","
+            "node_type=\"hot\",pod_name=\"a-0\"} 3\n"
+            "x_total{container_name=\"data\",node_role=\"ROLE_LIAISON\","
+            "pod_name=\"b-0\"} 4\n");
+}
+
+TEST_F(MetricsTest, FiltersByRoleAndPodWithoutRegardToCase) {
+  Node a(this, "a-0", "ROLE_DATA", {{"type", "hot"}});
+  Node b(this, "b-0", "ROLE_LIAISON");
+  a.Scrape("page", {{"x"}});
+  b.Scrape("page", {{"x"}});
+  for (const char* query :
+       {"role=role_data", "role=datanode", "role=datanode-HOT", "pod_name=A-0",
+        "pod_name=a-0&role=ROLE_DATA"}) {
+    const std::string body = Get(StrCat("/metrics?", query)).body;
+    EXPECT_THAT(body, HasSubstr("pod_name=\"a-0\"")) << query;
+    EXPECT_THAT(body, Not(HasSubstr("pod_name=\"b-0\""))) << query;
+    EXPECT_THAT(body, Not(HasSubstr("fodc_proxy_test"))) << query;
+  }
+  const auto none = Get("/metrics?role=nobody");
+  EXPECT_EQ(none.status, 200);
+  EXPECT_EQ(none.Header("Content-Length"), "0");
+  EXPECT_EQ(none.Header("Content-Type"),
+            "text/plain; version=0.0.4; charset=utf-8");
+}
+
+TEST_F(MetricsTest, ShowsOnlyUpZeroOnceTwoIntervalsHavePassed) {
+  Node a(this, "a-0");
+  for (int i = 0; i < 3; ++i) {
+    a.Scrape("page", {{"x", {}, 1}});
+    a.Scrape("scrape", {{"up", {{"endpoint", "page"}}, 1}});
+    clock_.Advance(seconds(1));
+  }
+  clock_.Advance(milliseconds(1000));
+  EXPECT_THAT(Get("/metrics").body, HasSubstr("\nx{"));
+  clock_.Advance(milliseconds(10));
+  const std::string body = Get("/metrics").body;
+  EXPECT_THAT(body, Not(HasSubstr("\nx{")));
+  EXPECT_THAT(body, HasSubstr("up{container_name=\"data\",endpoint=\"page\","
+                              "node_role=\"ROLE_DATA\",pod_name=\"a-0\"} 0\n"));
+  EXPECT_EQ(api_->stats().stale_nodes, 1u);
+  // It comes back.
+  a.Scrape("page", {{"x", {}, 2}});
+  EXPECT_THAT(Get("/metrics").body, HasSubstr("\nx{"));
+}
+
+TEST_F(MetricsTest, LeavesOutTheStaleSourceOfALiveNode) {
+  Node a(this, "a-0");
+  for (int i = 0; i < 6; ++i) {
+    if (i < 3) a.Scrape("page", {{"x", {}, 1}});
+    a.Scrape("scrape", {{"up", {{"endpoint", "page"}}, i < 3 ? 1.0 : 0.0}});
+    clock_.Advance(seconds(1));
+  }
+  const std::string body = Get("/metrics").body;
+  EXPECT_THAT(body, Not(HasSubstr("\nx{")));
+  EXPECT_THAT(body, HasSubstr("pod_name=\"a-0\"} 0\n"));
+}
+
+TEST_F(MetricsTest, TrustsNoWallClockOfAnAgent) {
+  Node a(this, "a-0");
+  clock_.StepUnix(-std::chrono::hours(5));
+  a.Scrape("page", {{"x", {}, 1}});
+  clock_.StepUnix(std::chrono::hours(5));
+  EXPECT_THAT(Get("/metrics").body, HasSubstr("\nx{"));
+}
+
+TEST_F(MetricsTest, ShowsUpZeroForANodeOfWhichNothingIsKnown) {
+  Admit("a-0", AgentKind::kFlight);
+  EXPECT_THAT(Get("/metrics").body,
+              HasSubstr("up{node_role=\"ROLE_DATA\",pod_name=\"a-0\"} 0\n"));
+}
+
+TEST_F(MetricsTest, GivesAnyInstantOfTheWindow) {
+  Node a(this, "a-0");
+  const std::int64_t start = ToUnixMillis(clock_.Unix());
+  for (int i = 0; i < 10; ++i) {
+    a.Scrape("page", {{"x", {}, 100.0 + i}});
+    clock_.Advance(seconds(1));
+  }
+  const auto at = [&](std::int64_t ms) {
+    return Get(StrCat("/metrics?at=", FormatRfc3339(FromUnixMillis(ms), 3)))
+        .body;
+  };
+  EXPECT_THAT(at(start + 4000), HasSubstr("} 104\n"));
+  EXPECT_THAT(at(start + 4999), HasSubstr("} 104\n"));
+  EXPECT_THAT(at(start + 9000), HasSubstr("} 109\n"));
+  EXPECT_THAT(at(start + 12000), Not(HasSubstr("\nx{")));
+  EXPECT_THAT(at(start + 12000), HasSubstr("up{"));
+  EXPECT_THAT(at(start - 1000), HasSubstr("} 0\n"));
+  EXPECT_EQ(Get("/metrics?at=soon").status, 400);
+  EXPECT_THAT(Get("/metrics?at=soon").body, HasSubstr("Invalid at format: "));
+}
+
+TEST_F(MetricsTest, AsksV1AgentsAndMergesTheirAnswers) {
+  Node a(this, "a-0");
+  a.Scrape("page", {{"x", {}, 1, exposition::MetricType::kGauge, "Help."}});
+  const auto id = Admit("v-0", AgentKind::kV1);
+  commander_.Answer(
+      id, {V1Sample("x", {{"node_role", "ROLE_DATA"}, {"pod_name", "v-0"}}, 2),
+           V1Sample("ktm_x_total", {}, 5, exposition::MetricType::kUnknown),
+           V1Sample("ktm_l_bucket", {{"le", "10"}}, 3,
+                    exposition::MetricType::kUnknown),
+           V1Sample("ktm_l_count", {}, 4, exposition::MetricType::kUnknown),
+           V1Sample("ktm_l_bucket", {{"le", "2"}}, 1,
+                    exposition::MetricType::kUnknown)});
+  const std::string body = Get("/metrics").body;
+  EXPECT_THAT(body, HasSubstr("x{node_role=\"ROLE_DATA\",pod_name=\"v-0\"} 2"));
+  EXPECT_THAT(body, HasSubstr("# TYPE ktm_x_total gauge\nktm_x_total 5\n"));
+  EXPECT_THAT(body, HasSubstr("# TYPE ktm_l histogram\n"
+                              "ktm_l_bucket{le=\"2\"} 1\n"
+                              "ktm_l_bucket{le=\"10\"} 3\n"
+                              "ktm_l_count 4\n"));
+  ASSERT_EQ(commander_.asked().size(), 1u);
+  EXPECT_FALSE(commander_.asked()[0].question.start.has_value());
+}
+
+TEST_F(MetricsTest, ASilentV1AgentCostsOnlyItsOwnRows) {
+  Node a(this, "a-0");
+  const auto good = Admit("good-0", AgentKind::kV1);
+  commander_.Answer(good, {V1Sample("y", {{"pod_name", "good-0"}}, 2)});
+  Admit("silent-0", AgentKind::kV1);
+  net::RawClient client(loop_, server_.port());
+  client.Get("/metrics");
+  loop_.RunUntil([&] { return commander_.asked().size() == 2; });
+  // Others are served meanwhile.
+  EXPECT_EQ(Get("/health").status, 200);
+  clock_.Advance(seconds(5));
+  a.Scrape("page", {{"x", {}, 1}});
+  const auto r = client.Read();
+  EXPECT_EQ(r.status, 200);
+  EXPECT_THAT(r.body, HasSubstr("\nx{"));
+  EXPECT_THAT(r.body, HasSubstr("y{pod_name=\"good-0\"} 2\n"));
+  EXPECT_THAT(r.body, HasSubstr("pod_name=\"silent-0\"} 0\n"));
+  EXPECT_EQ(api_->stats().v1_silent, 1u);
+}
+
+TEST_F(MetricsTest, AnswersInTimeForTheScraper) {
+  Admit("silent-0", AgentKind::kV1);
+  net::RawClient client(loop_, server_.port());
+  client.Get("/metrics", "X-Prometheus-Scrape-Timeout-Seconds: 1\r\n");
+  loop_.RunUntil([&] { return commander_.asked().size() == 1; });
+  EXPECT_EQ(commander_.asked()[0].deadline - clock_.Monotonic(),
+            milliseconds(800));
+  clock_.Advance(milliseconds(800));
+  EXPECT_EQ(client.Read().status, 200);
+}
+
+TEST_F(MetricsTest, DoesNotAskWhoIsOfflineOrNotMeant) {
+  const auto offline = Admit("off-0", AgentKind::kV1);
+  fleet_.registry().Disconnect(offline);
+  Admit("l-0", AgentKind::kV1, "ROLE_LIAISON");
+  const std::string body = Get("/metrics?role=ROLE_DATA").body;
+  EXPECT_THAT(commander_.asked(), IsEmpty());
+  EXPECT_THAT(body, HasSubstr("pod_name=\"off-0\"} 0\n"));
+}
+
+TEST_F(MetricsTest, LeavesOutASecondAgentOfOnePod) {
+  Node a(this, "a-0");
+  a.Scrape("page", {{"x", {}, 1}});
+  fleet::Registry::Claim claim;
+  claim.kind = AgentKind::kV1;
+  claim.identity.pod_name = "a-0";
+  claim.identity.role = "ROLE_DATA";
+  claim.found_alive = {a.id()};
+  const auto rival = fleet_.Admit(claim);
+  ASSERT_TRUE(rival.conflict);
+  commander_.Answer(rival.id, {V1Sample("x", {{"pod_name", "a-0"}}, 2)});
+  const std::string body = Get("/metrics").body;
+  EXPECT_THAT(body, HasSubstr("} 1\n"));
+  EXPECT_THAT(body, Not(HasSubstr("} 2\n")));
+}
+
+TEST_F(MetricsTest, CompressesWhenAsked) {
+  Node a(this, "a-0");
+  std::vector<TestSample> many;
+  for (int i = 0; i < 20'000; ++i) {
+    many.push_back({"x", {{"number", std::to_string(i)}}, i * 1.5});
+  }
+  a.Scrape("page", many);
+  const auto plain = Get("/metrics");
+  const auto gzip = Get("/metrics", "Accept-Encoding: gzip\r\n");
+  EXPECT_EQ(gzip.Header("Content-Encoding"), "gzip");
+  std::string text;
+  const auto d = net::MakeDecompressor(net::ContentCoding::kGzip);
+  ASSERT_TRUE(d->Add(gzip.body, &text, 64u << 20).ok());
+  ASSERT_TRUE(d->End().ok());
+  EXPECT_EQ(text, plain.body);
+  EXPECT_LT(gzip.body.size(), plain.body.size() / 5);
+}
+
+TEST_F(MetricsTest, RefusesWhatItDoesNotKnow) {
+  const auto r = Get("/metrics?format=xml");
+  EXPECT_EQ(r.status, 400);
+  EXPECT_EQ(r.body, "unknown format \"xml\"; there are: text\n");
+  EXPECT_EQ(Get("/metrics?something=else").status, 200);
+}
+
+}  // namespace
+}  // namespace fodc::api

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/api/node_frames.h"
+
+#include <utility>
+
+namespace fodc::api {
+namespace {
+
+constexpr std::string_view kUp = "up";
+constexpr int kFreshIntervals = 2;
+
+}  // namespace
+
+NodeFrameReader::NodeFrameReader() {
+  exposition::SeriesDesc desc;
+  desc.name = kUp;
+  desc.family = kUp;
+  desc.type = exposition::MetricType::kGauge;
+  desc.help = "Whether the last scrape of the endpoint succeeded.";
+  up_ = pool_.Intern(desc);
+}
+
+void NodeFrameReader::AddDown(const std::vector<recorder::SourceFrame>& stale,
+                              std::int64_t unix_ms, NodeFrames* node) const {
+  node->is_down = true;
+  bool any = false;
+  for (const recorder::SourceFrame& frame : stale) {
+    auto series = std::make_shared<std::vector<recorder::SeriesRef>>();
+    for (const recorder::SeriesRef& s : *frame.series) {
+      if (s->name() == kUp) series->push_back(s);
+    }
+    if (series->empty()) continue;
+    any = true;
+    recorder::SourceFrame down;
+    down.source_name = frame.source_name;
+    down.container_name = frame.container_name;
+    down.name = frame.name;
+    down.time.unix_ms = unix_ms;
+    down.values.assign(series->size(), 0.0);
+    down.series = std::move(series);
+    node->frames.push_back(std::move(down));
+  }
+  if (any) return;
+  recorder::SourceFrame down;
+  down.source_name = kUp;
+  down.time.unix_ms = unix_ms;
+  down.series = std::make_shared<const std::vector<recorder::SeriesRef>>(
+      std::vector<recorder::SeriesRef>{up_});
+  down.values = {0.0};
+  node->frames.push_back(std::move(down));
+}
+
+NodeFrames NodeFrameReader::Latest(const fleet::Agent& agent,
+                                   const fleet::Mirror& mirror,
+                                   MonotonicTime now, std::int64_t now_unix_ms,
+                                   bool keeps) const {
+  NodeFrames node;
+  node.agent = agent;
+  std::vector<recorder::SourceFrame> newest;
+  if (keeps) {
+    node.keep =
+        std::make_shared<const recorder::Snapshot>(mirror.recording().Take());
+    newest = node.keep->Latest();
+  } else {
+    newest = mirror.recording().Latest();
+  }
+  const auto limit = kFreshIntervals * mirror.pace().interval();
+  std::vector<recorder::SourceFrame> stale;
+  for (recorder::SourceFrame& frame : newest) {
+    const bool fresh =
+        mirror.pace().AgeOf(frame.name, frame.time, now) <= limit;
+    (fresh ? node.frames : stale).push_back(std::move(frame));
+  }
+  if (node.frames.empty()) AddDown(stale, now_unix_ms, &node);
+  return node;
+}
+
+NodeFrames NodeFrameReader::At(const fleet::Agent& agent,
+                               const fleet::Mirror& mirror,
+                               std::int64_t unix_ms) const {
+  NodeFrames node;
+  node.agent = agent;
+  node.keep =
+      std::make_shared<const recorder::Snapshot>(mirror.recording().Take());
+  const std::int64_t limit = kFreshIntervals * mirror.pace().interval().count();
+  auto frames = node.keep->At(unix_ms, limit);
+  if (frames.ok()) node.frames = *std::move(frames);
+  if (node.frames.empty()) AddDown({}, unix_ms, &node);
+  return node;
+}
+
+NodeFrames NodeFrameReader::Down(const fleet::Agent& agent,
+                                 std::int64_t unix_ms) const {
+  NodeFrames node;
+  node.agent = agent;
+  AddDown({}, unix_ms, &node);
+  return node;
+}
+
+}  // namespace fodc::api

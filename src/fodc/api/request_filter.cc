@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/api/request_filter.h"
+
+#include <cmath>
+
+#include "fodc/base/clock.h"
+#include "fodc/base/strings.h"
+
+namespace fodc::api {
+namespace {
+
+constexpr std::string_view kDataRole = "ROLE_DATA";
+constexpr std::string_view kLiaisonRole = "ROLE_LIAISON";
+
+Result<std::optional<std::int64_t>> ParseInstant(const net::Query& query,
+                                                 std::string_view parameter,
+                                                 bool seconds_allowed) {
+  const auto text = query.Get(parameter);
+  if (!text || text->empty()) return std::optional<std::int64_t>();
+  if (seconds_allowed) {
+    // Up to the year 2261, as UnixTime has it.
+    if (const auto seconds = ParseDouble(*text);
+        seconds && std::abs(*seconds) < 9.2e9) {
+      return std::optional<std::int64_t>(
+          static_cast<std::int64_t>(std::floor(*seconds * 1000.0 + 0.5)));
+    }
+  }
+  auto time = ParseRfc3339(*text);
+  if (!time.ok()) {
+    return InvalidArgument(
+        StrCat("Invalid ", parameter, " format: ", time.status().message()));
+  }
+  return std::optional<std::int64_t>(ToUnixMillis(*time));
+}
+
+}  // namespace
+
+NodeFilter::NodeFilter(const net::Query& query)
+    : role_(query.GetOr("role")), pod_name_(query.GetOr("pod_name")) {
+  const std::string word = ToLower(role_);
+  if (word == "liaison") {
+    role_ = kLiaisonRole;
+  } else if (word == "datanode") {
+    role_ = kDataRole;
+  } else if (word == "datanode-hot" || word == "datanode-warm" ||
+             word == "datanode-cold") {
+    role_ = kDataRole;
+    type_label_ = word.substr(word.find('-') + 1);
+  }
+}
+
+bool NodeFilter::Takes(std::string_view role, std::string_view pod_name,
+                       const std::map<std::string, std::string>& labels) const {
+  if (!role_.empty() && !EqualsIgnoreCase(role_, role)) return false;
+  if (!pod_name_.empty() && !EqualsIgnoreCase(pod_name_, pod_name)) {
+    return false;
+  }
+  if (type_label_.empty()) return true;
+  const auto type = labels.find("type");
+  return type != labels.end() && EqualsIgnoreCase(type->second, type_label_);
+}
+
+Result<std::optional<Window>> ParseWindow(const net::Query& query) {
+  FODC_ASSIGN_OR_RETURN(const auto from,
+                        ParseInstant(query, "start_time", false));
+  FODC_ASSIGN_OR_RETURN(const auto to, ParseInstant(query, "end_time", false));
+  if (!from || !to) return std::optional<Window>();
+  if (*from > *to) {
+    return InvalidArgument(StrCat("start_time ", query.GetOr("start_time"),
+                                  " is after end_time ",
+                                  query.GetOr("end_time")));
+  }
+  return std::optional<Window>(Window{*from, *to});
+}
+
+Result<std::optional<std::int64_t>> ParseAt(const net::Query& query) {
+  return ParseInstant(query, "at", true);
+}
+
+Result<std::string_view> ParseFormat(
+    const net::Query& query, std::initializer_list<std::string_view> allowed) {
+  const auto format = query.Get("format");
+  if (!format || format->empty()) return *allowed.begin();
+  std::string list;
+  for (const std::string_view a : allowed) {
+    if (*format == a) return a;
+    list += list.empty() ? "" : ", ";
+    list += a;
+  }
+  return InvalidArgument(
+      StrCat("unknown format \"", *format, "\"; there are: ", list));
+}
+
+}  // namespace fodc::api

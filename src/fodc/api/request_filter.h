@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// The parameters that the routes share: which nodes, which instants.
+#pragma once
+
+#include <cstdint>
+#include <initializer_list>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "fodc/base/status.h"
+#include "fodc/net/url.h"
+
+namespace fodc::api {
+
+// `role` and `pod_name`; both must hold, an absent or empty one takes all.
+// Case does not count. A role is a name of the database ("ROLE_DATA") or one
+// of the design's words: "liaison", "datanode", and "datanode-hot", "-warm",
+// "-cold" for a data node with that label `type`.
+class NodeFilter {
+ public:
+  NodeFilter() = default;
+  explicit NodeFilter(const net::Query& query);
+
+  bool Takes(std::string_view role, std::string_view pod_name,
+             const std::map<std::string, std::string>& labels) const;
+  bool takes_all() const { return role_.empty() && pod_name_.empty(); }
+
+ private:
+  std::string role_;
+  std::string type_label_;  // empty: whatever
+  std::string pod_name_;
+};
+
+// Inclusive, milliseconds since the Unix epoch.
+struct Window {
+  std::int64_t from_unix_ms = 0;
+  std::int64_t to_unix_ms = 0;
+};
+
+// `start_time` and `end_time`, RFC 3339. Each is checked whenever it is there;
+// nothing unless both are.
+// Errors: kInvalidArgument "Invalid start_time format: ...", "Invalid end_time
+// format: ...", or naming both when the start is after the end.
+Result<std::optional<Window>> ParseWindow(const net::Query& query);
+
+// `at`, RFC 3339 or seconds since the Unix epoch, with or without a fraction;
+// milliseconds since the epoch. Nothing if it is not there.
+// Errors: kInvalidArgument "Invalid at format: ...".
+Result<std::optional<std::int64_t>> ParseAt(const net::Query& query);
+
+// `format`: one of `allowed`, the first if absent.
+// Errors: kInvalidArgument naming what there is.
+Result<std::string_view> ParseFormat(
+    const net::Query& query, std::initializer_list<std::string_view> allowed);
+
+}  // namespace fodc::api
