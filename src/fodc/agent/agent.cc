@@ -1,0 +1,277 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/agent/agent.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "fodc/agent/identity.h"
+#include "fodc/agent/instance.h"
+#include "fodc/agent/own_counters.h"
+#include "fodc/agent/own_readings.h"
+#include "fodc/agent/resident.h"
+#include "fodc/agent/server.h"
+#include "fodc/agent/spill.h"
+#include "fodc/base/cgroup.h"
+#include "fodc/base/log.h"
+#include "fodc/base/proc.h"
+#include "fodc/base/strings.h"
+#include "fodc/collect/collector.h"
+#include "fodc/collect/targets.h"
+#include "fodc/link/agent_link.h"
+#include "fodc/net/http_client.h"
+#include "fodc/node/node_query.h"
+#include "fodc/program/own_metrics.h"
+#include "fodc/program/version.h"
+#include "fodc/recorder/recording.h"
+
+namespace fodc::agent {
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::nanoseconds;
+using std::chrono::seconds;
+
+constexpr seconds kGoodbye{2};
+constexpr seconds kServerGrace{2};
+// Once the first frames are made, and then now and again.
+constexpr seconds kTrimAfter{3};
+constexpr seconds kTrimInterval{60};
+
+std::optional<std::uint64_t> OwnMemoryLimit() {
+  auto place = FindCgroup(kProcRoot, ::getpid());
+  if (!place.ok()) return std::nullopt;
+  const auto memory = CgroupReader(*std::move(place)).ReadMemory();
+  return memory.ok() ? memory->limit_bytes : std::nullopt;
+}
+
+recorder::RecordingOptions RecordingOptionsOf(const Options& options,
+                                              std::size_t budget) {
+  recorder::RecordingOptions r;
+  r.budget_bytes = budget;
+  r.max_series = static_cast<std::size_t>(options.max_series);
+  return r;
+}
+
+collect::ScrapeOptions ScrapeOptionsOf(const Options& options,
+                                       const Checked& checked) {
+  collect::ScrapeOptions s = checked.scrape;
+  // HELP, TYPE and a blank line for each series are plenty.
+  s.max_lines = 4 * static_cast<std::size_t>(options.max_series) + 1000;
+  return s;
+}
+
+}  // namespace
+
+struct Agent::Impl {
+  Impl(const Options& o, Checked c, net::EventLoop& l)
+      : options(o),
+        checked(std::move(c)),
+        loop(l),
+        budget(RecorderBudget(o.recorder_memory,
+                              o.max_metrics_memory_usage_percentage,
+                              OwnMemoryLimit())),
+        pod_name(o.pod_name.empty() ? HostName() : o.pod_name),
+        identity(pod_name, checked.role, checked.node_labels),
+        // The id comes first: it makes the directory.
+        instance_id(InstanceId(o.recorder_dir, pod_name, BootId())),
+        spill(Spill::Open(loop, o.recorder_dir, RecordingOptionsOf(o, budget))),
+        recording(spill->TakeRecording()),
+        collector(checked.endpoints, ScrapeOptionsOf(o, checked), loop, client,
+                  recording),
+        targets(collect::MakeTargetSpecs(checked.endpoints,
+                                         {.pid = o.target_pid,
+                                          .comm = o.target_comm,
+                                          .port = o.target_port}),
+                {}, loop, recording),
+        own_readings(loop.clock(), recording, collector, budget),
+        link(
+            loop, recording, [this] { return LinkIdentity(); }, LinkOptions()) {
+  }
+
+  Status Start();
+  void StartNodeQuery();
+  fleet::AgentIdentity LinkIdentity() const;
+  link::AgentLink::Options LinkOptions() const;
+  std::unique_ptr<LatestPage> MakePage(exposition::Format format);
+  std::vector<std::string> NotReady() const;
+  nanoseconds stale_after() const { return 2 * checked.scrape.interval; }
+
+  const Options options;
+  const Checked checked;
+  net::EventLoop& loop;
+  const std::size_t budget;
+  const std::string pod_name;
+  NodeIdentity identity;
+  const std::string instance_id;
+  std::unique_ptr<Spill> spill;
+  recorder::Recording recording;
+  net::HttpClient client;
+  collect::Collector collector;
+  collect::Targets targets;
+  OwnReadings own_readings;
+  link::AgentLink link;
+  std::unique_ptr<node::NodeQuery> node_query;  // none without ports
+  program::OwnMetrics metrics;
+  std::unique_ptr<Server> server;
+  net::EventLoop::Handle spill_timer;
+  net::EventLoop::Handle trim_timer;
+};
+
+Status Agent::Impl::Start() {
+  AddCollectorMetrics(&metrics, &collector);
+  AddLinkMetrics(&metrics, &link);
+  AddLoopMetrics(&metrics, &loop);
+  AddSpillMetrics(&metrics, spill.get());
+  metrics.AddBuildInfo("fodc_agent");
+  FODC_ASSIGN_OR_RETURN(
+      server,
+      Server::Start(loop,
+                    {.listen_address = options.prometheus_listen_addr,
+                     .diagnosis_address = options.diagnosis_listen_addr,
+                     .diagnosis_required = options.diagnosis_listen_addr_given,
+                     .version = program::Version()},
+                    {.page = [this](auto format) { return MakePage(format); },
+                     .not_ready = [this] { return NotReady(); }}));
+  AddServerMetrics(&metrics, [this]() -> const net::HttpServerStats& {
+    return server->stats();
+  });
+
+  // Nothing is resolved or dialled yet, so no library is being loaded.
+  ReleaseIdlePages(IdlePages::kCodeAndTables);
+  collector.AddReader([this](recorder::FrameTime t) { targets.Read(t); });
+  collector.AddReader([this](recorder::FrameTime t) { own_readings.Read(t); });
+  collector.set_on_recorded([this] { link.OnAppended(); });
+  collector.Start();
+  link.Start();
+  StartNodeQuery();
+  trim_timer = loop.RunEvery(
+      kTrimInterval,
+      [](const net::EventLoop::Tick&) { ReleaseIdlePages(IdlePages::kCode); },
+      loop.clock().Monotonic() + kTrimAfter);
+  if (spill->is_on()) {
+    spill_timer = loop.RunEvery(
+        options.recorder_spill_interval,
+        [this](const net::EventLoop::Tick&) { spill->Write(recording); });
+  }
+  return {};
+}
+
+void Agent::Impl::StartNodeQuery() {
+  if (checked.cluster_state_ports.empty()) return;
+  node::NodeQuery::Options o;
+  o.ports.assign(checked.cluster_state_ports.begin(),
+                 checked.cluster_state_ports.end());
+  o.interval = options.cluster_state_poll_interval;
+  node_query = std::make_unique<node::NodeQuery>(
+      loop, o, [this](const node::NodeInfo& info) {
+        if (!identity.Learn(info.role, info.labels)) return;
+        LogInfo("the node said who it is",
+                {{"node", info.name}, {"role", identity.role()}});
+        link.OnIdentityChanged();
+      });
+  node_query->Start();
+  AddNodeMetrics(&metrics, node_query.get());
+}
+
+fleet::AgentIdentity Agent::Impl::LinkIdentity() const {
+  fleet::AgentIdentity id;
+  id.node_name = pod_name;
+  id.instance_id = instance_id;
+  id.incarnation = recording.incarnation();
+  id.role = identity.role();
+  id.labels = identity.labels();
+  id.pod_name = pod_name;
+  for (const collect::Endpoint& e : checked.endpoints) {
+    if (!e.container_name.empty())
+      id.container_names.push_back(e.container_name);
+  }
+  id.http_port = server == nullptr ? 0 : server->port();
+  id.advertise_address = options.advertise_addr;
+  return id;
+}
+
+link::AgentLink::Options Agent::Impl::LinkOptions() const {
+  link::AgentLink::Options o;
+  o.proxies = checked.proxies;
+  o.agent_version = program::Version();
+  o.heartbeat_interval = options.heartbeat_interval;
+  o.max_backoff = options.reconnect_interval;
+  o.min_backoff = std::min(o.min_backoff, options.reconnect_interval);
+  o.open_lifecycle_streams = options.lifecycle_port > 0;
+  o.open_pressure_stream = options.pressure_profiler_enabled;
+  o.stale_after = stale_after();
+  return o;
+}
+
+// Each source's newest frame of this life, unless it is stale: a scrape that
+// failed twice shows as `up 0`, not as values from the past.
+std::unique_ptr<LatestPage> Agent::Impl::MakePage(exposition::Format format) {
+  const std::int64_t oldest_ms =
+      std::chrono::duration_cast<milliseconds>(
+          (loop.clock().Monotonic() - stale_after()).time_since_epoch())
+          .count();
+  std::vector<LatestPage::Part> parts;
+  for (recorder::SourceFrame& frame : recording.Take().Latest()) {
+    if (frame.name.incarnation != recording.incarnation() ||
+        frame.time.monotonic_ms < oldest_ms)
+      continue;
+    auto labels = identity.For(frame.container_name);
+    parts.push_back({.frame = std::move(frame), .identity = std::move(labels)});
+  }
+  return std::make_unique<LatestPage>(std::move(parts), metrics.Collect(),
+                                      format);
+}
+
+std::vector<std::string> Agent::Impl::NotReady() const {
+  std::vector<std::string> reasons;
+  for (const auto& scraper : collector.scrapers()) {
+    if (!scraper->status().tried) {
+      reasons.push_back(StrCat("not yet scraped: ", scraper->endpoint().name));
+    }
+  }
+  return reasons;
+}
+
+Agent::Agent(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Agent::~Agent() = default;
+
+std::uint16_t Agent::port() const { return impl_->server->port(); }
+std::size_t Agent::budget_bytes() const { return impl_->budget; }
+
+Result<std::unique_ptr<Agent>> Agent::Start(const Options& options,
+                                            Checked checked,
+                                            net::EventLoop& loop) {
+  auto impl = std::make_unique<Impl>(options, std::move(checked), loop);
+  FODC_RETURN_IF_ERROR(impl->Start());
+  const Impl& i = *impl;
+  LogInfo("agent started", {{"version", program::Version()},
+                            {"pod_name", i.pod_name},
+                            {"instance_id", i.instance_id},
+                            {"incarnation", i.recording.incarnation()},
+                            {"endpoints", i.checked.endpoints.size()},
+                            {"proxies", i.checked.proxies.size()},
+                            {"http_port", i.server->port()},
+                            {"recorder_bytes", i.budget},
+                            {"restored_frames", i.recording.stats().frames}});
+  return std::unique_ptr<Agent>(new Agent(std::move(impl)));
+}
+
+void Agent::Stop(const std::string& reason, net::Task done) {
+  Impl& i = *impl_;
+  i.collector.Stop();
+  i.spill_timer.Cancel();
+  i.trim_timer.Cancel();
+  i.node_query.reset();
+  auto all = std::make_shared<net::Task>(std::move(done));
+  auto left = std::make_shared<int>(3);
+  const auto one = [all, left] {
+    if (--*left == 0) (*all)();
+  };
+  i.spill->Finish(i.recording, one);
+  i.link.Stop(reason, kGoodbye, one);
+  i.server->Stop(kServerGrace, one);
+}
+
+}  // namespace fodc::agent

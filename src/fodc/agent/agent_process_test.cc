@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+// The real program: starting, ending, and coming back after kill -9.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <csignal>
+#include <string>
+
+#include "fodc/base/file.h"
+#include "fodc/base/strings.h"
+#include "tests/support/cluster.h"
+#include "tests/support/fake_endpoint.h"
+
+namespace fodc::agent {
+namespace {
+
+using namespace std::chrono_literals;
+using test::AgentOptions;
+using test::FodcAgent;
+using test::ValueOf;
+using test::WaitUntil;
+using ::testing::HasSubstr;
+
+class AgentProcessTest : public ::testing::Test {
+ protected:
+  AgentProcessTest()
+      : endpoint_([this](std::string_view, test::Exchange& e) {
+          e.Answer(200, StrCat("# TYPE served_total counter\nserved_total ",
+                               ++served_, "\n"));
+        }) {}
+  AgentOptions Options() const {
+    AgentOptions o;
+    o.pod = "pod-0";
+    o.endpoint_ports = {endpoint_.port()};
+    o.interval = "100ms";
+    o.flags = {"--proxy-addr="};
+    return o;
+  }
+
+  TempDirectory dir_;
+  std::atomic<std::uint64_t> served_{0};
+  test::FakeEndpoint endpoint_;
+};
+
+TEST_F(AgentProcessTest, RecordsWithoutAnyProxyAndEndsInGoodOrder) {
+  for (const int signal : {SIGTERM, SIGINT}) {
+    FodcAgent agent(dir_, Options());
+    ASSERT_TRUE(agent.Start()) << agent.Log();
+    EXPECT_TRUE(WaitUntil([&] {
+      return ValueOf(agent.Get("/metrics").body, "served_total") > 2;
+    })) << agent.Log();
+    EXPECT_EQ(agent.Get("/healthz").status, 200);
+    EXPECT_EQ(agent.Get("/readyz").status, 200);
+    EXPECT_EQ(ValueOf(agent.Get("/metrics", /*gzip=*/true).body, "up"), 1);
+    agent.process().Signal(signal);
+    EXPECT_EQ(agent.process().WaitExitCode(10s), 0) << agent.Log();
+    EXPECT_THAT(agent.Log(), HasSubstr("agent stopped"));
+  }
+}
+
+TEST_F(AgentProcessTest, AStartThatFailsSaysWhyAndEndsWithOne) {
+  const std::string program = test::ProgramPath("fodc-agent");
+  for (const auto& [flag, said] :
+       {std::pair<std::string, std::string>{"--poll-metrics-interval=0s",
+                                            "--poll-metrics-interval is 0s"},
+        {"--poll-metrics-ports=x", "--poll-metrics-ports"},
+        {"--container-names=a,b", "--container-names"},
+        {"--heartbeat-interval=-1s", "--heartbeat-interval"},
+        {"--no-such-flag", "--no-such-flag"},
+        {StrCat("--prometheus-listen-addr=127.0.0.1:", endpoint_.port()),
+         "--prometheus-listen-addr"}}) {
+    const test::Output o = test::RunToEnd({program, flag, "--proxy-addr="});
+    EXPECT_EQ(o.exit_code, 1) << flag << o.err;
+    EXPECT_THAT(o.err, HasSubstr(said));
+  }
+  EXPECT_EQ(test::RunToEnd({program, "--help"}).exit_code, 0);
+  EXPECT_EQ(test::RunToEnd({program, "--version"}).exit_code, 0);
+}
+
+TEST_F(AgentProcessTest, KillNineCostsAtMostTheSpillInterval) {
+  AgentOptions o = Options();
+  o.recorder_dir = "spill";
+  FodcAgent agent(dir_, o);
+  ASSERT_TRUE(agent.Start()) << agent.Log();
+  EXPECT_TRUE(WaitUntil([&] {
+    return ValueOf(agent.Get("/metrics").body,
+                   "fodc_agent_spill_writes_total") > 2;
+  })) << agent.Log();
+  const std::string id = *ReadFile(agent.recorder_dir() + "/instance-id");
+  const double scrapes =
+      ValueOf(agent.Get("/metrics").body, "fodc_agent_scrapes_total");
+  agent.Kill();
+  ASSERT_TRUE(agent.Start()) << agent.Log();
+  const std::string page = agent.Get("/metrics").body;
+  // Each scrape makes two frames, each tick two more. Of them at most those of
+  // the last interval (500 ms), and of the write under way then, are lost.
+  EXPECT_GE(ValueOf(page, "fodc_agent_spill_restored_frames"),
+            4 * (scrapes - 12))
+      << page;
+  EXPECT_EQ(ValueOf(page, "fodc_agent_spill_damages_total"), 0);
+  EXPECT_EQ(*ReadFile(agent.recorder_dir() + "/instance-id"), id);
+  EXPECT_EQ(agent.Stop(), 0);
+}
+
+TEST_F(AgentProcessTest, AFinishedLifeIsOnDiskWhole) {
+  AgentOptions o = Options();
+  o.recorder_dir = "spill";
+  o.flags.emplace_back("--recorder-spill-interval=1h");
+  FodcAgent agent(dir_, o);
+  ASSERT_TRUE(agent.Start()) << agent.Log();
+  EXPECT_TRUE(WaitUntil([&] { return served_ > 5; }));
+  const double scrapes =
+      ValueOf(agent.Get("/metrics").body, "fodc_agent_scrapes_total");
+  EXPECT_EQ(agent.Stop(), 0) << agent.Log();
+  ASSERT_TRUE(agent.Start()) << agent.Log();
+  EXPECT_GE(
+      ValueOf(agent.Get("/metrics").body, "fodc_agent_spill_restored_frames"),
+      4 * scrapes);
+}
+
+}  // namespace
+}  // namespace fodc::agent

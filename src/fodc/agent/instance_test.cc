@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/agent/instance.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "fodc/base/file.h"
+
+namespace fodc::agent {
+namespace {
+
+using ::testing::MatchesRegex;
+
+constexpr char kUuid[] =
+    "[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}";
+
+TEST(InstanceIdTest, IsKeptInTheRecordersDirectory) {
+  TempDirectory dir;
+  const std::string path = dir.File("not/yet/there");
+  const std::string id = InstanceId(path, "pod-0", "boot");
+  EXPECT_THAT(id, MatchesRegex(kUuid));
+  EXPECT_EQ(InstanceId(path, "other-pod", "other-boot"), id);
+  EXPECT_NE(InstanceId(dir.File("elsewhere"), "pod-0", "boot"), id);
+}
+
+TEST(InstanceIdTest, DamageGivesANewOne) {
+  TempDirectory dir;
+  const std::string id = InstanceId(dir.path(), "pod-0", "boot");
+  ASSERT_TRUE(WriteFileAtomically(dir.File("instance-id"), "rubbish").ok());
+  const std::string other = InstanceId(dir.path(), "pod-0", "boot");
+  EXPECT_THAT(other, MatchesRegex(kUuid));
+  EXPECT_NE(other, id);
+}
+
+TEST(InstanceIdTest, WithoutADirectoryItComesFromPodAndBoot) {
+  const std::string id = InstanceId("", "pod-0", "boot");
+  EXPECT_THAT(id, MatchesRegex(kUuid));
+  EXPECT_EQ(InstanceId("", "pod-0", "boot"), id);
+  EXPECT_NE(InstanceId("", "pod-1", "boot"), id);
+  EXPECT_NE(InstanceId("", "pod-0", "boot2"), id);
+  // A directory that cannot be made is no reason to fail.
+  EXPECT_EQ(InstanceId("/proc/nothing/here", "pod-0", "boot"), id);
+}
+
+TEST(NewIncarnationTest, GrowsEvenWhenTheClockWasSetBack) {
+  FakeClock clock;
+  const auto first = NewIncarnation(clock, 0);
+  clock.StepUnix(-std::chrono::hours(24));
+  const auto second = NewIncarnation(clock, first);
+  EXPECT_GT(second, first);
+  clock.StepUnix(std::chrono::hours(48));
+  EXPECT_GT(NewIncarnation(clock, second), second + 1);
+}
+
+TEST(HostTest, HasANameAndABoot) {
+  EXPECT_FALSE(HostName().empty());
+  EXPECT_FALSE(BootId().empty());
+}
+
+}  // namespace
+}  // namespace fodc::agent

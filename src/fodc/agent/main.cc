@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// fodc-agent.
+#include <malloc.h>
+
+#include <csignal>
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "fodc/agent/agent.h"
+#include "fodc/agent/flags.h"
+#include "fodc/base/log.h"
+#include "fodc/base/strings.h"
+#include "fodc/program/flags.h"
+#include "fodc/program/log_sink.h"
+#include "fodc/program/signals.h"
+#include "fodc/program/version.h"
+
+namespace fodc::agent {
+namespace {
+
+// The agent shares its machine with what it watches: one arena for its few
+// threads, and what was freed goes back to the kernel soon.
+void TuneAllocator() {
+  (void)::mallopt(M_ARENA_MAX, 1);
+  (void)::mallopt(M_MMAP_THRESHOLD, 128 * 1024);
+  (void)::mallopt(M_TRIM_THRESHOLD, 256 * 1024);
+  (void)::mallopt(M_TOP_PAD, 64 * 1024);
+}
+
+int Fail(const Status& status) {
+  (void)std::fprintf(stderr, "fodc-agent: %s\n", status.message().c_str());
+  return 1;
+}
+
+int Run(int argc, char** argv) {
+  TuneAllocator();
+  Options options;
+  program::LogOptions log_options;
+  // The sink makes room for all of them beforehand, 400 bytes each.
+  log_options.queue_lines = 512;
+  program::Flags flags("fodc-agent",
+                       "Flight recorder of one database node: scrapes it, "
+                       "records, ships to the proxies.",
+                       program::Version());
+  AddFlags(&flags, &options);
+  program::AddLogFlags(&flags, &log_options);
+  const program::ParseOutcome outcome = flags.Parse(argc, argv);
+  (void)std::fputs(outcome.out.c_str(), stdout);
+  (void)std::fputs(outcome.error.c_str(), stderr);
+  // A wrong flag is a start-up error like the others.
+  if (!outcome.run) return outcome.exit_code == 0 ? 0 : 1;
+  Resolve(flags, &options);
+  auto checked = Check(options);
+  if (!checked.ok()) return Fail(checked.status());
+
+  program::BlockSignals();
+  const program::ScopedLog log(log_options);
+  program::LogEffectiveValues(flags);
+  if (const auto names = FlagsWithoutEffect(flags); !names.empty()) {
+    std::string text;
+    for (const std::string& name : names)
+      text += StrCat(text.empty() ? "" : ",", name);
+    LogWarn("these flags have no effect yet", {{"flags", text}});
+  }
+
+  net::EventLoop loop(SystemClock());
+  auto agent = Agent::Start(options, *std::move(checked), loop);
+  if (!agent.ok()) return Fail(agent.status());
+
+  bool stopping = false;
+  auto signals = program::SignalWatch::Create(loop, [&](int number) {
+    if (number == SIGHUP) return;  // nothing to read again
+    if (stopping) {
+      loop.Stop();  // asked twice: at once
+      return;
+    }
+    stopping = true;
+    LogInfo("agent stops", {{"signal", number}});
+    (*agent)->Stop("the agent stops", [&loop] { loop.Stop(); });
+  });
+  if (!signals.ok()) return Fail(signals.status());
+  loop.Run();
+  LogInfo("agent stopped");
+  return 0;
+}
+
+}  // namespace
+}  // namespace fodc::agent
+
+int main(int argc, char** argv) { return fodc::agent::Run(argc, argv); }

@@ -1,0 +1,241 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/agent/options.h"
+
+#include <algorithm>
+#include <array>
+
+#include "fodc/base/strings.h"
+
+namespace fodc::agent {
+namespace {
+
+using std::chrono::nanoseconds;
+
+Status InRange(std::string_view flag, std::int64_t value, std::int64_t min,
+               std::int64_t max) {
+  if (value >= min && value <= max) return {};
+  return InvalidArgument(
+      StrCat(flag, " is ", value, "; it must be from ", min, " to ", max));
+}
+
+Status InRange(std::string_view flag, nanoseconds value, nanoseconds min,
+               nanoseconds max) {
+  if (value >= min && value <= max) return {};
+  return InvalidArgument(StrCat(flag, " is ", FormatGoDuration(value),
+                                "; it must be from ", FormatGoDuration(min),
+                                " to ", FormatGoDuration(max)));
+}
+
+Status BytesInRange(std::string_view flag, std::uint64_t value,
+                    std::uint64_t min, std::uint64_t max) {
+  if (value >= min && value <= max) return {};
+  return InvalidArgument(StrCat(flag, " is ", value, " bytes; it must be from ",
+                                min, " to ", max));
+}
+
+Result<std::uint16_t> Port(std::string_view flag, std::string_view text) {
+  const auto number = ParseUint(Trim(text));
+  if (!number || *number == 0 || *number > 65535) {
+    return InvalidArgument(
+        StrCat(flag, ": '", text, "' is no port from 1 to 65535"));
+  }
+  return static_cast<std::uint16_t>(*number);
+}
+
+constexpr std::uint64_t kNoPort = 1u << 16;
+
+// HOST:PORT; `empty_host` also takes ":PORT".
+Status Address(std::string_view flag, std::string_view text, bool empty_host,
+               bool port_zero) {
+  const std::size_t colon = text.rfind(':');
+  const std::string_view host =
+      colon == std::string_view::npos ? "" : text.substr(0, colon);
+  const std::uint64_t port =
+      colon == std::string_view::npos
+          ? kNoPort
+          : ParseUint(text.substr(colon + 1)).value_or(kNoPort);
+  const bool host_ok = (empty_host || !host.empty()) &&
+                       (host.find(':') == std::string_view::npos ||
+                        (host.starts_with('[') && host.ends_with(']'))) &&
+                       host.find_first_of("/ \t@") == std::string_view::npos;
+  if (host_ok && port <= 65535 && (port_zero || port != 0)) return {};
+  return InvalidArgument(StrCat(flag, ": '", text, "' is not HOST:PORT",
+                                empty_host ? " or :PORT" : "",
+                                " with a port up to 65535"));
+}
+
+}  // namespace
+
+Result<std::map<std::string, std::string>> ParseNodeLabels(
+    std::string_view text) {
+  std::map<std::string, std::string> labels;
+  if (Trim(text).empty()) return labels;
+  for (const std::string_view piece : Split(text, ',')) {
+    const std::size_t equals = piece.find('=');
+    const std::string_view key =
+        Trim(piece.substr(0, std::min(equals, piece.size())));
+    const bool key_ok = !key.empty() && key.size() <= 128 &&
+                        std::ranges::all_of(key, [](char c) {
+                          return (c >= 'a' && c <= 'z') ||
+                                 (c >= 'A' && c <= 'Z') ||
+                                 (c >= '0' && c <= '9') || c == '_' ||
+                                 c == '-' || c == '.' || c == '/';
+                        });
+    if (equals == std::string_view::npos || !key_ok) {
+      return InvalidArgument(StrCat(
+          "--node-labels: '", piece,
+          "' is not KEY=VALUE (a key has letters, digits, '_', '-', '.', "
+          "'/' and at most 128 of them)"));
+    }
+    const std::string value(Trim(piece.substr(equals + 1)));
+    if (!IsValidUtf8(value)) {
+      return InvalidArgument(
+          StrCat("--node-labels: the value of '", key, "' is not UTF-8"));
+    }
+    if (!labels.emplace(key, value).second) {
+      return InvalidArgument(
+          StrCat("--node-labels: '", key, "' is given twice"));
+    }
+  }
+  return labels;
+}
+
+std::string CanonicalRole(std::string_view text) {
+  const std::string lower = ToLower(Trim(text));
+  static constexpr std::array<std::pair<std::string_view, std::string_view>, 9>
+      kRoles{{{"meta", "ROLE_META"},
+              {"data", "ROLE_DATA"},
+              {"datanode", "ROLE_DATA"},
+              {"liaison", "ROLE_LIAISON"},
+              {"unspecified", "ROLE_UNSPECIFIED"},
+              {"role_meta", "ROLE_META"},
+              {"role_data", "ROLE_DATA"},
+              {"role_liaison", "ROLE_LIAISON"},
+              {"role_unspecified", "ROLE_UNSPECIFIED"}}};
+  for (const auto& [word, role] : kRoles) {
+    if (lower == word) return std::string(role);
+  }
+  return std::string(Trim(text));
+}
+
+std::uint64_t RecorderBudget(std::uint64_t recorder_memory,
+                             std::int64_t percentage,
+                             std::optional<std::uint64_t> limit_bytes) {
+  std::uint64_t budget = recorder_memory;
+  if (limit_bytes) {
+    const auto share =
+        static_cast<std::uint64_t>(static_cast<long double>(*limit_bytes) *
+                                   static_cast<long double>(percentage) / 100);
+    budget = std::min(budget, share);
+  } else if (percentage == 0) {
+    budget = 0;
+  }
+  return std::max(budget, kSmallestRecorderMemory);
+}
+
+Result<Checked> Check(const Options& o) {
+  using std::chrono::hours;
+  using std::chrono::milliseconds;
+  Checked c;
+  // The seven checks of Go's agent, in its order.
+  FODC_RETURN_IF_ERROR(InRange("--poll-metrics-interval",
+                               o.poll_metrics_interval, milliseconds(10),
+                               hours(24)));
+  FODC_ASSIGN_OR_RETURN(
+      c.endpoints,
+      collect::MakeEndpoints(o.poll_metrics_ports, o.container_names,
+                             o.poll_metrics_urls));
+  FODC_RETURN_IF_ERROR(InRange("--max-metrics-memory-usage-percentage",
+                               o.max_metrics_memory_usage_percentage, 0, 100));
+  if (o.diagnosis_listen_addr.empty()) {
+    return InvalidArgument(
+        "--diagnosis-listen-addr is empty; it must be HOST:PORT or :PORT");
+  }
+  FODC_RETURN_IF_ERROR(InRange("--max-fodc-diagnosis-memory-usage-percentage",
+                               o.max_fodc_diagnosis_memory_usage_percentage, 0,
+                               100));
+  if (o.pressure_profiler_enabled) {
+    FODC_RETURN_IF_ERROR(InRange("--pressure-profiler-trigger-percent",
+                                 o.pressure_profiler_trigger_percent, 1, 100));
+  }
+
+  // What Go leaves open.
+  if (o.poll_metrics_timeout.count() != 0) {
+    FODC_RETURN_IF_ERROR(InRange("--poll-metrics-timeout",
+                                 o.poll_metrics_timeout, milliseconds(10),
+                                 o.poll_metrics_interval));
+  }
+  FODC_RETURN_IF_ERROR(Address("--prometheus-listen-addr",
+                               o.prometheus_listen_addr, true, true));
+  FODC_RETURN_IF_ERROR(
+      Address("--diagnosis-listen-addr", o.diagnosis_listen_addr, true, true));
+  FODC_RETURN_IF_ERROR(InRange("--heartbeat-interval", o.heartbeat_interval,
+                               milliseconds(100), hours(1)));
+  FODC_RETURN_IF_ERROR(InRange("--reconnect-interval", o.reconnect_interval,
+                               milliseconds(10), hours(1)));
+  FODC_RETURN_IF_ERROR(InRange("--cluster-state-poll-interval",
+                               o.cluster_state_poll_interval, milliseconds(10),
+                               hours(24)));
+  FODC_RETURN_IF_ERROR(InRange("--recorder-spill-interval",
+                               o.recorder_spill_interval, milliseconds(100),
+                               hours(1)));
+  FODC_RETURN_IF_ERROR(BytesInRange("--recorder-memory", o.recorder_memory,
+                                    kSmallestRecorderMemory,
+                                    std::uint64_t{64} << 30));
+  FODC_RETURN_IF_ERROR(BytesInRange("--max-page-bytes", o.max_page_bytes, 1024,
+                                    std::uint64_t{1} << 30));
+  if (o.max_series < 1 || o.max_series > 10'000'000) {
+    return InvalidArgument(StrCat("--max-series is ", o.max_series,
+                                  "; it must be from 1 to 10000000"));
+  }
+  FODC_RETURN_IF_ERROR(InRange("--target-pid", o.target_pid, 0, 1 << 22));
+  FODC_RETURN_IF_ERROR(InRange("--target-port", o.target_port, 0, 65535));
+  FODC_RETURN_IF_ERROR(InRange("--lifecycle-port", o.lifecycle_port, 0, 65535));
+  FODC_RETURN_IF_ERROR(
+      InRange("--schema-registry-port", o.schema_registry_port, 0, 65535));
+
+  c.scrape.interval = o.poll_metrics_interval;
+  c.scrape.timeout = o.poll_metrics_timeout;
+  c.scrape.max_page_bytes = o.max_page_bytes;
+  if (o.poll_metrics_compression == "auto") {
+    c.scrape.compression = collect::PageCompression::kAuto;
+  } else if (o.poll_metrics_compression == "always") {
+    c.scrape.compression = collect::PageCompression::kAlways;
+  } else if (o.poll_metrics_compression == "never") {
+    c.scrape.compression = collect::PageCompression::kNever;
+  } else {
+    return InvalidArgument(StrCat("--poll-metrics-compression is '",
+                                  o.poll_metrics_compression,
+                                  "'; it must be auto, always or never"));
+  }
+
+  for (const std::string& port : o.cluster_state_ports) {
+    FODC_ASSIGN_OR_RETURN(const std::uint16_t number,
+                          Port("--cluster-state-ports", port));
+    c.cluster_state_ports.push_back(number);
+  }
+  for (const std::string& proxy : o.proxy_addr) {
+    const std::string_view text = Trim(proxy);
+    if (text.empty()) continue;  // no proxy, as in Go
+    FODC_RETURN_IF_ERROR(Address("--proxy-addr", text, false, false));
+    if (std::ranges::find(c.proxies, text) == c.proxies.end())
+      c.proxies.emplace_back(text);
+  }
+  if (!o.advertise_addr.empty()) {
+    FODC_RETURN_IF_ERROR(
+        Address("--advertise-addr", o.advertise_addr, false, false));
+  }
+  for (const auto& [flag, text] :
+       {std::pair<std::string_view, std::string_view>{"--pod-name", o.pod_name},
+        {"--node-role", o.node_role}}) {
+    if (!IsValidUtf8(text) || text.size() > 1024) {
+      return InvalidArgument(
+          StrCat(flag, " must be UTF-8 of at most 1024 bytes"));
+    }
+  }
+  FODC_ASSIGN_OR_RETURN(c.node_labels, ParseNodeLabels(o.node_labels));
+  c.role = CanonicalRole(o.node_role);
+  return c;
+}
+
+}  // namespace fodc::agent

@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/agent/spill.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "fodc/agent/instance.h"
+#include "fodc/base/log.h"
+#include "fodc/recorder/spill.h"
+
+namespace fodc::agent {
+namespace {
+
+// An ill disk must not keep the agent from ending.
+constexpr std::chrono::seconds kFinishLimit{5};
+
+// No directory: nothing is kept.
+class NoSpill final : public Spill {
+ public:
+  NoSpill(recorder::Recording recording, Stats stats)
+      : recording_(std::move(recording)), stats_(stats) {}
+  recorder::Recording TakeRecording() override { return std::move(recording_); }
+  bool is_on() const override { return stats_.is_on; }
+  void Write(const recorder::Recording&) override {}
+  void Finish(const recorder::Recording&, net::Task done) override { done(); }
+  Stats stats() const override { return stats_; }
+
+ private:
+  recorder::Recording recording_;
+  Stats stats_;
+};
+
+class DiskSpill final : public Spill {
+ public:
+  DiskSpill(net::EventLoop& loop, std::string directory,
+            std::unique_ptr<recorder::Spill> disk,
+            recorder::Recording recording,
+            const recorder::Spill::LoadReport& report)
+      : loop_(loop),
+        directory_(std::move(directory)),
+        disk_(std::move(disk)),
+        recording_(std::move(recording)) {
+    stats_.is_on = true;
+    stats_.restored_frames = recording_.stats().frames;
+    stats_.damages = report.damage.size();
+  }
+
+  recorder::Recording TakeRecording() override { return std::move(recording_); }
+  bool is_on() const override { return true; }
+
+  void Write(const recorder::Recording& recording) override {
+    if (writing_) return;
+    auto batch =
+        std::make_shared<recorder::Spill::Batch>(disk_->Collect(recording));
+    if (batch->empty() && !batch->restart_tail && !batch->roll_chunks) return;
+    writing_ = true;
+    // The disk outlives the work: a worker that still writes when the agent
+    // ends keeps it.
+    const bool taken = loop_.Offload<Status>(
+        [disk = disk_, batch] { return disk->Write(*batch); },
+        [this, alive = std::weak_ptr<int>(alive_), batch](Status written) {
+          if (!alive.expired()) Written(*batch, written);
+        });
+    if (!taken) Written(*batch, ResourceExhausted("the disk's queue is full"));
+  }
+
+  void Finish(const recorder::Recording& recording, net::Task done) override {
+    finishing_ = &recording;
+    done_ = std::move(done);
+    limit_ = loop_.RunAfter(kFinishLimit, [this] {
+      LogWarn("the recording's last frames did not reach the disk in time",
+              {{"directory", directory_}});
+      End();
+    });
+    if (!writing_) FinishNow();
+  }
+
+  Stats stats() const override {
+    Stats s = stats_;
+    const recorder::Spill::Counters& c = disk_->counters();
+    s.is_failing = !disk_->status().ok();
+    s.writes = c.writes;
+    s.bytes = c.written_bytes;
+    s.errors = c.failures;
+    s.disk_bytes = c.disk_bytes;
+    return s;
+  }
+
+ private:
+  void Written(const recorder::Spill::Batch& batch, const Status& written) {
+    writing_ = false;
+    if (disk_->Finish(batch, written)) {
+      if (written.ok()) {
+        LogInfo("the recording is on disk again", {{"directory", directory_}});
+      } else {
+        LogError("the recording cannot be written; it lives in memory only",
+                 {{"directory", directory_}, {"error", written}});
+      }
+    }
+    if (finishing_ == nullptr) return;
+    if (last_written_ || !written.ok()) {
+      End();
+    } else {
+      FinishNow();
+    }
+  }
+
+  void FinishNow() {
+    last_written_ = true;
+    Write(*finishing_);
+    if (!writing_) End();
+  }
+
+  void End() {
+    limit_.Cancel();
+    if (done_) std::exchange(done_, {})();
+  }
+
+  net::EventLoop& loop_;
+  const std::string directory_;
+  std::shared_ptr<recorder::Spill> disk_;
+  recorder::Recording recording_;
+  Stats stats_;
+  bool writing_ = false;
+  const recorder::Recording* finishing_ = nullptr;
+  bool last_written_ = false;
+  net::Task done_;
+  net::EventLoop::Handle limit_;
+  std::shared_ptr<int> alive_ = std::make_shared<int>(0);
+};
+
+// A recording whose life is named after all that the disk holds.
+recorder::Recording LoadFrom(recorder::Spill* disk, const Clock& clock,
+                             const recorder::RecordingOptions& options,
+                             recorder::Spill::LoadReport* report) {
+  recorder::Recording recording(NewIncarnation(clock, 0), options);
+  *report = disk->Load(&recording);
+  recorder::Incarnation newest = 0;
+  for (const recorder::HeldRange& range : recording.held())
+    newest = std::max(newest, range.incarnation);
+  if (newest < recording.incarnation()) return recording;
+  // The clock was set back since then: read again under a greater name.
+  recorder::Recording later(NewIncarnation(clock, newest), options);
+  *report = disk->Load(&later);
+  return later;
+}
+
+}  // namespace
+
+std::unique_ptr<Spill> Spill::Open(net::EventLoop& loop,
+                                   const std::string& directory,
+                                   const recorder::RecordingOptions& options) {
+  const Clock& clock = loop.clock();
+  if (directory.empty()) {
+    return std::make_unique<NoSpill>(
+        recorder::Recording(NewIncarnation(clock, 0), options), Stats{});
+  }
+  recorder::Spill::Options disk_options;
+  disk_options.directory = directory;
+  // What the memory holds fits, twice over; what it no longer holds goes.
+  disk_options.max_bytes =
+      std::max<std::uint64_t>(disk_options.max_bytes, 2 * options.budget_bytes);
+  auto disk = recorder::Spill::Open(disk_options, clock);
+  if (!disk.ok()) {
+    LogError("the recording cannot be kept; it lives in memory only",
+             {{"directory", directory}, {"error", disk.status()}});
+    Stats stats;
+    stats.is_on = true;
+    stats.is_failing = true;
+    stats.errors = 1;
+    return std::make_unique<NoSpill>(
+        recorder::Recording(NewIncarnation(clock, 0), options), stats);
+  }
+  recorder::Spill::LoadReport report;
+  recorder::Recording recording =
+      LoadFrom(disk->get(), clock, options, &report);
+  for (const std::string& damage : report.damage) {
+    LogWarn("damage on the disk was read around; its offset is named",
+            {{"damage", damage}});
+  }
+  if (report.torn_tail) {
+    LogInfo("the last write before the end was cut; its whole part is kept",
+            {{"directory", directory}});
+  }
+  return std::make_unique<DiskSpill>(loop, directory, *std::move(disk),
+                                     std::move(recording), report);
+}
+
+void AddSpillMetrics(program::OwnMetrics* metrics, const Spill* spill) {
+  using exposition::MetricType;
+  if (!spill->is_on()) return;
+  const auto add = [&](const char* name, MetricType type, const char* help,
+                       auto get) {
+    metrics->AddCallback(name, type, help, [spill, get] {
+      return static_cast<double>(get(spill->stats()));
+    });
+  };
+  add("fodc_agent_spill_failing", MetricType::kGauge,
+      "Whether the last write under --recorder-dir failed: the recording lives "
+      "in memory only meanwhile.",
+      [](const Spill::Stats& s) { return s.is_failing ? 1 : 0; });
+  add("fodc_agent_spill_writes_total", MetricType::kCounter,
+      "Writes of new frames to the disk.",
+      [](const Spill::Stats& s) { return s.writes; });
+  add("fodc_agent_spill_written_bytes_total", MetricType::kCounter,
+      "Bytes written to the disk.",
+      [](const Spill::Stats& s) { return s.bytes; });
+  add("fodc_agent_spill_errors_total", MetricType::kCounter,
+      "Writes to the disk that failed.",
+      [](const Spill::Stats& s) { return s.errors; });
+  add("fodc_agent_spill_disk_bytes", MetricType::kGauge,
+      "Bytes that the recording takes on the disk.",
+      [](const Spill::Stats& s) { return s.disk_bytes; });
+  add("fodc_agent_spill_restored_frames", MetricType::kGauge,
+      "Frames of earlier lives that came back at the start.",
+      [](const Spill::Stats& s) { return s.restored_frames; });
+  add("fodc_agent_spill_damages_total", MetricType::kCounter,
+      "Damaged stretches of the disk that were read around.",
+      [](const Spill::Stats& s) { return s.damages; });
+}
+
+}  // namespace fodc::agent

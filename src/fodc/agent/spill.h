@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The recording on disk, under --recorder-dir: read at the start, written
+// every interval by a worker, so that no disk holds up the loop.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "fodc/net/event_loop.h"
+#include "fodc/program/own_metrics.h"
+#include "fodc/recorder/recording.h"
+
+namespace fodc::agent {
+
+// Belongs to the loop's thread.
+class Spill {
+ public:
+  // Reads what is there and makes this life's recording. An empty `directory`,
+  // or one that cannot be used (one line is logged), is no error: the recording
+  // then lives in memory only. `loop` must outlive it.
+  static std::unique_ptr<Spill> Open(net::EventLoop& loop,
+                                     const std::string& directory,
+                                     const recorder::RecordingOptions& options);
+  virtual ~Spill() = default;
+
+  // Once.
+  virtual recorder::Recording TakeRecording() = 0;
+  // Whether a directory was given.
+  virtual bool is_on() const = 0;
+  // Takes what is new; a worker writes it. While the one before still writes,
+  // it does nothing: the next one takes more.
+  virtual void Write(const recorder::Recording& recording) = 0;
+  // Writes the rest, then calls `done`, after some seconds at the latest.
+  virtual void Finish(const recorder::Recording& recording, net::Task done) = 0;
+
+  struct Stats {
+    bool is_on = false;
+    bool is_failing = false;
+    std::uint64_t writes = 0;
+    std::uint64_t bytes = 0;
+    std::uint64_t errors = 0;
+    std::uint64_t restored_frames = 0;
+    std::uint64_t damages = 0;
+    std::uint64_t disk_bytes = 0;
+  };
+  virtual Stats stats() const = 0;
+};
+
+void AddSpillMetrics(program::OwnMetrics* metrics, const Spill* spill);
+
+}  // namespace fodc::agent

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// The page of one endpoint as a source of the recording.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fodc/collect/endpoint.h"
+#include "fodc/exposition/format.h"
+#include "fodc/exposition/page_buffer.h"
+#include "fodc/exposition/page_reader.h"
+#include "fodc/exposition/page_stats.h"
+#include "fodc/recorder/recording.h"
+
+namespace fodc::collect {
+
+// Not thread-safe. `recording` must outlive it.
+class Page {
+ public:
+  Page(recorder::Recording& recording, const Endpoint& endpoint,
+       exposition::PageReader::Options options = {});
+
+  // Reads the page, moves the source's layout as the page's moved, appends one
+  // frame. `*buffer` comes back empty, with the memory of the page before.
+  // Returns how many samples there were.
+  std::size_t Record(exposition::PageBuffer* buffer, exposition::Format format,
+                     recorder::FrameTime time);
+
+  // Of the last page.
+  const exposition::PageStats& stats() const { return reader_.stats(); }
+  // The first line of the last page that was lost for this reason, if the
+  // reader remembers it.
+  const exposition::ProblemLine* FirstBadLine(
+      exposition::LineProblem problem) const;
+
+  std::size_t memory_bytes() const;
+
+ private:
+  // Descriptions that live together until Clear: the reader gives one at a
+  // time. Text is copied, for the reader uses its own again.
+  class Batch {
+   public:
+    static constexpr std::size_t kMaxSeries = 256;
+    void Add(const exposition::SeriesDesc& desc);
+    std::span<const exposition::SeriesDesc> Finish();
+    void Clear();
+    std::size_t size() const { return items_.size(); }
+    std::size_t memory_bytes() const;
+
+   private:
+    struct Piece {
+      std::size_t at = 0;
+      std::size_t size = 0;
+    };
+    struct Item {
+      Piece name, family, help, unit;
+      exposition::MetricType type;
+      std::size_t labels = 0;  // how many; name and value alternate in pieces_
+    };
+    Piece Keep(std::string_view text);
+    std::string_view View(Piece piece) const;
+
+    std::string text_;
+    std::vector<Item> items_;
+    std::vector<Piece> pieces_;
+    std::vector<exposition::Label> labels_;
+    std::vector<exposition::SeriesDesc> series_;
+  };
+
+  void MoveLayout();
+  void Insert(std::size_t at, std::size_t count);
+
+  recorder::Recording& recording_;
+  recorder::SourceId source_;
+  exposition::PageReader reader_;
+  Batch batch_;
+};
+
+}  // namespace fodc::collect

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// For this room only: one target, its process and container, as readings.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "fodc/collect/readings.h"
+#include "fodc/collect/targets.h"
+#include "fodc/target/readings.h"
+
+namespace fodc::collect {
+
+class Targets::Reader {
+ public:
+  Reader(recorder::Recording& recording, std::string name,
+         std::string_view container_name, const target::ReaderOptions& options,
+         const Clock& clock);
+  ~Reader();
+
+  void Read(const target::Row& row, recorder::FrameTime time);
+  const std::string& name() const { return name_; }
+
+ private:
+  struct Indexes;
+
+  void ReadRow(const target::Row& row);
+  void ReadProcess(const target::ProcessReadings& p);
+  void ReadMemory(const CgroupMemory& m);
+  void ReadCpu(const CgroupCpu& c);
+  void ReadPressure(const CgroupPressure& pressure);
+  void Set(Readings::Index index, const std::optional<std::uint64_t>& value);
+  void Set(Readings::Index index, const std::optional<double>& value);
+
+  const std::string name_;
+  const Clock& clock_;
+  target::TargetReader reader_;
+  target::MachineReader machine_;
+  Readings readings_;
+  std::unique_ptr<Indexes> at_;
+};
+
+}  // namespace fodc::collect

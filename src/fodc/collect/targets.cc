@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/collect/targets.h"
+
+#include <utility>
+
+#include "fodc/base/log.h"
+#include "fodc/base/strings.h"
+#include "fodc/collect/target_reader.h"
+
+namespace fodc::collect {
+namespace {
+
+// How often to look for a target that is missing, beside the ticks: one that
+// dies within seconds of every start must be seen.
+constexpr std::chrono::milliseconds kSearchInterval{500};
+
+std::string NameOf(const target::TargetSpec& spec, std::size_t rows) {
+  if (!spec.container_name.empty()) return spec.container_name;
+  if (rows == 1) return "node";
+  if (!spec.endpoint_ports.empty())
+    return StrCat("port-", spec.endpoint_ports.front());
+  return "node";
+}
+
+}  // namespace
+
+std::vector<target::TargetSpec> MakeTargetSpecs(
+    const std::vector<Endpoint>& endpoints, const TargetHints& hints) {
+  std::vector<target::TargetSpec> specs;
+  std::vector<std::uint16_t> unnamed;
+  for (const Endpoint& e : endpoints) {
+    if (!e.is_loopback) continue;
+    if (e.container_name.empty()) {
+      unnamed.push_back(e.port);
+      continue;
+    }
+    target::TargetSpec& spec = specs.emplace_back();
+    spec.container_name = e.container_name;
+    spec.endpoint_ports.push_back(e.port);
+  }
+  const bool hinted = hints.pid != 0 || !hints.comm.empty() || hints.port != 0;
+  if (specs.empty() && (hinted || !unnamed.empty())) specs.emplace_back();
+  if (specs.empty()) return specs;
+  target::TargetSpec& first = specs.front();
+  first.endpoint_ports.insert(first.endpoint_ports.end(), unnamed.begin(),
+                              unnamed.end());
+  if (hints.pid != 0) first.pid = static_cast<pid_t>(hints.pid);
+  first.comm_prefix = hints.comm;
+  if (hints.port != 0)
+    first.listen_port = static_cast<std::uint16_t>(hints.port);
+  return specs;
+}
+
+Targets::Targets(std::vector<target::TargetSpec> specs,
+                 const target::TableOptions& options, net::EventLoop& loop,
+                 recorder::Recording& recording, std::string sys_root)
+    : loop_(loop), table_(specs, options, loop.clock()) {
+  for (const target::TargetSpec& spec : specs) {
+    readers_.push_back(std::make_unique<Reader>(
+        recording, NameOf(spec, specs.size()), spec.container_name,
+
+        target::ReaderOptions{.proc_root = options.proc_root,
+                              .sys_root = sys_root},
+        loop.clock()));
+  }
+  if (table_.poll_fd() >= 0) {
+    auto watch = loop_.WatchReadable(table_.poll_fd(), [this] { Check(); });
+    if (watch.ok()) {
+      death_watch_ = *std::move(watch);
+    } else {
+      LogWarn("targets' deaths are noticed at the next scrape only",
+              {{"error", watch.status()}});
+    }
+  }
+}
+
+Targets::~Targets() = default;
+
+const std::string& Targets::name(std::size_t i) const {
+  return readers_[i]->name();
+}
+
+void Targets::Check() {
+  events_.clear();
+  table_.Check(&events_);
+  for (const target::Event& e : events_) {
+    const std::string& name = readers_[e.row]->name();
+    switch (e.kind) {
+      case target::EventKind::kAppeared:
+        LogInfo("target found", {{"target", name},
+                                 {"pid", e.instance.pid},
+                                 {"comm", e.instance.comm}});
+        break;
+      case target::EventKind::kDied:
+        LogWarn("target died",
+                {{"target", name},
+                 {"pid", e.instance.pid},
+                 {"uptime_seconds", e.uptime_seconds.value_or(0)},
+                 {"exit", target::ExitText(e.exit)},
+                 {"deaths", table_.rows()[e.row].deaths_total}});
+        break;
+      case target::EventKind::kRestarted:
+        LogInfo("target restarted",
+                {{"target", name},
+                 {"pid", e.instance.pid},
+                 {"restarts", table_.rows()[e.row].restarts_total}});
+        break;
+    }
+  }
+  Arm();
+}
+
+void Targets::Arm() {
+  bool missing = false;
+  for (const target::Row& row : table_.rows()) missing |= !row.instance;
+  if (!missing) {
+    search_timer_.Cancel();
+    search_timer_ = {};
+  } else if (!search_timer_) {
+    search_timer_ = loop_.RunEvery(
+        kSearchInterval, [this](const net::EventLoop::Tick&) { Check(); });
+  }
+}
+
+void Targets::Read(recorder::FrameTime time) {
+  Check();
+  for (std::size_t i = 0; i < readers_.size(); ++i)
+    readers_[i]->Read(table_.rows()[i], time);
+}
+
+}  // namespace fodc::collect

@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+// The targets' processes and containers as sources of the recording.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fodc/collect/endpoint.h"
+#include "fodc/net/event_loop.h"
+#include "fodc/recorder/recording.h"
+#include "fodc/target/target.h"
+
+namespace fodc::collect {
+
+// What the operator said of the (first) target.
+struct TargetHints {
+  std::int64_t pid = 0;  // 0: not given
+  std::string comm;
+  std::int64_t port = 0;  // 0: not given
+};
+
+// One row for each endpoint of this machine that has a container name; those
+// without share one row. The hints go to the first row, or make one.
+std::vector<target::TargetSpec> MakeTargetSpecs(
+    const std::vector<Endpoint>& endpoints, const TargetHints& hints);
+
+// Belongs to the loop's thread.
+class Targets {
+ public:
+  // `loop` and `recording` must outlive it. `sys_root` is put before cgroup
+  // mounts (tests).
+  Targets(std::vector<target::TargetSpec> specs,
+          const target::TableOptions& options, net::EventLoop& loop,
+          recorder::Recording& recording, std::string sys_root = "");
+  ~Targets();
+  Targets(const Targets&) = delete;
+  Targets& operator=(const Targets&) = delete;
+
+  // Appends one frame for each target.
+  void Read(recorder::FrameTime time);
+
+  const target::TargetTable& table() const { return table_; }
+  // Of row `i`, as its series' label `target` has it.
+  const std::string& name(std::size_t i) const;
+
+ private:
+  class Reader;
+  void Check();
+  void Arm();
+
+  net::EventLoop& loop_;
+  target::TargetTable table_;
+  std::vector<std::unique_ptr<Reader>> readers_;
+  std::vector<target::Event> events_;
+  net::EventLoop::Handle death_watch_;
+  net::EventLoop::Handle search_timer_;
+};
+
+}  // namespace fodc::collect
