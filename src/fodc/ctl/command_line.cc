@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/ctl/command_line.h"
+
+#include <CLI/CLI.hpp>
+#include <map>
+#include <utility>
+
+#include "fodc/base/clock.h"
+#include "fodc/base/strings.h"
+
+namespace fodc::ctl {
+namespace {
+
+constexpr std::string_view kTimeHelp =
+    "RFC 3339 (2026-11-21T07:31:13.5Z) or seconds since the Unix epoch";
+
+Result<std::int64_t> ParseTime(const std::string& text) {
+  if (const auto seconds = ParseDouble(text); seconds.has_value()) {
+    if (!(*seconds > -9e9 && *seconds < 9e9)) {
+      return InvalidArgument("'" + text + "' is out of range");
+    }
+    return static_cast<std::int64_t>(*seconds * 1000.0 +
+                                     (*seconds < 0 ? -0.5 : 0.5));
+  }
+  FODC_ASSIGN_OR_RETURN(const UnixTime t, ParseRfc3339(text));
+  return ToUnixMillis(t);
+}
+
+void AddTime(CLI::App* app, const std::string& name,
+             std::optional<std::int64_t>* to, const std::string& help) {
+  app->add_option_function<std::string>(
+         name,
+         [to, name](const std::string& text) {
+           const auto t = ParseTime(text);
+           if (!t.ok()) throw CLI::ValidationError(name, t.status().message());
+           *to = *t;
+         },
+         help + ": " + std::string(kTimeHelp))
+      ->type_name("TIME");
+}
+
+CLI::Option* AddDuration(
+    CLI::App* app, const std::string& name,
+    const std::function<void(std::chrono::nanoseconds)>& set,
+    const std::string& help) {
+  return app
+      ->add_option_function<std::string>(
+          name,
+          [set, name](const std::string& text) {
+            const auto d = ParseGoDuration(text);
+            if (!d.ok()) {
+              throw CLI::ValidationError(name, d.status().message());
+            }
+            if (d->count() <= 0) {
+              throw CLI::ValidationError(name, "must be more than 0");
+            }
+            set(*d);
+          },
+          help)
+      ->type_name("DURATION");
+}
+
+void AddQuery(CLI::App* app, ProxyQuery* query) {
+  app->add_option("--role", query->role,
+                  "Only nodes of this role: liaison, datanode, datanode-hot, "
+                  "ROLE_DATA, ...");
+  app->add_option("--pod-name", query->pod_name, "Only the node of this pod");
+}
+
+void AddMatches(CLI::App* app, std::vector<std::string>* matches) {
+  app->add_option("--match", *matches,
+                  "Only series that this selector takes, as in Prometheus: "
+                  "'process_.*', 'up{pod_name=\"a\"}'. May be repeated; one "
+                  "that fits is enough")
+      ->type_name("SELECTOR")
+      ->allow_extra_args(false);
+}
+
+void AddFormat(CLI::App* app, SampleFormat* format,
+               const std::map<std::string, SampleFormat>& names,
+               const std::string& help) {
+  std::string list;
+  for (const auto& [name, value] : names) {
+    list += (list.empty() ? "" : "|") + name;
+  }
+  app->add_option_function<std::string>(
+         "--format",
+         [format, names, list](const std::string& text) {
+           const auto it = names.find(text);
+           if (it == names.end()) {
+             throw CLI::ValidationError(
+                 "--format", "must be one of " + list + ", not '" + text + "'");
+           }
+           *format = it->second;
+         },
+         help)
+      ->type_name(list);
+}
+
+// A flag that belongs to every command that asks a proxy.
+struct Global {
+  std::string url = "http://localhost:17913";
+  std::chrono::nanoseconds timeout{std::chrono::seconds(60)};
+};
+
+std::string CleanUrl(std::string url) {
+  if (url.find("://") == std::string::npos) url = "http://" + url;
+  while (url.ends_with('/')) url.pop_back();
+  return url;
+}
+
+}  // namespace
+
+CommandLine ParseCommandLine(std::span<const std::string> arguments) {
+  CommandLine result;
+  CLI::App app(
+      "Asks a FODC proxy about its nodes, and reads recordings offline.",
+      "fodcctl");
+  app.require_subcommand(1);
+  app.fallthrough();
+  Global global;
+  app.add_option("--proxy", global.url, "URL of the proxy's HTTP port")
+      ->envname("FODC_PROXY")
+      ->type_name("URL")
+      ->capture_default_str();
+  AddDuration(
+      &app, "--timeout", [&](auto d) { global.timeout = d; },
+      "For an answer of the proxy, whole")
+      ->default_str("1m0s");
+  bool version_flag = false;
+  app.add_flag("--version", version_flag, "Print the version and exit");
+
+  NodesCommand nodes;
+  CLI::App* nodes_app = app.add_subcommand(
+      "nodes", "The nodes that the proxy knows, and how they are");
+  AddQuery(nodes_app, &nodes.query);
+  AddDuration(
+      nodes_app, "--watch", [&](auto d) { nodes.watch = d; },
+      "Ask again every DURATION (1s if none is given), until interrupted; on "
+      "a terminal the table is redrawn in place")
+      ->expected(0, 1)
+      ->default_str("1s");
+  AddDuration(
+      nodes_app, "--for", [&](auto d) { nodes.run_for = d; },
+      "With --watch: end after this time");
+  nodes_app
+      ->add_option_function<std::string>(
+          "--output",
+          [&](const std::string& text) {
+            if (text != "table" && text != "json") {
+              throw CLI::ValidationError(
+                  "--output", "must be table or json, not '" + text + "'");
+            }
+            nodes.json = text == "json";
+          },
+          "table, or json: the proxy's answer as it is")
+      ->type_name("table|json");
+
+  MetricsCommand metrics;
+  CLI::App* metrics_app = app.add_subcommand(
+      "metrics", "The newest samples of every node, or those of an instant");
+  AddQuery(metrics_app, &metrics.query);
+  AddMatches(metrics_app, &metrics.matches);
+  AddTime(metrics_app, "--at", &metrics.at_unix_ms, "The page of this instant");
+
+  WindowCommand window;
+  CLI::App* window_app = app.add_subcommand(
+      "window", "The samples of a time range, of every node");
+  AddQuery(window_app, &window.query);
+  AddMatches(window_app, &window.matches);
+  AddTime(window_app, "--from", &window.from_unix_ms, "Start");
+  AddTime(window_app, "--to", &window.to_unix_ms, "End (now if absent)");
+  AddDuration(
+      window_app, "--last", [&](auto d) { window.last = d; },
+      "This long before the end, instead of --from (5m0s if neither is given)");
+  AddFormat(window_app, &window.format,
+            {{"json", SampleFormat::kJson},
+             {"openmetrics", SampleFormat::kOpenMetrics},
+             {"csv", SampleFormat::kCsv}},
+            "json: as the proxy's /metrics-windows; openmetrics and csv have "
+            "milliseconds");
+
+  CLI::App* recording_app = app.add_subcommand(
+      "recording", "Reads and makes recordings, without a proxy");
+  recording_app->require_subcommand(1);
+  StatCommand stat;
+  CLI::App* stat_app = recording_app->add_subcommand(
+      "stat", "What a recording holds: series, samples, time, bytes, damage");
+  stat_app
+      ->add_option("path", stat.paths,
+                   "An .fdr file, or the --recorder-dir of an agent (which "
+                   "may be running)")
+      ->required()
+      ->type_name("PATH");
+  stat_app->add_flag("--json", stat.json, "One JSON object per path");
+
+  CatCommand cat;
+  cat.max_age = std::chrono::minutes(5);
+  CLI::App* cat_app = recording_app->add_subcommand(
+      "cat", "The samples of a recording, exactly as they were read");
+  cat_app->add_option("path", cat.path, "An .fdr file or a --recorder-dir")
+      ->required()
+      ->type_name("PATH");
+  AddMatches(cat_app, &cat.matches);
+  AddTime(cat_app, "--at", &cat.at_unix_ms,
+          "Each source's newest page at this instant");
+  AddDuration(
+      cat_app, "--max-age", [&](auto d) { cat.max_age = d; },
+      "With --at: leave out a source whose newest page is older")
+      ->default_str("5m0s");
+  AddTime(cat_app, "--from", &cat.from_unix_ms, "Start");
+  AddTime(cat_app, "--to", &cat.to_unix_ms, "End");
+  AddFormat(cat_app, &cat.format,
+            {{"prom", SampleFormat::kText},
+             {"openmetrics", SampleFormat::kOpenMetrics},
+             {"json", SampleFormat::kJson},
+             {"csv", SampleFormat::kCsv}},
+            "prom (default), or another");
+
+  ImportCommand import;
+  CLI::App* import_app = recording_app->add_subcommand(
+      "import",
+      "Makes a recording of a folder of saved pages (*.frames, *.frames.zst)");
+  import_app->add_option("directory", import.directory, "The folder")
+      ->required()
+      ->type_name("DIR");
+  import_app->add_option("-o,--output", import.output, "The .fdr file to write")
+      ->required()
+      ->type_name("FILE");
+
+  CLI::App* version_app =
+      app.add_subcommand("version", "Print the version and exit");
+
+  std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
+  // `--version` alone needs no subcommand.
+  if (arguments.size() == 1 && arguments[0] == "--version") {
+    result.command = VersionCommand{};
+    return result;
+  }
+  const auto usage = [&](const std::string& message) {
+    result.command.reset();
+    result.error = "fodcctl: " + message + "\nRun fodcctl --help for usage.";
+    result.exit_code = 2;
+    return result;
+  };
+  try {
+    app.parse(std::move(reversed));
+  } catch (const CLI::CallForHelp&) {
+    const CLI::App* deepest = &app;
+    std::string path;
+    while (!deepest->get_subcommands().empty()) {
+      path += (path.empty() ? "" : " ") + deepest->get_name();
+      deepest = deepest->get_subcommands().front();
+    }
+    result.out = deepest->help(path);
+    return result;
+  } catch (const CLI::ParseError& e) {
+    const std::vector<std::string> unknown = app.remaining(true);
+    if (e.get_name() == "RequiredError" && !unknown.empty()) {
+      return usage("'" + unknown.front() + "' is not a command");
+    }
+    return usage(e.what());
+  }
+
+  const std::string url = CleanUrl(global.url);
+  const auto fill = [&](ProxyQuery* q) {
+    q->url = url;
+    q->timeout = global.timeout;
+  };
+  if (version_flag || version_app->parsed()) {
+    result.command = VersionCommand{};
+  } else if (nodes_app->parsed()) {
+    fill(&nodes.query);
+    if (nodes.run_for.has_value() && !nodes.watch.has_value()) {
+      return usage("--for needs --watch");
+    }
+    result.command = nodes;
+  } else if (metrics_app->parsed()) {
+    fill(&metrics.query);
+    result.command = metrics;
+  } else if (window_app->parsed()) {
+    fill(&window.query);
+    if (window.last.has_value() && window.from_unix_ms.has_value()) {
+      return usage("--last and --from exclude each other");
+    }
+    if (window.from_unix_ms.has_value() && window.to_unix_ms.has_value() &&
+        *window.from_unix_ms > *window.to_unix_ms) {
+      return usage("--from is after --to");
+    }
+    result.command = window;
+  } else if (stat_app->parsed()) {
+    result.command = stat;
+  } else if (cat_app->parsed()) {
+    if (cat.at_unix_ms.has_value() &&
+        (cat.from_unix_ms.has_value() || cat.to_unix_ms.has_value())) {
+      return usage("--at excludes --from and --to");
+    }
+    if (cat.from_unix_ms.has_value() && cat.to_unix_ms.has_value() &&
+        *cat.from_unix_ms > *cat.to_unix_ms) {
+      return usage("--from is after --to");
+    }
+    result.command = cat;
+  } else if (import_app->parsed()) {
+    result.command = import;
+  }
+  return result;
+}
+
+}  // namespace fodc::ctl

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/ctl/command_line.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+
+namespace fodc::ctl {
+namespace {
+
+using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+CommandLine Parse(const std::vector<std::string>& arguments) {
+  return ParseCommandLine(arguments);
+}
+
+template <typename T>
+T ParseAs(const std::vector<std::string>& arguments) {
+  const CommandLine line = Parse(arguments);
+  EXPECT_TRUE(line.command.has_value()) << line.error;
+  const T* command =
+      line.command.has_value() ? std::get_if<T>(&*line.command) : nullptr;
+  EXPECT_NE(command, nullptr);
+  return command == nullptr ? T{} : *command;
+}
+
+TEST(CommandLineTest, NodesWatchTakesAnOptionalInterval) {
+  const auto nodes =
+      ParseAs<NodesCommand>({"nodes", "--watch", "--for", "3s", "--role=hot"});
+  EXPECT_EQ(nodes.watch, 1s);
+  EXPECT_EQ(nodes.run_for, 3s);
+  EXPECT_EQ(nodes.query.role, "hot");
+  EXPECT_EQ(ParseAs<NodesCommand>({"nodes", "--watch", "2s"}).watch, 2s);
+  EXPECT_FALSE(ParseAs<NodesCommand>({"nodes"}).watch.has_value());
+}
+
+TEST(CommandLineTest, ProxyComesFromFlagOrEnvironmentBeforeOrAfter) {
+  EXPECT_EQ(ParseAs<NodesCommand>({"nodes"}).query.url,
+            "http://localhost:17913");
+  ::setenv("FODC_PROXY", "http://elsewhere:1/", 1);
+  EXPECT_EQ(ParseAs<NodesCommand>({"nodes"}).query.url, "http://elsewhere:1");
+  EXPECT_EQ(ParseAs<NodesCommand>({"--proxy", "host:2", "nodes"}).query.url,
+            "http://host:2");
+  EXPECT_EQ(ParseAs<NodesCommand>({"nodes", "--proxy=https://h"}).query.url,
+            "https://h");
+  ::unsetenv("FODC_PROXY");
+}
+
+TEST(CommandLineTest, TimesAreRfc3339OrSeconds) {
+  const auto window = ParseAs<WindowCommand>(
+      {"window", "--from", "2026-11-21T07:31:13.5Z", "--to=1795246300.25",
+       "--match", "a", "--match", "b{c=\"d\"}", "--format", "csv"});
+  EXPECT_EQ(window.from_unix_ms, 1795246273500);
+  EXPECT_EQ(window.to_unix_ms, 1795246300250);
+  EXPECT_THAT(window.matches, ElementsAre("a", "b{c=\"d\"}"));
+  EXPECT_EQ(window.format, SampleFormat::kCsv);
+}
+
+TEST(CommandLineTest, WrongLinesNameWhatIsWrongAndExitWith2) {
+  const std::vector<std::pair<std::vector<std::string>, std::string>> cases{
+      {{}, "subcommand"},
+      {{"nodez"}, "'nodez'"},
+      {{"nodes", "--output", "xml"}, "'xml'"},
+      {{"nodes", "--watch", "0s"}, "--watch"},
+      {{"nodes", "--for", "3s"}, "--watch"},
+      {{"nodes", "--nope"}, "--nope"},
+      {{"window", "--from", "noon"}, "noon"},
+      {{"window", "--last", "5m", "--from", "0"}, "--last"},
+      {{"window", "--from", "2", "--to", "1"}, "--from is after --to"},
+      {{"window", "--from", "1e300"}, "1e300"},
+      {{"recording"}, "subcommand"},
+      {{"recording", "cat"}, "path"},
+      {{"recording", "cat", "f", "--at", "1", "--to", "2"}, "--at"},
+      {{"recording", "cat", "f", "--format", "xml"}, "'xml'"},
+      {{"recording", "import", "d"}, "--output"},
+  };
+  for (const auto& [arguments, words] : cases) {
+    const CommandLine line = Parse(arguments);
+    EXPECT_FALSE(line.command.has_value()) << words;
+    EXPECT_EQ(line.exit_code, 2) << words;
+    EXPECT_THAT(line.error, HasSubstr(words));
+    EXPECT_EQ(line.out, "");
+  }
+}
+
+TEST(CommandLineTest, HelpIsThereForEachCommand) {
+  const std::vector<std::vector<std::string>> commands{{},
+                                                       {"nodes"},
+                                                       {"metrics"},
+                                                       {"window"},
+                                                       {"version"},
+                                                       {"recording"},
+                                                       {"recording", "stat"},
+                                                       {"recording", "cat"},
+                                                       {"recording", "import"}};
+  for (std::vector<std::string> arguments : commands) {
+    std::string name = "fodcctl";
+    for (const std::string& a : arguments) name += " " + a;
+    arguments.emplace_back("--help");
+    const CommandLine line = Parse(arguments);
+    EXPECT_EQ(line.exit_code, 0);
+    EXPECT_THAT(line.out, HasSubstr("Usage: " + name));
+  }
+}
+
+TEST(CommandLineTest, VersionIsACommandAndAFlag) {
+  (void)ParseAs<VersionCommand>({"version"});
+  (void)ParseAs<VersionCommand>({"--version"});
+}
+
+}  // namespace
+}  // namespace fodc::ctl

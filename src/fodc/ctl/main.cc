@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+// fodcctl: asks a proxy about its nodes, and reads recordings offline.
+// Exit codes: 0 done, 1 it failed, 2 the command line is wrong.
+#include <unistd.h>
+
+#include <string>
+#include <vector>
+
+#include "fodc/base/clock.h"
+#include "fodc/base/log.h"
+#include "fodc/base/strings.h"
+#include "fodc/ctl/command_line.h"
+#include "fodc/ctl/output.h"
+#include "fodc/ctl/proxy_commands.h"
+#include "fodc/ctl/recording_commands.h"
+
+namespace fodc::ctl {
+namespace {
+
+struct Runner {
+  Output* out;
+  Output* errors;
+
+  Status operator()(const VersionCommand&) const {
+    return out->Append("fodcctl " FODC_VERSION "\n");
+  }
+  Status operator()(const NodesCommand& c) const {
+    return RunNodes(c, {out, errors, ::isatty(STDOUT_FILENO) == 1},
+                    SystemClock());
+  }
+  Status operator()(const MetricsCommand& c) const {
+    return RunMetrics(c, out);
+  }
+  Status operator()(const WindowCommand& c) const {
+    return RunWindow(c, out, SystemClock());
+  }
+  Status operator()(const StatCommand& c) const {
+    return RunStat(c, out, errors);
+  }
+  Status operator()(const CatCommand& c) const {
+    return RunCat(c, out, errors);
+  }
+  Status operator()(const ImportCommand& c) const {
+    return RunImport(c, out, errors);
+  }
+};
+
+int Main(const std::vector<std::string>& arguments) {
+  SetLogLevel(LogLevel::kError);  // libraries' warnings: we say it ourselves
+  FdOutput out(STDOUT_FILENO, "standard output");
+  FdOutput errors(STDERR_FILENO, "standard error");
+  const CommandLine line = ParseCommandLine(arguments);
+  if (!line.command.has_value()) {
+    out.Append(line.out).IgnoreError();
+    if (!line.error.empty()) errors.Append(line.error + "\n").IgnoreError();
+    errors.Flush().IgnoreError();
+    return out.Flush().ok() ? line.exit_code : 1;
+  }
+  Status status = std::visit(Runner{&out, &errors}, *line.command);
+  if (const Status flushed = out.Flush(); status.ok()) status = flushed;
+  if (!status.ok()) {
+    errors.Append(StrCat("fodcctl: ", status.message(), "\n")).IgnoreError();
+  }
+  errors.Flush().IgnoreError();
+  return status.ok() ? 0 : 1;
+}
+
+}  // namespace
+}  // namespace fodc::ctl
+
+int main(int argc, char** argv) {
+  return fodc::ctl::Main({argv + 1, argv + argc});
+}

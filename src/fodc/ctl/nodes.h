@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// The table of `fodcctl nodes`.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fodc/base/status.h"
+
+namespace fodc::ctl {
+
+// One node of the proxy's /cluster. What is absent there is absent here.
+struct NodeRow {
+  std::string name;
+  std::string role;    // "data-hot": the role's word and label `type`
+  std::string status;  // online, offline, conflict
+  std::size_t targets = 0;
+  std::size_t targets_up = 0;
+  std::optional<double> is_scraped;  // 0 if any endpoint is down
+  std::optional<double> rss_bytes;
+  std::optional<double> memory_limit_bytes;
+  std::optional<double> cpu_cores;
+  std::optional<std::uint64_t> series;
+  std::optional<std::uint64_t> samples;
+  std::optional<std::uint64_t> window_bytes;
+  std::optional<std::int64_t> from_unix_ms;
+  std::optional<std::int64_t> to_unix_ms;
+};
+
+// Errors: kDataLoss if the text is not what /cluster answers.
+Result<std::vector<NodeRow>> ParseCluster(std::string_view json);
+
+// Columns padded to what they hold, one line a node, a head line.
+std::string RenderNodes(const std::vector<NodeRow>& rows);
+
+// "512 B", "1.5 MiB": at most four digits.
+std::string HumanBytes(double bytes);
+// "45s", "12m30s", "3h05m", "2d4h".
+std::string HumanDuration(std::int64_t ms);
+
+}  // namespace fodc::ctl

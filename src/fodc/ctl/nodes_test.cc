@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/ctl/nodes.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "fodc/base/status_matchers.h"
+
+namespace fodc::ctl {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr std::string_view kCluster = R"({"nodes":[
+ {"name":"b","role":"ROLE_LIAISON","labels":{},
+  "agent":{"status":"offline"},"targets":[],"window":null,"indicators":{}},
+ {"name":"a","role":"ROLE_DATA","labels":{"type":"hot"},
+  "agent":{"id":"1","status":"online"},
+  "targets":[{"container":"x","up":true},{"container":"y","up":false}],
+  "window":{"from":"2026-11-21T07:00:00Z","to":"2026-11-21T07:12:30Z",
+            "series":1200,"samples":1000,"bytes":230},
+  "indicators":{"rss_bytes":104857600,"memory_limit_bytes":209715200,
+                "cpu_cores":0.125}}]})";
+
+TEST(NodesTest, TableHasWhatTheProxySays) {
+  const auto rows = ParseCluster(kCluster);
+  ASSERT_THAT(rows, IsOk());
+  EXPECT_EQ(
+      RenderNodes(*rows),
+      "NODE  ROLE      UP             RSS    CPU  SERIES  SAMPLES  WINDOW  "
+      "BYTES/SAMPLE  STATUS\n"
+      "a     data-hot  1/2  100 MiB (50%)  12.5%    1200     1000  12m30s  "
+      "       0.230  online\n"
+      "b     liaison   -                -      -       -        -       -  "
+      "           -  offline\n");
+}
+
+TEST(NodesTest, NoNodesIsSaid) {
+  const auto rows = ParseCluster(R"({"nodes":[]})");
+  ASSERT_THAT(rows, IsOk());
+  EXPECT_THAT(RenderNodes(*rows), HasSubstr("(no nodes)"));
+}
+
+TEST(NodesTest, OtherAnswersAreNotTakenForACluster) {
+  for (const char* text : {"", "404 page not found", "[]", "{}",
+                           R"({"nodes":1})", R"({"nodes":[)"}) {
+    EXPECT_THAT(ParseCluster(text),
+                StatusIs(Code::kDataLoss, HasSubstr("FODC proxy")));
+  }
+  // Members of a wrong kind are absent, not a crash.
+  const auto rows = ParseCluster(
+      R"({"nodes":[1,{"name":7,"targets":{},"window":[],"agent":"x"}]})");
+  ASSERT_THAT(rows, IsOk());
+  EXPECT_EQ(rows->size(), 2U);
+}
+
+TEST(NodesTest, SizesAndDurationsAreShort) {
+  EXPECT_EQ(HumanBytes(512), "512 B");
+  EXPECT_EQ(HumanBytes(1536), "1.5 KiB");
+  EXPECT_EQ(HumanBytes(150.0 * 1024 * 1024), "150 MiB");
+  EXPECT_EQ(HumanDuration(59'999), "59s");
+  EXPECT_EQ(HumanDuration(750'000), "12m30s");
+  EXPECT_EQ(HumanDuration(3'900'000), "1h05m");
+  EXPECT_EQ(HumanDuration(90'000'000), "1d1h");
+  EXPECT_EQ(HumanDuration(-5), "0s");
+}
+
+}  // namespace
+}  // namespace fodc::ctl

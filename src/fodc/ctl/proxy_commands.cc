@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/ctl/proxy_commands.h"
+
+#include <algorithm>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "fodc/api/selector.h"
+#include "fodc/base/strings.h"
+#include "fodc/ctl/nodes.h"
+#include "fodc/ctl/page_filter.h"
+#include "fodc/ctl/proxy_client.h"
+#include "fodc/ctl/sample_writer.h"
+
+namespace fodc::ctl {
+namespace {
+
+using Parameters = std::vector<std::pair<std::string, std::string>>;
+
+constexpr std::chrono::minutes kDefaultWindow{5};
+
+std::string TimeText(std::int64_t unix_ms) {
+  return FormatRfc3339(FromUnixMillis(unix_ms), 3);
+}
+
+// The text for one look at the cluster.
+Result<std::string> ShowNodes(const NodesCommand& command, ProxyClient& client,
+                              std::chrono::nanoseconds timeout) {
+  const std::string url = BuildUrl(command.query, "/cluster", {});
+  FODC_ASSIGN_OR_RETURN(std::string body, client.Get(url, timeout));
+  FODC_ASSIGN_OR_RETURN(const std::vector<NodeRow> rows,
+                        ParseCluster(body).WithContext(url));
+  if (command.json) {
+    if (!body.ends_with('\n')) body.push_back('\n');
+    return body;
+  }
+  return RenderNodes(rows);
+}
+
+std::size_t CountLines(std::string_view text) {
+  return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+}
+
+}  // namespace
+
+Status RunNodes(const NodesCommand& command, const Screen& screen,
+                const Clock& clock) {
+  ProxyClient client;
+  if (!command.watch.has_value()) {
+    FODC_ASSIGN_OR_RETURN(const std::string text,
+                          ShowNodes(command, client, command.query.timeout));
+    return screen.out->Append(text);
+  }
+  const MonotonicTime start = clock.Monotonic();
+  MonotonicTime next = start;
+  std::size_t drawn_lines = 0;
+  const bool in_place = screen.is_terminal && !command.json;
+  for (;;) {
+    const Result<std::string> text =
+        ShowNodes(command, client, command.query.timeout);
+    std::string shown;
+    // Up to the first line of the last table, and clear from there.
+    if (in_place && drawn_lines > 0)
+      shown = StrCat("\x1b[", drawn_lines, "F\x1b[J");
+    if (text.ok()) {
+      shown += *text;
+      drawn_lines = CountLines(*text);
+      if (!in_place && !command.json) shown += "\n";
+    } else {
+      drawn_lines = 0;
+      FODC_RETURN_IF_ERROR(screen.errors->Append(
+          StrCat("fodcctl: ", text.status().message(), "\n")));
+      FODC_RETURN_IF_ERROR(screen.errors->Flush());
+    }
+    FODC_RETURN_IF_ERROR(screen.out->Append(shown));
+    FODC_RETURN_IF_ERROR(screen.out->Flush());
+
+    const MonotonicTime now = clock.Monotonic();
+    next += *command.watch;
+    if (next < now) next = now;  // late: no round is made up for
+    if (command.run_for.has_value()) {
+      const MonotonicTime end = start + *command.run_for;
+      if (next >= end) {
+        if (end > now) std::this_thread::sleep_for(end - now);
+        return text.ok() ? OkStatus() : text.status();
+      }
+    }
+    if (next > now) std::this_thread::sleep_for(next - now);
+  }
+}
+
+Status RunMetrics(const MetricsCommand& command, Output* out) {
+  Parameters parameters;
+  if (command.at_unix_ms.has_value()) {
+    parameters.emplace_back("at", TimeText(*command.at_unix_ms));
+  }
+  // The page is the whole cluster's: series are chosen here.
+  const std::vector<std::string_view> texts(command.matches.begin(),
+                                            command.matches.end());
+  FODC_ASSIGN_OR_RETURN(const api::SelectorSet selectors,
+                        api::SelectorSet::Parse(texts));
+  ProxyClient client;
+  const std::string url = BuildUrl(command.query, "/metrics", parameters);
+  if (selectors.empty()) {
+    return client.Stream(
+        url, command.query.timeout,
+        [out](std::string_view piece) { return out->Append(piece); });
+  }
+  PageFilter filter(&selectors, out);
+  FODC_RETURN_IF_ERROR(client.Stream(
+      url, command.query.timeout,
+      [&](std::string_view piece) { return filter.Feed(piece); }));
+  return filter.End();
+}
+
+Status RunWindow(const WindowCommand& command, Output* out,
+                 const Clock& clock) {
+  const std::int64_t to =
+      command.to_unix_ms.value_or(ToUnixMillis(clock.Unix()));
+  const std::int64_t from = command.from_unix_ms.value_or(
+      to - std::chrono::ceil<std::chrono::milliseconds>(
+               command.last.value_or(kDefaultWindow))
+               .count());
+  if (from > to) return InvalidArgument("the start is after the end");
+  Parameters parameters{{"start_time", TimeText(from)},
+                        {"end_time", TimeText(to)}};
+  for (const std::string& m : command.matches) {
+    parameters.emplace_back("match[]", m);
+  }
+  if (command.format != SampleFormat::kJson) {
+    parameters.emplace_back("format", "openmetrics");
+  }
+  const std::string url =
+      BuildUrl(command.query, "/metrics-windows", parameters);
+  ProxyClient client;
+  if (command.format != SampleFormat::kCsv) {
+    return client.Stream(
+        url, command.query.timeout,
+        [out](std::string_view piece) { return out->Append(piece); });
+  }
+  OpenMetricsToCsv csv(out);
+  FODC_RETURN_IF_ERROR(
+      client.Stream(url, command.query.timeout,
+                    [&](std::string_view piece) { return csv.Feed(piece); }));
+  return csv.End().WithContext(url);
+}
+
+}  // namespace fodc::ctl

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+// The commands that ask a proxy.
+#pragma once
+
+#include "fodc/base/clock.h"
+#include "fodc/base/status.h"
+#include "fodc/ctl/command_line.h"
+#include "fodc/ctl/output.h"
+
+namespace fodc::ctl {
+
+// Where the table goes, and whether it can be redrawn there.
+struct Screen {
+  Output* out = nullptr;
+  Output* errors = nullptr;
+  bool is_terminal = false;
+};
+
+// With `watch`, asks over and over; a failed question is written to
+// `screen.errors` and the next one is asked all the same. Its result is that of
+// the last question.
+Status RunNodes(const NodesCommand& command, const Screen& screen,
+                const Clock& clock);
+Status RunMetrics(const MetricsCommand& command, Output* out);
+Status RunWindow(const WindowCommand& command, Output* out, const Clock& clock);
+
+}  // namespace fodc::ctl

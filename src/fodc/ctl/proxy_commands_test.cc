@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+// Against an endpoint that answers as a proxy does, or does not.
+#include "fodc/ctl/proxy_commands.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <mutex>
+
+#include "fodc/base/status_matchers.h"
+#include "fodc/base/strings.h"
+#include "tests/support/fake_endpoint.h"
+
+namespace fodc::ctl {
+namespace {
+
+using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
+using test::Exchange;
+using test::FakeEndpoint;
+using testing::HasSubstr;
+
+// Keeps the first line of the last request.
+class Proxy {
+ public:
+  explicit Proxy(int status, std::string body)
+      : endpoint_([this, status, body = std::move(body)](std::string_view head,
+                                                         Exchange& e) {
+          {
+            const std::lock_guard lock(mutex_);
+            line_ = head.substr(0, head.find("\r\n"));
+          }
+          e.Answer(status, body);
+        }) {}
+  std::string line() {
+    const std::lock_guard lock(mutex_);
+    return line_;
+  }
+  ProxyQuery Query() const {
+    return {.url = StrCat("http://127.0.0.1:", endpoint_.port()),
+            .role = "data hot",
+            .pod_name = "p&q",
+            .timeout = 5s};
+  }
+
+ private:
+  std::mutex mutex_;
+  std::string line_;
+  FakeEndpoint endpoint_;
+};
+
+constexpr std::string_view kOneNode = R"({"nodes":[{"name":"n1"}]})";
+
+TEST(ProxyCommandsTest, NodesPrintsTheTableOrTheAnswer) {
+  Proxy proxy(200, std::string(kOneNode));
+  StringOutput out;
+  StringOutput errors;
+  NodesCommand command;
+  command.query = proxy.Query();
+  ASSERT_THAT(RunNodes(command, {&out, &errors, false}, SystemClock()), IsOk());
+  EXPECT_THAT(out.text, HasSubstr("\nn1"));
+  EXPECT_EQ(proxy.line(),
+            "GET /cluster?role=data%20hot&pod_name=p%26q HTTP/1.1");
+  command.json = true;
+  out.text.clear();
+  ASSERT_THAT(RunNodes(command, {&out, &errors, false}, SystemClock()), IsOk());
+  EXPECT_EQ(out.text, StrCat(kOneNode, "\n"));
+}
+
+TEST(ProxyCommandsTest, WatchRedrawsInPlaceOnATerminalAndEnds) {
+  Proxy proxy(200, std::string(kOneNode));
+  StringOutput out;
+  StringOutput errors;
+  NodesCommand command;
+  command.query = proxy.Query();
+  command.watch = 20ms;
+  command.run_for = 70ms;
+  ASSERT_THAT(RunNodes(command, {&out, &errors, true}, SystemClock()), IsOk());
+  EXPECT_THAT(out.text, HasSubstr("\x1b[2F\x1b[J"
+                                  "NODE"));
+  out.text.clear();
+  ASSERT_THAT(RunNodes(command, {&out, &errors, false}, SystemClock()), IsOk());
+  EXPECT_THAT(out.text, testing::Not(HasSubstr("\x1b")));
+  EXPECT_THAT(out.text, HasSubstr("\n\nNODE"));
+}
+
+TEST(ProxyCommandsTest, WatchGoesOnAfterAFailureAndTellsIt) {
+  std::atomic<int> asked{0};
+  FakeEndpoint endpoint([&](std::string_view, Exchange& e) {
+    if (++asked == 1) {
+      e.Answer(503, "starting\n");
+    } else {
+      e.Answer(200, kOneNode);
+    }
+  });
+  StringOutput out;
+  StringOutput errors;
+  NodesCommand command;
+  command.query.url = StrCat("http://127.0.0.1:", endpoint.port());
+  command.query.timeout = 5s;
+  command.watch = 20ms;
+  command.run_for = 70ms;
+  EXPECT_THAT(RunNodes(command, {&out, &errors, false}, SystemClock()), IsOk());
+  EXPECT_THAT(errors.text, HasSubstr("503"));
+  EXPECT_THAT(errors.text, HasSubstr("starting"));
+  EXPECT_THAT(out.text, HasSubstr("n1"));
+}
+
+TEST(ProxyCommandsTest, FailuresNameUrlAndReason) {
+  StringOutput out;
+  {
+    Proxy proxy(400, "Invalid at: noon\n");
+    MetricsCommand command;
+    command.query = proxy.Query();
+    EXPECT_THAT(RunMetrics(command, &out),
+                StatusIs(Code::kInvalidArgument,
+                         testing::AllOf(HasSubstr("400"), HasSubstr("noon"),
+                                        HasSubstr("/metrics"))));
+  }
+  MetricsCommand nobody;
+  nobody.query.url = "http://127.0.0.1:1";
+  nobody.query.timeout = 2s;
+  EXPECT_THAT(RunMetrics(nobody, &out),
+              StatusIs(Code::kUnavailable,
+                       testing::AllOf(HasSubstr("http://127.0.0.1:1"),
+                                      HasSubstr("FODC_PROXY"))));
+  Proxy other(200, "<html>");
+  StringOutput errors;
+  NodesCommand nodes;
+  nodes.query = other.Query();
+  EXPECT_THAT(RunNodes(nodes, {&out, &errors, false}, SystemClock()),
+              StatusIs(Code::kDataLoss, HasSubstr("not that of a FODC proxy")));
+  EXPECT_EQ(out.text, "");
+}
+
+TEST(ProxyCommandsTest, MetricsPassesFiltersAndInstant) {
+  Proxy proxy(200,
+              "# TYPE b gauge\nb 2\n# HELP a A.\n# TYPE a gauge\n"
+              "a{b=\"c\",d=\"}\"} 1\na{b=\"d\"} 2\n");
+  StringOutput out;
+  MetricsCommand command;
+  command.query = proxy.Query();
+  command.at_unix_ms = 1795246273857;
+  command.matches = {"a{b=\"c\"}"};
+  ASSERT_THAT(RunMetrics(command, &out), IsOk());
+  EXPECT_EQ(out.text, "# HELP a A.\n# TYPE a gauge\na{b=\"c\",d=\"}\"} 1\n");
+  EXPECT_THAT(proxy.line(), HasSubstr("at=2026-11-21T07%3A31%3A13.857Z "));
+}
+
+TEST(ProxyCommandsTest, WindowAsksForTheRangeAndMakesCsv) {
+  Proxy proxy(200, "# TYPE a gauge\na{b=\"c\"} 1 1795246273.857\n# EOF\n");
+  FakeClock clock;
+  StringOutput out;
+  WindowCommand command;
+  command.query = proxy.Query();
+  command.last = 90s;
+  command.format = SampleFormat::kCsv;
+  ASSERT_THAT(RunWindow(command, &out, clock), IsOk());
+  EXPECT_EQ(out.text,
+            "timestamp,name,labels,value\n"
+            "2026-11-21T07:31:13.857Z,a,\"b=\"\"c\"\"\",1\n");
+  EXPECT_THAT(proxy.line(),
+              HasSubstr("start_time=2025-12-31T23%3A58%3A30.000Z&end_time="
+                        "2026-01-01T00%3A00%3A00.000Z&format=openmetrics"));
+}
+
+}  // namespace
+}  // namespace fodc::ctl
