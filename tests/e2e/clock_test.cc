@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// The wall clock steps under a running agent: its recording stays in order, the
+// step is visible, nothing is lost or there twice.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cmath>
+#include <optional>
+
+#include "fodc/base/strings.h"
+#include "tests/support/cluster.h"
+#include "tests/support/fake_endpoint.h"
+#include "tests/support/window.h"
+
+namespace fodc::test {
+namespace {
+
+class ClockStepTest : public testing::TestWithParam<int> {};
+
+TEST_P(ClockStepTest, RecordingStaysOrderedAndWhole) {
+  const int step_ms = GetParam();
+  const TempDirectory dir("fodc-clock");
+  const std::string shim = dir.File("offset");
+  ASSERT_TRUE(WriteFileAtomically(shim, "0").ok());
+  std::atomic<std::uint64_t> served{0};
+  const FakeEndpoint endpoint([&served](std::string_view, Exchange& e) {
+    e.Answer(200, StrCat("served_total ", ++served, "\n"));
+  });
+  FodcProxy proxy(dir, {"--heartbeat-interval=1s"});
+  ASSERT_TRUE(proxy.Start());
+  const std::uint16_t http = FreePort();
+  const std::string spill = dir.File("spill");
+  Process agent = Process::Start(
+      {.name = "agent",
+       .argv = {ProgramPath("fodc-agent"), "--pod-name=a",
+                StrCat("--poll-metrics-ports=", endpoint.port()),
+                "--poll-metrics-interval=200ms",
+                StrCat("--proxy-addr=127.0.0.1:", proxy.grpc_port()),
+                StrCat("--prometheus-listen-addr=127.0.0.1:", http),
+                "--recorder-dir=" + spill, "--recorder-spill-interval=500ms"},
+       .env = {{"LD_PRELOAD", FODC_CLOCK_SHIM_LIBRARY},
+               {"FODC_CLOCK_SHIM", shim}},
+       .log_path = dir.File("agent.log"),
+       .stdout_path = ""});
+  const auto page = [&] {
+    return Get(StrCat("http://127.0.0.1:", http, "/metrics")).body;
+  };
+  ASSERT_TRUE(WaitUntil([&] { return served >= 8; }, 20s)) << agent.Log();
+  ASSERT_TRUE(WriteFileAtomically(shim, std::to_string(step_ms)).ok());
+  EXPECT_TRUE(WaitUntil([&] {
+    return ValueOf(page(), "fodc_agent_clock_steps_total") == 1;
+  })) << page();
+  EXPECT_NEAR(ValueOf(page(), "fodc_agent_clock_offset_seconds"),
+              step_ms / 1000.0, 1);
+  const std::uint64_t goal = served + 8;
+  ASSERT_TRUE(WaitUntil([&] { return served >= goal; }));
+  ASSERT_TRUE(WaitUntil([&] {
+    return ValueOf(proxy.Get("/metrics").body, "served_total") >=
+           static_cast<double>(goal);
+  })) << "the proxy must not take fresh scrapes for old ones";
+  EXPECT_EQ(agent.Stop(), 0);
+
+  // In the log's order the counter only rises, and each scrape is there once;
+  // the times jump once, by the step.
+  for (const Window& window :
+       {RecordedWindow(spill), ProxyWindow(proxy, "a")}) {
+    const auto it = window.lower_bound("served_total{");
+    ASSERT_NE(it, window.end());
+    std::vector<std::pair<std::int64_t, double>> samples = it->second;
+    ASSERT_GE(samples.size(), 15U);
+    std::stable_sort(
+        samples.begin(), samples.end(),
+        [](const auto& a, const auto& b) { return a.second < b.second; });
+    int jumps = 0;
+    for (std::size_t i = 0; i < samples.size(); ++i) {
+      EXPECT_EQ(samples[i].second, static_cast<double>(i + 1));
+      if (i > 0) {
+        const std::int64_t d = samples[i].first - samples[i - 1].first;
+        jumps += std::llabs(d - 200) > std::abs(step_ms) / 2;
+      }
+    }
+    EXPECT_EQ(jumps, 1);
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Steps, ClockStepTest,
+                         testing::Values(600'000, -600'000),
+                         [](const auto& step) {
+                           return std::string(step.param > 0 ? "Forward"
+                                                             : "Back");
+                         });
+
+}  // namespace
+}  // namespace fodc::test

@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+// A node that is killed, and one that dies within seconds of every start: what
+// happened is in the recording and on /cluster.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "fodc/base/strings.h"
+#include "tests/support/cluster.h"
+#include "tests/support/window.h"
+
+namespace fodc::test {
+namespace {
+
+using nlohmann::json;
+
+class NodeDeathTest : public testing::Test {
+ protected:
+  NodeDeathTest() : node_(MakeNodeExporter(dir_)) {
+    agent_.emplace(dir_, AgentOptions{.pod = "n",
+                                      .endpoint_ports = {node_.port()},
+                                      .containers = {"exporter"},
+                                      .proxy_ports = {proxy_.grpc_port()},
+                                      .interval = "250ms",
+                                      .role = "ROLE_DATA",
+                                      .labels = "",
+                                      .recorder_dir = "",
+                                      .flags = {}});
+  }
+
+  double Shown(const std::string& name) {
+    return ValueOf(proxy_.Get("/metrics").body, name, {{"pod_name", "n"}});
+  }
+  json ClusterTarget() {
+    const json j = json::parse(proxy_.Get("/cluster").body, nullptr, false);
+    return j.is_discarded()
+               ? json()
+               : j.value("/nodes/0/targets/0"_json_pointer, json());
+  }
+  bool ServesPage() { return !std::isnan(Shown("node_memory_MemTotal_bytes")); }
+
+  TempDirectory dir_{"fodc-death"};
+  Server node_;
+  FodcProxy proxy_{dir_, {"--heartbeat-interval=1s"}};
+  std::optional<FodcAgent> agent_;
+};
+
+TEST_F(NodeDeathTest, KilledNodeIsStaleAfterTwoIntervalsAndItsReturnIsSeen) {
+  ASSERT_TRUE(node_.Start());
+  ASSERT_TRUE(proxy_.Start());
+  ASSERT_TRUE(agent_->Start());
+  ASSERT_TRUE(WaitUntil([&] { return ServesPage(); }));
+  ASSERT_TRUE(WaitUntil([&] { return Shown("fodc_target_up") == 1; }));
+  const pid_t first = node_.process().pid();
+  EXPECT_EQ(Shown("fodc_target_pid"), first);
+  node_.Kill();
+  // No series of the page is served as current any more; only that it is down.
+  EXPECT_TRUE(WaitUntil([&] { return !ServesPage() && Shown("up") == 0; }, 5s));
+  EXPECT_TRUE(WaitUntil([&] { return Shown("fodc_target_up") == 0; }, 5s));
+  EXPECT_TRUE(
+      WaitUntil([&] { return ClusterTarget().value("up", true) == false; }, 5s))
+      << ClusterTarget();
+
+  ASSERT_TRUE(node_.Start());
+  ASSERT_TRUE(WaitUntil([&] { return ServesPage(); }));
+  EXPECT_TRUE(WaitUntil([&] {
+    return Shown("fodc_target_restarts_total") == 1 &&
+           Shown("fodc_target_pid") == node_.process().pid();
+  })) << Shown("fodc_target_restarts_total");
+  EXPECT_EQ(Shown("fodc_target_deaths_total"), 1);
+  EXPECT_GT(Shown("fodc_target_last_death_uptime_seconds"), 0);
+  EXPECT_TRUE(WaitUntil([&] {
+    const json target = ClusterTarget();
+    return target.value("restarts", -1) == 1 &&
+           target.value("pid", -1) == node_.process().pid();
+  })) << ClusterTarget();
+  // The window still has what was before the death.
+  const Window window = ProxyWindow(proxy_, "n");
+  const std::vector<double> up = Values(window, "up{");
+  EXPECT_EQ(up.front(), 1);
+  EXPECT_EQ(std::count(up.begin(), up.end(), 0) > 0, true);
+}
+
+TEST_F(NodeDeathTest, NodeThatDiesAtEveryStartLeavesEachDeathAndUptime) {
+  ASSERT_TRUE(proxy_.Start());
+  ASSERT_TRUE(node_.Start());
+  ASSERT_TRUE(agent_->Start());
+  constexpr int kDeaths = 3;
+  for (int death = 1; death <= kDeaths; ++death) {
+    SCOPED_TRACE(death);
+    if (death > 1) {
+      ASSERT_TRUE(node_.Start());
+    }
+    ASSERT_TRUE(WaitUntil([&] {
+      return Shown("fodc_target_up") == 1 &&
+             Shown("fodc_target_pid") == node_.process().pid();
+    }));
+    node_.Kill();
+    EXPECT_TRUE(WaitUntil([&] {
+      return Shown("fodc_target_deaths_total") == death &&
+             Shown("fodc_target_up") == 0;
+    })) << Shown("fodc_target_deaths_total");
+  }
+  EXPECT_EQ(Shown("fodc_target_restarts_total"), kDeaths - 1);
+  const double uptime = Shown("fodc_target_last_death_uptime_seconds");
+  EXPECT_GT(uptime, 0);
+  EXPECT_LT(uptime, 20);
+  // Each death stands in the window with the uptime before it.
+  const Window window = ProxyWindow(proxy_, "n");
+  const std::vector<double> deaths =
+      Values(window, "fodc_target_deaths_total{");
+  for (int death = 1; death <= kDeaths; ++death) {
+    EXPECT_THAT(deaths, testing::Contains(death));
+  }
+  const json target = ClusterTarget();
+  EXPECT_EQ(target.value("up", true), false) << target;
+  EXPECT_EQ(target.value("restarts", -1), kDeaths - 1) << target;
+}
+
+}  // namespace
+}  // namespace fodc::test
