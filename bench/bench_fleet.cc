@@ -64,8 +64,13 @@ struct Measured {
 
 class FleetBench {
  public:
-  FleetBench(bool quick, bench::Reporter* reporter)
-      : quick_(quick), reporter_(reporter), loop_(SystemClock()) {}
+  FleetBench(bool quick, std::size_t agents, int history_seconds,
+             bench::Reporter* reporter)
+      : quick_(quick),
+        agent_count_(agents),
+        history_seconds_(history_seconds),
+        reporter_(reporter),
+        loop_(SystemClock()) {}
 
   bool Run();
 
@@ -79,6 +84,8 @@ class FleetBench {
   bool Measure(const std::string& encoding, int requests, Measured* out);
 
   const bool quick_;
+  const std::size_t agent_count_;
+  const int history_seconds_;
   bench::Reporter* const reporter_;
   net::EventLoop loop_;
   std::vector<bench::Tape> tapes_;
@@ -102,15 +109,13 @@ bool FleetBench::Fill() {
     }
     tapes_.push_back(*std::move(tape));
   }
-  const std::size_t count = quick_ ? 50 : 500;
-  const int history = quick_ ? 60 : 1260;
   auto pool = std::make_shared<recorder::SeriesPool>();
   const std::int64_t now_mono =
       std::chrono::duration_cast<milliseconds>(
           SystemClock().Monotonic().time_since_epoch())
           .count();
   const std::int64_t now_unix = ToUnixMillis(SystemClock().Unix());
-  for (std::size_t n = 0; n < count; ++n) {
+  for (std::size_t n = 0; n < agent_count_; ++n) {
     // Half of the fleet has an etcd with a VictoriaMetrics beside it, whose
     // layout moves all the time; the other half an etcd, a node exporter and
     // a Prometheus.
@@ -121,7 +126,7 @@ bool FleetBench::Fill() {
     agents_.push_back(
         std::make_unique<bench::LoadAgent>(n, tapes, kSeries, n * 61, pool));
   }
-  for (int i = history; i > 0; --i) {
+  for (int i = history_seconds_; i > 0; --i) {
     for (auto& agent : agents_) {
       // The machine may not have been up for so long.
       agent->Append({std::max<std::int64_t>(1, now_mono - i * 1000),
@@ -372,7 +377,19 @@ int main(int argc, char** argv) {
   fodc::SetLogLevel(fodc::LogLevel::kWarn);
   fodc::bench::PinToOneCore();
   fodc::bench::Reporter reporter("bench_fleet");
-  fodc::FleetBench fleet(HasFlag(argc, argv, "--quick"), &reporter);
+  const bool quick = HasFlag(argc, argv, "--quick");
+  // For a closer look: --agents=N and --history=SECONDS.
+  std::size_t agents = quick ? 50 : 500;
+  int history = quick ? 60 : 1260;
+  for (int i = 1; i < argc; ++i) {
+    std::string_view flag = argv[i];
+    if (fodc::ConsumePrefix(&flag, "--agents=")) {
+      agents = fodc::ParseUint(flag).value_or(agents);
+    } else if (fodc::ConsumePrefix(&flag, "--history=")) {
+      history = static_cast<int>(fodc::ParseInt(flag).value_or(history));
+    }
+  }
+  fodc::FleetBench fleet(quick, agents, history, &reporter);
   if (!fleet.Run()) return 1;
   return reporter.ExitCode(HasFlag(argc, argv, "--check"));
 }

@@ -16,6 +16,9 @@
 namespace fodc::proxy {
 namespace {
 
+// Of log entries under way, over all agents.
+constexpr std::size_t kInFlightBytes = 128u << 20;
+
 fleet::Fleet::Options FleetOptions(const ProxyOptions& o) {
   fleet::Fleet::Options out;
   out.registry.heartbeat_timeout = o.agent_heartbeat_timeout;
@@ -39,6 +42,10 @@ link::LinkServer::Options LinkOptions(const ProxyOptions& o) {
       std::min(out.flight_heartbeat, out.flight_dead_after / 3);
   out.flight_message_bytes =
       std::min(out.flight_message_bytes, out.max_message_bytes);
+  // When a proxy comes back, the whole fleet resumes at once.
+  out.in_flight_bytes =
+      std::clamp(kInFlightBytes / static_cast<std::size_t>(o.max_agents),
+                 std::size_t{64} << 10, out.in_flight_bytes);
   return out;
 }
 
