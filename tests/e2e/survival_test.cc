@@ -100,7 +100,7 @@ class SurvivalTest : public testing::Test {
     const auto [recorded_from, recorded_to] = Reach(recorded);
     const auto [shown_from, shown_to] = Reach(shown);
     const std::int64_t from = std::max(recorded_from, shown_from);
-    const std::int64_t to = std::min(recorded_to, shown_to);
+    const std::int64_t to = std::min(recorded_to, shown_to) - kTickMs;
     EXPECT_GT(to - from, 1000);
     EXPECT_EQ(Missing(recorded, shown, from, to), "") << "on the proxy";
     // The proxy may know more only of what a killed agent had not spilled yet.
@@ -132,6 +132,10 @@ class SurvivalTest : public testing::Test {
 
   // The spill interval of these tests, an fsync and a scrape.
   static constexpr std::int64_t kUnspilledMs = 1500;
+
+  // The frames of one tick come one by one: of the last, one side may have a
+  // part.
+  static constexpr std::int64_t kTickMs = 250;
 
   TempDirectory dir_{"fodc-survival"};
   CountingEndpoint endpoint_;
@@ -254,7 +258,8 @@ TEST_F(SurvivalTest, EachOfTwoProxiesHasTheWholeWindow) {
   const Window first_window = ProxyWindow(proxy_, "a");
   const Window second_window = ProxyWindow(second, "a");
   const std::int64_t to =
-      std::min(Reach(first_window).second, Reach(second_window).second);
+      std::min(Reach(first_window).second, Reach(second_window).second) -
+      kTickMs;
   EXPECT_EQ(Missing(first_window, second_window, 0, to), "");
   EXPECT_EQ(Missing(second_window, first_window, 0, to), "");
   ExpectEqualWindows();
