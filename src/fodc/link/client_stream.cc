@@ -89,12 +89,33 @@ class ClientStream final : public Stream {
   Reactor* reactor_ = nullptr;  // guarded by mutex_; deletes itself
 };
 
+// gRPC calls back on the threads of a queue that goes with the process's last
+// channel. If that channel goes on one of these threads, as it may when a
+// stream ends, the queue waits for itself and aborts (grpc/grpc#32584, in
+// Debian 12's 1.51). A call that is never begun keeps the queue for ever.
+void KeepCallbackQueue() {
+  struct Reactor final
+      : grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {};
+  struct Kept {
+    std::shared_ptr<grpc::Channel> channel = grpc::CreateChannel(
+        "unix:/nowhere", grpc::InsecureChannelCredentials());
+    grpc::ClientContext context;
+    Reactor reactor;
+    Kept() {
+      grpc::GenericStub(channel).PrepareBidiStreamingCall(&context, "/none", {},
+                                                          &reactor);
+    }
+  };
+  [[maybe_unused]] static const Kept* const kKept = new Kept();
+}
+
 }  // namespace
 
 std::shared_ptr<Stream> OpenClientStream(
     net::EventLoop& loop, std::shared_ptr<OpenStreams> open_streams,
     const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
     const std::map<std::string, std::string>& headers, Decoder decoder) {
+  KeepCallbackQueue();
   auto stream = std::make_shared<ClientStream>(loop, std::move(decoder));
   stream->Open(std::move(open_streams), channel, method, headers);
   return stream;
