@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/link/library_log.h"
 
+#include <absl/synchronization/mutex.h>
 #include <google/protobuf/stubs/logging.h>
 #include <grpc/support/log.h>
 
@@ -30,6 +31,9 @@ void RouteLibraryLogs() {
   std::call_once(once, [] {
     gpr_set_log_function(&OnGrpcLog);
     google::protobuf::SetLogHandler(&OnProtobufLog);
+    // Debian builds abseil with its search for deadlocks, which costs gRPC a
+    // graph walk with every lock.
+    absl::SetMutexDeadlockDetectionMode(absl::OnDeadlockCycle::kIgnore);
   });
 }
 

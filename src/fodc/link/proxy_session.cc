@@ -35,6 +35,7 @@ std::shared_ptr<grpc::Channel> Dial(const AgentContext& context,
               static_cast<int>(
                   duration_cast<milliseconds>(context.options.tcp_user_timeout)
                       .count()));
+  args.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);  // see server.cc
   const net::Credentials& c = context.options.credentials;
   std::shared_ptr<grpc::ChannelCredentials> credentials =
       grpc::InsecureChannelCredentials();

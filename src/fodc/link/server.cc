@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/link/server.h"
 
-#include <grpc/support/time.h>
-#include <grpcpp/generic/async_generic_service.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 
@@ -52,20 +50,10 @@ int Milliseconds(std::chrono::nanoseconds d) {
 
 struct LinkServer::Impl : std::enable_shared_from_this<LinkServer::Impl> {
   Impl(net::EventLoop& loop, fleet::Fleet& fleet, const Options& options)
-      : core(loop, fleet, options), service(this) {}
+      : core(loop, fleet, options) {}
 
-  struct Service final : grpc::CallbackGenericService {
-    explicit Service(Impl* i) : impl(i) {}
-    grpc::ServerGenericBidiReactor* CreateReactor(
-        grpc::GenericCallbackServerContext* context) override {
-      return impl->Accept(context);
-    }
-    Impl* const impl;
-  };
-
-  // On gRPC's threads.
-  grpc::ServerGenericBidiReactor* Accept(
-      grpc::GenericCallbackServerContext* context);
+  // On the accepting thread.
+  void Accept(ServerStreams::Call& call);
   // On the loop.
   void Open(std::shared_ptr<ServerStream> stream, bool flight,
             std::optional<V1Stream> kind, std::shared_ptr<SharedLabels> labels);
@@ -76,11 +64,8 @@ struct LinkServer::Impl : std::enable_shared_from_this<LinkServer::Impl> {
   void CheckDrained();
 
   ServerCore core;
-  Service service;
-  std::unique_ptr<grpc::Server> server;
+  std::unique_ptr<ServerStreams> streams;
   int port = 0;
-  const std::shared_ptr<std::atomic<std::size_t>> open_streams =
-      std::make_shared<std::atomic<std::size_t>>(0);
   std::atomic<std::uint64_t> opened{0};
   std::atomic<std::uint64_t> refused{0};
   net::EventLoop::Handle tick;
@@ -90,20 +75,20 @@ struct LinkServer::Impl : std::enable_shared_from_this<LinkServer::Impl> {
   net::Task drained;
 };
 
-grpc::ServerGenericBidiReactor* LinkServer::Impl::Accept(
-    grpc::GenericCallbackServerContext* context) {
-  const std::string& method = context->method();
+void LinkServer::Impl::Accept(ServerStreams::Call& call) {
+  const std::string& method = call.method();
   const bool flight = method == kFlightMethod;
   const std::optional<V1Stream> kind = V1StreamOf(method);
   if (!flight && !kind && method != StrCat(kV1Service, "RegisterAgent")) {
     refused.fetch_add(1);
-    return ServerStream::Refuse(
-        Unimplemented(StrCat("unknown method ", method)));
+    call.Refuse(Unimplemented(StrCat("unknown method ", method)));
+    return;
   }
-  if (open_streams->load() >= core.options.max_streams) {
+  if (streams->open() >= core.options.max_streams) {
     refused.fetch_add(1);
-    return ServerStream::Refuse(ResourceExhausted(
+    call.Refuse(ResourceExhausted(
         StrCat("too many streams; the limit is ", core.options.max_streams)));
+    return;
   }
   opened.fetch_add(1);
   auto labels = std::make_shared<SharedLabels>();
@@ -111,14 +96,11 @@ grpc::ServerGenericBidiReactor* LinkServer::Impl::Accept(
                         ? FlightAgentDecoder(core.options.flight_message_bytes)
                     : kind ? V1StreamDecoder(*kind, labels, core.loop.clock())
                            : V1RegisterDecoder();
-  std::shared_ptr<ServerStream> stream;
-  auto* reactor = ServerStream::Make(core.loop, context, std::move(decoder),
-                                     open_streams, &stream);
+  const auto stream = call.Take(core.loop, std::move(decoder));
   const bool posted =
       core.loop.TryPost([self = shared_from_this(), stream, flight, kind,
                          labels] { self->Open(stream, flight, kind, labels); });
   if (!posted) stream->Close(ResourceExhausted("the proxy is overloaded"));
-  return reactor;
 }
 
 void LinkServer::Impl::Open(std::shared_ptr<ServerStream> stream, bool flight,
@@ -203,7 +185,7 @@ Status LinkServer::Impl::BindData(V1Stream kind,
 
 void LinkServer::Impl::CheckDrained() {
   if (!drained) return;
-  if (open_streams->load() > 0 && drain_limit) return;
+  if (streams->open() > 0 && drain_limit) return;
   drain_poll.Cancel();
   drain_limit.Cancel();
   net::Task done = std::move(drained);
@@ -221,7 +203,9 @@ Result<std::unique_ptr<LinkServer>> LinkServer::Start(net::EventLoop& loop,
   if (o.instance_id.empty()) o.instance_id = fleet::NewUuid();
   auto impl = std::make_shared<Impl>(loop, fleet, o);
   grpc::ServerBuilder builder;
-  builder.RegisterCallbackGenericService(&impl->service);
+  impl->streams = std::make_unique<ServerStreams>(
+      builder,
+      [raw = impl.get()](ServerStreams::Call& call) { raw->Accept(call); });
   builder.SetMaxReceiveMessageSize(static_cast<int>(o.max_message_bytes));
   builder.SetMaxSendMessageSize(-1);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -231,6 +215,11 @@ Result<std::unique_ptr<LinkServer>> LinkServer::Start(net::EventLoop& loop,
                              Milliseconds(o.keepalive_timeout));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  // Small messages come evenly: measuring the bandwidth would answer each of
+  // them with a ping. What it would find is given: enough for a resuming
+  // agent far away.
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 256 * 1024);
   std::shared_ptr<grpc::ServerCredentials> credentials =
       grpc::InsecureServerCredentials();
   if (!o.credentials.cert_pem.empty()) {
@@ -245,11 +234,12 @@ Result<std::unique_ptr<LinkServer>> LinkServer::Start(net::EventLoop& loop,
   }
   builder.AddListeningPort(ListenAddress(o.listen_address), credentials,
                            &impl->port);
-  impl->server = builder.BuildAndStart();
-  if (impl->server == nullptr || impl->port == 0) {
+  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  if (server == nullptr || impl->port == 0) {
     return Unavailable(StrCat("cannot listen on ", o.listen_address,
                               " for agents (is the port taken?)"));
   }
+  impl->streams->Start(std::move(server));
   const auto period = std::clamp<std::chrono::nanoseconds>(
       o.flight_heartbeat / 2, std::chrono::milliseconds(10),
       std::chrono::milliseconds(500));
@@ -277,9 +267,7 @@ LinkServer::~LinkServer() {
     session->Dismiss(Unavailable("the proxy is shutting down"), 0);
   }
   // Whatever has not ended is cut; callbacks post to the loop and return.
-  impl_->server->Shutdown(gpr_inf_past(GPR_CLOCK_REALTIME));
-  impl_->server->Wait();
-  impl_->server.reset();
+  impl_->streams.reset();
 }
 
 int LinkServer::port() const { return impl_->port; }
@@ -326,7 +314,7 @@ LinkServer::Stats LinkServer::stats() const {
   Stats s = impl_->core.TakeStats();
   s.streams_opened = impl_->opened.load();
   s.streams_refused = impl_->refused.load();
-  s.open_streams = impl_->open_streams->load();
+  s.open_streams = impl_->streams->open();
   s.sessions = impl_->core.sessions.size() - impl_->core.unregistered;
   return s;
 }

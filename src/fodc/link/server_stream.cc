@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/link/server_stream.h"
 
+#include <grpc/support/time.h>
+
+#include <chrono>
 #include <utility>
 
 #include "fodc/base/strings.h"
@@ -8,89 +11,211 @@
 namespace fodc::link {
 namespace {
 
-class GenericServerStream final : public ServerStream {
- public:
-  GenericServerStream(net::EventLoop& loop, Decoder decoder)
-      : ServerStream(loop, std::move(decoder)) {}
+// What one wakeup of the accepting thread gathers. Frames come once a second
+// and nobody waits for them; waking for each would cost a fleet more than
+// taking them in.
+constexpr auto kGather = std::chrono::milliseconds(5);
+// A poll may find a piece of a message only: so many in a row that find
+// nothing whole mean that nothing is there.
+constexpr int kIdlePolls = 4;
 
-  struct Reactor final : grpc::ServerGenericBidiReactor {
-    void OnReadDone(bool ok) override { stream->ReadDone(ok); }
-    void OnWriteDone(bool ok) override { stream->WriteDone(ok); }
-    // The peer has gone, or we cancelled.
-    void OnCancel() override { stream->FinishNow(Cancelled("the peer left")); }
-    void OnDone() override {
-      {
-        MutexLock lock(stream->mutex_);
-        stream->reactor_ = nullptr;
-        stream->context_ = nullptr;
-      }
-      open_streams->fetch_sub(1);
-      stream->Done(OkStatus());
-      delete this;
-    }
-    std::shared_ptr<GenericServerStream> stream;
-    std::shared_ptr<std::atomic<std::size_t>> open_streams;
+}  // namespace
+
+// One call: gRPC's objects, and our tags for its operations. Deletes itself
+// when its last operation is over; the stream stays as long as anybody wants.
+class ServerStreams::Incoming final : public ServerStreams::Call {
+ public:
+  struct Tag {
+    void (Incoming::*done)(bool ok);
+    Incoming* call;
   };
 
-  void Bind(Reactor* reactor, grpc::GenericCallbackServerContext* context) {
-    MutexLock lock(mutex_);
-    reactor_ = reactor;
-    context_ = context;
-    peer_ = context->peer();
-    const auto& metadata = context->client_metadata();
+  explicit Incoming(ServerStreams& owner) : owner_(owner) {
+    owner_.calls_.fetch_add(1);
+    // Comes with the end of the call, and not at all if none arrives.
+    context_.AsyncNotifyWhenDone(&gone_);
+    owner_.service_.RequestCall(&context_, &operations_, owner_.queue_.get(),
+                                owner_.queue_.get(), &arrived_);
+  }
+
+  static void Finish(void* tag, bool ok) {
+    const Tag& t = *static_cast<Tag*>(tag);
+    (t.call->*t.done)(ok);
+  }
+
+  const std::string& method() const override { return context_.method(); }
+  std::shared_ptr<ServerStream> Take(net::EventLoop& loop,
+                                     Decoder decoder) override;
+  void Refuse(const Status& status) override {
+    ++pending_;
+    operations_.Finish(ToGrpc(status), &finished_);
+  }
+
+ private:
+  class OnQueue;
+
+  void OnArrived(bool ok) {
+    if (!ok) {  // the server ends
+      Delete();
+      return;
+    }
+    ++pending_;  // of gone_
+    if (!owner_.closing_) new Incoming(owner_);
+    owner_.accept_(*this);
+  }
+  void OnGone(bool);
+  void OnRead(bool ok);
+  void OnWritten(bool ok);
+  void OnFinished(bool) { Over(); }
+
+  // One operation fewer. The end of the call is one until it comes.
+  void Over();
+  void Delete() {
+    ServerStreams& owner = owner_;
+    delete this;
+    owner.calls_.fetch_sub(1);
+  }
+
+  ServerStreams& owner_;
+  grpc::GenericServerContext context_;
+  grpc::GenericServerAsyncReaderWriter operations_{&context_};
+  Tag arrived_{&Incoming::OnArrived, this};
+  Tag gone_{&Incoming::OnGone, this};
+  Tag read_{&Incoming::OnRead, this};
+  Tag written_{&Incoming::OnWritten, this};
+  Tag finished_{&Incoming::OnFinished, this};
+  std::atomic<int> pending_{0};
+  std::shared_ptr<OnQueue> stream_;
+};
+
+class ServerStreams::Incoming::OnQueue final : public ServerStream {
+ public:
+  OnQueue(net::EventLoop& loop, Decoder decoder, Incoming* call)
+      : ServerStream(loop, std::move(decoder)), call_(call) {
+    peer_ = call->context_.peer();
+    const auto& metadata = call->context_.client_metadata();
     if (const auto it = metadata.find("agent_id"); it != metadata.end()) {
       agent_id_.assign(it->second.data(), it->second.size());
     }
   }
 
- private:
-  void FinishNow(const Status& status) {
+  using Stream::ReadDone;
+  using Stream::WriteDone;
+
+  // The peer has left, or we cut.
+  void Gone() {
     MutexLock lock(mutex_);
-    if (reactor_ != nullptr && Ended()) reactor_->Finish(ToGrpc(status));
+    StartClose(Cancelled("the peer left"));
+  }
+  void Over() {
+    {
+      MutexLock lock(mutex_);
+      call_ = nullptr;
+    }
+    Done(OkStatus());
   }
 
-  void StartRead(grpc::ByteBuffer* into) override { reactor_->StartRead(into); }
+ private:
+  void StartRead(grpc::ByteBuffer* into) override {
+    ++call_->pending_;
+    call_->operations_.Read(into, &call_->read_);
+  }
   void StartWrite(const grpc::ByteBuffer* from) override {
-    reactor_->StartWrite(from);
+    ++call_->pending_;
+    call_->operations_.Write(*from, &call_->written_);
   }
   void StartClose(const Status& status) override {
-    if (Ended()) reactor_->Finish(ToGrpc(status));
+    if (Ended()) call_->Refuse(status);
   }
   void StartCancel() override {
-    if (context_ != nullptr) context_->TryCancel();
-    if (reactor_ != nullptr && Ended()) {
-      reactor_->Finish(grpc::Status::CANCELLED);
-    }
+    if (call_ == nullptr) return;
+    call_->context_.TryCancel();
+    StartClose(Cancelled("cut"));
   }
 
-  Reactor* reactor_ = nullptr;  // guarded by mutex_; deletes itself
-  grpc::GenericCallbackServerContext* context_ = nullptr;
+  Incoming* call_;  // guarded by mutex_; null once it is over
 };
 
-struct Refusal final : grpc::ServerGenericBidiReactor {
-  void OnDone() override { delete this; }
-};
-
-}  // namespace
-
-grpc::ServerGenericBidiReactor* ServerStream::Make(
-    net::EventLoop& loop, grpc::GenericCallbackServerContext* context,
-    Decoder decoder, std::shared_ptr<std::atomic<std::size_t>> open_streams,
-    std::shared_ptr<ServerStream>* stream) {
-  auto made = std::make_shared<GenericServerStream>(loop, std::move(decoder));
-  auto* reactor = new GenericServerStream::Reactor;
-  reactor->stream = made;
-  open_streams->fetch_add(1);
-  reactor->open_streams = std::move(open_streams);
-  made->Bind(reactor, context);
-  *stream = std::move(made);
-  return reactor;
+std::shared_ptr<ServerStream> ServerStreams::Incoming::Take(
+    net::EventLoop& loop, Decoder decoder) {
+  stream_ = std::make_shared<OnQueue>(loop, std::move(decoder), this);
+  owner_.open_.fetch_add(1);
+  return stream_;
 }
 
-grpc::ServerGenericBidiReactor* ServerStream::Refuse(const Status& status) {
-  auto* reactor = new Refusal;
-  reactor->Finish(ToGrpc(status));
-  return reactor;
+void ServerStreams::Incoming::OnGone(bool) {
+  if (stream_ != nullptr) stream_->Gone();
+  Over();
+}
+
+void ServerStreams::Incoming::OnRead(bool ok) {
+  stream_->ReadDone(ok);
+  Over();
+}
+
+void ServerStreams::Incoming::OnWritten(bool ok) {
+  stream_->WriteDone(ok);
+  Over();
+}
+
+void ServerStreams::Incoming::Over() {
+  if (--pending_ > 0) return;
+  if (stream_ != nullptr) {
+    owner_.open_.fetch_sub(1);
+    stream_->Over();
+  }
+  Delete();
+}
+
+ServerStreams::ServerStreams(grpc::ServerBuilder& builder, Accept accept)
+    : accept_(std::move(accept)), queue_(builder.AddCompletionQueue()) {
+  builder.RegisterAsyncGenericService(&service_);
+}
+
+void ServerStreams::Start(std::unique_ptr<grpc::Server> server) {
+  server_ = std::move(server);
+  new Incoming(*this);
+  thread_ = std::thread([this] { Run(); });
+}
+
+ServerStreams::~ServerStreams() {
+  closing_ = true;
+  if (thread_.joinable()) {
+    server_->Shutdown(gpr_inf_past(GPR_CLOCK_REALTIME));
+    // No operation may begin once the queue closes: let all end first.
+    while (calls_.load() > 0) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+    queue_->Shutdown();
+    thread_.join();
+    return;
+  }
+  queue_->Shutdown();
+  void* tag = nullptr;
+  bool ok = false;
+  while (queue_->Next(&tag, &ok)) {
+  }
+}
+
+void ServerStreams::Run() {
+  void* tag = nullptr;
+  bool ok = false;
+  while (queue_->Next(&tag, &ok)) {
+    Incoming::Finish(tag, ok);
+    for (bool more = true; more;) {
+      std::this_thread::sleep_for(kGather);
+      more = false;
+      for (int idle = 0; idle < kIdlePolls; ++idle) {
+        while (queue_->AsyncNext(&tag, &ok,
+                                 gpr_inf_past(GPR_CLOCK_REALTIME)) ==
+               grpc::CompletionQueue::GOT_EVENT) {
+          Incoming::Finish(tag, ok);
+          more = true;
+          idle = 0;
+        }
+      }
+    }
+  }
 }
 
 std::string PeerHost(const std::string& peer) {

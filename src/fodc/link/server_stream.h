@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// For this room only: the answering end of a stream.
+// For this room only: the answering end of a stream, and what accepts it.
 #pragma once
 
 #include <grpcpp/generic/async_generic_service.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
 
 #include <atomic>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "fodc/link/stream.h"
 
@@ -15,15 +19,6 @@ namespace fodc::link {
 
 class ServerStream : public Stream {
  public:
-  // The gRPC reactor belongs to gRPC; the stream outlives it.
-  // `open_streams` is counted up now and down when gRPC is done with it.
-  static grpc::ServerGenericBidiReactor* Make(
-      net::EventLoop& loop, grpc::GenericCallbackServerContext* context,
-      Decoder decoder, std::shared_ptr<std::atomic<std::size_t>> open_streams,
-      std::shared_ptr<ServerStream>* stream);
-  // A reactor that only refuses.
-  static grpc::ServerGenericBidiReactor* Refuse(const Status& status);
-
   // "ipv4:10.0.0.7:51234": one per connection.
   const std::string& peer() const { return peer_; }
   // First value of request metadata `agent_id`; empty if there is none.
@@ -33,6 +28,49 @@ class ServerStream : public Stream {
   using Stream::Stream;
   std::string peer_;
   std::string agent_id_;
+};
+
+// Accepts the calls of one server on one thread, whatever their method. gRPC's
+// own callback threads would hand every message to each other, which costs a
+// fleet more than all else that is done with it.
+class ServerStreams {
+ public:
+  // A call that asks to be answered, on the accepting thread: take it or
+  // refuse it, once, before returning.
+  class Call {
+   public:
+    virtual ~Call() = default;
+    virtual const std::string& method() const = 0;
+    virtual std::shared_ptr<ServerStream> Take(net::EventLoop& loop,
+                                               Decoder decoder) = 0;
+    virtual void Refuse(const Status& status) = 0;
+  };
+  using Accept = std::function<void(Call&)>;
+
+  ServerStreams(grpc::ServerBuilder& builder, Accept accept);
+  // Cuts what is still open.
+  ~ServerStreams();
+  ServerStreams(const ServerStreams&) = delete;
+  ServerStreams& operator=(const ServerStreams&) = delete;
+
+  // Begins to accept at what the builder built.
+  void Start(std::unique_ptr<grpc::Server> server);
+
+  // Streams that gRPC is not done with. Thread-safe.
+  std::size_t open() const { return open_.load(); }
+
+ private:
+  class Incoming;
+  void Run();
+
+  const Accept accept_;
+  grpc::AsyncGenericService service_;
+  std::unique_ptr<grpc::ServerCompletionQueue> queue_;
+  std::unique_ptr<grpc::Server> server_;
+  std::thread thread_;
+  std::atomic<bool> closing_{false};
+  std::atomic<std::size_t> open_{0};
+  std::atomic<std::size_t> calls_{0};  // open ones, and the one awaited
 };
 
 // "10.0.0.7" of "ipv4:10.0.0.7:51234", "::1" of "ipv6:[::1]:51234".

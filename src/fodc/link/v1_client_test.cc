@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Our agent towards a proxy that speaks v1 only: the recorded one's own bytes.
 #include <gmock/gmock.h>
-#include <grpcpp/generic/async_generic_service.h>
-#include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <cmath>
 #include <map>
 #include <memory>
@@ -32,7 +29,7 @@ using ::testing::ElementsAre;
 using ::testing::Pair;
 
 // What a v1 proxy is on the wire; the test says what it says.
-class FakeV1Proxy final : public grpc::CallbackGenericService {
+class FakeV1Proxy {
  public:
   struct Call {
     std::shared_ptr<ServerStream> raw;
@@ -42,34 +39,27 @@ class FakeV1Proxy final : public grpc::CallbackGenericService {
 
   explicit FakeV1Proxy(net::EventLoop& loop) : loop_(loop) {
     grpc::ServerBuilder builder;
-    builder.RegisterCallbackGenericService(this);
+    streams_ = std::make_unique<ServerStreams>(
+        builder, [this](ServerStreams::Call& call) { Accept(call); });
     builder.SetMaxReceiveMessageSize(64 << 20);
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
                              &port_);
-    server_ = builder.BuildAndStart();
-  }
-  ~FakeV1Proxy() override {
-    calls_.clear();
-    server_->Shutdown(gpr_inf_past(GPR_CLOCK_REALTIME));
-    server_->Wait();
+    streams_->Start(builder.BuildAndStart());
   }
 
-  grpc::ServerGenericBidiReactor* CreateReactor(
-      grpc::GenericCallbackServerContext* context) override {
-    std::string_view name = context->method();
+  void Accept(ServerStreams::Call& incoming) {
+    std::string_view name = incoming.method();
     if (!ConsumePrefix(&name, "/banyandb.fodc.v1.FODCService/")) {
-      return ServerStream::Refuse(Unimplemented("unknown service"));
+      incoming.Refuse(Unimplemented("unknown service"));
+      return;
     }
-    std::shared_ptr<ServerStream> raw;
-    auto* reactor =
-        ServerStream::Make(loop_, context, BytesDecoder(), open_, &raw);
+    const auto raw = incoming.Take(loop_, BytesDecoder());
     loop_.Post([this, raw, method = std::string(name)] {
       Call& call = calls_[method];
       call.agent_id = raw->agent_id();
       call.raw = raw;
       call.stream = std::make_unique<TestStream>(raw);
     });
-    return reactor;
   }
 
   std::string address() const { return StrCat("127.0.0.1:", port_); }
@@ -88,11 +78,9 @@ class FakeV1Proxy final : public grpc::CallbackGenericService {
 
  private:
   net::EventLoop& loop_;
-  std::unique_ptr<grpc::Server> server_;
   int port_ = 0;
-  const std::shared_ptr<std::atomic<std::size_t>> open_ =
-      std::make_shared<std::atomic<std::size_t>>(0);
   std::map<std::string, Call> calls_;
+  std::unique_ptr<ServerStreams> streams_;  // the first to go
 };
 
 class V1AgentTest : public ::testing::Test {
