@@ -117,9 +117,11 @@ class FlightClient final : public Conversation, private Stream::Handler {
     dead_after_ = milliseconds(std::max(w.dead_after_ms(), 1u));
     StartAt(w);
     events_.welcomed();
+    // Twice as often as heartbeats are due: each waits one tick for entries to
+    // ride on.
     timer_ = context_.loop.RunEvery(
-        milliseconds(std::max(w.heartbeat_interval_ms(), 1u)),
-        [this](const net::EventLoop::Tick&) { Heartbeat(); }, context_.Now());
+        microseconds(500) * std::max(w.heartbeat_interval_ms(), 1u),
+        [this](const net::EventLoop::Tick&) { Tick(); }, context_.Now());
     Pump();
   }
 
@@ -158,7 +160,7 @@ class FlightClient final : public Conversation, private Stream::Handler {
     Pump();
   }
 
-  void Heartbeat() {
+  void Tick() {
     const MonotonicTime now = context_.Now();
     // A stall of our own loop is no silence of the peer.
     const bool stalled = now - last_tick_ > dead_after_ / 2;
@@ -168,14 +170,22 @@ class FlightClient final : public Conversation, private Stream::Handler {
       return;
     }
     constexpr std::size_t kMaxWaiting = 4;
-    if (leaving_ || stream_->queued() >= kMaxWaiting) return;
-    AgentMessage m;
-    m.mutable_heartbeat()->set_number(++heartbeat_);
-    m.mutable_heartbeat()->set_round_trip_us(
+    if (!std::exchange(past_half_, !past_half_)) {
+      heartbeat_due_ = true;
+    } else if (std::exchange(heartbeat_due_, false) && !leaving_ &&
+               stream_->queued() < kMaxWaiting) {
+      AgentMessage m;
+      PutHeartbeat(m.mutable_heartbeat());
+      stream_->Write(Encode(m));
+    }
+  }
+
+  void PutHeartbeat(flight::v1::Heartbeat* out) {
+    out->set_number(++heartbeat_);
+    out->set_round_trip_us(
         static_cast<std::uint64_t>(stats_.round_trip.count()));
-    heartbeats_.emplace_back(heartbeat_, now);
+    heartbeats_.emplace_back(heartbeat_, context_.Now());
     if (heartbeats_.size() > 64) heartbeats_.pop_front();
-    stream_->Write(Encode(m));
   }
 
   void OnDrained() override { Pump(); }
@@ -207,6 +217,9 @@ class FlightClient final : public Conversation, private Stream::Handler {
           AppendEntry(entry, batches.back().mutable_entries());
           return bytes < room;
         });
+    if (!batches.empty() && std::exchange(heartbeat_due_, false)) {
+      PutHeartbeat(batches.front().mutable_entries()->mutable_heartbeat());
+    }
     for (const AgentMessage& m : batches) {
       grpc::ByteBuffer encoded = Encode(m);
       if (message_bytes_ > 0 && encoded.Length() > message_bytes_) {
@@ -279,6 +292,8 @@ class FlightClient final : public Conversation, private Stream::Handler {
   std::map<recorder::Incarnation, recorder::Sequence> sent_;
   std::uint64_t entry_bytes_ = 0;
   std::uint64_t acknowledged_bytes_ = 0;
+  bool past_half_ = false;      // whether the next tick is that of the half
+  bool heartbeat_due_ = false;  // rides on entries, or goes at the half
   std::uint64_t heartbeat_ = 0;
   std::deque<std::pair<std::uint64_t, MonotonicTime>> heartbeats_;
 };

@@ -77,10 +77,7 @@ void FlightSession::OnMessage(Decoded message, std::size_t bytes) {
       Refuse(FailedPrecondition("a second Hello"));
       return;
     case AgentMessage::kHeartbeat:
-      heartbeat_ = m.heartbeat().number();
-      core_.fleet.registry().SetRoundTrip(
-          id_, std::chrono::microseconds(m.heartbeat().round_trip_us()));
-      Acknowledge();
+      OnHeartbeat(m.heartbeat());
       break;
     case AgentMessage::kEntries: {
       received_bytes_ += bytes;
@@ -98,8 +95,10 @@ void FlightSession::OnMessage(Decoded message, std::size_t bytes) {
         Refuse(status.WithContext("entries"));
         return;
       }
-      if (received_bytes_ - acknowledged_bytes_ >
-          core_.options.in_flight_bytes / 4) {
+      if (m.entries().has_heartbeat()) {
+        OnHeartbeat(m.entries().heartbeat());
+      } else if (received_bytes_ - acknowledged_bytes_ >
+                 core_.options.in_flight_bytes / 4) {
         Acknowledge();
       }
       break;
@@ -188,6 +187,13 @@ void FlightSession::Welcome(bool conflict, bool resumed) {
                                {"peer", agent->peer_address},
                                {"version", agent->version},
                                {"resumed", resumed}});
+}
+
+void FlightSession::OnHeartbeat(const flight::v1::Heartbeat& heartbeat) {
+  heartbeat_ = heartbeat.number();
+  core_.fleet.registry().SetRoundTrip(
+      id_, std::chrono::microseconds(heartbeat.round_trip_us()));
+  Acknowledge();
 }
 
 // One acknowledgement at most waits to leave: a newer one says all that an

@@ -11,6 +11,7 @@
 #include "fodc/link/server_core.h"
 
 namespace fodc::flight::v1 {
+class Heartbeat;
 class Hello;
 class Identity;
 }  // namespace fodc::flight::v1
@@ -37,6 +38,7 @@ class FlightSession final : public AgentSession, private Stream::Handler {
   void OnDone(const Status& status) override;
 
   Status OnHello(const flight::v1::Hello& hello);
+  void OnHeartbeat(const flight::v1::Heartbeat& heartbeat);
   void Welcome(bool conflict, bool resumed);
   void Acknowledge();
   void Refuse(const Status& status);

@@ -206,8 +206,7 @@ void ServerStreams::Run() {
       std::this_thread::sleep_for(kGather);
       more = false;
       for (int idle = 0; idle < kIdlePolls; ++idle) {
-        while (queue_->AsyncNext(&tag, &ok,
-                                 gpr_inf_past(GPR_CLOCK_REALTIME)) ==
+        while (queue_->AsyncNext(&tag, &ok, gpr_inf_past(GPR_CLOCK_REALTIME)) ==
                grpc::CompletionQueue::GOT_EVENT) {
           Incoming::Finish(tag, ok);
           more = true;
