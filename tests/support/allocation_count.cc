@@ -15,15 +15,6 @@ std::uint64_t AllocationCount() {
 }
 }  // namespace fodc::test_support
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define FODC_SANITIZED 1
-#endif
-#endif
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define FODC_SANITIZED 1
-#endif
-
 #if !defined(FODC_SANITIZED)
 void* operator new(std::size_t size) {
   g_allocations.fetch_add(1, std::memory_order_relaxed);

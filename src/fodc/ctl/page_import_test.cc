@@ -140,7 +140,7 @@ class CsvReader final : public Output {
 };
 
 TEST(ImportPagesTest, GivesBackEverySampleOfTheRecordedPagesBitForBit) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#if defined(FODC_SANITIZED)
   constexpr std::size_t kRecordings = 1;  // they take tens of seconds there
 #else
   constexpr std::size_t kRecordings = std::size(test_support::kRecordingNames);

@@ -57,6 +57,14 @@ void Fleet::Drop(const AgentId& id) {
   mirrors_.erase(it);
 }
 
+void Fleet::Disconnect(const AgentId& id) {
+  registry_.Disconnect(id);
+  if (registry_.Find(id) == nullptr) {
+    Drop(id);
+    Share();
+  }
+}
+
 void Fleet::Remove(const AgentId& id) {
   registry_.Remove(id);
   Drop(id);

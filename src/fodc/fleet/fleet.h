@@ -61,6 +61,8 @@ class Fleet {
   Registry::Admission Admit(const Registry::Claim& claim);
   // Registry::Sweep with its mirrors, and a fresh share of the memory.
   std::vector<AgentId> Sweep();
+  // Registry::Disconnect and Remove, with the mirrors of those that are gone.
+  void Disconnect(const AgentId& id);
   void Remove(const AgentId& id);
 
   // Takes in entries of the log of `id`, until the first error (see

@@ -198,18 +198,19 @@ void Registry::SetPrecious(const AgentId& id, bool precious) {
 }
 
 // If nobody online has this pod name, the longest registered of those in
-// conflict is in conflict no more.
-void Registry::SettleConflicts(const std::string& pod_name) {
+// conflict is in conflict no more. Whether anybody is online then.
+bool Registry::SettleConflicts(const std::string& pod_name) {
   Entry* first = nullptr;
   for (auto& [id, e] : entries_) {
     if (e.agent.identity.pod_name != pod_name || !IsLive(e)) continue;
-    if (e.agent.status == AgentStatus::kOnline) return;
+    if (e.agent.status == AgentStatus::kOnline) return true;
     if (first == nullptr ||
         e.agent.registered_at < first->agent.registered_at) {
       first = &e;
     }
   }
   if (first != nullptr) first->agent.status = AgentStatus::kOnline;
+  return first != nullptr;
 }
 
 void Registry::Disconnect(const AgentId& id) {
@@ -218,7 +219,12 @@ void Registry::Disconnect(const AgentId& id) {
   it->second.connected = false;
   it->second.agent.status = AgentStatus::kOffline;
   list_.reset();
-  SettleConflicts(it->second.agent.identity.pod_name);
+  const std::string pod_name = it->second.agent.identity.pod_name;
+  if (SettleConflicts(pod_name) && !it->second.precious) {
+    // Its successor was there before its end was seen: no ghost.
+    entries_.erase(it);
+    ++stats_.replaced;
+  }
 }
 
 void Registry::Remove(const AgentId& id) {

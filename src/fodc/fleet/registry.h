@@ -93,7 +93,7 @@ class Registry {
   void SetRoundTrip(const AgentId& id, std::chrono::microseconds rtt);
 
   // Its stream has ended: offline at once. An agent that was in conflict with
-  // it is so no more.
+  // it is so no more, and replaces it if there is no recording to keep.
   void Disconnect(const AgentId& id);
   // As if it had never come (its registration could not be answered).
   void Remove(const AgentId& id);
@@ -119,7 +119,7 @@ class Registry {
     bool precious = false;
   };
   bool IsLive(const Entry& e) const;
-  void SettleConflicts(const std::string& pod_name);
+  bool SettleConflicts(const std::string& pod_name);
   void Touch(Entry* e);
   bool MakeRoom(const std::set<AgentId>& giving_way,
                 std::optional<AgentId>* evicted) const;

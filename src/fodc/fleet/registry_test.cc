@@ -127,13 +127,21 @@ TEST_F(RegistryTest, ReplacesARivalWhoseProbeFailed) {
 }
 
 TEST_F(RegistryTest, ARivalMovesUpWhenTheFirstGoes) {
-  const auto first = registry_.Admit(V1("a"));
-  Registry::Claim rival = V1("a");
-  rival.found_alive.insert(first.id);
-  const auto second = registry_.Admit(rival);
-  registry_.Disconnect(first.id);
-  EXPECT_EQ(StatusOf(second.id), AgentStatus::kOnline);
-  EXPECT_EQ(StatusOf(first.id), AgentStatus::kOffline);
+  for (const bool precious : {false, true}) {
+    Registry registry(clock_, {});
+    const auto first = registry.Admit(V1("a"));
+    Registry::Claim rival = V1("a");
+    rival.found_alive.insert(first.id);
+    const auto second = registry.Admit(rival);
+    registry.SetPrecious(first.id, precious);
+    registry.Disconnect(first.id);
+    EXPECT_EQ(registry.Find(second.id)->status, AgentStatus::kOnline);
+    if (precious) {
+      EXPECT_EQ(registry.Find(first.id)->status, AgentStatus::kOffline);
+    } else {
+      EXPECT_EQ(registry.Find(first.id), nullptr) << "no ghost";
+    }
+  }
 }
 
 TEST_F(RegistryTest, TheSameInstanceReturnsWithoutAProbe) {

@@ -8,6 +8,8 @@
 
 #include <utility>
 
+#include "fodc/base/tsan.h"
+
 namespace fodc::link {
 namespace {
 
@@ -33,6 +35,7 @@ class ClientStream final : public Stream {
     stub.PrepareBidiStreamingCall(&reactor->context, method, {}, reactor);
     // Operations start outside of reactions too, until the hold goes.
     reactor->AddHold();
+    TsanRelease(reactor);
     reactor->StartCall();
   }
 
@@ -41,14 +44,17 @@ class ClientStream final : public Stream {
       : grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer> {
     explicit Reactor(std::shared_ptr<ClientStream> s) : stream(std::move(s)) {}
     void OnReadDone(bool ok) override {
+      const TsanCallback order(this);
       stream->ReadDone(ok);
       if (!ok) stream->LetGo();
     }
     void OnWriteDone(bool ok) override {
+      const TsanCallback order(this);
       stream->WriteDone(ok);
       if (!ok) stream->LetGo();
     }
     void OnDone(const grpc::Status& status) override {
+      TsanAcquire(this);
       {
         MutexLock lock(stream->mutex_);
         stream->reactor_ = nullptr;
@@ -66,15 +72,23 @@ class ClientStream final : public Stream {
   // The stream is broken or over: nothing more will be started.
   void LetGo() {
     MutexLock lock(mutex_);
-    if (Ended() && reactor_ != nullptr) reactor_->RemoveHold();
+    if (Ended() && reactor_ != nullptr) {
+      TsanRelease(reactor_);
+      reactor_->RemoveHold();
+    }
   }
 
-  void StartRead(grpc::ByteBuffer* into) override { reactor_->StartRead(into); }
+  void StartRead(grpc::ByteBuffer* into) override {
+    TsanRelease(reactor_);
+    reactor_->StartRead(into);
+  }
   void StartWrite(const grpc::ByteBuffer* from) override {
+    TsanRelease(reactor_);
     reactor_->StartWrite(from);
   }
   void StartClose(const Status& status) override {
     if (status.ok()) {
+      TsanRelease(reactor_);
       reactor_->StartWritesDone();
     } else if (!std::exchange(cancelled_, true)) {
       StartCancel();
@@ -82,6 +96,7 @@ class ClientStream final : public Stream {
   }
   void StartCancel() override {
     if (reactor_ == nullptr) return;
+    TsanRelease(reactor_);
     reactor_->context.TryCancel();
     if (Ended()) reactor_->RemoveHold();
   }

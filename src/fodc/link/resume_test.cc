@@ -103,7 +103,9 @@ TEST_F(FlightLinkTest, MirrorsEverySampleAsItIsAppended) {
   ExpectMirrored();
   EXPECT_EQ(AllSamples(agent_->recording()), AllSamples(mirror()->recording()));
   const ProxyLinkStats stats = agent_->stats();
-  EXPECT_EQ(stats.frames_sent, 130u);
+  // A reader that lags gets the chunk that it is in the middle of, whole.
+  EXPECT_GE(stats.frames_sent, 130u);
+  EXPECT_LE(stats.frames_sent, 260u);
   EXPECT_EQ(stats.gaps, 0u);
   EXPECT_EQ(stats.connects, 1u);
   ASSERT_TRUE(Until([&] { return agent_->stats().round_trip.count() > 0; }));

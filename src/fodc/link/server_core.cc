@@ -117,7 +117,7 @@ void ServerCore::End(AgentSession* session) {
   if (count != agents_per_peer_.end() && --count->second == 0) {
     agents_per_peer_.erase(count);
   }
-  fleet.registry().Disconnect(session->id());
+  fleet.Disconnect(session->id());
   // The caller is a member of *session: let it return first.
   loop.Post([kept] {});
 }

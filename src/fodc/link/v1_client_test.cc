@@ -86,6 +86,7 @@ class FakeV1Proxy {
 class V1AgentTest : public ::testing::Test {
  protected:
   V1AgentTest() {
+    (void)Traffic();  // takes a while; not while an agent waits
     options_.link = QuickLinkOptions(proxy_.address());
     options_.pod = "banyandb-warm-0";
   }

@@ -4,15 +4,18 @@
 #include <grpcpp/channel.h>
 #include <grpcpp/client_context.h>
 #include <grpcpp/create_channel.h>
+#include <grpcpp/generic/generic_stub.h>
+#include <grpcpp/impl/codegen/proto_buffer_reader.h>
 #include <grpcpp/security/credentials.h>
 
 #include <algorithm>
 #include <utility>
 
-#include "banyandb/database/v1/rpc.grpc.pb.h"
+#include "banyandb/database/v1/rpc.pb.h"
 #include "fodc/base/log.h"
 #include "fodc/base/mutex.h"
 #include "fodc/base/strings.h"
+#include "fodc/base/tsan.h"
 
 namespace fodc::node {
 namespace {
@@ -36,12 +39,16 @@ NodeInfo TakeNode(const v1::Node& node) {
   return info;
 }
 
-// One try; gRPC's threads see nothing else.
-struct Call {
-  grpc::ClientContext context;
-  v1::GetCurrentNodeRequest request;
+// On gRPC's threads. An answer without a node leaves *node empty.
+Status Decode(grpc::ByteBuffer* bytes, std::optional<NodeInfo>* node) {
+  grpc::ProtoBufferReader reader(bytes);
   v1::GetCurrentNodeResponse response;
-};
+  if (!reader.status().ok() || !response.ParseFromZeroCopyStream(&reader)) {
+    return DataLoss("the answer is damaged");
+  }
+  if (response.has_node()) *node = TakeNode(response.node());
+  return OkStatus();
+}
 
 // Tries under way. They post to the loop: whoever lets it go waits first.
 class Pending {
@@ -65,15 +72,61 @@ class Pending {
   int count_ FODC_GUARDED_BY(mutex_) = 0;
 };
 
+// One try. Deletes itself when gRPC is done with it.
+class Try final : public grpc::ClientUnaryReactor {
+ public:
+  using Done = std::function<void(const Status&, std::optional<NodeInfo>)>;
+
+  // `done` runs on a thread of gRPC's.
+  static std::shared_ptr<Try> Start(
+      const std::shared_ptr<grpc::Channel>& channel, UnixTime deadline,
+      Done done) {
+    const auto call = std::make_shared<Try>();
+    call->done_ = std::move(done);
+    call->self_ = call;
+    call->context_.set_deadline(
+        std::chrono::time_point_cast<std::chrono::system_clock::duration>(
+            deadline));
+    const grpc::Slice nothing;  // GetCurrentNodeRequest has no fields
+    call->request_ = grpc::ByteBuffer(&nothing, 1);
+    grpc::GenericStub stub(channel);
+    stub.PrepareUnaryCall(
+        &call->context_,
+        "/banyandb.database.v1.NodeQueryService/GetCurrentNode", {},
+        &call->request_, &call->response_, call.get());
+    TsanRelease(call.get());
+    call->StartCall();
+    return call;
+  }
+  void Cancel() { context_.TryCancel(); }
+
+ private:
+  void OnDone(const grpc::Status& status) override {
+    TsanAcquire(this);
+    std::optional<NodeInfo> node;
+    Status told(static_cast<Code>(status.error_code()), status.error_message());
+    if (told.ok()) told = Decode(&response_, &node);
+    const auto last = std::move(self_);
+    const Done done = std::move(done_);
+    done(told, std::move(node));
+  }
+
+  grpc::ClientContext context_;
+  grpc::ByteBuffer request_;
+  grpc::ByteBuffer response_;
+  Done done_;
+  std::shared_ptr<Try> self_;  // until OnDone
+};
+
 }  // namespace
 
 struct NodeQuery::Impl : std::enable_shared_from_this<NodeQuery::Impl> {
   struct Port {
     PortStats stats;
-    std::unique_ptr<v1::NodeQueryService::Stub> stub;
+    std::shared_ptr<grpc::Channel> channel;
     std::chrono::nanoseconds backoff{0};
     std::optional<NodeInfo> node;
-    std::shared_ptr<Call> call;
+    std::shared_ptr<Try> call;
     net::EventLoop::Handle timer;
   };
 
@@ -81,8 +134,9 @@ struct NodeQuery::Impl : std::enable_shared_from_this<NodeQuery::Impl> {
        std::function<void(const NodeInfo&)> c)
       : loop(l), options(o), changed(std::move(c)) {}
 
-  void Try(std::size_t i);
-  void Tried(std::size_t i, const grpc::Status& status);
+  void Ask(std::size_t i);
+  void Tried(std::size_t i, const Status& status,
+             const std::optional<NodeInfo>& node);
   void Choose();
 
   net::EventLoop& loop;
@@ -94,43 +148,40 @@ struct NodeQuery::Impl : std::enable_shared_from_this<NodeQuery::Impl> {
   bool stopped = false;
 };
 
-void NodeQuery::Impl::Try(std::size_t i) {
-  Port& port = ports[i];
-  port.call = std::make_shared<Call>();
-  port.call->context.set_deadline(
-      std::chrono::time_point_cast<std::chrono::system_clock::duration>(
-          loop.clock().Unix() + options.timeout));
+void NodeQuery::Impl::Ask(std::size_t i) {
   pending->Add();
-  port.stub->async()->GetCurrentNode(
-      &port.call->context, &port.call->request, &port.call->response,
-      [self = shared_from_this(), i, call = port.call](grpc::Status status) {
-        self->loop.Post([weak = std::weak_ptr<Impl>(self), i, call, status] {
-          const auto impl = weak.lock();
-          if (impl != nullptr && !impl->stopped) impl->Tried(i, status);
-        });
-        self->pending->Remove();
-      });
+  ports[i].call =
+      Try::Start(ports[i].channel, loop.clock().Unix() + options.timeout,
+                 [self = shared_from_this(), i](const Status& status,
+                                                std::optional<NodeInfo> node) {
+                   self->loop.Post([weak = std::weak_ptr<Impl>(self), i, status,
+                                    node = std::move(node)] {
+                     const auto impl = weak.lock();
+                     if (impl != nullptr && !impl->stopped)
+                       impl->Tried(i, status, node);
+                   });
+                   self->pending->Remove();
+                 });
 }
 
-void NodeQuery::Impl::Tried(std::size_t i, const grpc::Status& status) {
+void NodeQuery::Impl::Tried(std::size_t i, const Status& status,
+                            const std::optional<NodeInfo>& node) {
   Port& port = ports[i];
-  const std::shared_ptr<Call> call = std::move(port.call);
+  port.call = nullptr;
   std::chrono::nanoseconds wait = options.interval;
-  if (status.ok() && call->response.has_node()) {
+  if (status.ok() && node) {
     ++port.stats.answers;
     if (!port.stats.last_failure.ok()) {
       LogInfo("node answers", {{"port", port.stats.port}});
     }
     port.stats.last_failure = OkStatus();
     port.backoff = options.min_backoff;
-    port.node = TakeNode(call->response.node());
+    port.node = node;
     Choose();
   } else {
     ++port.stats.failures;
-    Status failure = status.ok()
-                         ? NotFound("the node does not say what it is")
-                         : Status(static_cast<Code>(status.error_code()),
-                                  status.error_message());
+    Status failure =
+        status.ok() ? NotFound("the node does not say what it is") : status;
     if (port.stats.last_failure.ok()) {  // the change, not each try
       LogWarn("node does not answer",
               {{"port", port.stats.port}, {"status", failure}});
@@ -139,7 +190,7 @@ void NodeQuery::Impl::Tried(std::size_t i, const grpc::Status& status) {
     wait = std::min(port.backoff, options.interval);
     port.backoff = std::min(port.backoff * 2, options.interval);
   }
-  port.timer = loop.RunAfter(wait, [this, i] { Try(i); });
+  port.timer = loop.RunAfter(wait, [this, i] { Ask(i); });
 }
 
 void NodeQuery::Impl::Choose() {
@@ -177,9 +228,9 @@ NodeQuery::NodeQuery(net::EventLoop& loop, const Options& options,
     args.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, std::max(ms, 100));
     args.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 5000);
     // IPv4 on purpose: that is where nodes listen.
-    port.stub = v1::NodeQueryService::NewStub(
+    port.channel =
         grpc::CreateCustomChannel(StrCat("ipv4:127.0.0.1:", options.ports[i]),
-                                  grpc::InsecureChannelCredentials(), args));
+                                  grpc::InsecureChannelCredentials(), args);
   }
 }
 
@@ -187,13 +238,13 @@ NodeQuery::~NodeQuery() {
   impl_->stopped = true;
   for (Impl::Port& port : impl_->ports) {
     port.timer.Cancel();
-    if (port.call != nullptr) port.call->context.TryCancel();
+    if (port.call != nullptr) port.call->Cancel();
   }
   impl_->pending->WaitForNone();
 }
 
 void NodeQuery::Start() {
-  for (std::size_t i = 0; i < impl_->ports.size(); ++i) impl_->Try(i);
+  for (std::size_t i = 0; i < impl_->ports.size(); ++i) impl_->Ask(i);
 }
 
 const std::optional<NodeInfo>& NodeQuery::current() const {

@@ -15,6 +15,7 @@
 #include "fodc/base/clock.h"
 #include "fodc/base/mutex.h"
 #include "fodc/base/strings.h"
+#include "fodc/base/tsan.h"
 #include "tests/support/recorded_traffic.h"
 
 namespace fodc::node {
@@ -38,10 +39,13 @@ v1::GetCurrentNodeResponse Recorded(const std::string& link) {
   return m;
 }
 
-class FakeNode final : public v1::NodeQueryService::CallbackService {
+class FakeNode final
+    : public v1::NodeQueryService::WithRawCallbackMethod_GetCurrentNode<
+          v1::NodeQueryService::Service> {
  public:
-  explicit FakeNode(v1::GetCurrentNodeResponse answer, int port = 0)
-      : answer_(std::move(answer)) {
+  explicit FakeNode(const v1::GetCurrentNodeResponse& answer, int port = 0) {
+    set_answer(answer);
+    TsanRelease(this);
     grpc::ServerBuilder builder;
     builder.RegisterService(this);
     builder.AddListeningPort(StrCat("127.0.0.1:", port),
@@ -51,19 +55,22 @@ class FakeNode final : public v1::NodeQueryService::CallbackService {
   ~FakeNode() override {
     server_->Shutdown(gpr_inf_past(GPR_CLOCK_REALTIME));
     server_->Wait();
+    TsanAcquire(this);
   }
   int port() const { return port_; }
-  void set_answer(v1::GetCurrentNodeResponse answer) {
+  void set_answer(const v1::GetCurrentNodeResponse& answer) {
     MutexLock lock(mutex_);
-    answer_ = std::move(answer);
+    answer_ = answer.SerializeAsString();
   }
 
   grpc::ServerUnaryReactor* GetCurrentNode(
-      grpc::CallbackServerContext* context, const v1::GetCurrentNodeRequest*,
-      v1::GetCurrentNodeResponse* response) override {
+      grpc::CallbackServerContext* context, const grpc::ByteBuffer*,
+      grpc::ByteBuffer* response) override {
+    const TsanCallback order(this);
     {
       MutexLock lock(mutex_);
-      *response = answer_;
+      const grpc::Slice bytes(answer_);
+      *response = grpc::ByteBuffer(&bytes, 1);
     }
     auto* reactor = context->DefaultReactor();
     reactor->Finish(grpc::Status::OK);
@@ -72,7 +79,7 @@ class FakeNode final : public v1::NodeQueryService::CallbackService {
 
  private:
   Mutex mutex_;
-  v1::GetCurrentNodeResponse answer_ FODC_GUARDED_BY(mutex_);
+  std::string answer_ FODC_GUARDED_BY(mutex_);
   std::unique_ptr<grpc::Server> server_;
   int port_ = 0;
 };

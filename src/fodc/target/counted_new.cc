@@ -9,7 +9,7 @@ namespace {
 std::atomic<std::uint64_t> allocations{0};
 }  // namespace
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(FODC_SANITIZED)
 void* operator new(std::size_t n) {
   allocations.fetch_add(1, std::memory_order_relaxed);
   void* p = std::malloc(n == 0 ? 1 : n);

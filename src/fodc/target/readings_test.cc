@@ -13,7 +13,7 @@
 #include "fodc/target/child_process.h"
 #include "fodc/target/counted_new.h"
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#if !defined(FODC_SANITIZED)
 #define FODC_COUNTS_ALLOCATIONS 1
 #endif
 
