@@ -11,6 +11,7 @@
 #include "fodc/api/json_writer.h"
 #include "fodc/base/clock.h"
 #include "fodc/base/strings.h"
+#include "fodc/exposition/names.h"
 
 namespace fodc::api {
 namespace {
@@ -339,13 +340,8 @@ void AppendDiscoveredAgent(const fleet::Agent& agent, std::string* out) {
   }
   labels["__meta_fodc_container_names"] = containers;
   for (const auto& [key, value] : id.labels) {
-    std::string name = "__meta_fodc_label_";
-    for (const char c : key) {
-      const bool legal = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                         (c >= '0' && c <= '9') || c == '_';
-      name.push_back(legal ? c : '_');
-    }
-    labels.emplace(std::move(name), value);
+    labels.emplace(exposition::ToLabelName(StrCat("__meta_fodc_label_", key)),
+                   value);
   }
   json.Strings("labels", labels);
   json.EndObject();

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "fodc/base/strings.h"
+#include "fodc/exposition/names.h"
 
 namespace fodc::api {
 namespace {
@@ -12,16 +13,6 @@ namespace {
 constexpr std::string_view kRole = "node_role";
 constexpr std::string_view kPod = "pod_name";
 constexpr std::string_view kContainer = "container_name";
-
-std::string NodeLabelName(std::string_view key) {
-  std::string name = "node_";
-  for (const char c : key) {
-    const bool legal = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                       (c >= '0' && c <= '9') || c == '_';
-    name.push_back(legal ? c : '_');
-  }
-  return name;
-}
 
 }  // namespace
 
@@ -50,7 +41,10 @@ Identity::Identity(std::string_view role, std::string_view pod_name,
   add(std::string(kPod), pod_name);
   add(std::string(kContainer), container_name);
   for (const auto& [key, value] : node_labels) {
-    if (key != kPod && key != kContainer) add(NodeLabelName(key), value);
+    if (values_.size() == kMaxIdentityLabels) break;
+    if (key != kPod && key != kContainer) {
+      add(exposition::IdentityLabelName(key), value);
+    }
   }
   Finish();
 }
@@ -128,8 +122,10 @@ const std::vector<exposition::Label>& LabelMerger::Merge(
   renamed_.reserve(own_.size());
   bool sorted = true;
   for (exposition::Label& label : own_) {
-    if (!identity.Has(label.name)) continue;
-    std::string name = StrCat("exported_", label.name);
+    const bool is_legal = exposition::IsLabelName(label.name);
+    if (is_legal && !identity.Has(label.name)) continue;
+    std::string name = is_legal ? StrCat("exported_", label.name)
+                                : exposition::ToLabelName(label.name);
     while (identity.Has(name) ||
            std::any_of(own_.begin(), own_.end(),
                        [&](const auto& l) { return l.name == name; })) {

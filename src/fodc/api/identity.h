@@ -19,15 +19,17 @@ namespace fodc::api {
 // pieces, so that short texts are copied with wide moves.
 inline constexpr std::size_t kCopySlack = 32;
 
+// A node with more labels shows the first ones only.
+inline constexpr std::size_t kMaxIdentityLabels = 1024;
+
 // The identity labels of one source of one node. Immutable.
 class Identity {
  public:
   // None at all: for series that carry their labels already.
   Identity();
-  // An empty value gives no label. A node label k becomes node_<k>, with `_`
-  // for every byte that a label name cannot have; `pod_name` and
-  // `container_name` among them are left out, as is one that would hide
-  // node_role.
+  // An empty value gives no label. A node label becomes
+  // exposition::IdentityLabelName(key); `pod_name` and `container_name` among
+  // them are left out, as is one that would hide node_role.
   Identity(std::string_view role, std::string_view pod_name,
            std::string_view container_name,
            const std::map<std::string, std::string>& node_labels);
@@ -62,7 +64,8 @@ class Identity {
 
 // Takes canonical label text (exposition::AppendCanonicalLabels) apart, adds
 // the identity labels, and renames a label of the series that has the name of
-// an identity label to exported_<name>. Reusable; not thread-safe.
+// an identity label to exported_<name>, and one that has no legal name to a
+// legal one. Reusable; not thread-safe.
 class LabelMerger {
  public:
   // The merged labels, sorted by name; valid until the next call, and while

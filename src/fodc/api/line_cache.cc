@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "fodc/exposition/names.h"
+
 namespace fodc::api {
 namespace {
 
@@ -47,7 +49,7 @@ void LineCache::Build(const recorder::Series& series, const Identity& identity,
   std::string text;
   std::size_t piece_begin = 0;
   line->pieces.clear();
-  text.append(series.name());
+  text.append(exposition::ToMetricName(series.name()));
   const auto& labels = merger->Merge(series.labels(), identity);
   const auto& inserted = identity.labels();
   std::size_t next = 0;  // identity label that has not come yet
@@ -55,7 +57,7 @@ void LineCache::Build(const recorder::Series& series, const Identity& identity,
   for (const exposition::Label& label : labels) {
     if (first) text.push_back('{');
     if (next < inserted.size() && label == inserted[next]) {
-      const auto n = static_cast<std::uint8_t>(next++);
+      const auto n = static_cast<std::uint16_t>(next++);
       if (!line->pieces.empty() && line->pieces.back().last_label == n &&
           piece_begin == text.size() && !first) {
         ++line->pieces.back().last_label;
@@ -63,7 +65,7 @@ void LineCache::Build(const recorder::Series& series, const Identity& identity,
       }
       line->pieces.push_back(
           {static_cast<std::uint32_t>(text.size() - piece_begin), n,
-           static_cast<std::uint8_t>(n + 1),
+           static_cast<std::uint16_t>(n + 1),
            static_cast<std::uint8_t>(first ? 1 : 0)});
       piece_begin = text.size();
     } else {

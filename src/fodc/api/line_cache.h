@@ -32,10 +32,12 @@ struct Family {
 struct Line {
   struct Piece {
     std::uint32_t text_bytes = 0;
-    std::uint8_t first_label = 0;  // identity labels [first, last) follow
-    std::uint8_t last_label = 0;
+    std::uint16_t first_label = 0;  // identity labels [first, last) follow
+    std::uint16_t last_label = 0;
     std::uint8_t skip = 0;  // 1: without the comma
   };
+
+  static_assert(kMaxIdentityLabels <= UINT16_MAX);
 
   recorder::SeriesRef series;
   Family* family = nullptr;

@@ -5,6 +5,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "fodc/exposition/names.h"
 #include "fodc/exposition/number.h"
 
 namespace fodc::api {
@@ -146,12 +147,13 @@ void PageText::JoinComponents() {
 }
 
 void PageText::AppendHead(const Group& group, std::string* out) const {
+  const std::string name = exposition::ToMetricName(group.family->name);
   std::string_view help;
   for (std::uint32_t i = group.begin; i < group.end && help.empty(); ++i) {
     help = FirstSeries(stretches_[i]).help();
   }
   if (!help.empty()) {
-    out->append("# HELP ").append(group.family->name).push_back(' ');
+    out->append("# HELP ").append(name).push_back(' ');
     for (const char c : help) {
       if (c == '\\') {
         out->append("\\\\");
@@ -163,7 +165,7 @@ void PageText::AppendHead(const Group& group, std::string* out) const {
     }
     out->push_back('\n');
   }
-  out->append("# TYPE ").append(group.family->name).push_back(' ');
+  out->append("# TYPE ").append(name).push_back(' ');
   out->append(TypeWord(TypeOf(group))).push_back('\n');
 }
 

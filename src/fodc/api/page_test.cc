@@ -91,6 +91,44 @@ TEST_F(PageTest, KeepsACollidingLabelAsExported) {
                         "node_role=\"ROLE_DATA\",pod_name=\"p\"} 0\n"));
 }
 
+TEST_F(PageTest, ShowsEveryLabelOfANodeWithMany) {
+  std::map<std::string, std::string> many;
+  for (int i = 0; i < 300; ++i) many[StrCat("key_", 100 + i)] = StrCat(i);
+  const auto identity =
+      std::make_shared<const Identity>("ROLE_DATA", "p", "c", many);
+  // One label of its own among them.
+  const std::string text =
+      Text({Part("a", {{"x", {{"node_key_2", "own"}}, 1}}, identity)});
+  std::string want = "x{container_name=\"c\",";
+  for (int i = 0; i < 300; ++i) {
+    want += StrCat("node_key_", 100 + i, "=\"", i, "\",");
+    if (i == 99) want += "node_key_2=\"own\",";
+  }
+  want += "node_role=\"ROLE_DATA\",pod_name=\"p\"} 1\n";
+  EXPECT_EQ(text, "# TYPE x untyped\n" + want);
+}
+
+TEST_F(PageTest, BoundsTheLabelsOfANode) {
+  std::map<std::string, std::string> many;
+  for (int i = 0; i < 70'000; ++i) many[StrCat("key_", i)] = "v";
+  const auto identity =
+      std::make_shared<const Identity>("ROLE_DATA", "p", "c", many);
+  EXPECT_EQ(identity->labels().size(), kMaxIdentityLabels);
+  EXPECT_THAT(Text({Part("a", {{"x", {{"node_key_2", "own"}}, 1}}, identity)}),
+              HasSubstr("node_role=\"ROLE_DATA\",pod_name=\"p\"} 1\n"));
+}
+
+TEST_F(PageTest, ShowsNoNameThatIsNotLegal) {
+  EXPECT_EQ(Text({Part("a",
+                       {{"x y\nup{pod_name=\"q\"} 1\n#",
+                         {{"__name__", "n"}, {"a b\n", "1"}, {"a_b_", "2"}},
+                         3}},
+                       Pod("p"))}),
+            "# TYPE x_y_up_pod_name__q___1__ untyped\n"
+            "x_y_up_pod_name__q___1__{a_b_=\"2\",exported___name__=\"n\","
+            "exported_a_b_=\"1\",node_role=\"ROLE_DATA\",pod_name=\"p\"} 3\n");
+}
+
 TEST_F(PageTest, MergesFamiliesOfAllParts) {
   EXPECT_EQ(
       Text({Part("a", {{"b", {}, 1, "", MetricType::kUnknown}, {"a", {}, 2}},

@@ -6,6 +6,7 @@
 #include <tuple>
 #include <utility>
 
+#include "fodc/exposition/names.h"
 #include "fodc/exposition/number.h"
 
 namespace fodc::api {
@@ -174,15 +175,16 @@ void WindowOpenMetrics::BeginFamily(std::string* out) {
       }
     }
   }
-  out->append("# TYPE ").append(shown).push_back(' ');
+  const std::string legal = exposition::ToMetricName(shown);
+  out->append("# TYPE ").append(legal).push_back(' ');
   out->append(TypeWord(type)).push_back('\n');
   if (!unit.empty() && shown.size() > unit.size() + 1 &&
       shown.ends_with(unit) && shown[shown.size() - unit.size() - 1] == '_') {
-    out->append("# UNIT ").append(shown).push_back(' ');
+    out->append("# UNIT ").append(legal).push_back(' ');
     out->append(unit).push_back('\n');
   }
   if (!help.empty()) {
-    out->append("# HELP ").append(shown).push_back(' ');
+    out->append("# HELP ").append(legal).push_back(' ');
     AppendEscapedHelp(help, out);
     out->push_back('\n');
   }

@@ -1,0 +1,25 @@
+// SPDX-License-Identifier: Apache-2.0
+// Names of metrics and labels: what is legal, and what is made of the rest.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace fodc::exposition {
+
+// [a-zA-Z_:][a-zA-Z0-9_:]*
+bool IsMetricName(std::string_view text);
+// [a-zA-Z_][a-zA-Z0-9_]*, and not __name__, which stands for the metric's.
+bool IsLabelName(std::string_view text);
+
+// Legal text stays as it is; otherwise `_` stands for each byte that is not
+// legal, and before a leading digit. Empty text is `_`, __name__ `exported_` +
+// itself. Different texts may give one name.
+std::string ToMetricName(std::string_view text);
+std::string ToLabelName(std::string_view text);
+
+// The identity label of a node's label: node_<key>, `_` for each byte that is
+// not legal.
+std::string IdentityLabelName(std::string_view key);
+
+}  // namespace fodc::exposition
