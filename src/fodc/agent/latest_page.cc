@@ -4,28 +4,13 @@
 #include <algorithm>
 #include <unordered_map>
 
+#include "fodc/api/shown_family.h"
 #include "fodc/exposition/number.h"
 
 namespace fodc::agent {
 namespace {
 
 using exposition::MetricType;
-
-bool HasComponents(MetricType type) {
-  return type == MetricType::kHistogram || type == MetricType::kSummary ||
-         type == MetricType::kGaugeHistogram;
-}
-
-std::string_view TypeWord(MetricType type, bool openmetrics) {
-  if (!openmetrics) return exposition::MetricTypeName(type);
-  switch (type) {
-    case MetricType::kUnknown:
-    case MetricType::kUntyped:
-      return "unknown";
-    default:
-      return exposition::MetricTypeName(type);
-  }
-}
 
 void AppendEscapedHelp(std::string* out, std::string_view help, bool quotes) {
   for (const char c : help) {
@@ -77,35 +62,13 @@ LatestPage::LatestPage(std::vector<Part> parts,
   std::ranges::stable_sort(lines_, {}, &Line::family);
 }
 
-// The family and type under which a series stands on a page of this format.
 LatestPage::Line LatestPage::Classify(std::string_view name,
                                       std::string_view family,
                                       MetricType type) const {
-  Line line{.family = family, .type = type, .part = 0, .index = 0};
-  if (!openmetrics_) {
-    // Text knows no families of OpenMetrics' kinds: each name is its own.
-    if (!HasComponents(type)) line.family = name;
-    if (type == MetricType::kGaugeHistogram) line.family = name;
-    const bool is_part = line.family != name;
-    if (type == MetricType::kCounter && name.ends_with("_created"))
-      line.type = MetricType::kGauge;
-    if (HasComponents(type) && !is_part && type != MetricType::kSummary)
-      line.type = MetricType::kUntyped;
-    if (type == MetricType::kInfo || type == MetricType::kStateSet)
-      line.type = MetricType::kGauge;
-    return line;
-  }
-  if (type == MetricType::kCounter) {
-    if (name.ends_with("_total")) {
-      line.family = name.substr(0, name.size() - 6);
-    } else if (family == name) {
-      line.type = MetricType::kUnknown;
-    }
-  }
-  if (type == MetricType::kHistogram && family == name)
-    line.type = MetricType::kUnknown;
-  if (type == MetricType::kUntyped) line.type = MetricType::kUnknown;
-  return line;
+  const api::ShownFamily shown =
+      openmetrics_ ? api::FamilyInOpenMetrics(name, family, type)
+                   : api::FamilyInText(name, family, type);
+  return {.family = shown.name, .type = shown.type, .part = 0, .index = 0};
 }
 
 void LatestPage::SplitConflicts() {
@@ -136,11 +99,15 @@ void LatestPage::AppendHead(std::size_t begin, std::size_t end,
                             std::string* out) const {
   const std::string_view family = lines_[begin].family;
   std::string_view help;
+  std::string_view unit;
   MetricType type = MetricType::kUnknown;
   for (std::size_t i = begin; i < end; ++i) {
-    if (help.empty()) help = Help(lines_[i]);
-    if (type == MetricType::kUnknown) type = lines_[i].type;
-    if (!help.empty() && type != MetricType::kUnknown) break;
+    const Line& line = lines_[i];
+    if (help.empty()) help = Help(line);
+    if (type == MetricType::kUnknown) type = line.type;
+    if (unit.empty() && line.part < parts_.size()) {
+      unit = (*parts_[line.part].frame.series)[line.index]->unit();
+    }
   }
   if (!help.empty()) {
     out->append("# HELP ").append(family).push_back(' ');
@@ -148,7 +115,16 @@ void LatestPage::AppendHead(std::size_t begin, std::size_t end,
     out->push_back('\n');
   }
   out->append("# TYPE ").append(family).push_back(' ');
-  out->append(TypeWord(type, openmetrics_)).push_back('\n');
+  out->append(openmetrics_ ? api::TypeWordInOpenMetrics(type)
+                           : api::TypeWordInText(type));
+  out->push_back('\n');
+  // The family's name must end in it.
+  if (openmetrics_ && !unit.empty() && family.size() > unit.size() + 1 &&
+      family.ends_with(unit) &&
+      family[family.size() - unit.size() - 1] == '_') {
+    out->append("# UNIT ").append(family).push_back(' ');
+    out->append(unit).push_back('\n');
+  }
 }
 
 void LatestPage::BeginFamily(std::string* out) {

@@ -29,6 +29,7 @@ class LatestPageTest : public ::testing::Test {
     MetricType type;
     std::string help;
     double value;
+    std::string unit = {};
   };
 
   void Add(std::string source, std::string container,
@@ -42,7 +43,7 @@ class LatestPageTest : public ::testing::Test {
                        .family = l.family,
                        .type = l.type,
                        .help = l.help,
-                       .unit = {}});
+                       .unit = l.unit});
       values.push_back(l.value);
     }
     recording_.SpliceLines(id, 0, 0, descs);
@@ -151,6 +152,23 @@ TEST_F(LatestPageTest, OpenMetricsNamesCountersByTheirFamily) {
   const std::string plain = Text(Format::kText);
   EXPECT_THAT(plain, HasSubstr("# TYPE b counter\n"));
   EXPECT_THAT(plain, Not(HasSubstr("# EOF")));
+}
+
+TEST_F(LatestPageTest, OpenMetricsTellsTheUnit) {
+  Add("m", "",
+      {{"a_seconds_total",
+        {},
+        "a_seconds",
+        MetricType::kCounter,
+        "",
+        1,
+        "seconds"},
+       {"b", {}, "b", MetricType::kGauge, "", 1, "bytes"}});
+  const std::string text = Text(Format::kOpenMetrics);
+  EXPECT_THAT(
+      text, HasSubstr("# TYPE a_seconds counter\n# UNIT a_seconds seconds\n"));
+  EXPECT_THAT(text, Not(HasSubstr("# UNIT b")));
+  EXPECT_THAT(Text(Format::kText), Not(HasSubstr("UNIT")));
 }
 
 TEST_F(LatestPageTest, AFamilyOfSeveralSourcesHasOneHeadAndNoDuplicates) {

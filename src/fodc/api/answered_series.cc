@@ -8,26 +8,13 @@
 #include <utility>
 
 #include "fodc/api/identity.h"
+#include "fodc/api/shown_family.h"
 #include "fodc/base/strings.h"
 
 namespace fodc::api {
 namespace {
 
 using exposition::MetricType;
-
-bool HasComponents(MetricType type) {
-  return type == MetricType::kHistogram || type == MetricType::kSummary ||
-         type == MetricType::kGaugeHistogram;
-}
-
-std::string_view WithoutComponentSuffix(std::string_view name) {
-  for (const std::string_view suffix : {"_bucket", "_sum", "_count"}) {
-    if (name.size() > suffix.size() && name.ends_with(suffix)) {
-      return name.substr(0, name.size() - suffix.size());
-    }
-  }
-  return {};
-}
 
 }  // namespace
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "fodc/api/shown_family.h"
 #include "fodc/exposition/names.h"
 
 namespace fodc::api {
@@ -12,6 +13,10 @@ namespace {
 // Of a line and its place in the table, text not included: what the allocator
 // and the containers add, rounded up.
 constexpr std::size_t kLineOverheadBytes = sizeof(Line) + 96;
+
+std::string_view FamilyOf(const recorder::Series& s) {
+  return FamilyInText(s.name(), s.family(), s.type()).name;
+}
 
 bool SameSeries(const std::vector<recorder::SeriesRef>& a,
                 const std::vector<recorder::SeriesRef>& b) {
@@ -98,7 +103,7 @@ Line* LineCache::FindLine(const recorder::SeriesRef& series,
   auto line = std::make_unique<Line>();
   Build(*series, identity, &merger_, line.get());
   line->series = series;
-  line->family = InternFamily(series->family());
+  line->family = InternFamily(FamilyOf(*series));
   ++line->family->users;
   line_bytes_ += LineBytes(*line);
   return lines_.emplace(key, std::move(line)).first->second.get();
@@ -190,7 +195,7 @@ LayoutRef LineCache::Make(const Layout* like, const Layout::SeriesList& series,
     Line* line = layout->lines[i];
     if (line != nullptr) ++line->users;
     Family* family =
-        line != nullptr ? line->family : InternFamily(now[i]->family());
+        line != nullptr ? line->family : InternFamily(FamilyOf(*now[i]));
     const auto at = static_cast<std::uint32_t>(i);
     if (layout->runs.empty() || layout->runs.back().family != family) {
       layout->runs.push_back({family, at, at});

@@ -20,7 +20,7 @@
 
 namespace fodc::api {
 
-// A family, known by its name to every series of it.
+// A family of text pages, known by its name to every series of it.
 struct Family {
   std::string name;
   std::uint32_t rank = 0;   // in the order of names; see SortFamilies

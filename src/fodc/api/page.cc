@@ -5,6 +5,7 @@
 #include <string_view>
 #include <unordered_map>
 
+#include "fodc/api/shown_family.h"
 #include "fodc/exposition/names.h"
 #include "fodc/exposition/number.h"
 
@@ -17,41 +18,6 @@ using exposition::MetricType;
 constexpr std::size_t kLineSlack = exposition::kMaxNumberBytes + kCopySlack + 1;
 constexpr std::size_t kBufferBytes = 32 * 1024;
 constexpr std::uint32_t kPrefetchAhead = 6;
-
-bool HasComponents(MetricType type) {
-  return type == MetricType::kHistogram || type == MetricType::kSummary ||
-         type == MetricType::kGaugeHistogram;
-}
-
-std::string_view WithoutComponentSuffix(std::string_view name) {
-  for (const std::string_view suffix : {"_bucket", "_sum", "_count"}) {
-    if (name.size() > suffix.size() && name.ends_with(suffix)) {
-      return name.substr(0, name.size() - suffix.size());
-    }
-  }
-  return {};
-}
-
-// Types that text 0.0.4 has no word for are what their samples are to it.
-std::string_view TypeWord(MetricType type) {
-  switch (type) {
-    case MetricType::kGauge:
-    case MetricType::kInfo:
-    case MetricType::kStateSet:
-      return "gauge";
-    case MetricType::kCounter:
-      return "counter";
-    case MetricType::kHistogram:
-      return "histogram";
-    case MetricType::kSummary:
-      return "summary";
-    case MetricType::kUnknown:
-    case MetricType::kUntyped:
-    case MetricType::kGaugeHistogram:
-      return "untyped";
-  }
-  return "untyped";
-}
 
 }  // namespace
 
@@ -95,7 +61,9 @@ PageText::PageText(LineCache* cache, std::vector<PagePart> parts)
 
 exposition::MetricType PageText::TypeOf(const Group& group) const {
   for (std::uint32_t i = group.begin; i < group.end; ++i) {
-    const MetricType type = FirstSeries(stretches_[i]).type();
+    const recorder::Series& series = FirstSeries(stretches_[i]);
+    const MetricType type =
+        FamilyInText(series.name(), series.family(), series.type()).type;
     if (type != MetricType::kUnknown) return type;
   }
   return MetricType::kUnknown;
@@ -166,7 +134,7 @@ void PageText::AppendHead(const Group& group, std::string* out) const {
     out->push_back('\n');
   }
   out->append("# TYPE ").append(name).push_back(' ');
-  out->append(TypeWord(TypeOf(group))).push_back('\n');
+  out->append(TypeWordInText(TypeOf(group))).push_back('\n');
 }
 
 void PageText::AppendSlowly(const PagePart& part, std::uint32_t line,

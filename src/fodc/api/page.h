@@ -22,7 +22,8 @@ struct PagePart {
   std::vector<double> values;                // one for each line
 };
 
-// Text 0.0.4. The order of families is that of their names; inside a family
+// Text 0.0.4, families as FamilyInText has them. Their order is that of their
+// names; inside a family
 // parts follow each other in the order given, and lines in that of their pages.
 // The type and the help of a family are the first ones that a part knows.
 // Components (x_bucket, x_sum, x_count) without a type join the histogram or

@@ -164,6 +164,36 @@ TEST_F(PageTest, LetsUntypedComponentsJoinTheirHistogram) {
             "other_count 4\n");
 }
 
+TEST_F(PageTest, GivesSamplesOfOpenMetricsFamiliesThatTextKnows) {
+  const auto none = std::make_shared<Identity>();
+  const std::string text = Text(
+      {Part("a",
+            {{"om_total", {}, 1, "om", MetricType::kCounter, "Help."},
+             {"om_created", {}, 2, "om", MetricType::kCounter},
+             {"inf_info", {}, 1, "inf", MetricType::kInfo},
+             {"h_bucket", {{"le", "1"}}, 3, "h", MetricType::kHistogram},
+             {"h_created", {}, 4, "h", MetricType::kHistogram},
+             {"g_gsum", {}, 5, "g", MetricType::kGaugeHistogram}},
+            none),
+       Part("b", {{"om_total", {{"of", "text"}}, 6, "", MetricType::kCounter}},
+            none)});
+  EXPECT_EQ(text,
+            "# TYPE g_gsum untyped\n"
+            "g_gsum 5\n"
+            "# TYPE h histogram\n"
+            "h_bucket{le=\"1\"} 3\n"
+            "# TYPE h_created gauge\n"
+            "h_created 4\n"
+            "# TYPE inf_info gauge\n"
+            "inf_info 1\n"
+            "# TYPE om_created gauge\n"
+            "om_created 2\n"
+            "# HELP om_total Help.\n"
+            "# TYPE om_total counter\n"
+            "om_total 1\n"
+            "om_total{of=\"text\"} 6\n");
+}
+
 TEST_F(PageTest, WritesEveryValue) {
   const double inf = std::numeric_limits<double>::infinity();
   const std::string text = Text({Part("a",

@@ -6,6 +6,7 @@
 #include <tuple>
 #include <utility>
 
+#include "fodc/api/shown_family.h"
 #include "fodc/exposition/names.h"
 #include "fodc/exposition/number.h"
 
@@ -13,33 +14,6 @@ namespace fodc::api {
 namespace {
 
 using exposition::MetricType;
-
-std::string_view TypeWord(MetricType type) {
-  switch (type) {
-    case MetricType::kGauge:
-      return "gauge";
-    case MetricType::kCounter:
-      return "counter";
-    case MetricType::kHistogram:
-      return "histogram";
-    case MetricType::kSummary:
-      return "summary";
-    case MetricType::kGaugeHistogram:
-      return "gaugehistogram";
-    case MetricType::kInfo:
-      return "info";
-    case MetricType::kStateSet:
-      return "stateset";
-    case MetricType::kUnknown:
-    case MetricType::kUntyped:
-      return "unknown";
-  }
-  return "unknown";
-}
-
-void AppendEscapedHelp(std::string_view help, std::string* out) {
-  AppendEscapedLabelValue(out, help);
-}
 
 // Seconds since the epoch, exact.
 void AppendSeconds(std::int64_t unix_ms, std::string* out) {
@@ -177,7 +151,7 @@ void WindowOpenMetrics::BeginFamily(std::string* out) {
   }
   const std::string legal = exposition::ToMetricName(shown);
   out->append("# TYPE ").append(legal).push_back(' ');
-  out->append(TypeWord(type)).push_back('\n');
+  out->append(TypeWordInOpenMetrics(type)).push_back('\n');
   if (!unit.empty() && shown.size() > unit.size() + 1 &&
       shown.ends_with(unit) && shown[shown.size() - unit.size() - 1] == '_') {
     out->append("# UNIT ").append(legal).push_back(' ');
@@ -185,7 +159,7 @@ void WindowOpenMetrics::BeginFamily(std::string* out) {
   }
   if (!help.empty()) {
     out->append("# HELP ").append(legal).push_back(' ');
-    AppendEscapedHelp(help, out);
+    AppendEscapedLabelValue(out, help);
     out->push_back('\n');
   }
 
