@@ -6,6 +6,8 @@
 
 #include "fodc/api/agent_round.h"
 #include "fodc/api/cluster.h"
+#include "fodc/api/cluster_text.h"
+#include "fodc/api/cpu_watch.h"
 #include "fodc/api/json_writer.h"
 #include "fodc/api/node_frames.h"
 #include "fodc/api/page.h"
@@ -325,58 +327,6 @@ HttpResponse Api::Impl::MakeWindows(const NodeFilter& filter,
                 std::make_unique<WindowJson>(std::move(rows)));
 }
 
-namespace {
-
-// The document of /cluster, one node at a time: each costs a little reading.
-class ClusterText {
- public:
-  ClusterText(fleet::Fleet& fleet, const NodeFrameReader& frames,
-              const CpuWatch& cpu, const Clock& clock,
-              std::vector<fleet::Agent> agents)
-      : fleet_(fleet),
-        frames_(frames),
-        cpu_(cpu),
-        clock_(clock),
-        agents_(std::move(agents)) {
-    const fleet::Fleet::Stats s = fleet.stats();
-    share_bytes_ = s.pool_bytes / std::max<std::size_t>(s.flight, 1);
-  }
-
-  bool Append(std::string* out, std::size_t max_bytes) {
-    const std::size_t stop = out->size() + max_bytes;
-    if (next_ == 0) out->append("{\"nodes\":[");
-    // A few nodes at a time, whatever their size: reading takes longer than
-    // writing.
-    for (int n = 0; next_ < agents_.size(); ++n) {
-      if (n == kNodesAtOnce || out->size() >= stop) return true;
-      const fleet::Agent& agent = agents_[next_];
-      if (next_++ != 0) out->push_back(',');
-      const fleet::Mirror* mirror = fleet_.mirror(agent.id);
-      std::optional<NodeFrames> newest;
-      if (mirror != nullptr) {
-        newest = frames_.Latest(agent, *mirror, clock_.Monotonic(),
-                                ToUnixMillis(clock_.Unix()), false);
-      }
-      AppendClusterNode(agent, mirror, newest ? &*newest : nullptr,
-                        cpu_.Cores(agent.id), share_bytes_, out);
-    }
-    out->append("]}\n");
-    return false;
-  }
-
- private:
-  static constexpr int kNodesAtOnce = 8;
-  fleet::Fleet& fleet_;
-  const NodeFrameReader& frames_;
-  const CpuWatch& cpu_;
-  const Clock& clock_;
-  const std::vector<fleet::Agent> agents_;
-  std::size_t share_bytes_ = 0;
-  std::size_t next_ = 0;
-};
-
-}  // namespace
-
 HttpResponse Api::Impl::Cluster(const HttpRequest& request) {
   const NodeFilter filter(request.query);
   std::vector<fleet::Agent> agents;
@@ -384,7 +334,7 @@ HttpResponse Api::Impl::Cluster(const HttpRequest& request) {
     if (Takes(filter, agent)) agents.push_back(agent);
   }
   return Stream(loop, shared_from_this(), "application/json",
-                std::make_unique<ClusterText>(fleet, frames, cpu, loop.clock(),
+                std::make_unique<ClusterText>(fleet, cpu, loop.clock(),
                                               std::move(agents)));
 }
 
@@ -430,8 +380,8 @@ Api::Api(net::EventLoop& loop, fleet::Fleet& fleet,
         impl->gatherer.Sweep();
       });
   impl_->watch = loop.RunEvery(
-      CpuWatch::kInterval, [impl = impl_.get()](const net::EventLoop::Tick&) {
-        impl->cpu.Look(impl->fleet);
+      CpuWatch::kTick, [impl = impl_.get()](const net::EventLoop::Tick&) {
+        impl->cpu.Look(impl->fleet, impl->Now());
       });
 }
 Api::~Api() {

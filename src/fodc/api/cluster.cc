@@ -16,7 +16,6 @@
 namespace fodc::api {
 namespace {
 
-constexpr std::size_t kLooks = 4;
 // What UnixTime can hold; a stranger's clock may say anything.
 constexpr std::int64_t kMaxUnixMs = 9'200'000'000'000;
 
@@ -56,13 +55,14 @@ struct Summary {
   std::optional<double> resident, usage, limit, cpu_limit, cpu_cores;
   std::optional<double> page_resident;     // what the node says itself
   std::optional<double> up;                // least of its endpoints
+  std::optional<double> age_seconds;       // of the newest frame
   std::map<std::string, double> pressure;  // "memory_some"; share of 10 s
 };
 
-void Read(const NodeFrames& node, Summary* out) {
+void Read(const NodeNews& news, Summary* out) {
   std::vector<exposition::Label> labels;
   std::vector<std::string> unescaped;
-  for (const recorder::SourceFrame& frame : node.frames) {
+  for (const recorder::SourceFrame& frame : news.frames) {
     for (std::size_t i = 0; i < frame.values.size(); ++i) {
       const recorder::Series& series = *(*frame.series)[i];
       const std::string_view name = series.name();
@@ -110,6 +110,14 @@ void Read(const NodeFrames& node, Summary* out) {
   }
 }
 
+// Of a node that is silent: what was so then may not be now.
+void ForgetTheMoment(Summary* summary) {
+  summary->up = 0;
+  summary->cpu_cores.reset();
+  summary->pressure.clear();
+  for (auto& [name, target] : summary->targets) target.up = 0;
+}
+
 void AppendTargets(const Summary& summary, JsonWriter* json) {
   json->Key("targets");
   json->BeginArray();
@@ -142,6 +150,7 @@ void AppendIndicators(const Summary& summary, JsonWriter* json) {
   json->Key("indicators");
   json->BeginObject();
   AppendOptional(json, "up", summary.up);
+  AppendOptional(json, "age_seconds", summary.age_seconds);
   AppendOptional(json, "rss_bytes", rss);
   AppendOptional(json, "memory_usage_bytes", summary.usage);
   AppendOptional(json, "memory_limit_bytes", summary.limit);
@@ -200,58 +209,6 @@ void AppendWindow(const fleet::Mirror& mirror, std::size_t share_bytes,
 
 }  // namespace
 
-void CpuWatch::Look(const fleet::Fleet& fleet) {
-  std::map<fleet::AgentId, Seen> now;
-  for (const fleet::Agent& agent : *fleet.List()) {
-    const fleet::Mirror* mirror = fleet.mirror(agent.id);
-    if (mirror == nullptr) continue;
-    std::optional<double> targets;
-    std::optional<double> pages;
-    std::int64_t at = 0;
-    recorder::Incarnation incarnation = 0;
-    for (const recorder::SourceFrame& f : mirror->recording().Latest()) {
-      for (std::size_t i = 0; i < f.values.size(); ++i) {
-        const std::string_view name = (*f.series)[i]->name();
-        if (name == "fodc_target_cpu_seconds_total") {
-          Sum(&targets, f.values[i]);
-        } else if (name == "process_cpu_seconds_total") {
-          Sum(&pages, f.values[i]);
-        } else {
-          continue;
-        }
-        at = std::max(at, f.time.monotonic_ms);
-        incarnation = f.name.incarnation;
-      }
-    }
-    const auto seconds = targets ? targets : pages;
-    if (!seconds) continue;
-    Seen& seen = now[agent.id];
-    if (const auto it = seen_.find(agent.id);
-        it != seen_.end() && it->second.incarnation == incarnation) {
-      seen = std::move(it->second);
-    }
-    seen.incarnation = incarnation;
-    // A restart begins anew, and so does what counts something else.
-    if (!seen.counters.empty() && *seconds < seen.counters.back().seconds) {
-      seen.counters.clear();
-    }
-    if (seen.counters.empty() || at > seen.counters.back().monotonic_ms) {
-      seen.counters.push_back({at, *seconds});
-    }
-    while (seen.counters.size() > kLooks) seen.counters.pop_front();
-  }
-  seen_ = std::move(now);
-}
-
-std::optional<double> CpuWatch::Cores(const fleet::AgentId& id) const {
-  const auto it = seen_.find(id);
-  if (it == seen_.end() || it->second.counters.size() < 2) return std::nullopt;
-  const Counter& first = it->second.counters.front();
-  const Counter& last = it->second.counters.back();
-  return (last.seconds - first.seconds) * 1000 /
-         static_cast<double>(last.monotonic_ms - first.monotonic_ms);
-}
-
 std::string AgentEndpoint(const fleet::Agent& agent) {
   const fleet::AgentIdentity& id = agent.identity;
   if (!id.advertise_address.empty()) return id.advertise_address;
@@ -262,13 +219,18 @@ std::string AgentEndpoint(const fleet::Agent& agent) {
 }
 
 void AppendClusterNode(const fleet::Agent& agent, const fleet::Mirror* mirror,
-                       const NodeFrames* newest,
-                       std::optional<double> cpu_cores, std::size_t share_bytes,
-                       std::string* out) {
+                       const NodeNews* news, std::optional<double> cpu_cores,
+                       std::size_t share_bytes, std::string* out) {
   const fleet::AgentIdentity& id = agent.identity;
   Summary summary;
-  if (newest != nullptr) Read(*newest, &summary);
   summary.cpu_cores = cpu_cores;
+  if (news != nullptr) {
+    Read(*news, &summary);
+    if (news->age) {
+      summary.age_seconds = static_cast<double>(news->age->count()) / 1000;
+    }
+    if (news->is_silent) ForgetTheMoment(&summary);
+  }
   JsonWriter json(out);
   json.BeginObject();
   json.Key("name");

@@ -74,6 +74,76 @@ TEST_F(DocumentsTest, ClusterTellsWhoIsThereAndHowTheyAre) {
   EXPECT_EQ(node["indicators"]["cpu_cores"], 0.25);
 }
 
+TEST_F(DocumentsTest, ClusterKeepsWhatASilentNodeWas) {
+  Node a(this, "a-0");
+  const auto scrape = [&](int i) {
+    a.Scrape("scrape", {{"up", {}, 1}});
+    a.Scrape(
+        "target db",
+        {{"fodc_target_up", {{"target", "db"}}, 1},
+         {"fodc_target_pid", {{"target", "db"}}, 4711},
+         {"fodc_target_restarts_total", {{"target", "db"}}, 3},
+         {"fodc_target_last_death_uptime_seconds", {{"target", "db"}}, 2.5},
+         {"fodc_target_cpu_seconds_total", {{"target", "db"}}, i * 0.25},
+         {"fodc_container_memory_limit_bytes", {{"target", "db"}}, 1000},
+         {"fodc_pressure_avg10_ratio",
+          {{"kind", "some"}, {"resource", "memory"}},
+          0.5}});
+  };
+  for (int i = 0; i < 12; ++i) {
+    if (i > 0) clock_.Advance(seconds(1));
+    scrape(i);
+    loop_.RunReady();
+  }
+  json node = json::parse(Get("/cluster").body)["nodes"][0];
+  EXPECT_EQ(node["indicators"]["up"], 1);
+  EXPECT_EQ(node["indicators"]["age_seconds"], 0);
+  EXPECT_EQ(node["indicators"]["cpu_cores"], 0.25);
+  for (int i = 0; i < 60; ++i) {
+    clock_.Advance(seconds(1));
+    loop_.RunReady();
+  }
+  node = json::parse(Get("/cluster").body)["nodes"][0];
+  EXPECT_EQ(node["indicators"]["up"], 0);
+  EXPECT_EQ(node["indicators"]["age_seconds"], 60);
+  EXPECT_EQ(node["indicators"]["memory_limit_bytes"], 1000);
+  // What was so then is no news of now.
+  EXPECT_TRUE(node["indicators"]["cpu_cores"].is_null());
+  EXPECT_TRUE(node["indicators"]["pressure"].empty());
+  ASSERT_EQ(node["targets"].size(), 1u);
+  EXPECT_EQ(node["targets"][0]["up"], false);
+  EXPECT_EQ(node["targets"][0]["pid"], 4711);
+  EXPECT_EQ(node["targets"][0]["restarts"], 3);
+  EXPECT_EQ(node["targets"][0]["last_death_uptime_seconds"], 2.5);
+  // Once it is back, its use is measured anew.
+  scrape(100);
+  loop_.RunReady();
+  node = json::parse(Get("/cluster").body)["nodes"][0];
+  EXPECT_EQ(node["targets"][0]["up"], true);
+  EXPECT_TRUE(node["indicators"]["cpu_cores"].is_null());
+}
+
+TEST_F(DocumentsTest, EveryNodesProcessorsAreLookedAtInTurn) {
+  std::vector<std::unique_ptr<Node>> nodes;
+  for (int i = 0; i < 45; ++i) {
+    nodes.push_back(std::make_unique<Node>(this, StrCat("n-", i)));
+  }
+  for (int quarter = 0; quarter < 60; ++quarter) {
+    if (quarter % 4 == 0) {
+      for (const auto& node : nodes) {
+        node->Scrape("page",
+                     {{"process_cpu_seconds_total", {}, quarter * 0.5}});
+      }
+    }
+    clock_.Advance(std::chrono::milliseconds(250));
+    loop_.RunReady();
+  }
+  const json all = json::parse(Get("/cluster").body)["nodes"];
+  for (const json& node : all) {
+    EXPECT_EQ(node["indicators"]["cpu_cores"], 2) << node["name"];
+  }
+}
+
 TEST_F(DocumentsTest, ClusterListsEveryKindAndFilters) {
   Admit("a-0", AgentKind::kV1);
   const auto b = Admit("b-0", AgentKind::kFlight, "ROLE_LIAISON");

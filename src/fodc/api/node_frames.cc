@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/api/node_frames.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace fodc::api {
@@ -10,6 +11,34 @@ constexpr std::string_view kUp = "up";
 constexpr int kFreshIntervals = 2;
 
 }  // namespace
+
+bool IsFresh(const fleet::Mirror& mirror, const recorder::SourceFrame& frame,
+             MonotonicTime now) {
+  return mirror.pace().AgeOf(frame.name, frame.time, now) <=
+         kFreshIntervals * mirror.pace().interval();
+}
+
+NodeNews NewestOf(const fleet::Mirror& mirror, MonotonicTime now,
+                  std::int64_t now_unix_ms) {
+  NodeNews news;
+  news.frames = mirror.recording().Latest();
+  for (const recorder::SourceFrame& frame : news.frames) {
+    auto age = mirror.pace().AgeOf(frame.name, frame.time, now);
+    if (age == std::chrono::milliseconds::max()) {
+      // It came in a chunk, after the proxy's restart for one.
+      age = std::chrono::milliseconds(
+          std::max<std::int64_t>(0, now_unix_ms - frame.time.unix_ms));
+    }
+    news.age = std::min(news.age.value_or(age), age);
+  }
+  std::vector<recorder::SourceFrame> fresh;
+  for (recorder::SourceFrame& frame : news.frames) {
+    if (IsFresh(mirror, frame, now)) fresh.push_back(std::move(frame));
+  }
+  news.is_silent = fresh.empty();
+  if (!news.is_silent) news.frames = std::move(fresh);
+  return news;
+}
 
 NodeFrameReader::NodeFrameReader() {
   exposition::SeriesDesc desc;
@@ -64,12 +93,10 @@ NodeFrames NodeFrameReader::Latest(const fleet::Agent& agent,
   } else {
     newest = mirror.recording().Latest();
   }
-  const auto limit = kFreshIntervals * mirror.pace().interval();
   std::vector<recorder::SourceFrame> stale;
   for (recorder::SourceFrame& frame : newest) {
-    const bool fresh =
-        mirror.pace().AgeOf(frame.name, frame.time, now) <= limit;
-    (fresh ? node.frames : stale).push_back(std::move(frame));
+    (IsFresh(mirror, frame, now) ? node.frames : stale)
+        .push_back(std::move(frame));
   }
   if (node.frames.empty()) AddDown(stale, now_unix_ms, &node);
   return node;

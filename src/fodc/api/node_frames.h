@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -24,6 +25,23 @@ struct NodeFrames {
   std::vector<recorder::SourceFrame> frames;
   bool is_down = false;  // there is nothing but `up` 0
 };
+
+// Of one node, whatever the age.
+struct NodeNews {
+  // The fresh ones if there are any, else the newest of each source. Views as
+  // those of Recording::Latest.
+  std::vector<recorder::SourceFrame> frames;
+  bool is_silent = false;  // none is fresh
+  // Of the newest frame; nothing if there never was one.
+  std::optional<std::chrono::milliseconds> age;
+};
+
+// Whether the frame is no older than two of its node's intervals.
+bool IsFresh(const fleet::Mirror& mirror, const recorder::SourceFrame& frame,
+             MonotonicTime now);
+
+NodeNews NewestOf(const fleet::Mirror& mirror, MonotonicTime now,
+                  std::int64_t now_unix_ms);
 
 // Makes the frames. Not thread-safe.
 class NodeFrameReader {

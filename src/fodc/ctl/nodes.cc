@@ -75,6 +75,7 @@ NodeRow ParseNode(const json& node) {
   }
   const json& indicators = sub("indicators");
   row.is_scraped = Number(indicators, "up");
+  row.age_seconds = Number(indicators, "age_seconds");
   row.rss_bytes = Number(indicators, "rss_bytes");
   row.memory_limit_bytes = Number(indicators, "memory_limit_bytes");
   row.cpu_cores = Number(indicators, "cpu_cores");
@@ -93,6 +94,7 @@ std::string Fixed(double value, int digits) {
   return buffer.data();
 }
 
+constexpr double kShownAgeSeconds = 10;
 constexpr std::size_t kColumns = 10;
 using Cells = std::array<std::string, kColumns>;
 
@@ -108,6 +110,13 @@ Cells MakeCells(const NodeRow& row) {
          : row.targets_up == row.targets ? "yes"
          : row.targets_up == 0           ? "no"
                                : StrCat(row.targets_up, "/", row.targets);
+  // A silent node is shown as it last was.
+  if (row.is_scraped == 0.0 && row.age_seconds >= kShownAgeSeconds &&
+      *row.age_seconds < 1e12) {
+    c[2] += StrCat(
+        " (", HumanDuration(static_cast<std::int64_t>(*row.age_seconds * 1000)),
+        ")");
+  }
   c[3] = row.rss_bytes.has_value() ? HumanBytes(*row.rss_bytes) : "-";
   if (row.rss_bytes.has_value() && row.memory_limit_bytes.has_value() &&
       *row.memory_limit_bytes > 0) {

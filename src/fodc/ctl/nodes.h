@@ -19,7 +19,8 @@ struct NodeRow {
   std::string status;  // online, offline, conflict
   std::size_t targets = 0;
   std::size_t targets_up = 0;
-  std::optional<double> is_scraped;  // 0 if any endpoint is down
+  std::optional<double> is_scraped;   // 0 if any endpoint is down
+  std::optional<double> age_seconds;  // of the newest that is known
   std::optional<double> rss_bytes;
   std::optional<double> memory_limit_bytes;
   std::optional<double> cpu_cores;

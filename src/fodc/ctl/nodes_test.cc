@@ -35,6 +35,14 @@ TEST(NodesTest, TableHasWhatTheProxySays) {
       "           -  offline\n");
 }
 
+TEST(NodesTest, TellsSinceWhenANodeIsSilent) {
+  const auto rows = ParseCluster(
+      R"({"nodes":[{"name":"a","targets":[{"up":false}],
+          "indicators":{"up":0,"age_seconds":185.5,"rss_bytes":1024}}]})");
+  ASSERT_THAT(rows, IsOk());
+  EXPECT_THAT(RenderNodes(*rows), HasSubstr("a     -     no (3m05s)  1.0 KiB"));
+}
+
 TEST(NodesTest, NoNodesIsSaid) {
   const auto rows = ParseCluster(R"({"nodes":[]})");
   ASSERT_THAT(rows, IsOk());
