@@ -22,8 +22,9 @@ class WindowJson {
   explicit WindowJson(std::vector<std::unique_ptr<WindowRows>> rows);
   ~WindowJson();
 
-  // Appends what comes next, at least `max_bytes` unless it ends, and no more
-  // than the head of one row beyond. Returns whether something is left.
+  // Appends what comes next, about `max_bytes` unless it ends, or less, even
+  // nothing, when it has looked through several nodes. Returns whether
+  // something is left.
   bool Append(std::string* out, std::size_t max_bytes);
 
  private:

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <tuple>
+#include <unordered_map>
 #include <utility>
 
 #include "fodc/api/shown_family.h"
@@ -38,6 +39,15 @@ struct WindowOpenMetrics::Node {
   NodeIdentities identities;
   std::vector<std::pair<std::string, std::string>> sources;  // name, container
   std::unique_ptr<recorder::Snapshot::SeriesReader> reader;
+  // The reader's series in the order of families; those before `planned` have
+  // been read, and are in `ahead` until they are written.
+  std::vector<std::uint32_t> plan;
+  std::size_t planned = 0;
+  struct Points {
+    std::vector<std::int64_t> unix_ms;
+    std::vector<double> values;
+  };
+  std::unordered_map<std::uint32_t, Points> ahead;
 };
 
 WindowOpenMetrics::WindowOpenMetrics(std::vector<OpenMetricsNode> nodes,
@@ -113,12 +123,53 @@ recorder::Snapshot::SeriesReader& WindowOpenMetrics::ReaderOf(
       nodes_[open_.front()]->reader.reset();
       open_.erase(open_.begin());
     }
+    ++opened_;
     // The same snapshot and range give the same series in the same order.
     nodes_[index]->reader = nodes_[index]->data.snapshot->OpenSeriesReader(
         {window_.from_unix_ms, window_.to_unix_ms}, nullptr);
   }
   open_.push_back(index);
   return *nodes_[index]->reader;
+}
+
+void WindowOpenMetrics::PlanAhead() {
+  for (const auto& [name, entries] : families_) {
+    for (const Entry& e : entries) {
+      Node& node = *nodes_[e.node];
+      if (node.data.snapshot) node.plan.push_back(e.line);
+    }
+  }
+}
+
+void WindowOpenMetrics::TakeAhead(const Entry& entry, std::uint32_t line) {
+  Node& node = *nodes_[entry.node];
+  auto it = node.ahead.find(entry.line);
+  if (it == node.ahead.end()) {
+    // It is one of this family, so it comes soon in the plan.
+    recorder::Snapshot::SeriesReader& reader = ReaderOf(entry.node);
+    const std::size_t share = kAheadBytes / 16 / nodes_.size();
+    std::size_t points = 0;
+    bool found = false;
+    while (node.planned < node.plan.size() && (!found || points < share)) {
+      const std::uint32_t next = node.plan[node.planned++];
+      std::span<const std::int64_t> times;
+      std::span<const double> values;
+      reader.Read(next, &times, &values);
+      node.ahead[next] = {{times.begin(), times.end()},
+                          {values.begin(), values.end()}};
+      points += values.size() + 4;
+      found |= next == entry.line;
+    }
+    node.reader.reset();
+    std::erase(open_, entry.node);
+    it = node.ahead.find(entry.line);
+    if (it == node.ahead.end()) return;
+  }
+  const Node::Points& points = it->second;
+  for (std::size_t i = 0; i < points.values.size(); ++i) {
+    points_.push_back({points.unix_ms[i], line, points.values[i]});
+  }
+  node.ahead.erase(it);
 }
 
 void WindowOpenMetrics::BeginFamily(std::string* out) {
@@ -216,7 +267,9 @@ std::string WindowOpenMetrics::LineOf(const Entry& entry) {
 void WindowOpenMetrics::Load(const Entry& entry, std::uint32_t line) {
   const OpenMetricsNode& data = nodes_[entry.node]->data;
   lines_.push_back(LineOf(entry));
-  if (data.snapshot) {
+  if (data.snapshot && ReadsAhead()) {
+    TakeAhead(entry, line);
+  } else if (data.snapshot) {
     std::span<const std::int64_t> times;
     std::span<const double> values;
     ReaderOf(entry.node).Read(entry.line, &times, &values);
@@ -283,6 +336,7 @@ bool WindowOpenMetrics::Append(std::string* out, std::size_t max_bytes) {
     return true;
   }
   if (!std::exchange(in_families_, true)) {
+    if (ReadsAhead()) PlanAhead();
     family_ = families_.begin();
     if (family_ != families_.end()) BeginFamily(out);
   }

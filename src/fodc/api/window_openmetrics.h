@@ -34,10 +34,12 @@ struct OpenMetricsNode {
 
 // Memory: 24 bytes for each series, the points of one histogram, summary or
 // counter with its creation time, and the recordings of up to kOpenNodes nodes
-// as they are read (more nodes cost time: each family opens them again).
+// as they are read. Of more nodes than that each is opened again and again, but
+// for many series at a time: kAheadBytes of points in all are read ahead.
 class WindowOpenMetrics {
  public:
   static constexpr std::size_t kOpenNodes = 16;
+  static constexpr std::size_t kAheadBytes = 32u << 20;
 
   // `selectors` must outlive it.
   WindowOpenMetrics(std::vector<OpenMetricsNode> nodes, Window window,
@@ -47,6 +49,8 @@ class WindowOpenMetrics {
   // Appends what comes next, about `max_bytes` unless it ends, or nothing yet
   // while it finds out what there is. Returns whether something is left.
   bool Append(std::string* out, std::size_t max_bytes);
+
+  std::uint64_t opened() const { return opened_; }  // recordings, so far
 
  private:
   struct Node;
@@ -77,6 +81,10 @@ class WindowOpenMetrics {
   // Takes the points of one entry into memory as those of line `line`.
   void Load(const Entry& entry, std::uint32_t line);
   recorder::Snapshot::SeriesReader& ReaderOf(std::uint32_t node);
+  bool ReadsAhead() const { return nodes_.size() > kOpenNodes; }
+  void PlanAhead();
+  // The points of a series of a recording, which are then forgotten here.
+  void TakeAhead(const Entry& entry, std::uint32_t line);
   bool AppendGroup(std::string* out, std::size_t stop);
   void AppendPoint(const std::string& line, double value, std::int64_t unix_ms,
                    std::string* out);
@@ -102,6 +110,7 @@ class WindowOpenMetrics {
   LabelMerger merger_;
   // Nodes whose recordings are open, the one used last at the end.
   std::vector<std::uint32_t> open_;
+  std::uint64_t opened_ = 0;
 };
 
 }  // namespace fodc::api
