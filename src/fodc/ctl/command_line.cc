@@ -70,8 +70,8 @@ void AddQuery(CLI::App* app, ProxyQuery* query) {
 void AddMatches(CLI::App* app, std::vector<std::string>* matches) {
   app->add_option("--match", *matches,
                   "Only series that this selector takes, as in Prometheus: "
-                  "'process_.*', 'up{pod_name=\"a\"}'. May be repeated; one "
-                  "that fits is enough")
+                  "'up{pod_name=\"a\"}', '{__name__=~\"process_.*\"}'. May be "
+                  "repeated; one that fits is enough")
       ->type_name("SELECTOR")
       ->allow_extra_args(false);
 }

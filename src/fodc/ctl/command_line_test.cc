@@ -6,6 +6,10 @@
 
 #include <cstdlib>
 
+#include "fodc/api/selector.h"
+#include "fodc/base/status_matchers.h"
+#include "fodc/base/strings.h"
+
 namespace fodc::ctl {
 namespace {
 
@@ -47,6 +51,25 @@ TEST(CommandLineTest, ProxyComesFromFlagOrEnvironmentBeforeOrAfter) {
   EXPECT_EQ(ParseAs<NodesCommand>({"nodes", "--proxy=https://h"}).query.url,
             "https://h");
   ::unsetenv("FODC_PROXY");
+}
+
+TEST(CommandLineTest, ExamplesOfTheHelpAreSelectors) {
+  for (const char* command : {"metrics", "window"}) {
+    const std::string help = Parse({command, "--help"}).out;
+    // Between quotes, as a shell takes them.
+    const std::size_t from = help.find("as in Prometheus");
+    ASSERT_NE(from, std::string::npos);
+    const auto words = Split(
+        std::string_view(help).substr(from, help.find("May be", from) - from),
+        '\'');
+    ASSERT_EQ(words.size(), 5u) << help;
+    for (const std::size_t i : {1, 3}) {
+      std::string example(words[i]);
+      std::erase_if(example, [](char c) { return c == ' ' || c == '\n'; });
+      const std::vector<std::string_view> texts{example};
+      EXPECT_THAT(api::SelectorSet::Parse(texts), IsOk()) << example;
+    }
+  }
 }
 
 TEST(CommandLineTest, TimesAreRfc3339OrSeconds) {
