@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // fodcctl: asks a proxy about its nodes, and reads recordings offline.
 // Exit codes: 0 done, 1 it failed, 2 the command line is wrong.
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <string>
@@ -17,6 +18,11 @@
 namespace fodc::ctl {
 namespace {
 
+std::size_t Columns() {
+  winsize size{};
+  return ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
 struct Runner {
   Output* out;
   Output* errors;
@@ -25,7 +31,7 @@ struct Runner {
     return out->Append("fodcctl " FODC_VERSION "\n");
   }
   Status operator()(const NodesCommand& c) const {
-    return RunNodes(c, {out, errors, ::isatty(STDOUT_FILENO) == 1},
+    return RunNodes(c, {out, errors, ::isatty(STDOUT_FILENO) == 1, Columns},
                     SystemClock());
   }
   Status operator()(const MetricsCommand& c) const {

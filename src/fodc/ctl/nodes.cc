@@ -98,6 +98,20 @@ constexpr double kShownAgeSeconds = 10;
 constexpr std::size_t kColumns = 10;
 using Cells = std::array<std::string, kColumns>;
 
+// Names come from the network: what a terminal would obey becomes `?`.
+std::string WithoutControls(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    // U+0080 to U+009F, among them a one-character escape sequence.
+    const bool is_c1 = c == 0xC2 && i + 1 < text.size() &&
+                       static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    if (is_c1) ++i;
+    out.push_back(is_c1 || c < 0x20 || c == 0x7F ? '?' : text[i]);
+  }
+  return out;
+}
+
 Cells MakeCells(const NodeRow& row) {
   const auto count = [](const std::optional<std::uint64_t>& n) {
     return n.has_value() ? std::to_string(*n) : std::string("-");
@@ -136,17 +150,17 @@ Cells MakeCells(const NodeRow& row) {
                      3)
              : "-";
   c[9] = row.status.empty() ? "-" : row.status;
+  for (std::string& cell : c) cell = WithoutControls(cell);
   return c;
 }
 
-// How wide a terminal shows it: one column per code point.
+}  // namespace
+
 std::size_t Width(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(
       text.begin(), text.end(),
       [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
 }
-
-}  // namespace
 
 Result<std::vector<NodeRow>> ParseCluster(std::string_view text) {
   const json document = json::parse(text.begin(), text.end(), nullptr,

@@ -34,8 +34,12 @@ struct NodeRow {
 // Errors: kDataLoss if the text is not what /cluster answers.
 Result<std::vector<NodeRow>> ParseCluster(std::string_view json);
 
-// Columns padded to what they hold, one line a node, a head line.
+// Columns padded to what they hold, one line a node, a head line. Control
+// characters in names are shown as `?`.
 std::string RenderNodes(const std::vector<NodeRow>& rows);
+
+// How wide a terminal shows it: one column per code point.
+std::size_t Width(std::string_view text);
 
 // "512 B", "1.5 MiB": at most four digits.
 std::string HumanBytes(double bytes);

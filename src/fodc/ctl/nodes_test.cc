@@ -9,6 +9,7 @@
 namespace fodc::ctl {
 namespace {
 
+using testing::EndsWith;
 using testing::HasSubstr;
 
 constexpr std::string_view kCluster = R"({"nodes":[
@@ -41,6 +42,16 @@ TEST(NodesTest, TellsSinceWhenANodeIsSilent) {
           "indicators":{"up":0,"age_seconds":185.5,"rss_bytes":1024}}]})");
   ASSERT_THAT(rows, IsOk());
   EXPECT_THAT(RenderNodes(*rows), HasSubstr("a     -     no (3m05s)  1.0 KiB"));
+}
+
+TEST(NodesTest, NamesCannotCommandTheTerminal) {
+  const auto rows = ParseCluster(
+      R"({"nodes":[{"name":"a\u001b[2Jb\u009b1Ac\u007f\u00e9\n",
+          "agent":{"status":"\u0007"}}]})");
+  ASSERT_THAT(rows, IsOk());
+  const std::string table = RenderNodes(*rows);
+  EXPECT_THAT(table, HasSubstr("\na?[2Jb?1Ac?\xc3\xa9?  "));
+  EXPECT_THAT(table, EndsWith(" ?\n"));
 }
 
 TEST(NodesTest, NoNodesIsSaid) {

@@ -38,8 +38,16 @@ Result<std::string> ShowNodes(const NodesCommand& command, ProxyClient& client,
   return RenderNodes(rows);
 }
 
-std::size_t CountLines(std::string_view text) {
-  return static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
+// How many lines of the terminal the text takes.
+std::size_t CountLines(std::string_view text, std::size_t columns) {
+  std::size_t lines = 0;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    const std::size_t width = Width(text.substr(0, end));
+    lines += columns == 0 || width == 0 ? 1 : (width + columns - 1) / columns;
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
 }
 
 }  // namespace
@@ -65,7 +73,7 @@ Status RunNodes(const NodesCommand& command, const Screen& screen,
       shown = StrCat("\x1b[", drawn_lines, "F\x1b[J");
     if (text.ok()) {
       shown += *text;
-      drawn_lines = CountLines(*text);
+      drawn_lines = CountLines(*text, screen.columns ? screen.columns() : 0);
       if (!in_place && !command.json) shown += "\n";
     } else {
       drawn_lines = 0;

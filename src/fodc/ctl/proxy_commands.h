@@ -2,6 +2,9 @@
 // The commands that ask a proxy.
 #pragma once
 
+#include <cstddef>
+#include <functional>
+
 #include "fodc/base/clock.h"
 #include "fodc/base/status.h"
 #include "fodc/ctl/command_line.h"
@@ -14,6 +17,8 @@ struct Screen {
   Output* out = nullptr;
   Output* errors = nullptr;
   bool is_terminal = false;
+  // Of the terminal: a longer line takes several. Null or 0: none does.
+  std::function<std::size_t()> columns = nullptr;
 };
 
 // With `watch`, asks over and over; a failed question is written to

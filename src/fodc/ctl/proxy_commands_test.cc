@@ -56,13 +56,15 @@ TEST(ProxyCommandsTest, NodesPrintsTheTableOrTheAnswer) {
   StringOutput errors;
   NodesCommand command;
   command.query = proxy.Query();
-  ASSERT_THAT(RunNodes(command, {&out, &errors, false}, SystemClock()), IsOk());
+  ASSERT_THAT(RunNodes(command, {&out, &errors, false, nullptr}, SystemClock()),
+              IsOk());
   EXPECT_THAT(out.text, HasSubstr("\nn1"));
   EXPECT_EQ(proxy.line(),
             "GET /cluster?role=data%20hot&pod_name=p%26q HTTP/1.1");
   command.json = true;
   out.text.clear();
-  ASSERT_THAT(RunNodes(command, {&out, &errors, false}, SystemClock()), IsOk());
+  ASSERT_THAT(RunNodes(command, {&out, &errors, false, nullptr}, SystemClock()),
+              IsOk());
   EXPECT_EQ(out.text, StrCat(kOneNode, "\n"));
 }
 
@@ -74,13 +76,30 @@ TEST(ProxyCommandsTest, WatchRedrawsInPlaceOnATerminalAndEnds) {
   command.query = proxy.Query();
   command.watch = 20ms;
   command.run_for = 70ms;
-  ASSERT_THAT(RunNodes(command, {&out, &errors, true}, SystemClock()), IsOk());
+  ASSERT_THAT(RunNodes(command, {&out, &errors, true, nullptr}, SystemClock()),
+              IsOk());
   EXPECT_THAT(out.text, HasSubstr("\x1b[2F\x1b[J"
                                   "NODE"));
   out.text.clear();
-  ASSERT_THAT(RunNodes(command, {&out, &errors, false}, SystemClock()), IsOk());
+  ASSERT_THAT(RunNodes(command, {&out, &errors, false, nullptr}, SystemClock()),
+              IsOk());
   EXPECT_THAT(out.text, testing::Not(HasSubstr("\x1b")));
   EXPECT_THAT(out.text, HasSubstr("\n\nNODE"));
+}
+
+TEST(ProxyCommandsTest, WatchRedrawsLinesThatTheTerminalWraps) {
+  Proxy proxy(200, std::string(kOneNode));
+  StringOutput out;
+  StringOutput errors;
+  NodesCommand command;
+  command.query = proxy.Query();
+  command.watch = 20ms;
+  command.run_for = 70ms;
+  const Screen narrow{&out, &errors, true, [] { return std::size_t{40}; }};
+  ASSERT_THAT(RunNodes(command, narrow, SystemClock()), IsOk());
+  // Head and node are some 70 columns wide.
+  EXPECT_THAT(out.text, HasSubstr("\x1b[4F\x1b[J"
+                                  "NODE"));
 }
 
 TEST(ProxyCommandsTest, WatchGoesOnAfterAFailureAndTellsIt) {
@@ -99,7 +118,8 @@ TEST(ProxyCommandsTest, WatchGoesOnAfterAFailureAndTellsIt) {
   command.query.timeout = 5s;
   command.watch = 20ms;
   command.run_for = 70ms;
-  EXPECT_THAT(RunNodes(command, {&out, &errors, false}, SystemClock()), IsOk());
+  EXPECT_THAT(RunNodes(command, {&out, &errors, false, nullptr}, SystemClock()),
+              IsOk());
   EXPECT_THAT(errors.text, HasSubstr("503"));
   EXPECT_THAT(errors.text, HasSubstr("starting"));
   EXPECT_THAT(out.text, HasSubstr("n1"));
@@ -127,7 +147,7 @@ TEST(ProxyCommandsTest, FailuresNameUrlAndReason) {
   StringOutput errors;
   NodesCommand nodes;
   nodes.query = other.Query();
-  EXPECT_THAT(RunNodes(nodes, {&out, &errors, false}, SystemClock()),
+  EXPECT_THAT(RunNodes(nodes, {&out, &errors, false, nullptr}, SystemClock()),
               StatusIs(Code::kDataLoss, HasSubstr("not that of a FODC proxy")));
   EXPECT_EQ(out.text, "");
 }
