@@ -2,6 +2,7 @@
 #include "fodc/api/line_cache.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "fodc/api/shown_family.h"
@@ -135,8 +136,7 @@ LayoutRef LineCache::Find(std::string_view slot_name,
                           const Identity& identity) {
   auto shape_it = shapes_.find(identity.shape());
   if (shape_it == shapes_.end()) {
-    const auto id = static_cast<std::uint32_t>(shapes_.size());
-    shape_it = shapes_.emplace(identity.shape(), id).first;
+    shape_it = shapes_.emplace(identity.shape(), next_shape_++).first;
   }
   const std::uint32_t shape = shape_it->second;
   auto it = slots_.find(slot_name);
@@ -237,6 +237,12 @@ void LineCache::Sweep() {
     --line.family->users;
     return true;
   });
+  // No line has a shape that no layout has.
+  std::set<std::uint32_t> shapes;
+  for (const auto& [hash, layout] : by_content_) shapes.insert(layout->shape);
+  std::erase_if(shapes_, [&](const auto& entry) {
+    return !shapes.contains(entry.second);
+  });
   std::erase_if(families_,
                 [](const auto& entry) { return entry.second->users == 0; });
 }
@@ -246,6 +252,7 @@ LineCacheStats LineCache::stats() const {
   s.lines = lines_.size();
   s.layouts = by_content_.size();
   s.families = families_.size();
+  s.shapes = shapes_.size();
   s.bytes = line_bytes_ + layout_bytes_;
   s.built = built_;
   s.uncached = uncached_;

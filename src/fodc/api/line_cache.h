@@ -102,6 +102,7 @@ struct LineCacheStats {
   std::size_t lines = 0;
   std::size_t layouts = 0;
   std::size_t families = 0;
+  std::size_t shapes = 0;      // of identities
   std::size_t bytes = 0;       // of lines and layouts
   std::uint64_t built = 0;     // layouts, ever
   std::uint64_t uncached = 0;  // lines that did not fit, ever
@@ -166,6 +167,7 @@ class LineCache {
   std::unordered_map<Key, std::unique_ptr<Line>, KeyHash> lines_;
   std::map<std::string, std::unique_ptr<Family>, std::less<>> families_;
   std::map<std::string, std::uint32_t, std::less<>> shapes_;
+  std::uint32_t next_shape_ = 0;
   std::map<std::string, Slot, std::less<>> slots_;
   std::unordered_multimap<std::uint64_t, Layout*> by_content_;
   bool families_sorted_ = true;

@@ -278,10 +278,20 @@ TEST_F(LineCacheTest, ForgetsWhatNobodyShows) {
   EXPECT_EQ(s.lines, 1u);
   EXPECT_EQ(s.layouts, 1u);
   EXPECT_EQ(s.families, 1u);
+  EXPECT_EQ(s.shapes, 1u);
   EXPECT_EQ(cache_->FindFamily("a"), nullptr);
   EXPECT_NE(cache_->FindFamily("b"), nullptr);
+  // An identity of other labels, which goes again.
+  Part("s2", {{"b", {}}}, Pod("p", "container"));
+  EXPECT_EQ(cache_->stats().shapes, 2u);
+  cache_->Sweep();
+  EXPECT_EQ(cache_->stats().shapes, 1u);
+  EXPECT_EQ(Text({Part("s2", {{"b", {}}}, Pod("p"))}),
+            "# TYPE b untyped\nb{node_role=\"ROLE_DATA\",pod_name=\"p\"} 0\n");
+  cache_->Sweep();
   cache_->Sweep();
   EXPECT_EQ(cache_->stats().bytes, 0u);
+  EXPECT_EQ(cache_->stats().shapes, 0u);
 }
 
 }  // namespace
