@@ -161,7 +161,9 @@ void Api::Impl::Metrics(const RequestPtr& request, Responder responder) {
   if (!at.ok()) return responder.Send(net::StatusError(at.status()));
   const auto format = ParseFormat(request->query, {"text"});
   if (!format.ok()) return responder.Send(net::StatusError(format.status()));
-  NodeFilter filter(request->query);
+  const auto chosen = NodeFilter::Parse(request->query);
+  if (!chosen.ok()) return responder.Send(net::StatusError(chosen.status()));
+  const NodeFilter& filter = *chosen;
   auto wait = options.page_deadline;
   if (const auto seconds =
           ParseDouble(request->Header("X-Prometheus-Scrape-Timeout-Seconds"));
@@ -197,6 +199,9 @@ void Api::Impl::FinishMetrics(const NodeFilter& filter,
       continue;
     }
     const fleet::Mirror* mirror = fleet.mirror(agent.id);
+    if (at && (mirror == nullptr || !Covers(*mirror, *at, NowUnixMs()))) {
+      continue;  // whether it was up then, nobody knows
+    }
     if (mirror != nullptr) {
       NodeFrames node =
           at ? frames.At(agent, *mirror, *at)
@@ -210,7 +215,7 @@ void Api::Impl::FinishMetrics(const NodeFilter& filter,
         [&](const AgentAnswer& a) { return a.agent.id == agent.id; });
     if (answer != answers.end() && answer->answer) continue;
     ++stale;
-    gatherer.AddFrames(frames.Down(agent, at.value_or(NowUnixMs())), &parts);
+    gatherer.AddFrames(frames.Down(agent, NowUnixMs()), &parts);
   }
   gatherer.AddAnswers(answers, &parts);
   if (filter.takes_all() && !at) gatherer.AddOwn(options.own_metrics, &parts);
@@ -234,7 +239,9 @@ void Api::Impl::Windows(const RequestPtr& request, Responder responder) {
   auto parsed = SelectorSet::Parse(request->query.GetAll("match[]"));
   if (!parsed.ok()) return responder.Send(net::StatusError(parsed.status()));
   auto selectors = std::make_shared<SelectorSet>(*std::move(parsed));
-  NodeFilter filter(request->query);
+  const auto chosen = NodeFilter::Parse(request->query);
+  if (!chosen.ok()) return responder.Send(net::StatusError(chosen.status()));
+  const NodeFilter& filter = *chosen;
   fleet::MetricsQuestion question;
   auto wait = options.page_deadline;
   if (*window) {
@@ -328,10 +335,11 @@ HttpResponse Api::Impl::MakeWindows(const NodeFilter& filter,
 }
 
 HttpResponse Api::Impl::Cluster(const HttpRequest& request) {
-  const NodeFilter filter(request.query);
+  const auto filter = NodeFilter::Parse(request.query);
+  if (!filter.ok()) return net::StatusError(filter.status());
   std::vector<fleet::Agent> agents;
   for (const fleet::Agent& agent : *fleet.List()) {
-    if (Takes(filter, agent)) agents.push_back(agent);
+    if (Takes(*filter, agent)) agents.push_back(agent);
   }
   return Stream(loop, shared_from_this(), "application/json",
                 std::make_unique<ClusterText>(fleet, cpu, loop.clock(),
@@ -361,10 +369,11 @@ HttpResponse Api::Impl::Health() const {
 }
 
 HttpResponse Api::Impl::Discovery(const HttpRequest& request) const {
-  const NodeFilter filter(request.query);
+  const auto filter = NodeFilter::Parse(request.query);
+  if (!filter.ok()) return net::StatusError(filter.status());
   std::string body = "[";
   for (const fleet::Agent& agent : *fleet.List()) {
-    if (!Takes(filter, agent) || AgentEndpoint(agent).empty()) continue;
+    if (!Takes(*filter, agent) || AgentEndpoint(agent).empty()) continue;
     if (body.size() > 1) body += ',';
     AppendDiscoveredAgent(agent, &body);
   }

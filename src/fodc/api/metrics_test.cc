@@ -121,11 +121,27 @@ TEST_F(MetricsTest, GivesAnyInstantOfTheWindow) {
   EXPECT_THAT(at(start + 4000), HasSubstr("} 104\n"));
   EXPECT_THAT(at(start + 4999), HasSubstr("} 104\n"));
   EXPECT_THAT(at(start + 9000), HasSubstr("} 109\n"));
+  clock_.Advance(seconds(10));
   EXPECT_THAT(at(start + 12000), Not(HasSubstr("\nx{")));
   EXPECT_THAT(at(start + 12000), HasSubstr("up{"));
-  EXPECT_THAT(at(start - 1000), HasSubstr("} 0\n"));
+  EXPECT_EQ(Get("/metrics?at=").status, 400);
   EXPECT_EQ(Get("/metrics?at=soon").status, 400);
   EXPECT_THAT(Get("/metrics?at=soon").body, HasSubstr("Invalid at format: "));
+}
+
+TEST_F(MetricsTest, ClaimsNothingOfInstantsThatNoWindowHas) {
+  Node a(this, "a-0");
+  a.Scrape("page", {{"x", {}, 1}});
+  Admit("b-0", AgentKind::kFlight);  // nothing of it has come
+  fleet_.registry().Disconnect(Admit("v-0", AgentKind::kV1));
+  clock_.Advance(seconds(5));
+  for (const char* at : {"0", "2025-12-31T23:59:59Z", "2030-01-01T00:00:00Z"}) {
+    const auto r = Get(StrCat("/metrics?at=", at));
+    EXPECT_EQ(r.status, 200);
+    EXPECT_EQ(r.body, "") << at;
+  }
+  EXPECT_THAT(Get("/metrics?at=2026-01-01T00:00:01Z").body,
+              HasSubstr("# TYPE x gauge\n"));
 }
 
 TEST_F(MetricsTest, AsksV1AgentsAndMergesTheirAnswers) {

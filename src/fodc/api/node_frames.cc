@@ -18,6 +18,14 @@ bool IsFresh(const fleet::Mirror& mirror, const recorder::SourceFrame& frame,
          kFreshIntervals * mirror.pace().interval();
 }
 
+bool Covers(const fleet::Mirror& mirror, std::int64_t unix_ms,
+            std::int64_t now_unix_ms) {
+  const recorder::RecordingStats s = mirror.recording().stats();
+  // The agent's wall clock may be ahead of ours.
+  return s.frames > 0 && unix_ms >= s.from_unix_ms &&
+         unix_ms <= std::max(now_unix_ms, s.to_unix_ms);
+}
+
 NodeNews NewestOf(const fleet::Mirror& mirror, MonotonicTime now,
                   std::int64_t now_unix_ms) {
   NodeNews news;

@@ -40,6 +40,11 @@ struct NodeNews {
 bool IsFresh(const fleet::Mirror& mirror, const recorder::SourceFrame& frame,
              MonotonicTime now);
 
+// Whether the recording tells what the node showed at an instant: from its
+// oldest frame until now. A silent node is one that is down.
+bool Covers(const fleet::Mirror& mirror, std::int64_t unix_ms,
+            std::int64_t now_unix_ms);
+
 NodeNews NewestOf(const fleet::Mirror& mirror, MonotonicTime now,
                   std::int64_t now_unix_ms);
 

@@ -35,18 +35,26 @@ Result<std::optional<std::int64_t>> ParseInstant(const net::Query& query,
 
 }  // namespace
 
-NodeFilter::NodeFilter(const net::Query& query)
-    : role_(query.GetOr("role")), pod_name_(query.GetOr("pod_name")) {
-  const std::string word = ToLower(role_);
+Result<NodeFilter> NodeFilter::Parse(const net::Query& query) {
+  NodeFilter filter;
+  filter.role_ = query.GetOr("role");
+  filter.pod_name_ = query.GetOr("pod_name");
+  const std::string word = ToLower(filter.role_);
+  std::string_view type = word;
   if (word == "liaison") {
-    role_ = kLiaisonRole;
+    filter.role_ = kLiaisonRole;
   } else if (word == "datanode") {
-    role_ = kDataRole;
-  } else if (word == "datanode-hot" || word == "datanode-warm" ||
-             word == "datanode-cold") {
-    role_ = kDataRole;
-    type_label_ = word.substr(word.find('-') + 1);
+    filter.role_ = kDataRole;
+  } else if (ConsumePrefix(&type, "datanode-")) {
+    if (type != "hot" && type != "warm" && type != "cold") {
+      return InvalidArgument(
+          StrCat("unknown role \"", filter.role_,
+                 "\"; there are: datanode-hot, datanode-warm, datanode-cold"));
+    }
+    filter.role_ = kDataRole;
+    filter.type_label_ = type;
   }
+  return filter;
 }
 
 bool NodeFilter::Takes(std::string_view role, std::string_view pod_name,
@@ -74,6 +82,11 @@ Result<std::optional<Window>> ParseWindow(const net::Query& query) {
 }
 
 Result<std::optional<std::int64_t>> ParseAt(const net::Query& query) {
+  const auto text = query.Get("at");
+  if (text && text->empty()) {
+    return InvalidArgument(
+        "Invalid at format: a time is missing, RFC 3339 or seconds");
+  }
   return ParseInstant(query, "at", true);
 }
 

@@ -21,7 +21,9 @@ namespace fodc::api {
 class NodeFilter {
  public:
   NodeFilter() = default;
-  explicit NodeFilter(const net::Query& query);
+  // Errors: kInvalidArgument for a kind of data node that the design has no
+  // word for. Any other role is one that some database may have.
+  static Result<NodeFilter> Parse(const net::Query& query);
 
   bool Takes(std::string_view role, std::string_view pod_name,
              const std::map<std::string, std::string>& labels) const;
@@ -47,7 +49,7 @@ Result<std::optional<Window>> ParseWindow(const net::Query& query);
 
 // `at`, RFC 3339 or seconds since the Unix epoch, with or without a fraction;
 // milliseconds since the epoch. Nothing if it is not there.
-// Errors: kInvalidArgument "Invalid at format: ...".
+// Errors: kInvalidArgument "Invalid at format: ...", for empty text, too.
 Result<std::optional<std::int64_t>> ParseAt(const net::Query& query);
 
 // `format`: one of `allowed`, the first if absent.

@@ -17,13 +17,13 @@ net::Query Q(std::string_view text) { return *net::Query::Parse(text); }
 
 bool Takes(std::string_view query, std::string_view role, std::string_view pod,
            const Labels& labels = {}) {
-  return NodeFilter(Q(query)).Takes(role, pod, labels);
+  return NodeFilter::Parse(Q(query))->Takes(role, pod, labels);
 }
 
 TEST(NodeFilterTest, TakesEverythingWithoutParameters) {
   EXPECT_TRUE(Takes("", "ROLE_DATA", "a"));
   EXPECT_TRUE(Takes("role=&pod_name=", "ROLE_DATA", "a"));
-  EXPECT_TRUE(NodeFilter(Q("x=y")).takes_all());
+  EXPECT_TRUE(NodeFilter::Parse(Q("x=y"))->takes_all());
 }
 
 TEST(NodeFilterTest, ComparesWithoutRegardToCase) {
@@ -41,6 +41,13 @@ TEST(NodeFilterTest, KnowsTheWordsOfTheDesign) {
   EXPECT_FALSE(
       Takes("role=datanode-hot", "ROLE_DATA", "a", {{"type", "warm"}}));
   EXPECT_FALSE(Takes("role=datanode-cold", "ROLE_DATA", "a"));
+}
+
+TEST(NodeFilterTest, RefusesAKindOfDataNodeThatThereIsNot) {
+  EXPECT_THAT(NodeFilter::Parse(Q("role=DataNode-frozen")),
+              StatusIs(Code::kInvalidArgument,
+                       HasSubstr("unknown role \"DataNode-frozen\"")));
+  EXPECT_FALSE(NodeFilter::Parse(Q("role=datanode-")).ok());
 }
 
 TEST(ParseWindowTest, NeedsBothEnds) {
@@ -81,6 +88,8 @@ TEST(ParseAtTest, TakesDatesAndSeconds) {
   EXPECT_FALSE(ParseAt(Q(""))->has_value());
   EXPECT_THAT(ParseAt(Q("at=now")), StatusIs(Code::kInvalidArgument,
                                              StartsWith("Invalid at format")));
+  EXPECT_THAT(ParseAt(Q("at=")), StatusIs(Code::kInvalidArgument,
+                                          StartsWith("Invalid at format")));
   EXPECT_FALSE(ParseAt(Q("at=NaN")).ok());
   EXPECT_FALSE(ParseAt(Q("at=1e300")).ok());
 }
