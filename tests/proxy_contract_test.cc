@@ -3,6 +3,8 @@
 // proxy answered over HTTP in its `loaded` phase, ours answers, too.
 #include <gmock/gmock.h>
 
+#include <chrono>
+#include <deque>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <set>
@@ -30,6 +32,9 @@ constexpr const char* kMethodPrefix = "/banyandb.fodc.v1.FODCService/";
 // When, on the recording's clock, the phase began and ended.
 constexpr std::int64_t kLoadedFrom = 47'000;
 constexpr std::int64_t kLoadedTo = 50'000;
+
+// Agents take as long to answer as they did in the recording, times this.
+constexpr int kSlower = 1;
 
 // A page or window taken apart: series text -> value. Families and their
 // types apart.
@@ -75,13 +80,19 @@ class ProxyContractTest : public link::LinkServerTest {
     api_.reset();
   }
 
+  struct RecordedAnswer {
+    std::string bytes;
+    std::chrono::milliseconds took{0};
+  };
   struct ReplayedAgent {
     std::unique_ptr<link::V1Peer> peer;
     int metrics_call = 0;  // in the recording
     // Answers of the phase by question: "" or "start end", in their order.
-    std::map<std::string, std::vector<std::string>> answers;
+    std::map<std::string, std::vector<RecordedAnswer>> answers;
     std::map<std::string, std::size_t> next;
     std::size_t commands = 0;  // taken
+    // What is to be sent, and when.
+    std::deque<std::pair<MonotonicTime, std::string>> due;
   };
 
   static std::string Question(const std::string& bytes) {
@@ -112,7 +123,7 @@ class ProxyContractTest : public link::LinkServerTest {
       }
     }
     ASSERT_FALSE(registration.empty());
-    std::vector<std::string> questions;
+    std::deque<std::pair<std::string, std::int64_t>> questions;
     for (const RecordedEvent& e : events_) {
       if (e.method != StrCat(kMethodPrefix, "StreamMetrics")) continue;
       if (e.kind == "open" && e.metadata.contains("agent_id") &&
@@ -121,11 +132,15 @@ class ProxyContractTest : public link::LinkServerTest {
       }
       if (agent.metrics_call == 0 || e.call != agent.metrics_call) continue;
       if (e.t_ms < kLoadedFrom || e.t_ms > kLoadedTo) continue;
-      if (e.kind == "server") questions.push_back(Question(e.bytes));
+      if (e.kind == "server") {
+        questions.emplace_back(Question(e.bytes), e.t_ms);
+      }
       if (e.kind == "client") {
         ASSERT_FALSE(questions.empty());
-        agent.answers[questions.front()].push_back(e.bytes);
-        questions.erase(questions.begin());
+        const auto& [question, asked_ms] = questions.front();
+        agent.answers[question].push_back(
+            {e.bytes, std::chrono::milliseconds(e.t_ms - asked_ms)});
+        questions.pop_front();
       }
     }
     agent.peer->registration = agent.peer->client.OpenV1("RegisterAgent");
@@ -143,7 +158,8 @@ class ProxyContractTest : public link::LinkServerTest {
     agents_[pod].next[""] = n;
   }
 
-  // Answers new commands with what was recorded for the same question.
+  // Answers new commands with what was recorded for the same question, after
+  // the time that it took there.
   void Reply() {
     for (auto& [pod, agent] : agents_) {
       if (silent_.contains(pod)) continue;
@@ -153,8 +169,15 @@ class ProxyContractTest : public link::LinkServerTest {
         const auto& answers = agent.answers[q];
         ASSERT_FALSE(answers.empty()) << pod << " was never asked: " << q;
         std::size_t& next = agent.next[q];
-        agent.peer->metrics->SendBytes(
-            answers[std::min(next++, answers.size() - 1)]);
+        const RecordedAnswer& answer =
+            answers[std::min(next++, answers.size() - 1)];
+        agent.due.emplace_back(
+            loop_.clock().Monotonic() + kSlower * answer.took, answer.bytes);
+      }
+      while (!agent.due.empty() &&
+             agent.due.front().first <= loop_.clock().Monotonic()) {
+        agent.peer->metrics->SendBytes(agent.due.front().second);
+        agent.due.pop_front();
       }
     }
   }
