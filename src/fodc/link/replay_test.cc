@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The recorded Go agents, with their own bytes and in their own order, against
-// our proxy.
+// The recorded Go agents, with their own bytes, in their own order and time,
+// against our proxy.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -25,6 +25,9 @@ using fleet::AgentStatus;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
+// The recording's two minutes go by in six seconds.
+constexpr int kTimesFaster = 20;
+
 // One registration of the recording and all streams under its id.
 struct ReplayedAgent {
   std::string recorded_id;
@@ -40,10 +43,16 @@ struct ReplayedAgent {
 
 class ReplayTest : public LinkServerTest {
  protected:
-  // Plays the events up to `until_ms` of the recording. Times are compressed:
-  // only the order counts.
+  // Plays the events up to `until_ms` of the recording, in their order and no
+  // sooner than their times say.
   void PlayUntil(std::int64_t until_ms) {
+    if (next_ == 0) began_ = SystemClock().Monotonic();
     for (; next_ < events_.size() && events_[next_].t_ms <= until_ms; ++next_) {
+      const MonotonicTime due =
+          began_ + milliseconds(events_[next_].t_ms / kTimesFaster);
+      const auto early =
+          std::chrono::ceil<milliseconds>(due - SystemClock().Monotonic());
+      if (early.count() > 0) RunFor(early);
       Play(events_[next_]);
       ASSERT_FALSE(HasFatalFailure()) << "event " << next_;
     }
@@ -162,6 +171,7 @@ class ReplayTest : public LinkServerTest {
   const std::vector<testing::RecordedEvent> events_ =
       testing::ReadRecordedTraffic("agent-proxy.jsonl.zst");
   std::size_t next_ = 0;
+  MonotonicTime began_;
   std::map<int, std::shared_ptr<ReplayedAgent>> by_call_;
   std::map<std::string, std::shared_ptr<ReplayedAgent>> by_id_;
   int compared_ = 0;
