@@ -46,8 +46,7 @@ class BadHttpTest : public testing::Test {
   }
   void ExpectServesOthersInTime() {
     const HttpAnswer a = proxy_.Get("/metrics");
-    EXPECT_EQ(a.status, 200) << a.error;
-    EXPECT_LT(a.seconds, 1);
+    EXPECT_EQ(a.status, 200) << a.error;  // within the client's ten seconds
     EXPECT_THAT(a.body, HasSubstr("\ngood{"));
   }
 
@@ -101,8 +100,7 @@ TEST_F(BadHttpTest, HugeHeadersAndGarbage) {
   RawConnection garbage(proxy_.port());
   ASSERT_TRUE(garbage.Send(std::string("\x16\x03\x01\x02\x00\x01\x00", 7) +
                            "\r\n\r\n"));
-  EXPECT_THAT(garbage.Receive(5s),
-              testing::AnyOf(HasSubstr(" 400 "), testing::IsEmpty()));
+  EXPECT_THAT(garbage.Receive(5s), HasSubstr(" 400 "));
   RawConnection smuggler(proxy_.port());
   ASSERT_TRUE(
       smuggler.Send("GET /healthz HTTP/1.1\r\nHost: x\r\nContent-Length: "
@@ -128,13 +126,23 @@ TEST_F(BadHttpTest, SlowClientsMeetADeadline) {
 }
 
 TEST_F(BadHttpTest, ClientThatDoesNotReadIsCutAndCostsNobody) {
+  const auto cut = [&] {
+    return ValueOf(proxy_.Get("/metrics").body,
+                   "fodc_proxy_http_timeouts_total", {{"kind", "write"}});
+  };
+  EXPECT_EQ(cut(), 0);
   RawConnection lazy(proxy_.port());
+  // Their answers are more than the sockets between us can hold.
   std::string requests;
-  for (int i = 0; i < 200; ++i) {
+  for (int i = 0; i < 3000; ++i) {
     requests += "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n";
   }
-  (void)lazy.Send(requests.substr(0, 8000));
-  for (int i = 0; i < 5; ++i) ExpectServesOthersInTime();
+  ASSERT_TRUE(lazy.Send(requests));
+  ExpectServesOthersInTime();
+  EXPECT_TRUE(WaitUntil([&] { return cut() == 1; }, 20s, 200ms));
+  // What was on its way can be read, and then no more comes.
+  EXPECT_TRUE(lazy.ClosedWithin(10s));
+  ExpectServesOthersInTime();
 }
 
 TEST_F(BadHttpTest, ManyConnections) {
