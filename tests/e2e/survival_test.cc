@@ -66,9 +66,9 @@ class SurvivalTest : public testing::Test {
   bool StartBoth() { return proxy_.Start() && agent_->Start() && Recorded(5); }
 
   // Waits for so many further scrapes.
-  bool Recorded(std::uint64_t scrapes) {
+  bool Recorded(std::uint64_t scrapes, std::chrono::milliseconds limit = 20s) {
     const std::uint64_t goal = endpoint_.count() + scrapes;
-    return WaitUntil([&] { return endpoint_.count() >= goal; }, 20s);
+    return WaitUntil([&] { return endpoint_.count() >= goal; }, limit);
   }
 
   // Waits until the proxy shows a scrape that was made after this call.
@@ -203,6 +203,28 @@ TEST_F(SurvivalTest, LinkCutAndHealedLeavesNoHole) {
   ASSERT_TRUE(CaughtUp());
   relay_.Cut();
   ASSERT_TRUE(Recorded(10));
+  relay_.Heal();
+  ASSERT_TRUE(CaughtUp());
+  ExpectNoHole(0);
+  ExpectEqualWindows();
+}
+
+// A stretch is 120 scrapes: what was missed comes in sealed chunks, not in
+// rows.
+TEST_F(SurvivalTest, LinkCutForSeveralStretchesLeavesNoHole) {
+  agent_.emplace(dir_, AgentOptions{.pod = "a",
+                                    .endpoint_ports = {endpoint_.port()},
+                                    .containers = {},
+                                    .proxy_ports = {relay_.port()},
+                                    .interval = "50ms",
+                                    .role = "ROLE_DATA",
+                                    .labels = "",
+                                    .recorder_dir = "spill",
+                                    .flags = {}});
+  ASSERT_TRUE(StartBoth());
+  ASSERT_TRUE(CaughtUp());
+  relay_.Cut();
+  ASSERT_TRUE(Recorded(300, 60s));
   relay_.Heal();
   ASSERT_TRUE(CaughtUp());
   ExpectNoHole(0);
