@@ -280,11 +280,11 @@ TEST_F(RealComponentsTest, WindowHasManyPointsOfEachNode) {
                 .body,
             nullptr, false);
         for (const Node& n : Nodes()) {
-          if (points(n.pod) < 8) return false;
+          if (points(n.pod) <= 20) return false;
         }
         return true;
       },
-      20s, 300ms))
+      60s, 300ms))
       << rows.dump().substr(0, 1000);
 }
 
