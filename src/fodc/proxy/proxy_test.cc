@@ -9,6 +9,7 @@
 #include "fodc/base/clock.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
+#include "fodc/link/test_agent.h"
 #include "fodc/net/http_test_peer.h"
 
 namespace fodc::proxy {
@@ -83,11 +84,41 @@ TEST_F(ProxyTest, StopsInGoodOrder) {
   auto proxy = Proxy::Start(loop_, options_);
   ASSERT_THAT(proxy, IsOk());
   const std::uint16_t port = (*proxy)->http_port();
+  link::TestAgent::Options agent_options;
+  agent_options.link =
+      link::QuickLinkOptions(StrCat("127.0.0.1:", (*proxy)->grpc_port()));
+  link::TestAgent agent(loop_, agent_options);
+  agent.StartLink();
+  ASSERT_TRUE(loop_.RunUntil(
+      [&] { return agent.stats().state == link::LinkState::kFlight; },
+      std::chrono::seconds(10)));
+  // A request that has begun, and one that has been answered.
+  net::RawClient begun(loop_, port);
+  begun.Send("GET /readyz HTTP/1.1\r\nHost: x\r\n");
+  net::RawClient idle(loop_, port);
+  idle.Get("/readyz");
+  ASSERT_EQ(idle.Read().status, 200);
+
   bool done = false;
   (*proxy)->Stop([&] { done = true; });
-  EXPECT_TRUE(loop_.RunUntil([&] { return done; }));
   net::RawClient late(loop_, port);
   EXPECT_FALSE(late.connected());
+  EXPECT_TRUE(idle.WaitForEnd());
+  begun.Send("\r\n");
+  const net::RawResponse answer = begun.Read();
+  EXPECT_EQ(answer.status, 503);
+  EXPECT_TRUE(answer.complete);
+  EXPECT_THAT(answer.body, HasSubstr("stopping"));
+  // The agent tries again at once, so this is not its last failure for long.
+  bool heard = false;
+  EXPECT_TRUE(loop_.RunUntil(
+      [&] {
+        heard |= agent.stats().last_failure.message().find(
+                     "the proxy is stopping") != std::string::npos;
+        return heard && done;
+      },
+      std::chrono::seconds(10)));
+  agent.StopLink();
 }
 
 }  // namespace
