@@ -2,12 +2,8 @@
 #include "bench/fleet_load.h"
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <netinet/in.h>
-#include <signal.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,7 +12,6 @@
 #include <cstring>
 #include <fstream>
 #include <sstream>
-#include <thread>
 #include <unordered_map>
 
 #include "bench/bench_util.h"
@@ -25,6 +20,7 @@
 #include "fodc/base/unique_fd.h"
 #include "fodc/exposition/page_reader.h"
 #include "tests/support/frames.h"
+#include "tests/support/wait.h"
 
 namespace fodc::bench {
 
@@ -190,72 +186,36 @@ void LoadAgent::Disconnect(net::Task done) {
   link_->Stop("the load ends", std::chrono::seconds(2), std::move(done));
 }
 
-int FreePort() {
-  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  socklen_t size = sizeof address;
-  FODC_CHECK(::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), size) ==
-             0);
-  FODC_CHECK(::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address),
-                           &size) == 0);
-  return ntohs(address.sin_port);
-}
-
 Result<std::unique_ptr<ProxyProcess>> ProxyProcess::Start(
     const std::string& binary, std::vector<std::string> flags, int core) {
   std::unique_ptr<ProxyProcess> p(new ProxyProcess());
-  p->grpc_port_ = FreePort();
-  p->http_port_ = FreePort();
-  p->log_path_ =
-      StrCat("/tmp/fodc-bench-proxy-", ::getpid(), "-", p->http_port_, ".log");
-  flags.insert(flags.begin(), binary);
+  p->grpc_port_ = test::FreePort();
+  p->http_port_ = test::FreePort();
+  const std::vector<std::string> pinned{"taskset", "-c", std::to_string(core),
+                                        binary};
+  flags.insert(flags.begin(), pinned.begin(), pinned.end());
   flags.push_back(StrCat("--grpc-listen-addr=127.0.0.1:", p->grpc_port_));
   flags.push_back(StrCat("--http-listen-addr=127.0.0.1:", p->http_port_));
-  std::vector<char*> argv;
-  for (std::string& flag : flags) argv.push_back(flag.data());
-  argv.push_back(nullptr);
-  p->pid_ = ::fork();
-  if (p->pid_ < 0) return ErrnoStatus(errno, "fork");
-  if (p->pid_ == 0) {
-    // Ends with us, however we end.
-    (void)::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    cpu_set_t its;
-    CPU_ZERO(&its);
-    CPU_SET(static_cast<std::size_t>(core), &its);
-    (void)::sched_setaffinity(0, sizeof its, &its);
-    const int log = ::open(p->log_path_.c_str(),
-                           O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    (void)::dup2(log, 1);
-    (void)::dup2(log, 2);
-    ::execv(argv[0], argv.data());
-    ::_exit(127);
-  }
-  for (int i = 0; i < 500; ++i) {
+  p->process_ = test::Process::Start({.name = "fodc-proxy",
+                                      .argv = std::move(flags),
+                                      .env = {},
+                                      .log_path = p->dir_.File("proxy.log"),
+                                      .stdout_path = ""});
+  const bool serves = test::WaitUntil([&p] {
+    if (!p->process_.Running()) return true;
     const auto answer = HttpGet(p->http_port_, "/readyz", "", false);
-    if (answer.ok() && answer->status == 200) return p;
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  }
-  const auto log = ReadFile(p->log_path_);
-  return Unavailable("the proxy does not serve: " + log.value_or(""));
+    return answer.ok() && answer->status == 200;
+  });
+  if (serves && p->process_.Running()) return p;
+  return Unavailable("the proxy does not serve: " + p->process_.Log());
 }
 
 ProxyProcess::~ProxyProcess() {
-  if (pid_ == 0) return;
-  (void)::kill(pid_, SIGTERM);
-  for (int i = 0; i < 500; ++i) {
-    int status = 0;
-    if (::waitpid(pid_, &status, WNOHANG) == pid_) {
-      (void)::unlink(log_path_.c_str());
-      return;
-    }
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  if (!process_.Running()) return;
+  if (process_.Stop() != 0) {
+    std::fprintf(stderr, "the proxy did not end well; its log:\n%s\n",
+                 process_.Log().c_str());
   }
-  std::fprintf(stderr, "the proxy does not stop; killed (its log: %s)\n",
-               log_path_.c_str());
-  (void)::kill(pid_, SIGKILL);
-  (void)::waitpid(pid_, nullptr, 0);
 }
 
 std::string ProxyProcess::grpc_address() const {
@@ -263,7 +223,7 @@ std::string ProxyProcess::grpc_address() const {
 }
 
 double ProxyProcess::CpuSeconds() const {
-  const auto text = ReadFile(StrCat("/proc/", pid_, "/stat"));
+  const auto text = ReadFile(StrCat("/proc/", pid(), "/stat"));
   if (!text.ok()) return 0;
   std::istringstream in(text->substr(text->rfind(')') + 2));
   std::string field;
@@ -275,7 +235,7 @@ double ProxyProcess::CpuSeconds() const {
 }
 
 double ProxyProcess::MemoryBytes(const std::string& key) const {
-  std::ifstream in(StrCat("/proc/", pid_, "/status"));
+  std::ifstream in(StrCat("/proc/", pid(), "/status"));
   std::string line;
   while (std::getline(in, line)) {
     if (line.starts_with(key + ":")) {
@@ -286,7 +246,7 @@ double ProxyProcess::MemoryBytes(const std::string& key) const {
 }
 
 void ProxyProcess::ResetPeak() const {
-  std::ofstream(StrCat("/proc/", pid_, "/clear_refs")) << "5";
+  std::ofstream(StrCat("/proc/", pid(), "/clear_refs")) << "5";
 }
 
 Result<HttpAnswer> HttpGet(int port, const std::string& target,

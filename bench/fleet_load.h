@@ -8,12 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "fodc/base/file.h"
 #include "fodc/base/status.h"
 #include "fodc/exposition/page_scan.h"
 #include "fodc/link/agent_link.h"
 #include "fodc/net/event_loop.h"
 #include "fodc/recorder/recording.h"
 #include "fodc/recorder/series_pool.h"
+#include "tests/support/process.h"
 
 namespace fodc::bench {
 
@@ -92,7 +94,7 @@ class ProxyProcess {
       const std::string& binary, std::vector<std::string> flags, int core);
   ~ProxyProcess();  // stops it
 
-  int pid() const { return pid_; }
+  int pid() const { return process_.pid(); }
   std::string grpc_address() const;
   int http_port() const { return http_port_; }
   double CpuSeconds() const;
@@ -102,10 +104,10 @@ class ProxyProcess {
 
  private:
   ProxyProcess() = default;
-  int pid_ = 0;
+  TempDirectory dir_{"fodc-bench-proxy"};
+  test::Process process_;
   int grpc_port_ = 0;
   int http_port_ = 0;
-  std::string log_path_;
 };
 
 struct HttpAnswer {
@@ -117,14 +119,11 @@ struct HttpAnswer {
   std::string body;  // only if it was asked for, without framing
 };
 // A plain blocking client, one connection a request: what a body costs here
-// must not hide what it costs there.
+// must not hide what it costs there, as a client that decodes it would.
 Result<HttpAnswer> HttpGet(int port, const std::string& target,
                            const std::string& accept_encoding, bool keep_body);
 
 // The value of a series on a page: the text up to the blank before the value.
 double MetricOn(const std::string& page, const std::string& series);
-
-// A free loopback port.
-int FreePort();
 
 }  // namespace fodc::bench
