@@ -16,14 +16,6 @@
 namespace fodc::api {
 namespace {
 
-// What UnixTime can hold; a stranger's clock may say anything.
-constexpr std::int64_t kMaxUnixMs = 9'200'000'000'000;
-
-std::string FormatMs(std::int64_t unix_ms) {
-  return FormatRfc3339(
-      FromUnixMillis(std::clamp(unix_ms, -kMaxUnixMs, kMaxUnixMs)), 3);
-}
-
 void AppendOptional(JsonWriter* json, std::string_view key,
                     const std::optional<double>& value) {
   json->Key(key);
@@ -132,8 +124,8 @@ void AppendTargets(const Summary& summary, JsonWriter* json) {
     AppendOptional(json, "pid", target.pid);
     json->Key("started_at");
     if (target.started_at && std::abs(*target.started_at) < 9.2e9) {
-      json->String(
-          FormatMs(static_cast<std::int64_t>(*target.started_at * 1000)));
+      json->String(FormatInstant(
+          static_cast<std::int64_t>(*target.started_at * 1000), 3));
     } else {
       json->Null();
     }
@@ -180,7 +172,7 @@ void AppendWindow(const fleet::Mirror& mirror, std::size_t share_bytes,
     if (s.frames == 0) {
       json->Null();
     } else {
-      json->String(FormatMs(at));
+      json->String(FormatInstant(at, 3));
     }
   }
   json->Key("samples");

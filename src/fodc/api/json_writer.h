@@ -2,15 +2,26 @@
 // Small JSON documents, written in the order of the calls.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <concepts>
+#include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "fodc/base/clock.h"
 #include "fodc/base/strings.h"
 #include "fodc/exposition/number.h"
 
 namespace fodc::api {
+
+// RFC 3339 in UTC. A stranger's clock may say anything: beyond what UnixTime
+// can hold, the last instant that it can.
+inline std::string FormatInstant(std::int64_t unix_ms, int digits) {
+  constexpr std::int64_t kMaxUnixMs = 9'200'000'000'000;
+  return FormatRfc3339(
+      FromUnixMillis(std::clamp(unix_ms, -kMaxUnixMs, kMaxUnixMs)), digits);
+}
 
 // Appends to `*out`, which must outlive it. The caller balances what it opens.
 class JsonWriter {

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/api/window_json.h"
 
-#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <utility>
 
-#include "fodc/base/clock.h"
+#include "fodc/api/json_writer.h"
 #include "fodc/base/strings.h"
 #include "fodc/exposition/number.h"
 
@@ -17,7 +16,6 @@ constexpr std::size_t kBufferBytes = 32 * 1024;
 constexpr std::size_t kNodesAtOnce = 4;
 // Instants remembered; a row with more of them goes round.
 constexpr std::size_t kStamps = 4096;
-constexpr std::int64_t kMaxUnixMs = 9'200'000'000'000;
 constexpr std::size_t kPointBytes = 64 + exposition::kMaxNumberBytes + 4;
 
 template <typename Pairs>
@@ -43,10 +41,8 @@ WindowJson::WindowJson(std::vector<std::unique_ptr<WindowRows>> rows)
 WindowJson::~WindowJson() = default;
 
 void WindowJson::MakeStamp(std::int64_t unix_ms, Stamp* stamp) {
-  // A stranger's clock may say anything; UnixTime cannot.
-  const std::int64_t shown = std::clamp(unix_ms, -kMaxUnixMs, kMaxUnixMs);
   std::string text = "{\"timestamp\":\"";
-  text += FormatRfc3339(FromUnixMillis(shown), shown % 1000 == 0 ? 0 : 3);
+  text += FormatInstant(unix_ms, unix_ms % 1000 == 0 ? 0 : 3);
   text += "\",\"value\":";
   stamp->unix_ms = unix_ms;
   stamp->bytes = static_cast<std::uint32_t>(text.size());
