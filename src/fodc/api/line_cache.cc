@@ -15,8 +15,10 @@ namespace {
 // and the containers add, rounded up.
 constexpr std::size_t kLineOverheadBytes = sizeof(Line) + 96;
 
-std::string_view FamilyOf(const recorder::Series& s) {
-  return FamilyInText(s.name(), s.family(), s.type()).name;
+// Legal, so that names which are shown as one are one family.
+std::string FamilyOf(const recorder::Series& s) {
+  return exposition::ToMetricName(
+      FamilyInText(s.name(), s.family(), s.type()).name);
 }
 
 bool SameSeries(const std::vector<recorder::SeriesRef>& a,

@@ -6,7 +6,6 @@
 #include <unordered_map>
 
 #include "fodc/api/shown_family.h"
-#include "fodc/exposition/names.h"
 #include "fodc/exposition/number.h"
 
 namespace fodc::api {
@@ -115,7 +114,7 @@ void PageText::JoinComponents() {
 }
 
 void PageText::AppendHead(const Group& group, std::string* out) const {
-  const std::string name = exposition::ToMetricName(group.family->name);
+  const std::string& name = group.family->name;
   std::string_view help;
   for (std::uint32_t i = group.begin; i < group.end && help.empty(); ++i) {
     help = FirstSeries(stretches_[i]).help();

@@ -127,6 +127,10 @@ TEST_F(PageTest, ShowsNoNameThatIsNotLegal) {
             "# TYPE x_y_up_pod_name__q___1__ untyped\n"
             "x_y_up_pod_name__q___1__{a_b_=\"2\",exported___name__=\"n\","
             "exported_a_b_=\"1\",node_role=\"ROLE_DATA\",pod_name=\"p\"} 3\n");
+  // One family, however it was written.
+  EXPECT_EQ(Text({Part("b", {{"m n", {}, 1}, {"m_n", {{"x", "y"}}, 2}},
+                       std::make_shared<Identity>())}),
+            "# TYPE m_n untyped\nm_n 1\nm_n{x=\"y\"} 2\n");
 }
 
 TEST_F(PageTest, MergesFamiliesOfAllParts) {

@@ -79,12 +79,8 @@ void WindowOpenMetrics::Catalog(std::uint32_t index) {
              merger_.Merge(series.labels(), IdentityOf(entry))))) {
       return;
     }
-    auto it = families_.find(series.family());
-    if (it == families_.end()) {
-      it = families_.emplace(std::string(series.family()), std::vector<Entry>())
-               .first;
-    }
-    it->second.push_back(entry);
+    // Legal, so that names which are shown as one are one family.
+    families_[exposition::ToMetricName(series.family())].push_back(entry);
   };
   for (std::uint32_t i = 0; i < node.data.answered.size(); ++i) {
     add(*node.data.answered[i].series, 0, i);
@@ -200,16 +196,15 @@ void WindowOpenMetrics::BeginFamily(std::string* out) {
       }
     }
   }
-  const std::string legal = exposition::ToMetricName(shown);
-  out->append("# TYPE ").append(legal).push_back(' ');
+  out->append("# TYPE ").append(shown).push_back(' ');
   out->append(TypeWordInOpenMetrics(type)).push_back('\n');
   if (!unit.empty() && shown.size() > unit.size() + 1 &&
       shown.ends_with(unit) && shown[shown.size() - unit.size() - 1] == '_') {
-    out->append("# UNIT ").append(legal).push_back(' ');
+    out->append("# UNIT ").append(shown).push_back(' ');
     out->append(unit).push_back('\n');
   }
   if (!help.empty()) {
-    out->append("# HELP ").append(legal).push_back(' ');
+    out->append("# HELP ").append(shown).push_back(' ');
     AppendEscapedLabelValue(out, help);
     out->push_back('\n');
   }

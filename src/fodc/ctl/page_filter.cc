@@ -2,6 +2,7 @@
 #include "fodc/ctl/page_filter.h"
 
 #include "fodc/api/identity.h"
+#include "fodc/ctl/sample_line.h"
 
 namespace fodc::ctl {
 
@@ -36,27 +37,10 @@ Status PageFilter::Line(std::string_view line) {
 }
 
 bool PageFilter::Takes(std::string_view line) {
-  const std::size_t name_end = line.find_first_of("{ ");
-  if (name_end == std::string_view::npos) return false;
-  const std::string_view name = line.substr(0, name_end);
-  if (!selectors_->MayMatchName(name)) return false;
-  labels_.clear();
-  unescaped_.clear();
-  if (line[name_end] == '{') {
-    bool quoted = false;
-    std::size_t at = name_end + 1;
-    for (; at < line.size() && (quoted || line[at] != '}'); ++at) {
-      if (quoted && line[at] == '\\') {
-        ++at;
-      } else if (line[at] == '"') {
-        quoted = !quoted;
-      }
-    }
-    if (at >= line.size()) return false;
-    api::ParseCanonicalLabels(line.substr(name_end + 1, at - name_end - 1),
-                              &labels_, &unescaped_);
-  }
-  return selectors_->Matches(name, labels_);
+  const auto sample = SplitSampleLine(line);
+  if (!sample || !selectors_->MayMatchName(sample->name)) return false;
+  api::ParseCanonicalLabels(sample->labels, &labels_, &unescaped_);
+  return selectors_->Matches(sample->name, labels_);
 }
 
 }  // namespace fodc::ctl

@@ -5,6 +5,7 @@
 
 #include "fodc/base/clock.h"
 #include "fodc/base/strings.h"
+#include "fodc/ctl/sample_line.h"
 #include "fodc/exposition/number.h"
 
 namespace fodc::ctl {
@@ -267,27 +268,9 @@ Status OpenMetricsToCsv::Line(std::string_view line) {
     return DataLoss("the answer has a line that is no sample with a time: " +
                     ToValidUtf8(line.substr(0, 200)));
   };
-  const std::size_t name_end = line.find_first_of("{ ");
-  if (name_end == std::string_view::npos) return bad();
-  const std::string_view name = line.substr(0, name_end);
-  std::string_view labels;
-  std::size_t at = name_end;
-  if (line[at] == '{') {
-    const std::size_t begin = ++at;
-    bool quoted = false;
-    for (; at < line.size() && (quoted || line[at] != '}'); ++at) {
-      if (quoted && line[at] == '\\') {
-        ++at;
-      } else if (line[at] == '"') {
-        quoted = !quoted;
-      }
-    }
-    if (at >= line.size()) return bad();
-    labels = line.substr(begin, at - begin);
-    ++at;
-  }
-  const std::vector<std::string_view> pieces =
-      Split(Trim(line.substr(at)), ' ');
+  const auto sample = SplitSampleLine(line);
+  if (!sample) return bad();
+  const std::vector<std::string_view> pieces = Split(Trim(sample->rest), ' ');
   if (pieces.size() < 2) return bad();
   const std::optional<double> seconds = ParseDouble(pieces[1]);
   double value = 0;
@@ -298,9 +281,9 @@ Status OpenMetricsToCsv::Line(std::string_view line) {
   std::string out;
   AppendTime(&out, std::llround(*seconds * 1000));
   out.push_back(',');
-  AppendCsvField(&out, name);
+  AppendCsvField(&out, sample->name);
   out.push_back(',');
-  AppendCsvField(&out, labels);
+  AppendCsvField(&out, sample->labels);
   out.push_back(',');
   out.append(pieces[0]);
   out.push_back('\n');
