@@ -365,7 +365,13 @@ TEST_P(RecordedProxyTest, GetsTheRecordedSeriesAndValues) {
       question.mutable_end_time()->set_nanos(
           static_cast<std::int32_t>(to % 1000) * 1'000'000);
     }
-    const auto answer = proxy.Ask(question);
+    std::optional<v1::StreamMetricsRequest> answer = proxy.Ask(question);
+    // On a busy machine the page may have grown stale on the way.
+    for (int i = 0; i < 20 && answer.has_value() && frames.contains(0) &&
+                    ValuesOf(*answer).empty();
+         ++i) {
+      answer = proxy.Ask(question);
+    }
     ASSERT_TRUE(answer.has_value()) << agent.Log();
     EXPECT_TRUE(answer->has_timestamp());
     ExpectEqual(*answer, c.answer);
