@@ -191,7 +191,7 @@ Status WritePageAt(const recorder::Snapshot& snapshot,
       const SeriesView view{.series = (*frame.series)[i].get(),
                             .source_name = frame.source_name,
                             .container_name = frame.container_name};
-      if (view.series == nullptr || !shower.Takes(view)) continue;
+      if (!shower.Takes(view)) continue;
       lines.push_back({view, frame.time.unix_ms, frame.values[i]});
     }
   }

@@ -41,7 +41,8 @@ struct SourceFrame {
   FrameName name;
   FrameTime time;
   // Same length; `series` is the same pointer value for as long as the set of
-  // series does not change, so that a reader may cache what it rendered.
+  // series does not change, so that a reader may cache what it rendered. None
+  // of them is null: a log defines what it refers to.
   std::shared_ptr<const std::vector<SeriesRef>> series;
   std::vector<double> values;
 };
