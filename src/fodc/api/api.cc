@@ -14,6 +14,7 @@
 #include "fodc/api/page_gatherer.h"
 #include "fodc/api/request_filter.h"
 #include "fodc/api/selector.h"
+#include "fodc/api/text_body.h"
 #include "fodc/api/window_json.h"
 #include "fodc/api/window_openmetrics.h"
 #include "fodc/base/strings.h"
@@ -29,43 +30,6 @@ using net::Responder;
 using RequestPtr = std::shared_ptr<const HttpRequest>;
 
 constexpr auto kSweepInterval = std::chrono::minutes(2);
-
-// A body whose text is written piece by piece by `Text::Append`.
-template <typename Text>
-class TextBody final : public net::BodySource {
- public:
-  // `keep` lives as long as the text.
-  TextBody(net::EventLoop& loop, std::shared_ptr<void> keep,
-           std::unique_ptr<Text> text)
-      : loop_(loop), keep_(std::move(keep)), text_(std::move(text)) {}
-
-  void Start(std::function<void()> wake) override { wake_ = std::move(wake); }
-  Result<net::BodyStep> Next(std::string* piece,
-                             std::size_t max_bytes) override {
-    const bool more = text_->Append(piece, max_bytes);
-    if (!more) return net::BodyStep::kDone;
-    if (!piece->empty()) return net::BodyStep::kMore;
-    // It is still finding out: let others have the loop.
-    loop_.Post([wake = wake_] { wake(); });
-    return net::BodyStep::kWait;
-  }
-
- private:
-  net::EventLoop& loop_;
-  const std::shared_ptr<void> keep_;
-  const std::unique_ptr<Text> text_;
-  std::function<void()> wake_;
-};
-
-template <typename Text>
-HttpResponse Stream(net::EventLoop& loop, std::shared_ptr<void> keep,
-                    std::string_view content_type, std::unique_ptr<Text> text) {
-  HttpResponse response;
-  response.content_type = content_type;
-  response.source =
-      std::make_unique<TextBody<Text>>(loop, std::move(keep), std::move(text));
-  return response;
-}
 
 constexpr std::string_view kTextType =
     "text/plain; version=0.0.4; charset=utf-8";
@@ -228,7 +192,8 @@ void Api::Impl::FinishMetrics(const NodeFilter& filter,
   }
   auto text = std::make_unique<PageText>(gatherer.lines(), std::move(parts));
   stats.page_samples += text->samples();
-  responder->Send(Stream(loop, shared_from_this(), kTextType, std::move(text)));
+  responder->Send(
+      StreamText(loop, shared_from_this(), kTextType, std::move(text)));
 }
 
 void Api::Impl::Windows(const RequestPtr& request, Responder responder) {
@@ -324,14 +289,14 @@ HttpResponse Api::Impl::MakeWindows(const NodeFilter& filter,
   };
   auto keep = std::make_shared<Keep>(Keep{shared_from_this(), selectors});
   if (openmetrics) {
-    return Stream(
+    return StreamText(
         loop, std::move(keep),
         exposition::ContentType(exposition::Format::kOpenMetrics),
         std::make_unique<WindowOpenMetrics>(
             std::move(nodes), window.value_or(Window{}), selectors.get()));
   }
-  return Stream(loop, std::move(keep), "application/json",
-                std::make_unique<WindowJson>(std::move(rows)));
+  return StreamText(loop, std::move(keep), "application/json",
+                    std::make_unique<WindowJson>(std::move(rows)));
 }
 
 HttpResponse Api::Impl::Cluster(const HttpRequest& request) {
@@ -341,9 +306,9 @@ HttpResponse Api::Impl::Cluster(const HttpRequest& request) {
   for (const fleet::Agent& agent : *fleet.List()) {
     if (Takes(*filter, agent)) agents.push_back(agent);
   }
-  return Stream(loop, shared_from_this(), "application/json",
-                std::make_unique<ClusterText>(fleet, cpu, loop.clock(),
-                                              std::move(agents)));
+  return StreamText(loop, shared_from_this(), "application/json",
+                    std::make_unique<ClusterText>(fleet, cpu, loop.clock(),
+                                                  std::move(agents)));
 }
 
 HttpResponse Api::Impl::Health() const {
