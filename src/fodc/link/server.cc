@@ -266,7 +266,10 @@ LinkServer::~LinkServer() {
   for (const auto& session : sessions) {
     session->Dismiss(Unavailable("the proxy is shutting down"), 0);
   }
-  // Whatever has not ended is cut; callbacks post to the loop and return.
+  // Whatever has not ended is cut; callbacks post to the loop and return. Calls
+  // that had arrived still come to Accept: the pointer stays until they are
+  // through.
+  impl_->streams->Stop();
   impl_->streams.reset();
 }
 

@@ -178,24 +178,26 @@ void ServerStreams::Start(std::unique_ptr<grpc::Server> server) {
   thread_ = std::thread([this] { Run(); });
 }
 
-ServerStreams::~ServerStreams() {
-  closing_ = true;
-  if (thread_.joinable()) {
-    server_->Shutdown(gpr_inf_past(GPR_CLOCK_REALTIME));
-    // No operation may begin once the queue closes: let all end first.
-    while (calls_.load() > 0) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
+void ServerStreams::Stop() {
+  if (closing_.exchange(true)) return;
+  if (!thread_.joinable()) {
     queue_->Shutdown();
-    thread_.join();
+    void* tag = nullptr;
+    bool ok = false;
+    while (queue_->Next(&tag, &ok)) {
+    }
     return;
   }
-  queue_->Shutdown();
-  void* tag = nullptr;
-  bool ok = false;
-  while (queue_->Next(&tag, &ok)) {
+  server_->Shutdown(gpr_inf_past(GPR_CLOCK_REALTIME));
+  // No operation may begin once the queue closes: let all end first.
+  while (calls_.load() > 0) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
+  queue_->Shutdown();
+  thread_.join();
 }
+
+ServerStreams::~ServerStreams() { Stop(); }
 
 void ServerStreams::Run() {
   void* tag = nullptr;

@@ -48,13 +48,16 @@ class ServerStreams {
   using Accept = std::function<void(Call&)>;
 
   ServerStreams(grpc::ServerBuilder& builder, Accept accept);
-  // Cuts what is still open.
   ~ServerStreams();
   ServerStreams(const ServerStreams&) = delete;
   ServerStreams& operator=(const ServerStreams&) = delete;
 
   // Begins to accept at what the builder built.
   void Start(std::unique_ptr<grpc::Server> server);
+
+  // Cuts what is still open and waits for its end. What has arrived by then is
+  // still offered to `accept`, which may ask for open().
+  void Stop();
 
   // Streams that gRPC is not done with. Thread-safe.
   std::size_t open() const { return open_.load(); }

@@ -280,6 +280,24 @@ TEST_F(V1ServerTest, AnEndedRegistrationIsOfflineAtOnceAndReplacedAtOnce) {
   EXPECT_EQ(fleet_->registry().size(), 1u);
 }
 
+TEST_F(V1ServerTest, GoesInGoodOrderWhileAgentsDial) {
+  StartServer();
+  for (int round = 0; round < 20; ++round) {
+    // Some of these arrive before the server goes and are seen after.
+    std::vector<std::unique_ptr<TestClient>> clients;
+    std::vector<std::unique_ptr<TestStream>> streams;
+    for (int i = 0; i < 8; ++i) {
+      clients.push_back(std::make_unique<TestClient>(loop_, address()));
+      for (int k = 0; k < 8; ++k) {
+        streams.push_back(clients.back()->OpenV1("RegisterAgent"));
+      }
+    }
+    RunFor(milliseconds(round));
+    RestartServer();
+    streams.clear();
+  }
+}
+
 TEST_F(V1ServerTest, DrainEndsEveryStreamAndTakesNoMore) {
   StartServer();
   V1Peer peer(loop_, address());
