@@ -41,7 +41,7 @@ std::string_view AgentStatusName(AgentStatus status);  // "online", ...
 struct AgentIdentity {
   std::string node_name;
   std::string instance_id;                // flight only; stable over restarts
-  recorder::Incarnation incarnation = 0;  // flight only; grows over restarts
+  recorder::Incarnation incarnation = 0;  // flight only; another each life
   std::string role;                       // "ROLE_DATA", ...
   Labels labels;                          // of the node, e.g. type=hot
   std::string pod_name;

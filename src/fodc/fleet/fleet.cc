@@ -2,6 +2,7 @@
 #include "fodc/fleet/fleet.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 
 #include "fodc/base/strings.h"
@@ -16,6 +17,7 @@ void Add(const Mirror::Stats& from, Mirror::Stats* to) {
   to->missing_frames += from.missing_frames;
   to->damaged += from.damaged;
   to->unusable += from.unusable;
+  to->refused_series += from.refused_series;
 }
 
 }  // namespace
@@ -39,11 +41,17 @@ Registry::Admission Fleet::Admit(const Registry::Claim& claim) {
   }
   for (const AgentId& id : admission.replaced) Drop(id);
   for (const AgentId& id : admission.evicted) Drop(id);
-  if (claim.kind == AgentKind::kFlight && !mirrors_.contains(admission.id)) {
-    recorder::RecordingOptions recording = options_.recording;
-    recording.budget_bytes = options_.memory.total_bytes;
-    recording.pool = series_pool_;
-    mirrors_[admission.id].mirror = std::make_unique<Mirror>(recording);
+  if (claim.kind == AgentKind::kFlight) {
+    Held& held = mirrors_[admission.id];
+    if (held.mirror == nullptr) {
+      recorder::RecordingOptions recording = options_.recording;
+      recording.budget_bytes = options_.memory.total_bytes;
+      // What an agent may record is its own affair: here, bytes are the bound.
+      recording.max_series = std::numeric_limits<std::size_t>::max();
+      recording.pool = series_pool_;
+      held.mirror = std::make_unique<Mirror>(recording);
+    }
+    held.mirror->Follow(claim.identity.incarnation);
   }
   Share();
   return admission;

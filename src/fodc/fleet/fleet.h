@@ -27,7 +27,8 @@ class Fleet {
   struct Options {
     Registry::Options registry;
     MemoryLimits memory;
-    // Of each mirror; its budget is the arbiter's and its pool the fleet's.
+    // Of each mirror; its budget is the arbiter's, its pool the fleet's, and
+    // bytes alone bound its series.
     recorder::RecordingOptions recording;
   };
 

@@ -20,14 +20,18 @@ using recorder::LogEntry;
 // An agent's recording, to be mirrored.
 class Source {
  public:
-  explicit Source(recorder::Incarnation incarnation)
-      : recording_(incarnation, {}), random_(incarnation) {}
+  explicit Source(recorder::Incarnation incarnation, int series = 50)
+      : recording_(incarnation,
+                   {.budget_bytes = 64u << 20, .max_series = 1'000'000}),
+        series_(series),
+        random_(incarnation) {}
 
   void Append(int frames) {
     const recorder::SourceId source = recording_.OpenSource("s", "c");
     if (!spliced_) {
       std::vector<std::string> names;
-      for (int i = 0; i < 50; ++i) names.push_back("m" + std::to_string(i));
+      for (int i = 0; i < series_; ++i)
+        names.push_back("m" + std::to_string(i));
       std::vector<exposition::SeriesDesc> lines;
       for (const std::string& name : names) {
         exposition::SeriesDesc d;
@@ -39,7 +43,7 @@ class Source {
     }
     for (int f = 0; f < frames; ++f) {
       std::vector<double> values;
-      for (int i = 0; i < 50; ++i) {
+      for (int i = 0; i < series_; ++i) {
         values.push_back(std::ldexp(static_cast<double>(random_()), -20));
       }
       now_ms_ += 1000;
@@ -60,6 +64,7 @@ class Source {
 
  private:
   recorder::Recording recording_;
+  const int series_;
   std::mt19937_64 random_;
   bool spliced_ = false;
   std::int64_t now_ms_ = 1'000'000;
@@ -110,6 +115,128 @@ TEST_F(FleetTest, AReturningAgentGoesOnWithItsRecording) {
   ASSERT_EQ(positions.size(), 1u);
   EXPECT_EQ(positions[0].incarnation, 5u);
   EXPECT_EQ(positions[0].sequence, 10u);
+}
+
+TEST_F(FleetTest, TheLifeThatCameLastIsTheNewestWhateverItsNumber) {
+  Fleet fleet(clock_, options_);
+  Source before(5000);
+  before.Append(10);
+  const AgentId first = fleet.Admit(Claim("a", 5000)).id;
+  ASSERT_THAT(fleet.Apply(first, before.Read()), IsOk());
+  fleet.Disconnect(first);
+  // The agent is back, and its wall clock was set back.
+  Source after(300);
+  after.Append(10);
+  const AgentId again = fleet.Admit(Claim("a", 300)).id;
+  ASSERT_THAT(fleet.Apply(again, after.Read()), IsOk());
+  const Mirror& mirror = *fleet.mirror(again);
+  EXPECT_EQ(mirror.recording().newest(), (recorder::FrameName{300, 10}));
+  EXPECT_EQ(mirror.stats().unusable, 0u);
+  EXPECT_EQ(mirror.stats().frames, 20u);
+  for (const recorder::SourceFrame& f : mirror.recording().Latest()) {
+    EXPECT_LT(mirror.pace().AgeOf(f.name, f.time, clock_.Monotonic()),
+              std::chrono::seconds(1));
+  }
+}
+
+TEST_F(FleetTest, AnOlderLifeThatIsNotHeldIsLeftOutAndCounted) {
+  Fleet fleet(clock_, options_);
+  Source current(7);
+  current.Append(3);
+  const AgentId id = fleet.Admit(Claim("a", 7)).id;
+  ASSERT_THAT(fleet.Apply(id, current.Read()), IsOk());
+  Source older(9);
+  older.Append(4);
+  older.recording().Seal();
+  older.Append(1);
+  ASSERT_THAT(fleet.Apply(id, older.Read()), IsOk());
+  EXPECT_EQ(fleet.stats().mirrors.unusable, 5u);
+  current.Append(2);
+  ASSERT_THAT(fleet.Apply(id, current.Read({7, 3})), IsOk());
+  EXPECT_EQ(fleet.mirror(id)->recording().newest(),
+            (recorder::FrameName{7, 5}));
+  EXPECT_EQ(fleet.stats().mirrors.frames, 5u);
+}
+
+TEST_F(FleetTest, ALifeThatGoesOnAfterAnotherComesAnew) {
+  Fleet fleet(clock_, options_);
+  Source first(5);
+  first.Append(5);
+  AgentId id = fleet.Admit(Claim("a", 5)).id;
+  ASSERT_THAT(fleet.Apply(id, first.Read()), IsOk());
+  fleet.Disconnect(id);
+  Source second(6);
+  second.Append(3);
+  id = fleet.Admit(Claim("a", 6)).id;
+  ASSERT_THAT(fleet.Apply(id, second.Read()), IsOk());
+  fleet.Disconnect(id);
+  id = fleet.Admit(Claim("a", 5)).id;
+  const auto positions = fleet.mirror(id)->Positions();
+  ASSERT_EQ(positions.size(), 1u);
+  EXPECT_EQ(positions[0].incarnation, 6u);
+  first.Append(2);
+  ASSERT_THAT(fleet.Apply(id, first.Read()), IsOk());
+  EXPECT_EQ(fleet.mirror(id)->recording().newest(),
+            (recorder::FrameName{5, 7}));
+  EXPECT_EQ(fleet.mirror(id)->stats().unusable, 0u);
+  EXPECT_EQ(fleet.mirror(id)->recording().stats().frames, 10u);
+}
+
+TEST_F(FleetTest, CountsWhatIsHeldAlreadyOnce) {
+  Fleet fleet(clock_, options_);
+  Source source(5);
+  const AgentId id = fleet.Admit(Claim("a", 5)).id;
+  source.Append(6);
+  ASSERT_THAT(fleet.Apply(id, source.Read()), IsOk());
+  source.Append(4);
+  source.recording().Seal();
+  // After a break the chunk comes whole, the frames that are held included.
+  ASSERT_THAT(fleet.Apply(id, source.Read()), IsOk());
+  ASSERT_THAT(fleet.Apply(id, source.Read()), IsOk());
+  EXPECT_EQ(fleet.stats().mirrors.frames, 10u);
+  EXPECT_EQ(fleet.stats().mirrors.gaps, 0u);
+}
+
+TEST_F(FleetTest, AV1AgentInItsPodGetsNoRecording) {
+  Fleet fleet(clock_, options_);
+  Source source(5);
+  source.Append(10);
+  const AgentId first = fleet.Admit(Claim("a", 5)).id;
+  ASSERT_THAT(fleet.Apply(first, source.Read()), IsOk());
+  fleet.Disconnect(first);
+  Registry::Claim v1 = Claim("a", 0);
+  v1.kind = AgentKind::kV1;
+  v1.identity.instance_id.clear();
+  const AgentId second = fleet.Admit(v1).id;
+  EXPECT_EQ(fleet.mirror(first), nullptr);
+  EXPECT_EQ(fleet.mirror(second), nullptr);
+}
+
+TEST_F(FleetTest, HoldsAsManySeriesAsItsMemoryDoes) {
+  Fleet fleet(clock_, options_);
+  Source source(5, 60'000);
+  source.Append(3);
+  const AgentId id = fleet.Admit(Claim("a", 5)).id;
+  ASSERT_THAT(fleet.Apply(id, source.Read()), IsOk());
+  EXPECT_EQ(fleet.mirror(id)->recording().stats().active_series, 60'000u);
+  EXPECT_EQ(fleet.mirror(id)->stats().unusable, 0u);
+}
+
+TEST_F(FleetTest, LeavesOutAndCountsSeriesThatDoNotFit) {
+  options_.memory.per_agent_bytes = 200u << 10;
+  options_.memory.total_bytes = 1u << 20;
+  Fleet fleet(clock_, options_);
+  Source source(5, 20'000);
+  source.Append(3);
+  source.recording().Seal();
+  source.Append(2);
+  const AgentId id = fleet.Admit(Claim("a", 5)).id;
+  for (const LogEntry& e : source.Read()) {
+    ASSERT_THAT(fleet.Apply(id, {&e, 1}), IsOk());
+    ASSERT_LE(fleet.mirror(id)->recording().memory_bytes(), 200u << 10);
+  }
+  EXPECT_EQ(fleet.stats().mirrors.unusable, 5u);
+  EXPECT_GT(fleet.stats().mirrors.refused_series, 1000u);
 }
 
 TEST_F(FleetTest, CountsAGapAndGoesOn) {

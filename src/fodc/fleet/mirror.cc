@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/fleet/mirror.h"
 
+#include <algorithm>
 #include <variant>
 
 namespace fodc::fleet {
@@ -9,41 +10,70 @@ namespace {
 // A mirror appends nothing of its own; the number only has to be nobody else's.
 constexpr recorder::Incarnation kNobody = 1;
 
+// The frames of an entry; none for one that only defines.
+struct Frames {
+  recorder::FrameName first;
+  recorder::Sequence last = 0;
+
+  explicit Frames(const recorder::LogEntry& entry) {
+    if (const auto* row = std::get_if<recorder::RowEntry>(&entry)) {
+      first = row->name;
+      last = first.sequence;
+    } else if (const auto* c = std::get_if<recorder::ChunkEntry>(&entry)) {
+      first = {c->incarnation, c->first};
+      last = c->last;
+    }
+  }
+  std::uint64_t count() const {
+    return last == 0 ? 0 : last - first.sequence + 1;
+  }
+};
+
 }  // namespace
 
 Mirror::Mirror(const recorder::RecordingOptions& options)
     : recording_(kNobody, options) {}
 
+void Mirror::Follow(recorder::Incarnation incarnation) {
+  recording_.Follow(incarnation);
+  pace_.Follow(incarnation);
+}
+
 Status Mirror::Apply(const recorder::LogEntry& entry, MonotonicTime now) {
   ++stats_.entries;
-  const recorder::FrameName newest = recording_.newest();
+  const Frames frames(entry);
+  const recorder::FrameName before = recording_.newest();
   Status status = recording_.Apply(entry);
   if (status.code() == Code::kOutOfRange) {
     recording_.AcceptGap();
     status = recording_.Apply(entry);
-    if (status.code() == Code::kOutOfRange) {
-      // Built on frames that are lost, or of a life that is over: of no use,
-      // and asking for it again would not help.
-      ++stats_.unusable;
-      return OkStatus();
-    }
   }
-  const auto* row = std::get_if<recorder::RowEntry>(&entry);
-  const auto* chunk = std::get_if<recorder::ChunkEntry>(&entry);
-  if (chunk != nullptr && status.code() == Code::kDataLoss) {
+  if (status.code() == Code::kOutOfRange) {
+    // Asking for it again would not help.
+    stats_.unusable += frames.count();
+    return OkStatus();
+  }
+  if (status.code() == Code::kResourceExhausted) {
+    stats_.unusable += frames.count();
+    stats_.refused_series += frames.count() == 0 ? 1 : 0;
+    return OkStatus();
+  }
+  if (std::holds_alternative<recorder::ChunkEntry>(entry) &&
+      status.code() == Code::kDataLoss) {
     ++stats_.damaged;
     return OkStatus();
   }
-  if (!status.ok() || (row == nullptr && chunk == nullptr)) return status;
-  const recorder::FrameName first =
-      row != nullptr ? row->name
-                     : recorder::FrameName{chunk->incarnation, chunk->first};
-  if (row != nullptr) pace_.OnRow(*row, now);
-  stats_.frames += row != nullptr ? 1 : chunk->last - chunk->first + 1;
-  if (first.incarnation == newest.incarnation &&
-      first.sequence > newest.sequence + 1) {
+  // Of a chunk that was asked for again, a part is held already.
+  if (!status.ok() || recording_.newest() == before) return status;
+  if (const auto* row = std::get_if<recorder::RowEntry>(&entry)) {
+    pace_.OnRow(*row, now);
+  }
+  const bool goes_on = frames.first.incarnation == before.incarnation;
+  const recorder::Sequence next = goes_on ? before.sequence + 1 : 1;
+  stats_.frames += frames.last + 1 - std::max(next, frames.first.sequence);
+  if (goes_on && frames.first.sequence > next) {
     ++stats_.gaps;
-    stats_.missing_frames += first.sequence - newest.sequence - 1;
+    stats_.missing_frames += frames.first.sequence - next;
   }
   return status;
 }

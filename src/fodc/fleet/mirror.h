@@ -19,19 +19,26 @@ namespace fodc::fleet {
 class Mirror {
  public:
   struct Stats {
-    std::uint64_t frames = 0;          // rows and chunks' frames taken in
+    std::uint64_t frames = 0;          // taken in; not what was held already
     std::uint64_t entries = 0;         // of any kind
     std::uint64_t gaps = 0;            // holes in what came
     std::uint64_t missing_frames = 0;  // ... and the frames they miss
     std::uint64_t damaged = 0;         // chunks refused by their checksum
-    std::uint64_t unusable = 0;        // rows that build on what is lost
+    // Frames left out: they build on what is lost, are of a life that is over,
+    // or have series that there was no room for.
+    std::uint64_t unusable = 0;
+    std::uint64_t refused_series = 0;  // no room in the mirror's memory
   };
 
   explicit Mirror(const recorder::RecordingOptions& options);
 
+  // The life that the agent writes now, whatever its number: the clock that it
+  // comes from may have been set back. Before the first entry of a session.
+  void Follow(recorder::Incarnation incarnation);
+
   // Takes in one entry. A hole before it is accepted and counted: what the
-  // agent no longer has cannot be waited for. A damaged chunk is left out and
-  // counted.
+  // agent no longer has cannot be waited for. Left out and counted are damaged
+  // chunks, frames that are of no use, and series that do not fit.
   // Errors: kInvalidArgument for an unknown source or series, kDataLoss for a
   // damaged row. The recording is then as it was; the stream had better start
   // anew.

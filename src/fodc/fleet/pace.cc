@@ -22,13 +22,14 @@ std::int64_t Bounded(std::int64_t ms) {
 
 }  // namespace
 
+void Pace::Follow(recorder::Incarnation incarnation) {
+  if (incarnation == incarnation_) return;
+  *this = Pace();
+  incarnation_ = incarnation;
+}
+
 void Pace::OnRow(const recorder::RowEntry& row, MonotonicTime now) {
-  if (row.name.incarnation < incarnation_) return;
-  if (row.name.incarnation != incarnation_) {
-    *this = Pace();
-    incarnation_ = row.name.incarnation;
-    offset_since_ = now;
-  }
+  if (row.name.incarnation != incarnation_) return;
   const std::int64_t at = Bounded(row.time.monotonic_ms);
   Source& source = sources_[row.source];
   if (source.last_ms != 0 && at > source.last_ms) {

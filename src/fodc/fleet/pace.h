@@ -19,6 +19,8 @@ class Pace {
   // Assumed until two frames of a source have come: v1's default.
   static constexpr std::chrono::milliseconds kUnknownInterval{10'000};
 
+  // The life that the agent writes now. Rows of any other are history.
+  void Follow(recorder::Incarnation incarnation);
   void OnRow(const recorder::RowEntry& row, MonotonicTime now);
 
   // The time between frames of the slowest source, failed scrapes not counted.
@@ -26,8 +28,8 @@ class Pace {
 
   // Since the frame was read. The agent's monotonic clock is compared with
   // ours by the quickest row of the last minutes; its way here counts as age
-  // only as far as it was slower than that one. A frame of an earlier life is
-  // as old as can be.
+  // only as far as it was slower than that one. A frame of another life is as
+  // old as can be.
   std::chrono::milliseconds AgeOf(const recorder::FrameName& name,
                                   const recorder::FrameTime& time,
                                   MonotonicTime now) const;

@@ -22,6 +22,7 @@ class PaceTest : public ::testing::Test {
   milliseconds Age(std::int64_t monotonic_ms, recorder::Incarnation life = 7) {
     return pace_.AgeOf({life, 1}, {monotonic_ms, 0}, clock_.Monotonic());
   }
+  void SetUp() override { pace_.Follow(7); }
   FakeClock clock_;
   Pace pace_;
 };
@@ -67,6 +68,13 @@ TEST_F(PaceTest, ForgetsAnOffsetThatNoLongerHolds) {
 TEST_F(PaceTest, StartsAnewWithEachLife) {
   Row(50'000'000);
   Row(50'001'000);
+  Row(2000, 1, 6);
+  EXPECT_EQ(Age(2000, 6), milliseconds::max()) << "not of the current life";
+  // Lives have names, not numbers: the wall clock was set back.
+  pace_.Follow(6);
+  Row(2000, 1, 6);
+  EXPECT_EQ(Age(2000, 6), milliseconds(0));
+  pace_.Follow(8);
   Row(2000, 1, 8);
   EXPECT_EQ(Age(2000, 8), milliseconds(0));
   EXPECT_EQ(Age(50'001'000, 7), milliseconds::max());

@@ -125,9 +125,8 @@ class FlightClient final : public Conversation, private Stream::Handler {
     Pump();
   }
 
-  // Where the proxy's knowledge of our log ends. Lives come in order: what
-  // follows the first one that the proxy does not hold to its end is sent, and
-  // what of that it holds nevertheless, it skips.
+  // Where the proxy's knowledge of our log ends: in the newest of our lives
+  // that it holds. What is older it has had, and may have let go.
   void StartAt(const flight::v1::Welcome& w) {
     std::map<recorder::Incarnation, recorder::Sequence> theirs;
     for (const auto& p : w.positions()) theirs[p.incarnation()] = p.sequence();
@@ -135,10 +134,9 @@ class FlightClient final : public Conversation, private Stream::Handler {
     position_ = {};
     for (const recorder::HeldRange& ours : context_.recording.held()) {
       const auto it = theirs.find(ours.incarnation);
-      if (it == theirs.end()) break;
+      if (it == theirs.end()) continue;
       resumed = true;
       position_ = {ours.incarnation, it->second};
-      if (it->second < ours.last) break;
     }
     if (resumed) ++stats_.resumes;
     sent_ = std::move(theirs);

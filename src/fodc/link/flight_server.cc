@@ -90,7 +90,7 @@ void FlightSession::OnMessage(Decoded message, std::size_t bytes) {
           core_.stats.flight_frames += c->last - c->first + 1;
         }
       }
-      status = core_.fleet.Apply(id_, word->entries);
+      status = TakeIn(word->entries);
       if (!status.ok()) {
         Refuse(status.WithContext("entries"));
         return;
@@ -127,6 +127,26 @@ void FlightSession::OnMessage(Decoded message, std::size_t bytes) {
       break;  // of a later version
   }
   if (!ended_) stream_->Read();
+}
+
+Status FlightSession::TakeIn(std::span<const recorder::LogEntry> entries) {
+  const auto left_out = [this]() -> std::uint64_t {
+    const fleet::Mirror* mirror = core_.fleet.mirror(id_);
+    if (mirror == nullptr) return 0;
+    return mirror->stats().unusable + mirror->stats().refused_series;
+  };
+  const std::uint64_t before = left_out();
+  Status status = core_.fleet.Apply(id_, entries);
+  if (!told_unusable_ && left_out() != before) {
+    told_unusable_ = true;  // the rest is in the metrics
+    const fleet::Mirror::Stats& s = core_.fleet.mirror(id_)->stats();
+    LogWarn("what an agent sends cannot all be used",
+            {{"agent_id", id_},
+             {"pod_name", core_.fleet.registry().Find(id_)->identity.pod_name},
+             {"unusable_frames", s.unusable},
+             {"refused_series", s.refused_series}});
+  }
+  return status;
 }
 
 Status FlightSession::OnHello(const flight::v1::Hello& hello) {

@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <span>
 #include <vector>
 
 #include "fodc/link/server_core.h"
@@ -40,6 +41,7 @@ class FlightSession final : public AgentSession, private Stream::Handler {
   Status OnHello(const flight::v1::Hello& hello);
   void OnHeartbeat(const flight::v1::Heartbeat& heartbeat);
   void Welcome(bool conflict, bool resumed);
+  Status TakeIn(std::span<const recorder::LogEntry> entries);
   void Acknowledge();
   void Refuse(const Status& status);
   void Finish(const Status& status);
@@ -48,6 +50,7 @@ class FlightSession final : public AgentSession, private Stream::Handler {
   std::shared_ptr<ServerStream> stream_;
   bool ended_ = false;
   bool admitting_ = false;
+  bool told_unusable_ = false;  // in the log
   MonotonicTime last_heard_;
   std::uint64_t heartbeat_ = 0;
   std::uint64_t received_bytes_ = 0;

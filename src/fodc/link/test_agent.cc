@@ -63,9 +63,11 @@ void TestAgent::StartLink() {
   link_->Start();
 }
 
-std::unique_ptr<TestAgent> TestAgent::Reborn(std::size_t lost) {
+std::unique_ptr<TestAgent> TestAgent::Reborn(
+    std::size_t lost, recorder::Incarnation incarnation) {
   Options options = options_;
-  ++options.incarnation;
+  options.incarnation =
+      incarnation == 0 ? options.incarnation + 1 : incarnation;
   auto next = std::make_unique<TestAgent>(loop_, options);
   next->now_ms_ = now_ms_ + 5000;
   next->appended_ = appended_;

@@ -40,8 +40,9 @@ class TestAgent {
   void StartLink();
   void StopLink() { link_.reset(); }
   // A new life of the same agent that got back what an earlier one had
-  // recorded, but for its last `lost` frames.
-  std::unique_ptr<TestAgent> Reborn(std::size_t lost);
+  // recorded, but for its last `lost` frames. `incarnation` 0: the next number.
+  std::unique_ptr<TestAgent> Reborn(std::size_t lost,
+                                    recorder::Incarnation incarnation = 0);
 
   // One frame of each of two sources; the series change now and then.
   void Append();

@@ -85,6 +85,13 @@ void CollectFleet(const fleet::Fleet& fleet, Families* out) {
   w.Counter("fodc_proxy_damaged_chunks_total",
             "Chunks refused by their checksum.")
       .Value(s.mirrors.damaged);
+  w.Counter("fodc_proxy_unusable_frames_total",
+            "Frames left out: they build on lost ones, are of a life that is "
+            "over, or have series that do not fit.")
+      .Value(s.mirrors.unusable);
+  w.Counter("fodc_proxy_refused_series_total",
+            "Series of agents that their recordings had no room for.")
+      .Value(s.mirrors.refused_series);
   w.Counter("fodc_proxy_evicted_samples_total",
             "Samples that left the window of agents that are there.")
       .Value(s.evicted_samples);

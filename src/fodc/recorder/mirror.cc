@@ -14,11 +14,20 @@ namespace {
 constexpr std::size_t kMaxSources = 4096;
 constexpr std::size_t kMaxNameBytes = 4096;
 constexpr std::size_t kMaxTextBytes = 64 * 1024;
+// Of one in a life's table, its name and labels not included.
+constexpr std::size_t kSeriesBytes =
+    sizeof(SeriesId) + sizeof(SeriesRef) + sizeof(std::uint32_t);
 constexpr std::int64_t kMaxTimeMs = std::int64_t{1} << 52;
 
 bool IsSane(FrameTime t) {
   return t.unix_ms > -kMaxTimeMs && t.unix_ms < kMaxTimeMs &&
          t.monotonic_ms > -kMaxTimeMs && t.monotonic_ms < kMaxTimeMs;
+}
+
+Status UnknownSeries(const Life& life, std::string_view what, SeriesId id) {
+  std::string text = StrCat(what, " refers to unknown series ", id);
+  return life.refused_series ? ResourceExhausted(std::move(text))
+                             : InvalidArgument(std::move(text));
 }
 
 }  // namespace
@@ -30,12 +39,29 @@ Status Recording::Impl::Apply(const LogEntry& entry) {
   return ApplyChunk(std::get<ChunkEntry>(entry));
 }
 
+void Recording::Impl::Follow(Incarnation incarnation) {
+  current = incarnation;
+  Life* life = FindLife(incarnation);
+  if (life == nullptr || life == &lives.back()) return;
+  for (const HeldChunk& c : life->chunks) {
+    sealed_bytes -= c.chunk->memory_bytes();
+    sealed_samples -= c.chunk->samples();
+    evicted_samples += c.chunk->samples();
+    --chunk_count;
+  }
+  std::erase_if(lives,
+                [=](const Life& l) { return l.incarnation == incarnation; });
+}
+
 // The life that an entry belongs to: the newest, a new one, or an older one of
 // which everything is skipped.
 Result<Life*> Recording::Impl::LifeFor(Incarnation incarnation) {
   if (incarnation == 0) return InvalidArgument("incarnation 0");
   if (appending) return FailedPrecondition("the recording writes its own log");
   if (Life* life = FindLife(incarnation); life != nullptr) return life;
+  if (current != 0 && incarnation != current && FindLife(current) != nullptr) {
+    return OutOfRange("frames of a life that has ended");
+  }
   return &BeginLife(incarnation);
 }
 
@@ -82,8 +108,13 @@ Status Recording::Impl::ApplySeries(const SeriesEntry& entry) {
     life->last_used[known] = open_ordinal;
     return OkStatus();
   }
+  const std::size_t n = life->table->ids.size();
+  // Once some were refused, no more is tried than surely fits: trying is dear.
+  const std::size_t growth = (n / 4 + 64) * kSeriesBytes;
+  if (life->refused_series && MemoryBytes() + growth > options.budget_bytes) {
+    return ResourceExhausted("no room for more series");
+  }
   SeriesTable* table = life->MutableTable();
-  const std::size_t n = table->ids.size();
   table->Reserve(n + 1);
   ReserveFrugally(&life->last_used, n + 1);
   // Ids come in order of first appearance, but one that was forgotten here may
@@ -106,6 +137,10 @@ Status Recording::Impl::ApplySeries(const SeriesEntry& entry) {
       table->series.erase(table->series.begin() + offset);
       life->last_used.erase(life->last_used.begin() + offset);
     }
+    table->ids.shrink_to_fit();
+    table->series.shrink_to_fit();
+    life->last_used.shrink_to_fit();
+    life->refused_series = true;
     return ResourceExhausted("no room for more series");
   }
   return OkStatus();
@@ -122,6 +157,12 @@ Status Recording::Impl::CheckOrder(const Life& life, Sequence first) {
 }
 
 Status Recording::Impl::ApplyRowEntry(const RowEntry& entry) {
+  Status status = TakeRow(entry);
+  if (!status.ok()) row = Row();  // may be as long as the page
+  return status;
+}
+
+Status Recording::Impl::TakeRow(const RowEntry& entry) {
   const Sequence sequence = entry.name.sequence;
   FODC_ASSIGN_OR_RETURN(Life * life, LifeFor(entry.name.incarnation));
   if (sequence == 0 || entry.stretch == 0 || entry.stretch > sequence) {
@@ -141,13 +182,19 @@ Status Recording::Impl::ApplyRowEntry(const RowEntry& entry) {
   static const SlotState kNothing;
   const bool continues =
       !new_stretch && found != states.end() && found->second.in_stretch;
+  const bool gap = life->last != 0 && sequence != life->last + 1;
+  if (!continues || gap) {
+    // Without the frames that it builds on it cannot even be read.
+    FODC_RETURN_IF_ERROR(DecodeRowSeries(entry.payload, &row)
+                             .WithContext(StrCat("frame ", sequence)));
+    if (!row.complete) {
+      return OutOfRange(
+          StrCat("frame ", sequence, " builds on a frame that is not held"));
+    }
+  }
   FODC_RETURN_IF_ERROR(
       DecodeRow(entry.payload, continues ? found->second.slots : kNothing, &row)
           .WithContext(StrCat("frame ", sequence)));
-  if (!row.complete && !continues) {
-    return OutOfRange(
-        StrCat("frame ", sequence, " builds on a frame that is not held"));
-  }
   if (row.complete && continues) {
     return DataLoss(StrCat("frame ", sequence, " is complete again"));
   }
@@ -165,15 +212,8 @@ Status Recording::Impl::ApplyRowEntry(const RowEntry& entry) {
   }
   for (const SeriesId id : row.added) {
     if (life->table->Find(id) == SeriesTable::kNone) {
-      return InvalidArgument(
-          StrCat("frame ", sequence, " refers to unknown series ", id));
+      return UnknownSeries(*life, StrCat("frame ", sequence), id);
     }
-  }
-
-  const bool gap = life->last != 0 && sequence != life->last + 1;
-  if (gap && !row.complete) {
-    return OutOfRange(
-        StrCat("frame ", sequence, " builds on a frame that is not held"));
   }
 
   // Nothing fails from here on.
@@ -255,7 +295,7 @@ Status Recording::Impl::CheckChunk(const Life& life, const Chunk& chunk) {
     FODC_ASSIGN_OR_RETURN(const auto section, chunk.Open(i));
     for (const SeriesId id : section->ids()) {
       if (life.table->Find(id) == SeriesTable::kNone) {
-        return InvalidArgument(StrCat("chunk refers to unknown series ", id));
+        return UnknownSeries(life, "chunk", id);
       }
     }
   }

@@ -38,6 +38,7 @@ void Recording::Seal() {
 
 Status Recording::Apply(const LogEntry& entry) { return impl_->Apply(entry); }
 void Recording::AcceptGap() { impl_->gap_accepted = true; }
+void Recording::Follow(Incarnation incarnation) { impl_->Follow(incarnation); }
 
 LogPosition Recording::ReadLog(
     LogPosition from, Defined* defined,

@@ -121,11 +121,18 @@ class Recording {
   // Applies one entry of another's log. Entries of one incarnation come in
   // order; what is held already is skipped. A chunk that covers the rows of
   // the open stretch replaces them. A new incarnation seals the one before.
+  // Lives are in the order in which they came; their numbers say nothing of it.
   // Errors, each leaving the recording as it was: kInvalidArgument for an
   // unknown source or series, kDataLoss for damaged bytes, kOutOfRange for a
-  // frame that skips (the caller decides; AcceptGap makes the next one legal).
+  // frame that skips (the caller decides; AcceptGap makes the next one legal)
+  // or is of a life that is over, kResourceExhausted for a series that there
+  // is no room for and for the frames that refer to it.
   Status Apply(const LogEntry& entry);
   void AcceptGap();
+  // The life that the sender writes now: the newest one. If it is held, but
+  // another came after it, it is forgotten, for it comes anew. Once it is
+  // there, lives that are not held are older ones and refused.
+  void Follow(Incarnation incarnation);
 
   // --- Reading the log, for the link and the spill.
 

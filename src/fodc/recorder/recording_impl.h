@@ -41,7 +41,8 @@ struct Life {
   bool table_shared = false;  // a snapshot may read it: copy before a change
   std::vector<std::uint32_t> last_used;  // ordinals, as the table's entries
   std::deque<HeldChunk> chunks;
-  Sequence last = 0;  // newest frame ever of this life
+  Sequence last = 0;            // newest frame ever of this life
+  bool refused_series = false;  // mirror only: for lack of room
 
   SeriesTable* MutableTable();
   SourceMap* MutableSources();
@@ -88,6 +89,7 @@ struct Recording::Impl {
   std::uint32_t open_ordinal = 1;
   std::map<SourceId, SourceState> states;
   Incarnation states_of = 0;  // the life that `states` belongs to
+  Incarnation current = 0;    // the life that the sender writes; 0: not known
   std::int64_t newest_monotonic_ms = INT64_MIN;
   std::int64_t newest_unix_ms = 0;
   bool gap_accepted = false;
@@ -143,10 +145,12 @@ struct Recording::Impl {
                   std::optional<std::span<const std::uint32_t>> changed);
 
   // mirror.cc
+  void Follow(Incarnation incarnation);
   Status Apply(const LogEntry& entry);
   Status ApplySource(const SourceEntry& entry);
   Status ApplySeries(const SeriesEntry& entry);
   Status ApplyRowEntry(const RowEntry& entry);
+  Status TakeRow(const RowEntry& entry);
   Status ApplyChunk(const ChunkEntry& entry);
   Result<Life*> LifeFor(Incarnation incarnation);
   Status CheckOrder(const Life& life, Sequence first);
