@@ -57,12 +57,14 @@ Registry::Admission Registry::Admit(const Claim& claim) {
   bool heir_is_same_instance = false;
   for (const auto& [id, e] : entries_) {
     const AgentIdentity& old = e.agent.identity;
+    // Whatever else it says: one of another pod returns to nothing of this one.
+    if (old.pod_name != who.pod_name) continue;
     const bool same_instance =
         !who.instance_id.empty() && old.instance_id == who.instance_id;
-    if (!same_instance && old.pod_name != who.pod_name) continue;
-    const bool returning = same_instance && who.incarnation >= old.incarnation;
+    // Two processes may well bear one instance id (a copied directory): who
+    // lives is asked.
     const bool dead = !IsLive(e) || claim.found_dead.contains(id);
-    if (!returning && !dead) {
+    if (!dead) {
       if (!claim.found_alive.contains(id)) {
         if (!out.probe) out.probe = id;
         continue;
@@ -71,8 +73,8 @@ Registry::Admission Registry::Admit(const Claim& claim) {
       continue;
     }
     giving_way.insert(id);
-    if (e.precious && (!out.heir_of || same_instance) &&
-        !heir_is_same_instance) {
+    if (claim.kind == AgentKind::kFlight && e.precious &&
+        (!out.heir_of || same_instance) && !heir_is_same_instance) {
       out.heir_of = id;
       heir_is_same_instance = same_instance;
     }

@@ -49,7 +49,8 @@ class Registry {
     bool conflict = false;
     // Entries that gave way: their streams are to be closed.
     std::vector<AgentId> replaced;
-    // The one of `replaced` whose recording the newcomer goes on with.
+    // The one of `replaced` whose recording the newcomer goes on with; none for
+    // a v1 agent.
     std::optional<AgentId> heir_of;
     // Offline entries that went to make room.
     std::vector<AgentId> evicted;
@@ -73,9 +74,9 @@ class Registry {
   // Errors: kInvalidArgument naming the flag.
   static Status CheckOptions(const Options& options);
 
-  // One agent per pod. A returning agent (same instance and no older life, or
-  // nobody alive behind the old entry) takes its entry's place; a second live
-  // one is admitted beside it, in conflict.
+  // One agent per pod. When nobody is alive behind the old entry, the newcomer
+  // takes its place, and a flight agent its recording, that of its own instance
+  // before another's; a second live one is admitted beside it, in conflict.
   // Errors, in v1's order: kResourceExhausted when full, kInvalidArgument for
   // an empty role or pod name.
   Admission Admit(const Claim& claim);
@@ -106,7 +107,8 @@ class Registry {
   void SetPrecious(const AgentId& id, bool precious);
 
   const Agent* Find(const AgentId& id) const;
-  // The list at this moment; the same object until something changes.
+  // The list at this moment; the same object until something changes, as it
+  // does with each heartbeat.
   AgentList List() const;
   std::size_t size() const { return entries_.size(); }
   const Stats& stats() const { return stats_; }

@@ -144,20 +144,55 @@ TEST_F(RegistryTest, ARivalMovesUpWhenTheFirstGoes) {
   }
 }
 
-TEST_F(RegistryTest, TheSameInstanceReturnsWithoutAProbe) {
+TEST_F(RegistryTest, TheSameInstanceReturnsAtOnceWhenItsStreamHasEnded) {
   const auto first = registry_.Admit(Flight("a", "i", 5));
   registry_.SetPrecious(first.id, true);
+  registry_.Disconnect(first.id);
   const auto reconnected = registry_.Admit(Flight("a", "i", 5));
   EXPECT_THAT(reconnected.replaced, ElementsAre(first.id));
   EXPECT_EQ(reconnected.heir_of, first.id);
-  const auto restarted = registry_.Admit(Flight("a", "i", 6));
+  registry_.Disconnect(reconnected.id);
+  // A later life may have a smaller number: clocks are set back.
+  const auto restarted = registry_.Admit(Flight("a", "i", 4));
   EXPECT_THAT(restarted.replaced, ElementsAre(reconnected.id));
   EXPECT_EQ(restarted.heir_of, reconnected.id);
 }
 
-TEST_F(RegistryTest, AnOlderLifeOfTheSameInstanceIsARival) {
+TEST_F(RegistryTest, TheSameInstanceIsProbedWhileItsStreamIsOpen) {
   const auto first = registry_.Admit(Flight("a", "i", 5));
-  EXPECT_EQ(registry_.Admit(Flight("a", "i", 4)).probe, first.id);
+  registry_.SetPrecious(first.id, true);
+  for (const recorder::Incarnation life : {4, 5, 6}) {
+    EXPECT_EQ(registry_.Admit(Flight("a", "i", life)).probe, first.id);
+  }
+  Registry::Claim twin = Flight("a", "i", 6);
+  twin.found_alive.insert(first.id);
+  const auto second = registry_.Admit(twin);
+  EXPECT_TRUE(second.conflict);
+  EXPECT_THAT(second.replaced, IsEmpty());
+  EXPECT_FALSE(second.heir_of);
+  Registry::Claim back = Flight("a", "i", 7);
+  back.found_dead.insert({first.id, second.id});
+  EXPECT_EQ(registry_.Admit(back).heir_of, first.id);
+}
+
+TEST_F(RegistryTest, TheSameInstanceInAnotherPodIsSomebodyElse) {
+  const auto first = registry_.Admit(Flight("a", "i", 5));
+  registry_.SetPrecious(first.id, true);
+  const auto copy = registry_.Admit(Flight("b", "i", 6));
+  EXPECT_FALSE(copy.probe);
+  EXPECT_FALSE(copy.conflict);
+  EXPECT_THAT(copy.replaced, IsEmpty());
+  EXPECT_FALSE(copy.heir_of);
+  EXPECT_EQ(StatusOf(first.id), AgentStatus::kOnline);
+}
+
+TEST_F(RegistryTest, AV1AgentInheritsNoRecording) {
+  const auto first = registry_.Admit(Flight("a", "i", 5));
+  registry_.SetPrecious(first.id, true);
+  registry_.Disconnect(first.id);
+  const auto second = registry_.Admit(V1("a"));
+  EXPECT_THAT(second.replaced, ElementsAre(first.id));
+  EXPECT_FALSE(second.heir_of);
 }
 
 TEST_F(RegistryTest, ANewInstanceInADeadPodInheritsItsRecording) {
