@@ -247,12 +247,9 @@ Result<std::unique_ptr<LinkServer>> LinkServer::Start(net::EventLoop& loop,
   raw->core.tick_period = period;
   impl->tick = loop.RunEvery(
       period, [raw](const net::EventLoop::Tick&) { raw->core.Tick(); });
-  impl->sweep = loop.RunEvery(fleet.registry().options().heartbeat_timeout / 2,
-                              [raw](const net::EventLoop::Tick&) {
-                                // Their streams stay open; the next heartbeat
-                                // is told that it is gone.
-                                (void)raw->core.fleet.Sweep();
-                              });
+  impl->sweep =
+      loop.RunEvery(fleet.registry().options().heartbeat_timeout / 2,
+                    [raw](const net::EventLoop::Tick&) { raw->core.Sweep(); });
   return std::unique_ptr<LinkServer>(new LinkServer(std::move(impl)));
 }
 

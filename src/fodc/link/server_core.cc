@@ -141,6 +141,17 @@ void ServerCore::CloseSoon(std::shared_ptr<Stream> stream,
   closing_.emplace_back(std::move(stream), Now() + options.close_timeout);
 }
 
+void ServerCore::Sweep() {
+  const MonotonicTime now = Now();
+  // As in Tick: a proxy that was frozen for minutes must not take its own
+  // silence for that of its agents, for their recordings would go.
+  const bool stalled =
+      now - last_sweep_ > fleet.registry().options().heartbeat_timeout;
+  last_sweep_ = now;
+  // Streams of those that go stay open; their next heartbeat is told.
+  if (!stalled) (void)fleet.Sweep();
+}
+
 void ServerCore::Tick() {
   const MonotonicTime now = Now();
   std::erase_if(closing_, [now](auto& c) {

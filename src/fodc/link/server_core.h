@@ -45,7 +45,10 @@ class AgentSession : public std::enable_shared_from_this<AgentSession> {
 class ServerCore {
  public:
   ServerCore(net::EventLoop& l, fleet::Fleet& f, LinkServer::Options o)
-      : loop(l), fleet(f), options(std::move(o)) {}
+      : loop(l),
+        fleet(f),
+        options(std::move(o)),
+        last_sweep_(l.clock().Monotonic()) {}
 
   MonotonicTime Now() const { return loop.clock().Monotonic(); }
 
@@ -64,6 +67,8 @@ class ServerCore {
   // is heard of it.
   void CloseSoon(std::shared_ptr<Stream> stream, const Status& status);
   void Tick();
+  // Of the fleet, every half of its heartbeat timeout.
+  void Sweep();
   LinkServer::Stats TakeStats() const;
 
   net::EventLoop& loop;
@@ -90,6 +95,7 @@ class ServerCore {
   std::map<std::string, Bucket> buckets_;
   std::vector<std::pair<std::shared_ptr<Stream>, MonotonicTime>> closing_;
   MonotonicTime last_tick_;
+  MonotonicTime last_sweep_;
 };
 
 }  // namespace fodc::link
