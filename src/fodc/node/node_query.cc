@@ -106,8 +106,10 @@ class Try final : public grpc::ClientUnaryReactor {
     std::optional<NodeInfo> node;
     Status told(static_cast<Code>(status.error_code()), status.error_message());
     if (told.ok()) told = Decode(&response_, &node);
-    const auto last = std::move(self_);
     const Done done = std::move(done_);
+    // Our context holds the channel: it goes before the owner learns of it, who
+    // lets its own go only then.
+    std::exchange(self_, nullptr).reset();
     done(told, std::move(node));
   }
 
@@ -152,15 +154,16 @@ void NodeQuery::Impl::Ask(std::size_t i) {
   pending->Add();
   ports[i].call =
       Try::Start(ports[i].channel, loop.clock().Unix() + options.timeout,
-                 [self = shared_from_this(), i](const Status& status,
-                                                std::optional<NodeInfo> node) {
-                   self->loop.Post([weak = std::weak_ptr<Impl>(self), i, status,
-                                    node = std::move(node)] {
+                 // Keeps nothing of ours alive: on gRPC's thread, the last
+                 // channel must not go.
+                 [weak = weak_from_this(), tries = pending, &to = loop, i](
+                     const Status& status, std::optional<NodeInfo> node) {
+                   to.Post([weak, i, status, node = std::move(node)] {
                      const auto impl = weak.lock();
                      if (impl != nullptr && !impl->stopped)
                        impl->Tried(i, status, node);
                    });
-                   self->pending->Remove();
+                   tries->Remove();
                  });
 }
 
