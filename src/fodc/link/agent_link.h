@@ -37,9 +37,11 @@ struct ProxyLinkStats {
   std::uint64_t resumes = 0;                // ... that went on where one broke
   std::uint64_t frames_sent = 0;            // a chunk counts its frames
   std::uint64_t bytes_sent = 0;             // of entries and of v1 answers
-  std::uint64_t gaps = 0;                   // the window had moved on, ...
-  std::uint64_t gap_frames = 0;             // ... and so many frames are lost
-                                            // to this proxy
+  // The window had moved on, or a frame was larger than the proxy's messages,
+  // ...
+  std::uint64_t gaps = 0;
+  std::uint64_t gap_frames = 0;  // ... and so many frames are lost
+                                 // to this proxy
   std::uint64_t v1_answers = 0;
   std::uint64_t v1_dropped_samples = 0;  // beyond v1's message size
   std::size_t in_flight_bytes = 0;       // now, not acknowledged
@@ -57,10 +59,11 @@ class AgentLink {
     bool allow_flight = true;  // false: speaks v1 to everybody
 
     std::chrono::nanoseconds connect_timeout = std::chrono::seconds(5);
-    // Between attempts: doubles from the first to the last, each time taken at
-    // random between a half and the whole.
+    // See Backoff.
     std::chrono::nanoseconds min_backoff = std::chrono::milliseconds(200);
     std::chrono::nanoseconds max_backoff = std::chrono::seconds(15);
+    // A session that lasted so long was a good one: the next attempt is quick.
+    std::chrono::nanoseconds good_session = std::chrono::seconds(5);
     std::chrono::nanoseconds resolve_interval = std::chrono::seconds(30);
 
     // --- With a v1 proxy.

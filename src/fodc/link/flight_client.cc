@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "fodc/base/log.h"
 #include "fodc/base/strings.h"
 #include "fodc/flight/v1/flight.pb.h"
 #include "fodc/link/client_stream.h"
@@ -23,6 +24,32 @@ using flight::v1::AgentMessage;
 using flight::v1::ProxyMessage;
 using std::chrono::microseconds;
 using std::chrono::milliseconds;
+
+// What a message needs beside its entries, a heartbeat included.
+constexpr std::size_t kEnvelopeBytes = 64;
+
+// One message of entries.
+struct Batch {
+  AgentMessage message;
+  std::size_t bytes = 0;  // of its entries, at most
+  recorder::Incarnation life() const { return message.entries().incarnation(); }
+};
+
+// The frames of an entry; none for one that only defines.
+struct Frames {
+  recorder::Sequence first = 0;
+  recorder::Sequence last = 0;
+};
+
+Frames FramesOf(const recorder::LogEntry& entry) {
+  if (const auto* row = std::get_if<recorder::RowEntry>(&entry)) {
+    return {row->name.sequence, row->name.sequence};
+  }
+  if (const auto* chunk = std::get_if<recorder::ChunkEntry>(&entry)) {
+    return {chunk->first, chunk->last};
+  }
+  return {};
+}
 
 class FlightClient final : public Conversation, private Stream::Handler {
  public:
@@ -201,30 +228,34 @@ class FlightClient final : public Conversation, private Stream::Handler {
     if (in_flight >= window_bytes_) return;
     const std::size_t room = std::min<std::size_t>(context_.options.batch_bytes,
                                                    window_bytes_ - in_flight);
-    std::vector<AgentMessage> batches;  // one, or one for each life
+    std::vector<Batch> batches;
     std::size_t bytes = 0;
     position_ = context_.recording.ReadLog(
         position_, &defined_, [&](const recorder::LogEntry& entry) {
+          const std::size_t size = EntryBytes(entry);
+          if (message_bytes_ > 0 && size + kEnvelopeBytes > message_bytes_) {
+            LeaveOut(size);
+            return true;
+          }
           const recorder::Incarnation life = IncarnationOf(entry);
-          if (batches.empty() ||
-              batches.back().entries().incarnation() != life) {
-            batches.emplace_back().mutable_entries()->set_incarnation(life);
+          if (batches.empty() || batches.back().life() != life ||
+              (message_bytes_ > 0 &&
+               batches.back().bytes + size + kEnvelopeBytes > message_bytes_)) {
+            batches.emplace_back().message.mutable_entries()->set_incarnation(
+                life);
           }
           Count(entry);
-          bytes += EntryBytes(entry);
-          AppendEntry(entry, batches.back().mutable_entries());
+          bytes += size;
+          batches.back().bytes += size;
+          AppendEntry(entry, batches.back().message.mutable_entries());
           return bytes < room;
         });
     if (!batches.empty() && std::exchange(heartbeat_due_, false)) {
-      PutHeartbeat(batches.front().mutable_entries()->mutable_heartbeat());
+      PutHeartbeat(
+          batches.front().message.mutable_entries()->mutable_heartbeat());
     }
-    for (const AgentMessage& m : batches) {
-      grpc::ByteBuffer encoded = Encode(m);
-      if (message_bytes_ > 0 && encoded.Length() > message_bytes_) {
-        // The proxy would refuse it, and all that follows with it.
-        ++stats_.gaps;
-        continue;
-      }
+    for (const Batch& batch : batches) {
+      grpc::ByteBuffer encoded = Encode(batch.message);
       entry_bytes_ += encoded.Length();
       stats_.bytes_sent += encoded.Length();
       stream_->Write(std::move(encoded));
@@ -233,17 +264,20 @@ class FlightClient final : public Conversation, private Stream::Handler {
         static_cast<std::size_t>(entry_bytes_ - acknowledged_bytes_);
   }
 
+  // The proxy would refuse it, and all that follows with it. What builds on it
+  // the proxy leaves out, until the next stretch begins; the next frame that is
+  // sent counts the gap.
+  void LeaveOut(std::size_t size) {
+    if (std::exchange(told_left_out_, true)) return;
+    LogError("too large for the proxy's messages, left out",
+             {{"address", stats_.address},
+              {"bytes", size},
+              {"limit_bytes", message_bytes_}});
+  }
+
   void Count(const recorder::LogEntry& entry) {
-    recorder::Sequence first = 0;
-    recorder::Sequence last = 0;
-    if (const auto* row = std::get_if<recorder::RowEntry>(&entry)) {
-      first = last = row->name.sequence;
-    } else if (const auto* chunk = std::get_if<recorder::ChunkEntry>(&entry)) {
-      first = chunk->first;
-      last = chunk->last;
-    } else {
-      return;
-    }
+    const auto [first, last] = FramesOf(entry);
+    if (last == 0) return;
     stats_.frames_sent += last - first + 1;
     const auto [it, fresh] = sent_.try_emplace(IncarnationOf(entry), last);
     if (fresh) return;
@@ -280,6 +314,7 @@ class FlightClient final : public Conversation, private Stream::Handler {
   bool leaving_ = false;
   bool over_ = false;
   bool identity_changed_ = false;
+  bool told_left_out_ = false;  // in the log
   std::chrono::nanoseconds dead_after_{0};
   std::uint64_t window_bytes_ = 0;
   std::uint64_t message_bytes_ = 0;

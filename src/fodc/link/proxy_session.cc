@@ -6,6 +6,7 @@
 #include <grpcpp/support/channel_arguments.h>
 
 #include <algorithm>
+#include <random>
 #include <utility>
 
 #include "fodc/base/log.h"
@@ -13,9 +14,6 @@
 
 namespace fodc::link {
 namespace {
-
-// A session that lasted so long was a good one: the next attempt is quick.
-constexpr auto kGoodSession = std::chrono::seconds(5);
 
 std::shared_ptr<grpc::Channel> Dial(const AgentContext& context,
                                     const std::string& target,
@@ -67,8 +65,8 @@ ProxySession::ProxySession(AgentContext& context, std::string target,
     : context_(context),
       target_(std::move(target)),
       host_(std::move(host)),
-      backoff_(context.options.min_backoff),
-      random_(std::random_device{}()) {
+      backoff_(context.options.min_backoff, context.options.max_backoff,
+               std::random_device{}()) {
   stats_.address = target_.substr(target_.find(':') + 1);
   timer_ = context_.loop.RunAfter(std::chrono::nanoseconds::zero(),
                                   [this] { Attempt(); });
@@ -126,19 +124,13 @@ void ProxySession::Over(bool flight, const Status& status,
     LogWarn("proxy is not reachable",
             {{"address", stats_.address}, {"status", status}});
   }
-  if (welcomed_ && context_.Now() - welcomed_at_ >= kGoodSession) {
-    backoff_ = context_.options.min_backoff;
+  if (welcomed_ &&
+      context_.Now() - welcomed_at_ >= context_.options.good_session) {
+    backoff_.Reset();
   }
   timer_ = context_.loop.RunAfter(
-      std::max<std::chrono::nanoseconds>(NextDelay(), retry_after),
+      std::max<std::chrono::nanoseconds>(backoff_.Next(), retry_after),
       [this] { Attempt(); });
-}
-
-std::chrono::nanoseconds ProxySession::NextDelay() {
-  const std::int64_t whole = backoff_.count();
-  backoff_ = std::min(backoff_ * 2, context_.options.max_backoff);
-  return std::chrono::nanoseconds(
-      std::uniform_int_distribution<std::int64_t>(whole / 2, whole)(random_));
 }
 
 void ProxySession::OnAppended() {

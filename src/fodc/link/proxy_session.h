@@ -8,10 +8,10 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
-#include <random>
 #include <string>
 
 #include "fodc/link/agent_link.h"
+#include "fodc/link/backoff.h"
 #include "fodc/link/client_stream.h"
 #include "fodc/net/event_loop.h"
 
@@ -72,7 +72,6 @@ class ProxySession {
   void Converse(bool flight);
   void Over(bool flight, const Status& status,
             std::chrono::milliseconds retry_after);
-  std::chrono::nanoseconds NextDelay();
 
   AgentContext& context_;
   const std::string target_;
@@ -80,11 +79,10 @@ class ProxySession {
   ProxyLinkStats stats_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<Conversation> conversation_;
-  std::chrono::nanoseconds backoff_;
+  Backoff backoff_;
   MonotonicTime welcomed_at_;
   bool welcomed_ = false;
   bool stopped_ = false;
-  std::mt19937_64 random_;
   net::EventLoop::Handle timer_;
 };
 

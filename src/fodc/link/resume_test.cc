@@ -6,6 +6,7 @@
 #include <memory>
 #include <random>
 #include <string>
+#include <vector>
 
 #include "fodc/base/strings.h"
 #include "fodc/link/flight_link_testing.h"
@@ -159,6 +160,73 @@ TEST_F(FlightLinkTest, ASlowProxyHoldsBackNoMoreThanItsWindow) {
   relay_->Heal();
   ExpectMirrored();
   EXPECT_TRUE(Until([&] { return agent_->stats().in_flight_bytes == 0; }));
+}
+
+TEST_F(FlightLinkTest, MessagesKeepToTheProxysLimit) {
+  options_.flight_message_bytes = 2000;
+  StartServer();
+  relay_ = std::make_unique<testing::TcpRelay>(server_->port());
+  agent_ = std::make_unique<TestAgent>(loop_, AgentOptions());
+  agent_->Append(400);  // many messages at once
+  agent_->StartLink();
+  ExpectMirrored();
+  agent_->Append(30);
+  ExpectMirrored();
+  EXPECT_EQ(agent_->stats().connects, 1u);
+  EXPECT_EQ(mirror()->stats().gaps, 0u);
+  EXPECT_EQ(server_->stats().messages_refused, 0u);
+}
+
+TEST_F(FlightLinkTest, AFrameLargerThanTheProxysMessagesIsLeftOut) {
+  options_.flight_message_bytes = 2000;
+  StartAll();
+  agent_->Append(3);
+  ExpectMirrored();
+  std::vector<std::string> names;
+  for (int i = 0; i < 400; ++i) names.push_back(StrCat("wide_", i));
+  std::vector<exposition::SeriesDesc> lines(names.size());
+  for (std::size_t i = 0; i < names.size(); ++i) {
+    lines[i].name = lines[i].family = names[i];
+  }
+  recorder::Recording& recording = agent_->recording();
+  const auto source = recording.OpenSource("wide", "data");
+  recording.SpliceLines(source, 0, 0, lines);
+  std::vector<double> values(names.size());
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    values[i] = 1.0 / static_cast<double>(i + 3);
+  }
+  (void)recording.Append(source, {2'000'000, 2'000'000}, values, std::nullopt);
+  // Until the next stretch, whose rows are complete.
+  agent_->Append(12);
+  ASSERT_TRUE(Until([&] { return CaughtUp(); })) << Describe();
+  EXPECT_EQ(agent_->stats().connects, 1u);
+  EXPECT_EQ(agent_->stats().gap_frames, 1u);
+  EXPECT_EQ(server_->stats().messages_refused, 0u);
+  const auto held = AllSamples(mirror()->recording());
+  for (const auto& [series, samples] : held) {
+    EXPECT_EQ(series.find("wide"), std::string::npos);
+  }
+  EXPECT_FALSE(held.empty());
+}
+
+TEST_F(FlightLinkTest, ASessionThatIsRefusedAtOnceDoesNotShortenTheWait) {
+  StartServer();
+  relay_ = std::make_unique<testing::TcpRelay>(server_->port());
+  TestAgent::Options o = AgentOptions();
+  o.link.max_backoff = std::chrono::hours(1);
+  agent_ = std::make_unique<TestAgent>(loop_, o);
+  recorder::Recording& recording = agent_->recording();
+  const auto source = recording.OpenSource("s", "data");
+  exposition::SeriesDesc line;
+  line.name = line.family = "no name";  // welcomed each time, then refused
+  recording.SpliceLines(source, 0, 0, {&line, 1});
+  const double value = 1;
+  (void)recording.Append(source, {1000, 1000}, {&value, 1}, std::nullopt);
+  agent_->StartLink();
+  ASSERT_TRUE(Until([&] { return agent_->stats().connects >= 3; }));
+  RunFor(seconds(1));
+  // 10, 20, 40 ms, ...; without doubling there would be a hundred.
+  EXPECT_LE(agent_->stats().connects, 20u);
 }
 
 TEST_F(FlightLinkTest, AWindowThatMovedOnIsACountedGap) {

@@ -45,7 +45,7 @@ void DeclareFlags(program::Flags* flags, ProxyOptions* o) {
   flags
       ->Int("grpc-max-msg-size", &o->grpc_max_msg_size,
             "largest gRPC message taken, in bytes")
-      .AtLeast(65'536)
+      .AtLeast(256 << 10)  // the longest line of a page, with its help
       .AtMost(1 << 30);
   flags
       ->Duration("http-read-timeout", &o->http_read_timeout,
@@ -57,7 +57,7 @@ void DeclareFlags(program::Flags* flags, ProxyOptions* o) {
       .AtLeast(milliseconds(100));
   flags
       ->Duration("heartbeat-interval", &o->heartbeat_interval,
-                 "what v1 agents are told, in whole seconds")
+                 "what v1 agents are told; whole seconds")
       .AtLeast(seconds(1));
   flags
       ->Bytes("recorder-memory-per-agent", &o->recorder_memory_per_agent,
@@ -86,6 +86,11 @@ void DeclareFlags(program::Flags* flags, ProxyOptions* o) {
     FODC_RETURN_IF_ERROR(
         MustExceed("agent-heartbeat-timeout", o->agent_heartbeat_timeout,
                    "heartbeat-interval", o->heartbeat_interval));
+    if (o->heartbeat_interval % seconds(1) != nanoseconds::zero()) {
+      return InvalidArgument(StrCat(
+          "--heartbeat-interval (", FormatGoDuration(o->heartbeat_interval),
+          ") must be whole seconds: v1 agents are told no others"));
+    }
     if (o->recorder_memory < o->recorder_memory_per_agent) {
       return InvalidArgument(
           StrCat("--recorder-memory (", o->recorder_memory,
