@@ -59,6 +59,7 @@ class DataStream final : public Stream::Handler {
   // The question is dealt with: the next one may come.
   void Next() { stream_->Read(); }
   void HalfClose() { stream_->Close(OkStatus()); }
+  void Cancel() { stream_->Cancel(); }
 
  private:
   void OnMessage(Decoded message, std::size_t) override {
@@ -115,7 +116,9 @@ class V1Client final : public Conversation, private Stream::Handler {
     timer_.Cancel();
     registration_->Detach();
     registration_->Cancel();
-    // A stream may be telling us right now: they die with this object.
+    // A stream may be telling us right now: they die with this object, but end
+    // at once, for whoever lets the loop go waits for their ends.
+    for (const auto& s : streams_) s->Cancel();
     events_.over(status, {});
   }
 
