@@ -6,6 +6,7 @@
 #include <array>
 
 #include "fodc/base/status.h"
+#include "fodc/base/strings.h"
 
 namespace fodc::fleet {
 
@@ -27,6 +28,19 @@ std::string NewUuid() {
     out.push_back(kHex[b[i] & 15]);
   }
   return out;
+}
+
+Status CheckIdentitySize(std::size_t bytes, std::size_t labels) {
+  if (bytes > kMaxIdentityBytes) {
+    return InvalidArgument(StrCat("identity of ", bytes,
+                                  " bytes; the limit is ", kMaxIdentityBytes));
+  }
+  if (labels > kMaxIdentityLabels) {
+    return InvalidArgument(StrCat("identity with ", labels,
+                                  " labels; the limit is ",
+                                  kMaxIdentityLabels));
+  }
+  return OkStatus();
 }
 
 std::string_view AgentKindName(AgentKind kind) {

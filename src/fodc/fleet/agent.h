@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "fodc/base/clock.h"
+#include "fodc/base/status.h"
 #include "fodc/recorder/log_entry.h"
 
 namespace fodc::fleet {
@@ -50,6 +52,15 @@ struct AgentIdentity {
   std::string advertise_address;  // "HOST:PORT" of it; empty: see http_port
   friend bool operator==(const AgentIdentity&, const AgentIdentity&) = default;
 };
+
+// Beyond any real identity; it is kept for every agent and shown with each
+// sample, so that a peer that says more is refused.
+inline constexpr std::size_t kMaxIdentityBytes = 64u << 10;
+inline constexpr std::size_t kMaxIdentityLabels = 64;
+
+// `bytes`: encoded.
+// Errors: kInvalidArgument naming the limit.
+Status CheckIdentitySize(std::size_t bytes, std::size_t labels);
 
 // An entry of the registry at one moment.
 struct Agent {

@@ -33,6 +33,8 @@ struct MetricSample {
 struct MetricsAnswer {
   std::vector<MetricSample> samples;
   std::int64_t unix_ms = 0;  // of the message
+  // Left out: their name, or that of a label, is none that a page can bear.
+  std::uint64_t refused_samples = 0;
 };
 
 // Inclusive; nothing at all means the newest value of every series.
@@ -58,8 +60,9 @@ class AgentCommander {
   // Asks a v1 agent. Callers with the same question share one round; others
   // wait their turn. `done` is called exactly once, on the loop, never inside
   // the call, at `deadline` at the latest.
-  // Errors: kNotFound for an unknown agent, kUnavailable if it cannot be asked
-  // or leaves, kDeadlineExceeded, kResourceExhausted when too many wait.
+  // Errors: kNotFound for an unknown agent, kUnavailable if it cannot be asked,
+  // leaves, or left several questions in a row unanswered (it is tried again in
+  // the background), kDeadlineExceeded, kResourceExhausted when too many wait.
   virtual void RequestMetrics(const AgentId& agent,
                               const MetricsQuestion& question,
                               MonotonicTime deadline, MetricsCallback done) = 0;

@@ -2,10 +2,12 @@
 #include "fodc/link/flight_codec.h"
 
 #include <limits>
+#include <string_view>
 #include <utility>
 #include <variant>
 
 #include "fodc/base/strings.h"
+#include "fodc/exposition/identity_labels.h"
 
 namespace fodc::link {
 
@@ -64,17 +66,46 @@ void AppendEntry(LogEntry entry, flight::v1::Entries* out) {
 
 std::size_t EntryBytes(const LogEntry& entry) {
   if (const auto* row = std::get_if<RowEntry>(&entry)) {
-    return row->payload.size() + 32;
+    return row->payload.size() + 80;
   }
   if (const auto* series = std::get_if<SeriesEntry>(&entry)) {
     return series->name.size() + series->labels.size() + series->help.size() +
-           series->family.size() + series->unit.size() + 24;
+           series->family.size() + series->unit.size() + 48;
   }
   if (const auto* source = std::get_if<SourceEntry>(&entry)) {
-    return source->name.size() + source->container_name.size() + 16;
+    // Bytes that are no UTF-8 become three.
+    return 3 * (source->name.size() + source->container_name.size()) + 32;
   }
-  return std::get<ChunkEntry>(entry).bytes.size() + 24;
+  return std::get<ChunkEntry>(entry).bytes.size() + 48;
 }
+
+namespace {
+
+// Pages are written from these as they are: what is no name could write lines
+// of its own.
+Status CheckNames(const flight::v1::Series& s) {
+  using exposition::IsMetricName;
+  if (s.name().empty()) return InvalidArgument("series without a name");
+  if (!IsMetricName(s.name())) {
+    return InvalidArgument(StrCat("series ", s.id(), " has an illegal name"));
+  }
+  if (!s.family().empty() && !IsMetricName(s.family())) {
+    return InvalidArgument(StrCat("series ", s.id(), " (", s.name(),
+                                  ") is of a family with an illegal name"));
+  }
+  if (!exposition::AreCanonicalLabels(s.labels())) {
+    return InvalidArgument(
+        StrCat("series ", s.id(), " (", s.name(), ") has illegal labels"));
+  }
+  if (s.unit().find_first_of(std::string_view(" \\\n\r\0", 5)) !=
+      std::string::npos) {
+    return InvalidArgument(
+        StrCat("series ", s.id(), " (", s.name(), ") has an illegal unit"));
+  }
+  return OkStatus();
+}
+
+}  // namespace
 
 Result<std::vector<LogEntry>> TakeEntries(flight::v1::Entries* from) {
   const recorder::Incarnation incarnation = from->incarnation();
@@ -108,7 +139,7 @@ Result<std::vector<LogEntry>> TakeEntries(flight::v1::Entries* from) {
       }
       case flight::v1::Entry::kSeries: {
         flight::v1::Series& s = *e.mutable_series();
-        if (s.name().empty()) return InvalidArgument("series without a name");
+        FODC_RETURN_IF_ERROR(CheckNames(s));
         SeriesEntry series;
         series.incarnation = incarnation;
         series.id = s.id();
@@ -172,10 +203,8 @@ void PutIdentity(const fleet::AgentIdentity& identity,
 }
 
 Result<fleet::AgentIdentity> TakeIdentity(const flight::v1::Identity& from) {
-  if (from.ByteSizeLong() > kMaxIdentityBytes) {
-    return InvalidArgument(StrCat("identity of ", from.ByteSizeLong(),
-                                  " bytes; the limit is ", kMaxIdentityBytes));
-  }
+  FODC_RETURN_IF_ERROR(
+      fleet::CheckIdentitySize(from.ByteSizeLong(), from.labels().size()));
   if (from.instance_id().empty()) {
     return InvalidArgument("instance id cannot be empty");
   }

@@ -13,18 +13,17 @@
 namespace fodc::link {
 
 inline constexpr std::uint32_t kFlightProtocol = 1;
-// Beyond any real identity; a peer that says more is refused.
-inline constexpr std::size_t kMaxIdentityBytes = 64u << 10;
 
 recorder::Incarnation IncarnationOf(const recorder::LogEntry& entry);
 
 // Appends the entry; its incarnation is that of the message.
 void AppendEntry(recorder::LogEntry entry, flight::v1::Entries* out);
-// About what AppendEntry adds to the encoded message.
+// What AppendEntry adds to the encoded message, at most.
 std::size_t EntryBytes(const recorder::LogEntry& entry);
 
 // Entries of kinds that this version does not know are left out.
-// Errors: kInvalidArgument for numbers out of range; nothing is taken then.
+// Errors: kInvalidArgument for numbers out of range and for names that no page
+// can bear; nothing is taken then.
 Result<std::vector<recorder::LogEntry>> TakeEntries(flight::v1::Entries* from);
 
 void PutIdentity(const fleet::AgentIdentity& identity,

@@ -35,6 +35,7 @@ class FlightSession final : public AgentSession, private Stream::Handler {
  private:
   void OnMessage(Decoded message, std::size_t bytes) override;
   void OnHalfClose() override;
+  void OnRefused(const Status& status) override { Refuse(status); }
   void OnDrained() override;
   void OnDone(const Status& status) override;
 

@@ -3,6 +3,7 @@
 // while everybody else goes on.
 #include <gtest/gtest.h>
 
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,6 +20,7 @@ namespace v1 = banyandb::fodc::v1;
 using flight::v1::AgentMessage;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 constexpr char kConnect[] = "/fodc.flight.v1.FlightService/Connect";
@@ -129,6 +131,76 @@ TEST_F(HostilePeerTest, BadUtf8IsInvalidForThatStreamOnly) {
   bad.OpenMetrics();
   bad.metrics->SendBytes("\xff\xff\xff");
   EXPECT_EQ(EndOf(*bad.metrics).code(), Code::kInvalidArgument);
+  EXPECT_TRUE(Until([&] { return server_->stats().messages_refused == 3; }));
+  ExpectBystanderUnharmed();
+}
+
+TEST_F(HostilePeerTest, AnIdentityBeyondItsLimitsIsRefused) {
+  StartWithBystander();
+  std::map<std::string, std::string> labels;
+  for (int i = 0; i < 64; ++i) labels["l" + std::to_string(i)] = "v";
+  const auto refused = StatusIs(
+      Code::kInvalidArgument, AllOf(HasSubstr("65"), HasSubstr("limit is 64")));
+  V1Peer peer(loop_, address());
+  peer.Register("a", "ROLE_DATA", labels);
+  ASSERT_TRUE(Until([&] { return peer.registered(); }));
+  AgentMessage hello = Hello("f");
+  hello.mutable_hello()->mutable_identity()->mutable_labels()->insert(
+      labels.begin(), labels.end());
+  TestClient c(loop_, address());
+  auto flight = c.Open(kConnect);
+  flight->Send(hello);
+  ASSERT_TRUE(Until([&] { return flight->received() == 1; }));
+
+  labels["one"] = "more";
+  v1::RegisterAgentRequest heartbeat;
+  heartbeat.set_pod_name("a");
+  heartbeat.set_node_role("ROLE_DATA");
+  heartbeat.mutable_labels()->insert(labels.begin(), labels.end());
+  peer.registration->Send(heartbeat);
+  EXPECT_THAT(EndOf(*peer.registration), refused);
+  V1Peer late(loop_, address());
+  late.Register("b", "ROLE_DATA", labels);
+  EXPECT_THAT(EndOf(*late.registration), refused);
+  (*hello.mutable_hello()->mutable_identity()->mutable_labels())["one"] = "";
+  auto more = c.Open(kConnect);
+  more->Send(hello);
+  EXPECT_THAT(EndOf(*more), refused);
+
+  V1Peer large(loop_, address());
+  large.Register("c", std::string(65u << 10, 'x'));
+  EXPECT_THAT(EndOf(*large.registration),
+              StatusIs(Code::kInvalidArgument, HasSubstr("limit is 65536")));
+  EXPECT_TRUE(Until([&] { return server_->stats().messages_refused == 4; }));
+  ExpectBystanderUnharmed();
+}
+
+TEST_F(HostilePeerTest, ASeriesWhoseNameIsNoneIsRefused) {
+  StartWithBystander();
+  TestClient c(loop_, address());
+  const auto series = [&](const std::string& name, const std::string& labels,
+                          const std::string& family, const std::string& unit) {
+    auto s = c.Open(kConnect);
+    s->Send(Hello("f"));
+    EXPECT_TRUE(Until([&] { return s->received() == 1; }));
+    AgentMessage m;
+    m.mutable_entries()->set_incarnation(7);
+    auto* entry = m.mutable_entries()->add_entries()->mutable_series();
+    entry->set_id(1);
+    entry->set_name(name);
+    entry->set_labels(labels);
+    entry->set_family(family);
+    entry->set_unit(unit);
+    s->Send(m);
+    return EndOf(*s);
+  };
+  const auto illegal = StatusIs(Code::kInvalidArgument, HasSubstr("illegal"));
+  EXPECT_THAT(series("up{pod_name=\"x\"} 1\nup", "", "", ""), illegal);
+  EXPECT_THAT(series("m", "a-b=\"x\"", "", ""), illegal);
+  EXPECT_THAT(series("m", "a=\"x\ny\"", "", ""), illegal);
+  EXPECT_THAT(series("m", "__name__=\"x\"", "", ""), illegal);
+  EXPECT_THAT(series("m", "", "f\n# EOF", ""), illegal);
+  EXPECT_THAT(series("m", "", "", "s\n# EOF"), illegal);
   ExpectBystanderUnharmed();
 }
 
@@ -226,6 +298,8 @@ TEST_F(HostilePeerTest, AThousandRegistrationsAreBounded) {
   // Half of the registry for one connection, so that others find room.
   EXPECT_LE(fleet_->registry().size(), 33u);
   V1Peer next(loop_, address());
+  next.Register("next");
+  EXPECT_TRUE(Until([&] { return next.registered(); }));
   ExpectBystanderUnharmed();
   streams.clear();
 }

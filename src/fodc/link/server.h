@@ -19,8 +19,8 @@
 
 namespace fodc::link {
 
-// Every method belongs to the loop's thread. gRPC's own threads decode and
-// check each message and post it; no more than one message per stream waits.
+// Every method belongs to the loop's thread. A thread of the server's decodes
+// and checks each message and posts it; no more than one per stream waits.
 class LinkServer final : public fleet::AgentCommander {
  public:
   struct Options {
@@ -77,6 +77,8 @@ class LinkServer final : public fleet::AgentCommander {
     std::uint64_t flight_frames = 0;    // rows, and frames of chunks
     std::uint64_t acknowledgements = 0;
     std::uint64_t resumes = 0;  // sessions that went on with a mirror
+    std::uint64_t v1_refused_samples = 0;  // of answers, for their names
+    std::uint64_t v1_not_waited_for = 0;   // questions to agents long silent
     fleet::QuestionQueue::Stats questions;
     std::size_t open_streams = 0;  // now
     std::size_t sessions = 0;      // now, registered
@@ -88,7 +90,7 @@ class LinkServer final : public fleet::AgentCommander {
   static Result<std::unique_ptr<LinkServer>> Start(net::EventLoop& loop,
                                                    fleet::Fleet& fleet,
                                                    const Options& options);
-  // Cuts what is left and waits for gRPC's threads to be done with it.
+  // Cuts what is left and waits for the server's thread to be done with it.
   ~LinkServer() override;
 
   // The port listened on.

@@ -156,6 +156,72 @@ TEST_F(V1ServerTest, AsksForMetricsAndAddsTheRegisteredLabels) {
                                      Label("pod_name", "a")));
 }
 
+TEST_F(V1ServerTest, LeavesOutAndCountsSamplesWithIllegalNames) {
+  StartServer();
+  V1Peer peer(loop_, address());
+  peer.Register("a", "ROLE_DATA", {{"topology.kubernetes.io/zone", "z"}});
+  ASSERT_TRUE(Until([&] { return peer.registered(); }));
+  peer.OpenMetrics();
+  RunFor(milliseconds(50));
+  std::shared_ptr<const fleet::MetricsAnswer> got;
+  server_->RequestMetrics(peer.id, {}, SystemClock().Monotonic() + seconds(5),
+                          [&](auto r) { got = r.ok() ? *r : nullptr; });
+  ASSERT_TRUE(Until([&] { return peer.metrics->received() == 1; }));
+  v1::StreamMetricsRequest answer;
+  answer.add_metrics()->set_name("good");
+  answer.add_metrics()->set_name("bad-name");
+  answer.add_metrics()->set_name("up 1\nup");
+  v1::Metric* bad_label = answer.add_metrics();
+  bad_label->set_name("good");
+  (*bad_label->mutable_labels())["a=\"\"} 1\n"] = "x";
+  peer.metrics->Send(answer);
+  ASSERT_TRUE(Until([&] { return got != nullptr; }));
+  ASSERT_EQ(got->samples.size(), 1u);
+  EXPECT_EQ(got->samples[0].name, "good");
+  using Label = std::pair<std::string, std::string>;
+  EXPECT_THAT(
+      got->samples[0].labels,
+      ::testing::ElementsAre(Label("node_topology_kubernetes_io_zone", "z")));
+  EXPECT_EQ(server_->stats().v1_refused_samples, 3u);
+}
+
+TEST_F(V1ServerTest, NobodyWaitsForAnAgentThatIsLongSilent) {
+  // A question given up is soon forgotten, so that the next one is sent.
+  options_.questions.forget_owed = milliseconds(1);
+  StartServer();
+  V1Peer peer(loop_, address());
+  peer.Register("a");
+  ASSERT_TRUE(Until([&] { return peer.registered(); }));
+  peer.OpenMetrics();
+  RunFor(milliseconds(50));
+  const auto ask = [&](milliseconds limit) {
+    std::optional<Code> code;
+    server_->RequestMetrics(peer.id, {}, SystemClock().Monotonic() + limit,
+                            [&](auto r) { code = r.status().code(); });
+    EXPECT_TRUE(Until([&] { return code.has_value(); }));
+    return code.value_or(Code::kInternal);
+  };
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_EQ(ask(milliseconds(20)), Code::kDeadlineExceeded);
+  }
+  // Far less than an hour: it is asked all the same, once.
+  EXPECT_EQ(ask(std::chrono::hours(1)), Code::kUnavailable);
+  EXPECT_EQ(ask(std::chrono::hours(1)), Code::kUnavailable);
+  EXPECT_EQ(server_->stats().v1_not_waited_for, 2u);
+  ASSERT_TRUE(Until([&] { return peer.metrics->received() == 4; }));
+  peer.metrics->Send(AnswerOf(1));
+  RunFor(milliseconds(50));
+  std::optional<double> value;
+  server_->RequestMetrics(peer.id, {}, SystemClock().Monotonic() + seconds(5),
+                          [&](auto r) {
+                            if (r.ok()) value = (*r)->samples[0].value;
+                          });
+  ASSERT_TRUE(Until([&] { return peer.metrics->received() == 5; }));
+  peer.metrics->Send(AnswerOf(2));
+  ASSERT_TRUE(Until([&] { return value.has_value(); }));
+  EXPECT_EQ(*value, 2);
+}
+
 TEST_F(V1ServerTest, ConcurrentCallersShareARoundAndLoseNothing) {
   StartServer();
   V1Peer peer(loop_, address());

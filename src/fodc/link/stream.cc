@@ -126,7 +126,7 @@ void Stream::ReadDone(bool ok) {
       refusal_ = message.status();
     }
     Close(message.status());
-    Post([](Handler* h) { h->OnHalfClose(); });
+    Post([status = message.status()](Handler* h) { h->OnRefused(status); });
     return;
   }
   Post([message = *std::move(message), size](Handler* h) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // For this room only: one bidirectional gRPC stream of raw messages, seen from
-// the loop. gRPC's threads decode and post; the loop decides.
+// the loop. The server's own thread, or gRPC's at a client, decodes and posts;
+// the loop decides.
 #pragma once
 
 #include <grpcpp/support/byte_buffer.h>
@@ -26,7 +27,7 @@ namespace fodc::link {
 
 // A decoded message; its type follows from the stream's method.
 using Decoded = std::shared_ptr<void>;
-// Runs on gRPC's threads. An error refuses the stream with this status.
+// Runs on the thread that reads. An error refuses the stream with this status.
 using Decoder = std::function<Result<Decoded>(const grpc::ByteBuffer&)>;
 
 Status FromGrpc(const grpc::Status& status);
@@ -57,6 +58,9 @@ class Stream : public std::enable_shared_from_this<Stream> {
     virtual void OnMessage(Decoded message, std::size_t bytes) = 0;
     // The peer sends no more, in good order.
     virtual void OnHalfClose() = 0;
+    // Its message was refused by our decoder, and no more is read; the stream
+    // is closing with `status`.
+    virtual void OnRefused(const Status& /*status*/) { OnHalfClose(); }
     // A message left, and nothing else waits to.
     virtual void OnDrained() {}
     // The end. At a server OK means only that nothing is known.

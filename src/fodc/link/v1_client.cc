@@ -162,13 +162,13 @@ class V1Client final : public Conversation, private Stream::Handler {
     }
     welcomed_ = true;
     agent_id_ = m.agent_id();
-    auto interval = context_.options.heartbeat_interval;
-    if (m.heartbeat_interval_seconds() > 0) {
-      interval = seconds(std::min<std::int64_t>(m.heartbeat_interval_seconds(),
-                                                kMaxHeartbeatInterval.count()));
+    std::chrono::nanoseconds interval = std::min<std::chrono::nanoseconds>(
+        context_.options.heartbeat_interval, kMaxHeartbeatInterval);
+    if (const std::int64_t told = m.heartbeat_interval_seconds(); told > 0) {
+      // Compared as seconds: as nanoseconds, centuries do not fit.
+      interval =
+          seconds(std::min<std::int64_t>(told, kMaxHeartbeatInterval.count()));
     }
-    interval =
-        std::min<std::chrono::nanoseconds>(interval, kMaxHeartbeatInterval);
     events_.welcomed();
     OpenStreams();
     timer_ = context_.loop.RunEvery(
@@ -288,9 +288,14 @@ class V1Client final : public Conversation, private Stream::Handler {
     };
     V1AnswerOptions options;
     options.max_bytes = context_.options.max_message_bytes;
-    options.stale_after_ms =
-        std::chrono::duration_cast<milliseconds>(context_.options.stale_after)
-            .count();
+    if (context_.options.stale_after > std::chrono::nanoseconds::zero()) {
+      options.incarnation = context_.recording.incarnation();
+      options.fresh_from_ms =
+          std::chrono::duration_cast<milliseconds>(
+              (context_.Now() - context_.options.stale_after)
+                  .time_since_epoch())
+              .count();
+    }
     auto build = [snapshot = context_.recording.Take(), identity = Identity(),
                   question = TakeQuestion(asked), options,
                   &clock = context_.loop.clock()] {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "fodc/base/strings.h"
+#include "fodc/exposition/identity_labels.h"
 
 namespace fodc::link {
 
@@ -122,19 +123,8 @@ class MetricWriter {
     if (entered_ && container_name == container_) return;
     entered_ = true;
     container_ = std::string(container_name);
-    identity_labels_.clear();
-    for (const auto& [key, value] : identity_.labels) {
-      if (value.empty() || key == "pod_name" || key == "container_name") {
-        continue;
-      }
-      identity_labels_[StrCat("node_", ToValidUtf8(key))] = ToValidUtf8(value);
-    }
-    const auto put = [this](const char* key, std::string_view value) {
-      if (!value.empty()) identity_labels_[key] = ToValidUtf8(value);
-    };
-    put("node_role", identity_.role);
-    put("pod_name", identity_.pod_name);
-    put("container_name", container_);
+    identity_labels_ = exposition::IdentityLabels(
+        identity_.role, identity_.pod_name, container_, identity_.labels);
   }
 
   // Everything of a Metric but value and time, encoded.
@@ -142,9 +132,19 @@ class MetricWriter {
     metric_.Clear();
     metric_.set_name(ToValidUtf8(series.name()));
     auto& labels = *metric_.mutable_labels();
+    own_names_.clear();
+    ForEachLabel(series.labels(), [&](std::string_view k, std::string_view) {
+      own_names_.push_back(k);
+    });
     ForEachLabel(series.labels(), [&](std::string_view k, std::string_view v) {
       std::string key = ToValidUtf8(k);
-      while (identity_labels_.contains(key)) key.insert(0, "exported_");
+      const bool renamed = identity_labels_.contains(key);
+      // Not to a name that the series has, either.
+      while (identity_labels_.contains(key) ||
+             (renamed && std::find(own_names_.begin(), own_names_.end(), key) !=
+                             own_names_.end())) {
+        key.insert(0, "exported_");
+      }
       labels[std::move(key)] = ToValidUtf8(v);
     });
     for (const auto& [key, value] : identity_labels_) labels[key] = value;
@@ -163,6 +163,7 @@ class MetricWriter {
   bool entered_ = false;
   std::string container_;
   std::map<std::string, std::string> identity_labels_;
+  std::vector<std::string_view> own_names_;
   v1::Metric metric_;
   std::string encoded_;
 };
@@ -221,11 +222,12 @@ std::int64_t SecondOf(std::int64_t unix_ms) {
 }
 
 void AppendLatest(const recorder::Snapshot& snapshot, MetricWriter* writer,
-                  std::int64_t now_ms, const V1AnswerOptions& options,
-                  std::string* out, V1AnswerStats* stats) {
+                  const V1AnswerOptions& options, std::string* out,
+                  V1AnswerStats* stats) {
   for (const recorder::SourceFrame& frame : snapshot.Latest()) {
-    if (options.stale_after_ms > 0 &&
-        now_ms - frame.time.unix_ms > options.stale_after_ms) {
+    if (options.incarnation != 0 &&
+        (frame.name.incarnation != options.incarnation ||
+         frame.time.monotonic_ms < options.fresh_from_ms)) {
       continue;
     }
     writer->EnterContainer(frame.container_name);
@@ -292,6 +294,13 @@ void AppendWindow(const recorder::Snapshot& snapshot, MetricWriter* writer,
                       });
 }
 
+bool HasLegalNames(const v1::Metric& m) {
+  return exposition::IsMetricName(m.name()) &&
+         std::all_of(m.labels().begin(), m.labels().end(), [](const auto& l) {
+           return exposition::IsLabelName(l.first);
+         });
+}
+
 }  // namespace
 
 std::string EncodeV1Answer(const recorder::Snapshot& snapshot,
@@ -302,7 +311,7 @@ std::string EncodeV1Answer(const recorder::Snapshot& snapshot,
   std::string out;
   MetricWriter writer(identity);
   if (!question.start && !question.end) {
-    AppendLatest(snapshot, &writer, ToUnixMillis(now), options, &out, stats);
+    AppendLatest(snapshot, &writer, options, &out, stats);
   } else {
     recorder::TimeRange range;
     // Bounds are inclusive; a sample counts by its own millisecond.
@@ -326,16 +335,13 @@ std::shared_ptr<const fleet::MetricsAnswer> TakeV1Answer(
   auto out = std::make_shared<fleet::MetricsAnswer>();
   out->unix_ms = ToUnixMillis(
       from->has_timestamp() ? TakeTime(from->timestamp()) : received);
-  fleet::Labels added;
-  for (const auto& [key, value] : registered) {
-    if (key.empty() || value.empty() || key == "pod_name" ||
-        key == "container_name") {
-      continue;
-    }
-    added.emplace(StrCat("node_", key), value);
-  }
+  const auto added = exposition::IdentityLabels("", "", "", registered);
   out->samples.reserve(static_cast<std::size_t>(from->metrics_size()));
   for (v1::Metric& m : *from->mutable_metrics()) {
+    if (!HasLegalNames(m)) {
+      ++out->refused_samples;
+      continue;
+    }
     fleet::MetricSample& s = out->samples.emplace_back();
     s.name = std::move(*m.mutable_name());
     s.labels.reserve(m.labels().size() + added.size());

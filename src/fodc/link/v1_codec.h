@@ -21,9 +21,11 @@ struct V1AnswerOptions {
   // v1 has no way to say an answer in several messages; beyond this, the oldest
   // whole seconds of a window go.
   std::size_t max_bytes = 32u << 20;
-  // A newest frame older than this is no news: a node that is gone must not
-  // look alive. 0: no limit.
-  std::int64_t stale_after_ms = 0;
+  // A newest frame that was read before this (monotonic), or in another life
+  // than this one, is no news: a node that is gone must not look alive. 0: all
+  // are told.
+  recorder::Incarnation incarnation = 0;
+  std::int64_t fresh_from_ms = 0;
 };
 
 struct V1AnswerStats {
@@ -43,7 +45,8 @@ std::string EncodeV1Answer(const recorder::Snapshot& snapshot,
                            V1AnswerStats* stats);
 
 // An agent's answer in our words. `registered` are the labels that the agent
-// registered: each becomes node_<label> where a sample has none. Any thread.
+// registered: each becomes node_<label> where a sample has none. Samples with
+// names that no page can bear are left out and counted. Any thread.
 std::shared_ptr<const fleet::MetricsAnswer> TakeV1Answer(
     V1Answer* from, const fleet::Labels& registered, UnixTime received);
 

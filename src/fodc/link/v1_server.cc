@@ -41,7 +41,15 @@ std::shared_ptr<const fleet::Labels> SharedLabels::Get() const {
   return labels_;
 }
 
-Decoder V1RegisterDecoder() { return DecoderOf<v1::RegisterAgentRequest>(); }
+Decoder V1RegisterDecoder() {
+  return [](const grpc::ByteBuffer& bytes) -> Result<Decoded> {
+    auto m = std::make_shared<v1::RegisterAgentRequest>();
+    FODC_RETURN_IF_ERROR(DecodeInto(bytes, m.get()));
+    FODC_RETURN_IF_ERROR(
+        fleet::CheckIdentitySize(bytes.Length(), m->labels().size()));
+    return Decoded(std::move(m));
+  };
+}
 
 Decoder V1StreamDecoder(V1Stream kind, std::shared_ptr<SharedLabels> labels,
                         const Clock& clock) {
@@ -70,6 +78,9 @@ Decoder V1StreamDecoder(V1Stream kind, std::shared_ptr<SharedLabels> labels,
   }
   return nullptr;
 }
+
+// So many questions in a row unanswered: nobody waits for the next answer.
+constexpr int kSilentRounds = 3;
 
 V1Session::V1Session(ServerCore& core,
                      std::shared_ptr<ServerStream> registration)
@@ -165,6 +176,19 @@ void V1Session::OnMessage(Decoded message, std::size_t) {
 
 void V1Session::OnHalfClose() { Finish(OkStatus()); }
 
+void V1Session::Refused(std::string_view stream, const Status& status) {
+  ++core_.stats.messages_refused;
+  LogWarn("message of a v1 agent refused", {{"stream", stream},
+                                            {"agent_id", id_},
+                                            {"peer", peer()},
+                                            {"status", status}});
+}
+
+void V1Session::OnRefused(const Status& status) {
+  Refused("RegisterAgent", status);
+  Finish(status);
+}
+
 void V1Session::OnDone(const Status& status) {
   // Nobody ever learnt of this registration: as if it had never come.
   if (!id_.empty() && registration_->written() == 0) {
@@ -229,8 +253,9 @@ void V1Session::Data::OnMessage(Decoded message, std::size_t) {
   session->Heard();
   // What other streams bring has no reader yet; it proves life, no more.
   if (kind == V1Stream::kMetrics) {
-    session->questions_->OnAnswer(
-        std::static_pointer_cast<fleet::MetricsAnswer>(message));
+    auto answer = std::static_pointer_cast<fleet::MetricsAnswer>(message);
+    session->core_.stats.v1_refused_samples += answer->refused_samples;
+    session->questions_->OnAnswer(std::move(answer));
     session->ArmQuestions();
   }
   if (stream != nullptr) stream->Read();
@@ -239,6 +264,13 @@ void V1Session::Data::OnMessage(Decoded message, std::size_t) {
 void V1Session::Data::OnHalfClose() {
   const auto self = session->shared_from_this();
   session->core_.CloseSoon(stream, OkStatus());
+  session->Lost(this);
+}
+
+void V1Session::Data::OnRefused(const Status& status) {
+  const auto self = session->shared_from_this();
+  session->Refused(V1StreamName(kind), status);
+  session->core_.CloseSoon(stream, status);
   session->Lost(this);
 }
 
@@ -289,7 +321,42 @@ void V1Session::Ask(const fleet::MetricsQuestion& question,
     done(Unavailable(StrCat("agent ", id_, " has no metrics stream")));
     return;
   }
-  questions_->Ask(question, deadline, std::move(done));
+  if (silent_rounds_ < kSilentRounds) {
+    Try(question, deadline, std::move(done));
+    return;
+  }
+  ++core_.stats.v1_not_waited_for;
+  if (!trying_) {
+    trying_ = true;
+    // The cheapest question; whoever asked this one comes again.
+    Try({}, deadline, [this, weak = weak_from_this()](auto) {
+      if (!weak.expired()) trying_ = false;
+    });
+  }
+  done(Unavailable(StrCat("agent ", id_, " left its last ", silent_rounds_,
+                          " questions unanswered")));
+}
+
+void V1Session::Try(const fleet::MetricsQuestion& question,
+                    MonotonicTime deadline,
+                    fleet::AgentCommander::MetricsCallback done) {
+  const std::weak_ptr<AgentSession> weak = shared_from_this();
+  // By its start: callers that share one round are one.
+  const MonotonicTime asked = core_.Now();
+  questions_->Ask(
+      question, deadline,
+      [this, weak, asked, done = std::move(done)](auto answer) mutable {
+        if (const auto kept = weak.lock(); kept != nullptr) {
+          if (answer.ok()) {
+            silent_rounds_ = 0;
+          } else if (answer.status().code() == Code::kDeadlineExceeded &&
+                     asked >= silent_since_) {
+            silent_since_ = core_.Now();
+            ++silent_rounds_;
+          }
+        }
+        done(std::move(answer));
+      });
   ArmQuestions();
 }
 

@@ -29,7 +29,7 @@ enum class V1Stream : std::uint8_t {
 inline constexpr std::size_t kV1Streams = 6;
 std::string_view V1StreamName(V1Stream kind);  // "StreamMetrics"
 
-// The labels that the agent registered, for the threads that decode its
+// The labels that the agent registered, for the thread that decodes its
 // samples.
 class SharedLabels {
  public:
@@ -57,6 +57,8 @@ class V1Session final : public AgentSession, private Stream::Handler {
   Status Bind(V1Stream kind, std::shared_ptr<ServerStream> stream,
               std::shared_ptr<SharedLabels> labels);
 
+  // An agent that left several questions in a row unanswered is asked in the
+  // background, and nobody waits for it until it answers again.
   void Ask(const fleet::MetricsQuestion& question, MonotonicTime deadline,
            fleet::AgentCommander::MetricsCallback done);
 
@@ -70,6 +72,7 @@ class V1Session final : public AgentSession, private Stream::Handler {
   struct Data final : Stream::Handler {
     void OnMessage(Decoded message, std::size_t bytes) override;
     void OnHalfClose() override;
+    void OnRefused(const Status& status) override;
     void OnDone(const Status& status) override;
     V1Session* session = nullptr;
     V1Stream kind = V1Stream::kMetrics;
@@ -80,9 +83,13 @@ class V1Session final : public AgentSession, private Stream::Handler {
 
   void OnMessage(Decoded message, std::size_t bytes) override;
   void OnHalfClose() override;
+  void OnRefused(const Status& status) override;
   void OnDone(const Status& status) override;
 
   void Heard();
+  void Refused(std::string_view stream, const Status& status);
+  void Try(const fleet::MetricsQuestion& question, MonotonicTime deadline,
+           fleet::AgentCommander::MetricsCallback done);
   void Finish(const Status& status);
   void Lost(Data* data);
   void ArmQuestions();
@@ -96,6 +103,9 @@ class V1Session final : public AgentSession, private Stream::Handler {
   MonotonicTime probe_until_;
   std::unique_ptr<fleet::QuestionQueue> questions_;
   net::EventLoop::Handle questions_timer_;
+  int silent_rounds_ = 0;  // questions in a row that were not answered in time
+  MonotonicTime silent_since_;  // when the last of them was given up
+  bool trying_ = false;         // one is under way for which nobody waits
 };
 
 }  // namespace fodc::link

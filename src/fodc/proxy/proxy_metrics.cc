@@ -191,6 +191,13 @@ void CollectLink(const link::LinkServer& link, Families* out) {
       .Value(s.questions.shared, {{"outcome", "shared"}})
       .Value(s.questions.answered, {{"outcome", "answered"}})
       .Value(s.questions.timed_out, {{"outcome", "timed_out"}});
+  w.Counter("fodc_proxy_v1_not_waited_for_total",
+            "Callers refused at once, for the agent had left several questions "
+            "in a row unanswered.")
+      .Value(s.v1_not_waited_for);
+  w.Counter("fodc_proxy_v1_refused_samples_total",
+            "Samples of v1 agents with names that no page can bear.")
+      .Value(s.v1_refused_samples);
   w.Counter("fodc_proxy_v1_stray_answers_total",
             "Answers of v1 agents that nobody waited for.")
       .Value(s.questions.late, {{"reason", "late"}})
