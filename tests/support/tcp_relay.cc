@@ -2,6 +2,7 @@
 #include "tests/support/tcp_relay.h"
 
 #include <arpa/inet.h>
+#include <linux/filter.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -79,6 +80,26 @@ void TcpRelay::Freeze() {
   Wake();
 }
 
+void TcpRelay::Vanish() {
+  mode_ = Mode::kVanished;
+  Wake();
+}
+
+// A socket filter that takes nothing runs before TCP sees the packet.
+void TcpRelay::DropPackets(bool drop) {
+  if (std::exchange(dropping_, drop) == drop) return;
+  sock_filter nothing[] = {BPF_STMT(BPF_RET | BPF_K, 0)};
+  const sock_fprog program{1, nothing};
+  const auto apply = [&](const UniqueFd& fd) {
+    FODC_CHECK(drop ? ::setsockopt(fd.get(), SOL_SOCKET, SO_ATTACH_FILTER,
+                                   &program, sizeof program) == 0
+                    : ::setsockopt(fd.get(), SOL_SOCKET, SO_DETACH_FILTER,
+                                   &program, sizeof program) == 0);
+  };
+  apply(listener_);
+  for (const auto& p : pairs_) apply(p->ends[0]);
+}
+
 void TcpRelay::Heal() {
   mode_ = Mode::kFlow;
   Wake();
@@ -88,6 +109,7 @@ void TcpRelay::Run() {
   std::array<char, 65536> buffer;
   while (!stop_) {
     const Mode mode = mode_;
+    DropPackets(mode == Mode::kVanished);
     if (mode == Mode::kCut) {
       for (auto& p : pairs_) {
         for (UniqueFd& fd : p->ends) Reset(&fd);

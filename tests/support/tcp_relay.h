@@ -34,17 +34,21 @@ class TcpRelay {
   // Keeps every connection but moves no more bytes until Heal; new connections
   // are accepted and get the same treatment.
   void Freeze();
+  // As when a cable is cut: whatever comes from those who connected is dropped,
+  // and nobody's kernel acknowledges it. New connections cannot be made.
+  void Vanish();
   void Heal();
 
   std::uint64_t connections() const { return connections_.load(); }
   std::uint64_t bytes() const { return bytes_.load(); }
 
  private:
-  enum class Mode { kFlow, kCut, kFrozen };
+  enum class Mode { kFlow, kCut, kFrozen, kVanished };
   struct Pair;
 
   void Run();
   void Wake();
+  void DropPackets(bool drop);
 
   int port_ = 0;
   UniqueFd listener_;
@@ -55,6 +59,7 @@ class TcpRelay {
   std::atomic<std::uint64_t> connections_{0};
   std::atomic<std::uint64_t> bytes_{0};
   std::vector<std::unique_ptr<Pair>> pairs_;  // the thread's
+  bool dropping_ = false;                     // the thread's
   std::thread thread_;
 };
 
