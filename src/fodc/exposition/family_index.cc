@@ -3,9 +3,27 @@
 
 #include <algorithm>
 #include <bit>
-#include <functional>
+#include <cstring>
+
+#include "fodc/exposition/series_hash.h"
 
 namespace fodc::exposition {
+namespace {
+
+// Keyed: a page may hold any names.
+std::uint64_t HashName(std::string_view name) {
+  std::uint64_t hash = series_hash::kProcessKey + name.size();
+  for (std::size_t at = 0; at < name.size(); at += sizeof hash) {
+    std::uint64_t word = 0;
+    std::memcpy(&word, name.data() + at,
+                std::min(sizeof word, name.size() - at));
+    hash = series_hash::Fold(word ^ hash,
+                             series_hash::kProcessKey ^ series_hash::kLabel);
+  }
+  return hash;
+}
+
+}  // namespace
 
 bool IsComponentSuffix(Format format, MetricType type,
                        std::string_view suffix) {
@@ -93,8 +111,8 @@ std::size_t FamilyIndex::memory_bytes() const {
 const Family* FamilyIndex::Find(std::string_view name) const {
   if (slots_.empty()) return nullptr;
   const std::size_t mask = slots_.size() - 1;
-  for (std::size_t at = std::hash<std::string_view>()(name) & mask;
-       slots_[at] != 0; at = (at + 1) & mask) {
+  for (std::size_t at = HashName(name) & mask; slots_[at] != 0;
+       at = (at + 1) & mask) {
     const Family& family = families_[slots_[at] - 1];
     if (family.name == name) return &family;
   }
@@ -108,13 +126,13 @@ Family* FamilyIndex::FindOrAdd(std::string_view name) {
         0);
     const std::size_t mask = slots_.size() - 1;
     for (std::size_t i = 0; i < families_.size(); ++i) {
-      std::size_t at = std::hash<std::string_view>()(families_[i].name) & mask;
+      std::size_t at = HashName(families_[i].name) & mask;
       while (slots_[at] != 0) at = (at + 1) & mask;
       slots_[at] = static_cast<std::uint32_t>(i + 1);
     }
   }
   const std::size_t mask = slots_.size() - 1;
-  std::size_t at = std::hash<std::string_view>()(name) & mask;
+  std::size_t at = HashName(name) & mask;
   while (slots_[at] != 0) {
     Family& family = families_[slots_[at] - 1];
     if (family.name == name) return &family;

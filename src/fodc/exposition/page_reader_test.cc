@@ -532,6 +532,67 @@ TEST(PageReaderTest, TellsOfManyDuplicatesInLinearTime) {
   EXPECT_EQ(reader.stats().problem(LineProblem::kDuplicateSeries), 50'000u);
 }
 
+// Whatever the page ends in, nothing beyond its buffer is read. Made for the
+// address sanitizer: pages of this size have a buffer that fits exactly.
+TEST(PageReaderTest, StaysWithinABufferThatThePageFills) {
+  const std::string filler = "# " + std::string((16u << 10), '-') + "\n";
+  const std::string line =
+      "# HELP foo Text.\n# TYPE foo counter\n"
+      "foo{bar=\"x\\n\",baz = \"y\"} 1.5e3 1700000000000\nfoo{bar=";
+  for (const bool portable : {false, true}) {
+    for (std::size_t n = 0; n <= line.size(); ++n) {
+      for (const std::string_view end : {"", "\n", "\r\n"}) {
+        PageReader reader(PageReader::Options{.portable = portable});
+        ReadPage(&reader, StrCat(filler, line.substr(0, n), end));
+        EXPECT_LE(reader.values().size(), 1u);
+      }
+    }
+  }
+}
+
+// Lines between the samples do not count as searched, so they must not be.
+TEST(PageReaderTest, SearchesMovedSeriesWithinItsBudget) {
+  std::string page = "first 1\n";
+  for (int i = 0; i < 300'000; ++i) page += "-\n";
+  for (int i = 0; i < 3000; ++i) page += "x" + std::to_string(i) + " 1\n";
+  std::string next;
+  for (int i = 0; i < 90'000; ++i) next += "x0  1\n";
+  PageReader reader;
+  ReadPage(&reader, page);
+  EXPECT_EQ(reader.values().size(), 3001u);
+  ReadPage(&reader, next);
+  EXPECT_EQ(reader.values().size(), 1u);
+}
+
+// Two values of equal hash in each of 15 labels: 32,768 series of equal hash.
+TEST(PageReaderTest, BoundsTheComparisonsOfSeriesWithEqualHashes) {
+  constexpr std::string_view kEqual[] = {":(t`G~#g", "M(4 0~3'"};
+  constexpr unsigned kLabels = 15;
+  std::string page;
+  for (unsigned n = 0; n < 1u << kLabels; ++n) {
+    page += "a{";
+    for (unsigned i = 0; i < kLabels; ++i) {
+      page +=
+          StrCat(i < 10 ? "l0" : "l", i, "=\"abc", kEqual[(n >> i) & 1], "\",");
+    }
+    page += "} 1\n";
+  }
+  page += "b 1\n";
+  for (const bool portable : {false, true}) {
+    PageReader reader(PageReader::Options{.portable = portable});
+    ReadPage(&reader, page);
+    EXPECT_LT(reader.values().size(), 100u);  // fails if these are not equal
+    EXPECT_EQ(reader.values().size() +
+                  reader.stats().problem(LineProblem::kDuplicateSeries),
+              (1u << kLabels) + 1);
+    // Nobody else pays.
+    EXPECT_EQ(
+        reader.Describe(static_cast<std::uint32_t>(reader.values().size() - 1))
+            .name,
+        "b");
+  }
+}
+
 TEST(PageReaderTest, AllocatesNothingInSteadyScrapes) {
   PageReader reader;
   PageBuffer buffer;

@@ -54,8 +54,11 @@ struct LabelWindow {};
 inline void FindLabel(const char* p, LabelWindow* /*window*/,
                       const char** name_end, const char** value_end) {
   *name_end = LabelNameEnd(p);
-  // Not beyond a line feed, behind which the page may end.
-  *value_end = **name_end == '=' ? ValueEnd(*name_end + 2) : *name_end;
+  // Not beyond a line feed, behind which the page may end: it may be what
+  // follows the '='.
+  *value_end = (*name_end)[0] == '=' && (*name_end)[1] == '"'
+                   ? ValueEnd(*name_end + 2)
+                   : *name_end;
 }
 
 // The first line feed or byte beyond ASCII.

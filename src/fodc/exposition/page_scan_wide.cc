@@ -135,8 +135,11 @@ inline void FindLabel(const char* p, LabelWindow* window, const char** name_end,
   window->ends_value = Join(EndsValue(low), EndsValue(high));
   if (LookUpLabel(p, *window, name_end, value_end)) return;
   *name_end = LabelNameEnd(p);
-  // Not beyond a line feed, behind which the page may end.
-  *value_end = **name_end == '=' ? ValueEnd(*name_end + 2) : *name_end;
+  // Not beyond a line feed, behind which the page may end: it may be what
+  // follows the '='.
+  *value_end = (*name_end)[0] == '=' && (*name_end)[1] == '"'
+                   ? ValueEnd(*name_end + 2)
+                   : *name_end;
 }
 
 inline unsigned EndsAsciiLine(__m256i v) {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The hash that finds duplicated series: equal for equal names and label sets,
 // in whatever order the labels stand. Equal hashes prove nothing: compare.
+// They differ from process to process, so that no page can be made of series
+// that all meet in one place of a table; pages of equal hashes can be made, and
+// who compares must bound how often.
 #pragma once
 
 #include <array>
@@ -92,11 +95,14 @@ static inline std::uint64_t Bytes(const char* p, std::size_t n,
   return FinishBytes(lanes, seed);
 }
 
+// Random, once per process.
+extern const std::uint64_t kProcessKey;
+
 // Of a series: hash of the name, and the sum of the hashes of its labels, each
 // over `name="value"` with the value escaped (\\, \" and \n, nothing else).
 // Never 0.
 static inline std::uint64_t Finish(std::uint64_t name, std::uint64_t labels) {
-  const std::uint64_t h = Fold(name ^ 0x8ebc6af09c88c6e3, labels ^ kName);
+  const std::uint64_t h = Fold(name ^ kProcessKey, labels ^ kName);
   return h == 0 ? 1 : h;
 }
 
