@@ -40,6 +40,27 @@ TEST(FormatTest, AnswersWhatIsAskedFor) {
   EXPECT_EQ(NegotiateFormat("application/openmetrics-text;q=0"), Format::kText);
 }
 
+TEST(CanonicalLabelsTest, AreToldFromOtherText) {
+  for (const std::string_view good :
+       {"", "a=\"\"", "a=\"b\",c=\"d\"", "_9=\"\\\\ \\\" \\n }{,\"",
+        "a=\"\xc3\xa4\""}) {
+    EXPECT_TRUE(IsCanonicalLabels(good)) << good;
+  }
+  for (const std::string_view bad :
+       {"a", "a=", "a=\"", "a=\"b", "a=b", "=\"\"", "9=\"\"", "a:b=\"\"",
+        "a=\"\",", "a=\"\"b=\"\"", "b=\"\",a=\"\"", "a=\"\",a=\"\"", "a=\"\n\"",
+        "a=\"\\x\"", "a=\"\\\"", "a=\"\xff\"", " a=\"\"", "a=\"\", b=\"\"",
+        "a=\"\"} 1"}) {
+    EXPECT_FALSE(IsCanonicalLabels(bad)) << bad;
+  }
+  EXPECT_TRUE(IsMetricName("a:b_9"));
+  EXPECT_FALSE(IsMetricName(""));
+  EXPECT_FALSE(IsMetricName("9a"));
+  EXPECT_FALSE(IsMetricName("a b"));
+  EXPECT_TRUE(IsUnit(""));
+  EXPECT_FALSE(IsUnit("\xc3\xa4"));
+}
+
 TEST(CanonicalLabelsTest, AreTheSameForTheSameSet) {
   const std::vector<Label> one = {{"b", "2"}, {"a", "q\"\\\n"}};
   const std::vector<Label> two = {{"a", "q\"\\\n"}, {"b", "2"}};

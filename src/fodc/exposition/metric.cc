@@ -4,7 +4,32 @@
 #include <algorithm>
 #include <vector>
 
+#include "fodc/base/strings.h"
+
 namespace fodc::exposition {
+namespace {
+
+bool IsNameByte(char c) {
+  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+         (c >= '0' && c <= '9');
+}
+
+bool IsDigit(char c) { return c >= '0' && c <= '9'; }
+
+// The size of the escaped value at the front of `text`, up to the quote that
+// ends it; npos if there is none.
+std::size_t EscapedSize(std::string_view text) {
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] == '"') return i;
+    if (text[i] == '\n') break;
+    if (text[i] != '\\') continue;
+    if (++i == text.size()) break;
+    if (text[i] != '\\' && text[i] != '"' && text[i] != 'n') break;
+  }
+  return std::string_view::npos;
+}
+
+}  // namespace
 
 std::string_view MetricTypeName(MetricType type) {
   switch (type) {
@@ -57,6 +82,35 @@ void AppendCanonicalLabels(std::string* out, std::span<const Label> labels) {
     }
     *out += '"';
   }
+}
+
+bool IsMetricName(std::string_view text) {
+  return !text.empty() && !IsDigit(text[0]) && IsUnit(text);
+}
+
+bool IsUnit(std::string_view text) {
+  return std::all_of(text.begin(), text.end(),
+                     [](char c) { return IsNameByte(c) || c == ':'; });
+}
+
+bool IsCanonicalLabels(std::string_view text) {
+  if (!IsValidUtf8(text)) return false;
+  std::string_view before;
+  while (!text.empty()) {
+    std::size_t n = 0;
+    while (n < text.size() && IsNameByte(text[n])) ++n;
+    const std::string_view name = text.substr(0, n);
+    if (name.empty() || IsDigit(name[0]) || name <= before) return false;
+    before = name;
+    text.remove_prefix(n);
+    if (!ConsumePrefix(&text, "=\"")) return false;
+    n = EscapedSize(text);
+    if (n == std::string_view::npos) return false;
+    text.remove_prefix(n + 1);
+    if (text.empty()) return true;
+    if (!ConsumePrefix(&text, ",") || text.empty()) return false;
+  }
+  return true;
 }
 
 }  // namespace fodc::exposition

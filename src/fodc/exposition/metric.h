@@ -50,4 +50,13 @@ struct SeriesDesc {
 // is the identity of a label set: equal sets give equal text.
 void AppendCanonicalLabels(std::string* out, std::span<const Label> labels);
 
+// For text that comes from elsewhere and is written into pages as it is.
+// [a-zA-Z_:][a-zA-Z0-9_:]*
+bool IsMetricName(std::string_view text);
+// [a-zA-Z0-9_:]*, which may be empty
+bool IsUnit(std::string_view text);
+// Whether AppendCanonicalLabels could have written it: legal names, strictly
+// ascending; values escaped, in UTF-8.
+bool IsCanonicalLabels(std::string_view text);
+
 }  // namespace fodc::exposition

@@ -11,6 +11,20 @@ namespace {
 // What a series costs in all, about.
 constexpr std::size_t kSeriesBytesGuess = 256;
 
+// What of a page's words a recording takes: a unit that is none, and the end
+// of a help text beyond all measure, are left out.
+exposition::SeriesDesc Bounded(exposition::SeriesDesc desc) {
+  if (desc.help.size() > kMaxHelpBytes) {
+    std::size_t n = kMaxHelpBytes;
+    while ((static_cast<unsigned char>(desc.help[n]) & 0xc0) == 0x80) --n;
+    desc.help = desc.help.substr(0, n);
+  }
+  if (desc.unit.size() > kMaxUnitBytes || !exposition::IsUnit(desc.unit)) {
+    desc.unit = {};
+  }
+  return desc;
+}
+
 }  // namespace
 
 SourceId Recording::Impl::OpenSource(std::string_view name,
@@ -39,14 +53,17 @@ SourceId Recording::Impl::OpenSource(std::string_view name,
 Slot Recording::Impl::SlotOf(SourceId source, SourceState* state,
                              const exposition::SeriesDesc& desc) {
   Life& life = lives.back();
-  SeriesRef series = options.pool->Intern(desc);
+  SeriesRef series = options.pool->Intern(Bounded(desc));
   std::size_t at = index.Find(*life.table, source, series.get());
   Slot slot = at == SeriesIndex::kNone ? kNoSlot : index.slot(at);
   if (slot == kNoSlot || state->slot_lines[slot] == 0) {
     std::size_t active = 0;
-    for (const auto& [id, s] : states) active += s.active;
-    const bool full =
-        active >= options.max_series || state->slot_lines.size() >= kMaxSlots;
+    std::size_t slots = 0;
+    for (const auto& [id, s] : states) {
+      active += s.active;
+      slots += s.slot_lines.size();
+    }
+    const bool full = active >= options.max_series || slots >= kMaxSlots;
     if (full) {
       ++refused_series;
       return kNoSlot;
@@ -260,7 +277,7 @@ FrameName Recording::Impl::Append(
   const std::size_t slots =
       std::max(state.slots.size() + state.pending.size(), std::size_t{1});
   if (state.rows >= options.stretch_rows ||
-      (state.rows + 1) * slots > kMaxStretchCells ||
+      CellsWith(state, slots) > kMaxStretchCells ||
       open.payload_bytes() >=
           std::min(options.stretch_bytes, options.budget_bytes / 8)) {
     SealOpen(false);

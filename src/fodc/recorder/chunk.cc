@@ -66,12 +66,15 @@ Result<std::shared_ptr<const Chunk>> Chunk::Parse(std::string bytes) {
       WrapAdd(c.min_unix_ms_, static_cast<std::int64_t>(in.Varint()));
   const std::size_t sections = in.Bounded(kMaxSections);
   if (!in.ok() || c.incarnation_ == 0 || c.first_ == 0 || frames == 0 ||
-      c.last_ < c.first_ || sections == 0 || sections > frames ||
-      c.to_monotonic_ms_ < c.from_monotonic_ms_ ||
+      c.last_ < c.first_ || c.last_ > kMaxSequence || sections == 0 ||
+      sections > frames || c.to_monotonic_ms_ < c.from_monotonic_ms_ ||
       c.max_unix_ms_ < c.min_unix_ms_) {
     return Damaged("bad header", in.offset());
   }
   std::uint64_t rows = 0;
+  std::uint64_t slots = 0;
+  std::uint64_t cells = 0;
+  std::uint64_t plain_bytes = 0;
   std::size_t offset = 0;
   for (std::size_t i = 0; i < sections; ++i) {
     SectionInfo s;
@@ -79,15 +82,19 @@ Result<std::shared_ptr<const Chunk>> Chunk::Parse(std::string bytes) {
     s.rows = static_cast<std::uint32_t>(in.Bounded(kMaxStretchRows));
     s.slots = static_cast<std::uint32_t>(in.Bounded(kMaxSlots));
     s.samples = in.Bounded(kMaxStretchCells);
-    s.plain_bytes = static_cast<std::uint32_t>(in.Bounded(kMaxSectionBytes));
+    s.plain_bytes = static_cast<std::uint32_t>(in.Bounded(kMaxPlainBytes));
     s.stored_bytes = static_cast<std::uint32_t>(in.Bounded(body));
     s.offset = static_cast<std::uint32_t>(offset);
     offset += s.stored_bytes;
     rows += s.rows;
+    slots += s.slots;
+    cells += std::uint64_t{s.rows} * s.slots;
+    plain_bytes += s.plain_bytes;
     c.samples_ += s.samples;
     // Every column has a byte of its own.
     if (!in.ok() || s.rows == 0 || s.slots > s.plain_bytes ||
-        std::uint64_t{s.rows} * s.slots > kMaxStretchCells ||
+        slots > kMaxSlots || cells > kMaxStretchCells ||
+        plain_bytes > kMaxPlainBytes ||
         s.samples > std::uint64_t{s.rows} * s.slots ||
         s.stored_bytes > s.plain_bytes ||
         (i > 0 && s.source <= c.sections_.back().source)) {
@@ -100,6 +107,9 @@ Result<std::shared_ptr<const Chunk>> Chunk::Parse(std::string bytes) {
   const std::size_t begin = in.offset();
   if (rows != frames || begin + offset != body) {
     return Damaged("sections do not fit", begin);
+  }
+  if (plain_bytes > kFreePlainBytes + kMaxPlainPerStored * offset) {
+    return Damaged("compressed beyond measure", begin);
   }
   for (SectionInfo& s : c.sections_) {
     s.offset += static_cast<std::uint32_t>(begin);
@@ -274,6 +284,16 @@ std::span<const Section::Range> Section::Presence(Slot slot,
   auto last = first;
   while (last != ranges_.end() && last->slot == slot) ++last;
   return {first, last};
+}
+
+std::size_t Section::active() const {
+  std::size_t n = slots();
+  for (std::size_t i = 0; i < ranges_.size(); ++i) {
+    const bool last =
+        i + 1 == ranges_.size() || ranges_[i + 1].slot != ranges_[i].slot;
+    if (last && ranges_[i].to != rows()) --n;
+  }
+  return n;
 }
 
 std::size_t Section::memory_bytes() const {

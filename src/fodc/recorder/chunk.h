@@ -88,6 +88,7 @@ class Section {
   const std::vector<Sequence>& sequences() const { return sequences_; }
   const std::vector<FrameTime>& times() const { return times_; }
   std::uint64_t samples() const { return samples_; }
+  std::size_t active() const;  // slots present in the newest row
 
   // Where the slot is present: ascending, not empty.
   std::span<const Range> Presence(Slot slot, Range* whole) const;

@@ -11,8 +11,12 @@ namespace fodc::recorder {
 inline constexpr std::string_view kChunkMagic = "FDCK";
 inline constexpr std::uint8_t kChunkVersion = 1;
 inline constexpr std::size_t kMaxSections = 4096;
-inline constexpr std::size_t kMaxSectionBytes = std::size_t{256} << 20;
 // Whole chunks, as they cross the wire or lie in files.
 inline constexpr std::size_t kMaxChunkBytes = std::size_t{64} << 20;
+// All sections of a chunk together, decompressed: absolutely, and by what is
+// stored of them beyond a first part.
+inline constexpr std::size_t kMaxPlainBytes = std::size_t{64} << 20;
+inline constexpr std::size_t kFreePlainBytes = std::size_t{16} << 20;
+inline constexpr std::size_t kMaxPlainPerStored = 64;
 
 }  // namespace fodc::recorder

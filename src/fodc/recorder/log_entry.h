@@ -4,6 +4,7 @@
 // .fdr file. Bytes are specified in docs/formats/recording.md.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -20,6 +21,7 @@ using Incarnation = std::uint64_t;
 // Counts the frames of one incarnation over all its sources, from 1, without
 // holes.
 using Sequence = std::uint64_t;
+inline constexpr Sequence kMaxSequence = INT64_MAX;
 // What frames come from: an endpoint's page, or a set of own readings. Small
 // numbers, given by the recording, valid within one incarnation.
 using SourceId = std::uint16_t;
@@ -40,6 +42,13 @@ struct FrameTime {
   friend bool operator==(const FrameTime&, const FrameTime&) = default;
 };
 
+// Bounds of what entries say, for who writes as for who reads.
+inline constexpr std::size_t kMaxSourceTextBytes = 4096;
+inline constexpr std::size_t kMaxNameBytes = std::size_t{64} << 10;
+inline constexpr std::size_t kMaxLabelsBytes = std::size_t{128} << 10;
+inline constexpr std::size_t kMaxHelpBytes = 4096;
+inline constexpr std::size_t kMaxUnitBytes = 1024;
+
 // A source and what is known of it. Comes before its first frame and again
 // whenever it changes; the newest one counts.
 struct SourceEntry {
@@ -49,7 +58,8 @@ struct SourceEntry {
   std::string container_name;  // identity label of its series; may be empty
 };
 
-// A series. Comes before the first frame or chunk that refers to it.
+// A series. Comes before the first frame or chunk that refers to it. Names and
+// unit are legal ones (exposition/metric.h), help is UTF-8.
 struct SeriesEntry {
   Incarnation incarnation = 0;
   SeriesId id = 0;

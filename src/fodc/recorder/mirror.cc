@@ -2,22 +2,26 @@
 // The mirroring owner's half of a recording. The entries come from the network
 // or a disk: untrusted.
 #include <algorithm>
+#include <optional>
 #include <variant>
 
 #include "fodc/base/strings.h"
 #include "fodc/recorder/bytes.h"
+#include "fodc/recorder/chunk_format.h"
 #include "fodc/recorder/recording_impl.h"
 
 namespace fodc::recorder {
 namespace {
 
-constexpr std::size_t kMaxSources = 4096;
-constexpr std::size_t kMaxNameBytes = 4096;
-constexpr std::size_t kMaxTextBytes = 64 * 1024;
+constexpr std::size_t kMaxSources = 1024;
+// Series that came and went within a stretch keep their slots.
+constexpr std::size_t kSpareSlots = 65'536;
 // Of one in a life's table, its name and labels not included.
 constexpr std::size_t kSeriesBytes =
     sizeof(SeriesId) + sizeof(SeriesRef) + sizeof(std::uint32_t);
 constexpr std::int64_t kMaxTimeMs = std::int64_t{1} << 52;
+// Rows of one stretch, of any budget: their chunk can be read again.
+constexpr std::size_t kMaxOpenBytes = kMaxChunkBytes / 4;
 
 bool IsSane(FrameTime t) {
   return t.unix_ms > -kMaxTimeMs && t.unix_ms < kMaxTimeMs &&
@@ -28,6 +32,23 @@ Status UnknownSeries(const Life& life, std::string_view what, SeriesId id) {
   std::string text = StrCat(what, " refers to unknown series ", id);
   return life.refused_series ? ResourceExhausted(std::move(text))
                              : InvalidArgument(std::move(text));
+}
+
+// Whether `added` names a series twice or one that has a slot already.
+bool AddsTwice(std::vector<SeriesId> added,
+               const std::vector<SeriesId>& slots) {
+  if (added.empty()) return false;
+  if (!std::is_sorted(added.begin(), added.end())) {
+    std::sort(added.begin(), added.end());
+  }
+  if (std::adjacent_find(added.begin(), added.end()) != added.end()) {
+    return true;
+  }
+  // New ids are mostly beyond all others.
+  return std::any_of(slots.begin(), slots.end(), [&](SeriesId id) {
+    return id >= added.front() && id <= added.back() &&
+           std::binary_search(added.begin(), added.end(), id);
+  });
 }
 
 }  // namespace
@@ -65,12 +86,20 @@ Result<Life*> Recording::Impl::LifeFor(Incarnation incarnation) {
   return &BeginLife(incarnation);
 }
 
+// Frames refer to a source of their life, so they never begin one.
+Result<Life*> Recording::Impl::KnownLife(Incarnation incarnation) {
+  if (incarnation != 0 && !appending && FindLife(incarnation) == nullptr) {
+    return OutOfRange(StrCat("frames of unknown incarnation ", incarnation));
+  }
+  return LifeFor(incarnation);
+}
+
 Status Recording::Impl::ApplySource(const SourceEntry& entry) {
-  FODC_ASSIGN_OR_RETURN(Life * life, LifeFor(entry.incarnation));
-  if (entry.name.size() > kMaxNameBytes ||
-      entry.container_name.size() > kMaxNameBytes) {
+  if (entry.name.size() > kMaxSourceTextBytes ||
+      entry.container_name.size() > kMaxSourceTextBytes) {
     return InvalidArgument("name of a source is too long");
   }
+  FODC_ASSIGN_OR_RETURN(Life * life, LifeFor(entry.incarnation));
   const auto found = life->sources->find(entry.source);
   if (found != life->sources->end() && found->second.name == entry.name &&
       found->second.container_name == entry.container_name) {
@@ -79,26 +108,48 @@ Status Recording::Impl::ApplySource(const SourceEntry& entry) {
   if (found == life->sources->end() && life->sources->size() >= kMaxSources) {
     return ResourceExhausted(StrCat("more than ", kMaxSources, " sources"));
   }
+  const std::optional<SourceInfo> before = found == life->sources->end()
+                                               ? std::nullopt
+                                               : std::optional(found->second);
   SourceInfo& info = (*life->MutableSources())[entry.source];
   info.name = entry.name;
   info.container_name = entry.container_name;
   ++info.version;
   Trim();
+  life = FindLife(entry.incarnation);
+  if (life != nullptr && MemoryBytes() > options.budget_bytes) {
+    SourceMap* sources = life->MutableSources();
+    if (before.has_value()) {
+      (*sources)[entry.source] = *before;
+    } else {
+      sources->erase(entry.source);
+    }
+    return ResourceExhausted("no room for more sources");
+  }
   return OkStatus();
 }
 
 Status Recording::Impl::ApplySeries(const SeriesEntry& entry) {
-  FODC_ASSIGN_OR_RETURN(Life * life, LifeFor(entry.incarnation));
-  if (entry.name.size() > kMaxTextBytes ||
-      entry.labels.size() > kMaxTextBytes ||
-      entry.family.size() > kMaxTextBytes ||
-      entry.help.size() > kMaxTextBytes || entry.unit.size() > kMaxNameBytes) {
+  if (entry.name.size() > kMaxNameBytes ||
+      entry.labels.size() > kMaxLabelsBytes ||
+      entry.family.size() > kMaxNameBytes ||
+      entry.help.size() > kMaxHelpBytes || entry.unit.size() > kMaxUnitBytes) {
     return InvalidArgument(StrCat("text of series ", entry.id, " is too long"));
+  }
+  // Pages are written from this text as it is.
+  if (!exposition::IsMetricName(entry.name) ||
+      !exposition::IsMetricName(entry.family) ||
+      !exposition::IsCanonicalLabels(entry.labels) ||
+      !exposition::IsUnit(entry.unit) || !IsValidUtf8(entry.help)) {
+    return InvalidArgument(
+        StrCat("text of series ", entry.id, " is not that of a page"));
   }
   if (entry.type > exposition::MetricType::kStateSet) {
     return InvalidArgument(StrCat("series ", entry.id, " is of unknown type"));
   }
-  SeriesRef series = options.pool->Intern(entry);
+  FODC_ASSIGN_OR_RETURN(Life * life, LifeFor(entry.incarnation));
+  std::size_t made_bytes = 0;
+  SeriesRef series = options.pool->Intern(entry, &made_bytes);
   const std::size_t known = life->table->Find(entry.id);
   if (known != SeriesTable::kNone) {
     if (life->table->series[known] != series) {
@@ -108,38 +159,18 @@ Status Recording::Impl::ApplySeries(const SeriesEntry& entry) {
     life->last_used[known] = open_ordinal;
     return OkStatus();
   }
-  const std::size_t n = life->table->ids.size();
   // Once some were refused, no more is tried than surely fits: trying is dear.
-  const std::size_t growth = (n / 4 + 64) * kSeriesBytes;
+  const std::size_t growth = (life->table->ids.size() / 4 + 64) * kSeriesBytes;
   if (life->refused_series && MemoryBytes() + growth > options.budget_bytes) {
     return ResourceExhausted("no room for more series");
   }
-  SeriesTable* table = life->MutableTable();
-  table->Reserve(n + 1);
-  ReserveFrugally(&life->last_used, n + 1);
-  // Ids come in order of first appearance, but one that was forgotten here may
-  // come again.
-  const auto at =
-      std::lower_bound(table->ids.begin(), table->ids.end(), entry.id) -
-      table->ids.begin();
-  table->ids.insert(table->ids.begin() + at, entry.id);
-  table->series.insert(table->series.begin() + at, std::move(series));
-  life->last_used.insert(life->last_used.begin() + at, open_ordinal);
+  life->AddSeries(entry.id, std::move(series), open_ordinal,
+                  owns_pool ? 0 : made_bytes);
   Trim();
   // An older life may have gone with its last chunk, and its series with it.
   life = FindLife(entry.incarnation);
   if (life != nullptr && MemoryBytes() > options.budget_bytes) {
-    table = life->MutableTable();
-    const std::size_t mine = table->Find(entry.id);
-    if (mine != SeriesTable::kNone) {
-      const auto offset = static_cast<long>(mine);
-      table->ids.erase(table->ids.begin() + offset);
-      table->series.erase(table->series.begin() + offset);
-      life->last_used.erase(life->last_used.begin() + offset);
-    }
-    table->ids.shrink_to_fit();
-    table->series.shrink_to_fit();
-    life->last_used.shrink_to_fit();
+    life->DropSeries(entry.id);
     life->refused_series = true;
     return ResourceExhausted("no room for more series");
   }
@@ -164,8 +195,9 @@ Status Recording::Impl::ApplyRowEntry(const RowEntry& entry) {
 
 Status Recording::Impl::TakeRow(const RowEntry& entry) {
   const Sequence sequence = entry.name.sequence;
-  FODC_ASSIGN_OR_RETURN(Life * life, LifeFor(entry.name.incarnation));
-  if (sequence == 0 || entry.stretch == 0 || entry.stretch > sequence) {
+  FODC_ASSIGN_OR_RETURN(Life * life, KnownLife(entry.name.incarnation));
+  if (sequence == 0 || sequence > kMaxSequence || entry.stretch == 0 ||
+      entry.stretch > sequence) {
     return InvalidArgument(
         StrCat("frame ", sequence, " of stretch ", entry.stretch));
   }
@@ -200,13 +232,20 @@ Status Recording::Impl::TakeRow(const RowEntry& entry) {
   }
   const std::size_t slots =
       row.added.size() + (continues ? found->second.slots.size() : 0);
-  if (slots > kMaxSlots) return ResourceExhausted("too many series");
   std::size_t active = row.added.size() + row.returned.size() - row.gone.size();
+  std::size_t all_slots = slots;
   for (const auto& [id, s] : states) {
+    if (new_states) break;  // of the life before
     if (id != entry.source || continues) active += s.slots.active;
+    if (id != entry.source && !new_stretch) all_slots += s.slots.size();
   }
   // Refused only when it grows: what came before may be more.
-  if (!new_states && !row.added.empty() && active > options.max_series) {
+  if (!row.added.empty() &&
+      all_slots > std::min(kMaxSlots, options.max_series * 2 + kSpareSlots)) {
+    return ResourceExhausted(
+        StrCat("more than ", options.max_series, " series in a stretch"));
+  }
+  if (!row.added.empty() && active > options.max_series) {
     return ResourceExhausted(
         StrCat("more than ", options.max_series, " active series"));
   }
@@ -214,6 +253,10 @@ Status Recording::Impl::TakeRow(const RowEntry& entry) {
     if (life->table->Find(id) == SeriesTable::kNone) {
       return UnknownSeries(*life, StrCat("frame ", sequence), id);
     }
+  }
+  if (AddsTwice(row.added, continues ? found->second.slots.ids
+                                     : std::vector<SeriesId>())) {
+    return DataLoss(StrCat("frame ", sequence, " adds a series twice"));
   }
 
   // Nothing fails from here on.
@@ -231,10 +274,13 @@ Status Recording::Impl::TakeRow(const RowEntry& entry) {
   }
   wire_stretch = entry.stretch;
   SourceState& state = states[entry.source];
-  const std::size_t cells =
-      (state.rows + std::size_t{1}) * std::max<std::size_t>(slots, 1);
-  if (state.rows >= kMaxStretchRows || cells > kMaxStretchCells ||
-      open.payload_bytes() >= options.budget_bytes / 4) {
+  // The sender decides where a stretch ends, but what it leaves open is bound
+  // by what one chunk can take, whatever the budget.
+  const std::size_t most_bytes = std::min(
+      {options.budget_bytes / 4, options.stretch_bytes * 16, kMaxOpenBytes});
+  if (state.rows >= kMaxStretchRows ||
+      CellsWith(state, slots) > kMaxStretchCells ||
+      open.payload_bytes() + entry.payload.size() > most_bytes) {
     SealOpen(true);
   }
   const bool layout_changed = row.complete || !row.added.empty() ||
@@ -286,28 +332,49 @@ Status Recording::Impl::TakeRow(const RowEntry& entry) {
   return OkStatus();
 }
 
-Status Recording::Impl::CheckChunk(const Life& life, const Chunk& chunk) {
+Result<Recording::Impl::Sections> Recording::Impl::OpenChunk(
+    const Life& life, const Chunk& chunk) {
+  Sections sections;
+  std::vector<bool> seen(life.table->ids.size());
+  std::size_t active = 0;
   for (std::size_t i = 0; i < chunk.sections().size(); ++i) {
     const SourceId source = chunk.sections()[i].source;
     if (life.sources->find(source) == life.sources->end()) {
       return InvalidArgument(StrCat("unknown source ", source));
     }
-    FODC_ASSIGN_OR_RETURN(const auto section, chunk.Open(i));
+    FODC_ASSIGN_OR_RETURN(auto section, chunk.Open(i));
     for (const SeriesId id : section->ids()) {
-      if (life.table->Find(id) == SeriesTable::kNone) {
-        return UnknownSeries(life, "chunk", id);
-      }
+      const std::size_t at = life.table->Find(id);
+      if (at == SeriesTable::kNone) return UnknownSeries(life, "chunk", id);
+      if (seen[at]) return DataLoss(StrCat("chunk has series ", id, " twice"));
+      seen[at] = true;
     }
+    for (const SeriesId id : section->ids()) seen[life.table->Find(id)] = false;
+    active += section->active();
+    sections.push_back(std::move(section));
+  }
+  std::size_t before = 0;
+  for (const auto& [id, s] : states) {
+    if (states_of != life.incarnation) break;
+    before += s.slots.active;
+    const bool goes_on = std::none_of(
+        sections.begin(), sections.end(),
+        [id = id](const auto& section) { return section->source() == id; });
+    if (goes_on) active += s.slots.active;
+  }
+  if (active > options.max_series && active > before) {
+    return ResourceExhausted(
+        StrCat("more than ", options.max_series, " active series"));
   }
   if (!IsSane({chunk.from_monotonic_ms(), chunk.min_unix_ms()}) ||
       !IsSane({chunk.to_monotonic_ms(), chunk.max_unix_ms()})) {
     return InvalidArgument("time out of range");
   }
-  return OkStatus();
+  return sections;
 }
 
 Status Recording::Impl::ApplyChunk(const ChunkEntry& entry) {
-  FODC_ASSIGN_OR_RETURN(Life * life, LifeFor(entry.incarnation));
+  FODC_ASSIGN_OR_RETURN(Life * life, KnownLife(entry.incarnation));
   if (entry.last <= life->last && entry.last != 0) return OkStatus();
   FODC_ASSIGN_OR_RETURN(const std::shared_ptr<const Chunk> chunk,
                         Chunk::Parse(entry.bytes));
@@ -318,19 +385,24 @@ Status Recording::Impl::ApplyChunk(const ChunkEntry& entry) {
   // It may begin with frames that are held.
   FODC_RETURN_IF_ERROR(
       CheckOrder(*life, std::max(chunk->first(), life->last + 1)));
-  FODC_RETURN_IF_ERROR(CheckChunk(*life, *chunk));
+  FODC_ASSIGN_OR_RETURN(const Sections sections, OpenChunk(*life, *chunk));
 
   // What the chunk covers goes: rows, and chunks sealed here meanwhile. What
-  // only reaches into it stays whole, and the chunk is taken from there on.
-  if (!open.empty() && open.first() < chunk->first()) SealOpen(false);
-  Sequence held = 0;
+  // only reaches into it cannot be cut, so the chunk is refused.
+  const bool opens_before = !open.empty() && open.first() < chunk->first();
+  Sequence held = opens_before ? open.last() : 0;
   for (const HeldChunk& c : life->chunks) {
-    if (c.chunk->first() < chunk->first()) held = c.chunk->last();
+    if (c.chunk->first() < chunk->first()) {
+      held = std::max(held, c.chunk->last());
+    }
   }
   if (held >= chunk->first()) {
     return DataLoss(StrCat("chunk from ", chunk->first(),
                            " overlaps frames held until ", held));
   }
+
+  // Nothing fails from here on.
+  if (opens_before) SealOpen(false);
   while (!life->chunks.empty() &&
          life->chunks.back().chunk->first() >= chunk->first()) {
     const HeldChunk old = life->chunks.back();
@@ -359,11 +431,7 @@ Status Recording::Impl::ApplyChunk(const ChunkEntry& entry) {
     }
   }
   wire_stretch = 0;
-  for (std::size_t i = 0; i < chunk->sections().size(); ++i) {
-    const auto section = chunk->Open(i);
-    FODC_CHECK(section.ok());
-    AdoptNewest(life, **section, ordinal);
-  }
+  for (const auto& section : sections) AdoptNewest(life, *section, ordinal);
   life->last = chunk->last();
   newest_monotonic_ms = chunk->to_monotonic_ms();
   appended_samples += chunk->samples();

@@ -141,6 +141,7 @@ Snapshot Recording::Take() const {
   auto state = std::make_shared<Snapshot::State>();
   for (Life& life : impl_->lives) {
     life.table_shared = true;
+    life.sources_shared = true;
     Snapshot::State::LifeView& view = state->lives.emplace_back();
     view.incarnation = life.incarnation;
     view.sources = life.sources;
@@ -149,25 +150,7 @@ Snapshot Recording::Take() const {
     for (const HeldChunk& c : life.chunks) view.chunks.push_back(c.chunk);
   }
   state->open = impl_->open;
-  for (auto& [id, source] : impl_->states) {
-    const Life* life = impl_->FindLife(source.newest.incarnation);
-    if (source.newest.sequence == 0 || life == nullptr) continue;
-    impl_->RefreshLayout(&source);
-    Snapshot::State::LatestView& latest = state->latest.emplace_back();
-    state->latest_sources = life->sources;
-    const SourceInfo& info = life->sources->at(id);
-    latest.source_name = info.name;
-    latest.container_name = info.container_name;
-    latest.name = source.newest;
-    latest.time = source.time;
-    latest.series = source.layout;
-    latest.values.reserve(source.slots.active);
-    for (std::size_t i = 0; i < source.slots.size(); ++i) {
-      if (source.slots.present[i] != 0) {
-        latest.values.push_back(source.slots.values[i]);
-      }
-    }
-  }
+  state->latest = Latest();
   return Snapshot(std::move(state));
 }
 
@@ -177,11 +160,12 @@ std::vector<SourceFrame> Recording::Latest() const {
   for (auto& [id, source] : impl_->states) {
     const Life* life = impl_->FindLife(source.newest.incarnation);
     if (source.newest.sequence == 0 || life == nullptr) continue;
+    const auto info = life->sources->find(id);
+    if (info == life->sources->end()) continue;
     impl_->RefreshLayout(&source);
-    const SourceInfo& info = life->sources->at(id);
     SourceFrame& frame = frames.emplace_back();
-    frame.source_name = info.name;
-    frame.container_name = info.container_name;
+    frame.source_name = info->second.name;
+    frame.container_name = info->second.container_name;
     frame.name = source.newest;
     frame.time = source.time;
     frame.series = source.layout;
@@ -194,21 +178,7 @@ std::vector<SourceFrame> Recording::Latest() const {
   }
   return frames;
 }
-
 // --- Life and bookkeeping.
-
-SeriesTable* Life::MutableTable() {
-  if (table_shared) table = std::make_shared<SeriesTable>(*table);
-  table_shared = false;
-  return table.get();
-}
-
-SourceMap* Life::MutableSources() {
-  auto copy = std::make_shared<SourceMap>(*sources);
-  SourceMap* raw = copy.get();
-  sources = std::move(copy);
-  return raw;
-}
 
 std::size_t SourceState::bytes() const {
   std::size_t n =
@@ -248,7 +218,12 @@ Life& Recording::Impl::BeginLife(Incarnation incarnation) {
   sealed_tail.Clear();
   index = SeriesIndex();
   newest_monotonic_ms = INT64_MIN;
-  // `states` stay for Latest until this life has a frame.
+  // `states` stay for Latest until this life has a frame. If they are of this
+  // very life, which left the window and comes again, they name what is gone.
+  if (states_of == incarnation) {
+    states.clear();
+    states_of = 0;
+  }
   return life;
 }
 
@@ -271,7 +246,8 @@ std::size_t Recording::Impl::IndexBytes() const {
   std::size_t n = sizeof *this + index.bytes();
   for (const Life& life : lives) {
     n += sizeof life + Life::kOverheadBytes + life.table->bytes() +
-         life.last_used.capacity() * sizeof(std::uint32_t) +
+         (life.last_used.capacity() + life.made_bytes.capacity()) *
+             sizeof(std::uint32_t) +
          life.chunks.size() * sizeof(HeldChunk);
     for (const auto& [id, s] : *life.sources) {
       n += sizeof s + 48 + s.name.capacity() + s.container_name.capacity();
@@ -287,8 +263,23 @@ std::size_t Recording::Impl::IndexBytes() const {
 }
 
 std::size_t Recording::Impl::MemoryBytes() const {
+  // Text in a shared pool is its owner's to count. But a recording that fills
+  // the pool with text that no other had pays for it.
+  std::size_t made = 0;
+  for (const Life& life : lives) made += life.all_made_bytes;
+  made -= std::min(made, options.budget_bytes / 2);
   return sealed_bytes + open.memory_bytes() + sealed_tail.memory_bytes() +
-         IndexBytes();
+         IndexBytes() + made;
+}
+
+std::size_t Recording::Impl::CellsWith(const SourceState& state,
+                                       std::size_t slots) const {
+  std::size_t cells =
+      (state.rows + std::size_t{1}) * std::max<std::size_t>(slots, 1);
+  for (const auto& [id, s] : states) {
+    if (&s != &state) cells += s.rows * s.slots.size();
+  }
+  return cells;
 }
 
 void Recording::Impl::Trim() {
@@ -332,18 +323,27 @@ void Recording::Impl::Forget(Life* life, std::uint32_t ordinal) {
   if (n == keep.size()) return;
   auto table = std::make_shared<SeriesTable>();
   std::vector<std::uint32_t> used;
+  std::vector<std::uint32_t> made;
   table->ids.reserve(n);
   table->series.reserve(n);
   used.reserve(n);
+  if (!life->made_bytes.empty()) made.reserve(n);
   for (std::size_t i = 0; i < keep.size(); ++i) {
-    if (!keep[i]) continue;
+    if (!keep[i]) {
+      if (!life->made_bytes.empty())
+        life->all_made_bytes -= life->made_bytes[i];
+      continue;
+    }
+    if (i < life->table->first_run) ++table->first_run;
     table->ids.push_back(life->table->ids[i]);
     table->series.push_back(life->table->series[i]);
     used.push_back(life->last_used[i]);
+    if (!life->made_bytes.empty()) made.push_back(life->made_bytes[i]);
   }
   life->table = std::move(table);
   life->table_shared = false;
   life->last_used = std::move(used);
+  life->made_bytes = std::move(made);
   if (appending && life == &lives.back()) index.Rebuild(*life->table, keep);
 }
 
@@ -368,10 +368,9 @@ void Recording::Impl::StoreRow(SourceState* state, SourceId source,
 void Recording::Impl::SealOpen(bool keep_slots) {
   if (open.empty()) return;
   Life& life = lives.back();
-  Result<std::string> bytes = SealChunk(life.incarnation, open.All());
-  FODC_CHECK(bytes.ok());  // our own rows
-  Result<std::shared_ptr<const Chunk>> chunk = Chunk::Parse(*std::move(bytes));
-  FODC_CHECK(chunk.ok());
+  const std::shared_ptr<const Chunk> chunk = ChunkOf(life.incarnation, open);
+  // Rows come from peers and pages: what cannot be sealed goes.
+  if (chunk == nullptr) evicted_samples += open_samples;
   // A reader that is only a few rows behind gets these, not the whole chunk.
   constexpr std::size_t kTailBytes = 16 * 1024;
   sealed_tail.Clear();
@@ -397,7 +396,15 @@ void Recording::Impl::SealOpen(bool keep_slots) {
     }
     for (const SeriesId s : state.pending) Touch(&life, s);
   }
-  AddChunk(&life, *std::move(chunk), ordinal);
+  if (chunk != nullptr) AddChunk(&life, chunk, ordinal);
+}
+
+std::shared_ptr<const Chunk> ChunkOf(Incarnation incarnation,
+                                     const OpenRows& rows) {
+  Result<std::string> bytes = SealChunk(incarnation, rows.All());
+  if (!bytes.ok()) return nullptr;
+  Result<std::shared_ptr<const Chunk>> chunk = Chunk::Parse(*std::move(bytes));
+  return chunk.ok() ? *std::move(chunk) : nullptr;
 }
 
 void Recording::Impl::AddChunk(Life* life, std::shared_ptr<const Chunk> chunk,

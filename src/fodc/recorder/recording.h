@@ -50,10 +50,11 @@ struct RecordingStats {
   std::uint64_t frames = 0;         // held now
   std::uint64_t chunks = 0;
   std::uint64_t appended_samples = 0;  // ever
-  std::uint64_t evicted_samples = 0;   // ever, oldest chunks that went
-  std::uint64_t refused_series = 0;    // ever, beyond max_series
-  std::int64_t from_unix_ms = 0;       // of the oldest frame held
-  std::int64_t to_unix_ms = 0;         // of the newest frame held
+  // Ever: oldest chunks that went, and stretches that made no chunk.
+  std::uint64_t evicted_samples = 0;
+  std::uint64_t refused_series = 0;  // ever, beyond max_series
+  std::int64_t from_unix_ms = 0;     // of the oldest frame held
+  std::int64_t to_unix_ms = 0;       // of the newest frame held
   // How far the window will reach once the budget is full, at the rate of
   // bytes of what is held now. 0 until anything is sealed.
   std::int64_t expected_window_ms = 0;
@@ -123,10 +124,11 @@ class Recording {
   // the open stretch replaces them. A new incarnation seals the one before.
   // Lives are in the order in which they came; their numbers say nothing of it.
   // Errors, each leaving the recording as it was: kInvalidArgument for an
-  // unknown source or series, kDataLoss for damaged bytes, kOutOfRange for a
-  // frame that skips (the caller decides; AcceptGap makes the next one legal)
-  // or is of a life that is over, kResourceExhausted for a series that there
-  // is no room for and for the frames that refer to it.
+  // unknown source or series or text that may not stand on a page, kDataLoss
+  // for damaged bytes, kOutOfRange for a frame that skips (the caller decides;
+  // AcceptGap makes the next one legal) or is of a life that is over,
+  // kResourceExhausted for a series that there is no room for and for the
+  // frames that refer to it.
   Status Apply(const LogEntry& entry);
   void AcceptGap();
   // The life that the sender writes now: the newest one. If it is held, but

@@ -36,19 +36,31 @@ struct HeldChunk {
 // One incarnation's part of the log, oldest first.
 struct Life {
   Incarnation incarnation = 0;
-  std::shared_ptr<const SourceMap> sources = std::make_shared<SourceMap>();
+  std::shared_ptr<SourceMap> sources = std::make_shared<SourceMap>();
   std::shared_ptr<SeriesTable> table = std::make_shared<SeriesTable>();
   bool table_shared = false;  // a snapshot may read it: copy before a change
   std::vector<std::uint32_t> last_used;  // ordinals, as the table's entries
   std::deque<HeldChunk> chunks;
   Sequence last = 0;            // newest frame ever of this life
   bool refused_series = false;  // mirror only: for lack of room
+  // Mirror with a shared pool only: what each series added to the pool.
+  std::vector<std::uint32_t> made_bytes;  // as the table's entries, or empty
+  std::size_t all_made_bytes = 0;
+  bool sources_shared = false;  // as table_shared
 
   SeriesTable* MutableTable();
   SourceMap* MutableSources();
+  void AddSeries(SeriesId id, SeriesRef series, std::uint32_t ordinal,
+                 std::size_t made);
+  void DropSeries(SeriesId id);
+  void MergeRuns();
   // What a life occupies by itself: deque, maps, reference counts.
   static constexpr std::size_t kOverheadBytes = 1024;
 };
+
+// The chunk of an open stretch; null if its rows make none.
+std::shared_ptr<const Chunk> ChunkOf(Incarnation incarnation,
+                                     const OpenRows& rows);
 
 // A source of the newest life.
 struct SourceState {
@@ -128,6 +140,8 @@ struct Recording::Impl {
   void AddChunk(Life* life, std::shared_ptr<const Chunk> chunk,
                 std::uint32_t ordinal);
   void RefreshLayout(SourceState* state);
+  // Slots times rows of the open stretch with one more row of `state`.
+  std::size_t CellsWith(const SourceState& state, std::size_t slots) const;
 
   // append.cc
   SourceId OpenSource(std::string_view name, std::string_view container);
@@ -153,8 +167,10 @@ struct Recording::Impl {
   Status TakeRow(const RowEntry& entry);
   Status ApplyChunk(const ChunkEntry& entry);
   Result<Life*> LifeFor(Incarnation incarnation);
+  Result<Life*> KnownLife(Incarnation incarnation);
   Status CheckOrder(const Life& life, Sequence first);
-  Status CheckChunk(const Life& life, const Chunk& chunk);
+  using Sections = std::vector<std::unique_ptr<const Section>>;
+  Result<Sections> OpenChunk(const Life& life, const Chunk& chunk);
   void AdoptNewest(Life* life, const Section& section, std::uint32_t ordinal);
 
   // log_reader.cc

@@ -18,9 +18,10 @@ namespace fodc::recorder {
 using Slot = std::uint32_t;
 inline constexpr Slot kNoSlot = 0xffffffff;
 // Bounds of what a decoder accepts, and an encoder makes.
+// Slots: of all sources of one stretch.
 inline constexpr std::size_t kMaxSlots = std::size_t{1} << 20;
 inline constexpr std::size_t kMaxStretchRows = 4096;
-// Slots times rows of one source in one stretch.
+// Slots times rows, over all sources of one stretch.
 inline constexpr std::size_t kMaxStretchCells = std::size_t{1} << 24;
 
 // What a row refers to: the series of a source in this stretch and their

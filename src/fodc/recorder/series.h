@@ -62,7 +62,7 @@ class Series {
   exposition::MetricType type() const { return record_->type; }
   std::string_view help() const;
   std::string_view unit() const;
-  // Of name and labels alone. Stable: the same in every process and version.
+  // Of name and labels alone. Differs from pool to pool.
   std::uint64_t hash() const { return hash_; }
 
   void AppendName(std::string* out) const { out->append(name()); }

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <new>
+#include <random>
 #include <string>
 
 #include "fodc/base/mutex.h"
@@ -104,6 +105,10 @@ void Free(void* p, std::size_t* bytes) {
 // The pool's state: lives until the pool and all its series are gone.
 struct PoolCore {
   mutable Mutex mutex;
+  // Text comes from pages and peers: random, so that nobody can choose the
+  // places of the tables.
+  const std::uint64_t key =
+      (std::uint64_t{std::random_device()()} << 32) | std::random_device()();
   PointerTable<NameRecord> names FODC_GUARDED_BY(mutex);
   PointerTable<Series> series FODC_GUARDED_BY(mutex);
   std::size_t bytes FODC_GUARDED_BY(mutex) = 0;
@@ -147,7 +152,7 @@ NameRecord* PoolCore::FindOrAddName(std::string_view name,
                                     std::string_view help,
                                     std::string_view unit) {
   const bool begins = name.starts_with(family);
-  std::uint64_t hash = XXH3_64bits(name.data(), name.size());
+  std::uint64_t hash = XXH3_64bits_withSeed(name.data(), name.size(), key);
   hash = XXH3_64bits_withSeed(family.data(), family.size(), hash);
   hash = XXH3_64bits_withSeed(help.data(), help.size(), hash);
   hash = XXH3_64bits_withSeed(unit.data(), unit.size(), hash);
@@ -193,8 +198,9 @@ SeriesRef PoolCore::Intern(std::string_view name, std::string_view labels,
                            std::string_view family, exposition::MetricType type,
                            std::string_view help, std::string_view unit) {
   NameRecord* record = FindOrAddName(name, family, type, help, unit);
-  const std::uint64_t hash = XXH3_64bits_withSeed(
-      labels.data(), labels.size(), XXH3_64bits(name.data(), name.size()));
+  const std::uint64_t hash =
+      XXH3_64bits_withSeed(labels.data(), labels.size(),
+                           XXH3_64bits_withSeed(name.data(), name.size(), key));
   Series* found = series.Find(hash, [&](const Series& s) {
     return s.record_ == record && s.labels() == labels;
   });
@@ -266,10 +272,13 @@ SeriesRef SeriesPool::Intern(const exposition::SeriesDesc& desc) {
                        desc.help, desc.unit);
 }
 
-SeriesRef SeriesPool::Intern(const SeriesEntry& entry) {
+SeriesRef SeriesPool::Intern(const SeriesEntry& entry, std::size_t* grown) {
   MutexLock lock(core_->mutex);
-  return core_->Intern(entry.name, entry.labels, entry.family, entry.type,
-                       entry.help, entry.unit);
+  const std::size_t before = core_->bytes;
+  SeriesRef series = core_->Intern(entry.name, entry.labels, entry.family,
+                                   entry.type, entry.help, entry.unit);
+  if (grown != nullptr) *grown = core_->bytes - before;
+  return series;
 }
 
 std::size_t SeriesPool::bytes() const {

@@ -16,7 +16,8 @@ namespace fodc::recorder {
 // Thread-safe. Series may outlive the pool object that made them.
 // Accounting: a recording without a pool of its own (RecordingOptions::pool is
 // null) makes one and counts its bytes; where several recordings share a pool,
-// none of them counts it, and its owner adds bytes() once.
+// its owner adds bytes() once, and each of them counts only what it alone added
+// beyond half of its budget.
 class SeriesPool {
  public:
   SeriesPool();
@@ -27,7 +28,8 @@ class SeriesPool {
   // Labels in any order; they are brought into canonical form.
   SeriesRef Intern(const exposition::SeriesDesc& desc);
   // Labels are canonical already.
-  SeriesRef Intern(const SeriesEntry& entry);
+  // `*grown` (if wanted): by how much the pool's bytes grew, tables aside.
+  SeriesRef Intern(const SeriesEntry& entry, std::size_t* grown = nullptr);
 
   // Of everything interned, tables and allocator's overhead included.
   std::size_t bytes() const;

@@ -7,8 +7,14 @@
 namespace fodc::recorder {
 
 std::size_t SeriesTable::Find(SeriesId id) const {
-  const auto at = std::lower_bound(ids.begin(), ids.end(), id);
-  if (at == ids.end() || *at != id) return kNone;
+  const auto second = ids.begin() + static_cast<std::ptrdiff_t>(first_run);
+  // Ids mostly come in ascending order: then one run is behind the other.
+  auto at = std::lower_bound(second, ids.end(), id);
+  if (at != ids.end() && *at == id) {
+    return static_cast<std::size_t>(at - ids.begin());
+  }
+  at = std::lower_bound(ids.begin(), second, id);
+  if (at == second || *at != id) return kNone;
   return static_cast<std::size_t>(at - ids.begin());
 }
 

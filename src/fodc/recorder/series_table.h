@@ -13,13 +13,15 @@
 
 namespace fodc::recorder {
 
-// Ascending ids and their series. Shared with snapshots: copied before it is
-// changed while one is alive.
+// Ids and their series: two runs of ascending ids, of which no id of one is in
+// the other. Shared with snapshots: copied before it is changed while one is
+// alive.
 struct SeriesTable {
   static constexpr std::size_t kNone = SIZE_MAX;
 
   std::vector<SeriesId> ids;
   std::vector<SeriesRef> series;
+  std::size_t first_run = 0;  // its size; all others are the second
 
   std::size_t Find(SeriesId id) const;  // index, or kNone
   const Series* Get(SeriesId id) const;

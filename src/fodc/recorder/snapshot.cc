@@ -42,31 +42,14 @@ std::vector<Snapshot::State::Part> Snapshot::State::Parts(
   if (!open.empty()) {
     MutexLock lock(mutex_);
     if (open_chunk_ == nullptr) {
-      Result<std::string> bytes =
-          SealChunk(lives.back().incarnation, open.All());
-      FODC_CHECK(bytes.ok());  // rows of a recording
-      auto chunk = Chunk::Parse(*std::move(bytes));
-      FODC_CHECK(chunk.ok());
-      open_chunk_ = *std::move(chunk);
+      open_chunk_ = ChunkOf(lives.back().incarnation, open);
     }
-    add(lives.back(), open_chunk_);
+    if (open_chunk_ != nullptr) add(lives.back(), open_chunk_);
   }
   return parts;
 }
 
-std::vector<SourceFrame> Snapshot::Latest() const {
-  std::vector<SourceFrame> frames;
-  frames.reserve(state_->latest.size());
-  for (const State::LatestView& l : state_->latest) {
-    frames.push_back({.source_name = l.source_name,
-                      .container_name = l.container_name,
-                      .name = l.name,
-                      .time = l.time,
-                      .series = l.series,
-                      .values = l.values});
-  }
-  return frames;
-}
+std::vector<SourceFrame> Snapshot::Latest() const { return state_->latest; }
 
 Result<std::vector<SourceFrame>> Snapshot::At(std::int64_t unix_ms,
                                               std::int64_t max_age_ms) const {

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <memory>
-#include <string_view>
 #include <vector>
 
 #include "fodc/base/mutex.h"
@@ -22,14 +21,6 @@ struct Snapshot::State {
     std::shared_ptr<const SeriesTable> table;
     std::vector<std::shared_ptr<const Chunk>> chunks;
   };
-  struct LatestView {
-    std::string_view source_name;
-    std::string_view container_name;
-    FrameName name;
-    FrameTime time;
-    std::shared_ptr<const std::vector<SeriesRef>> series;
-    std::vector<double> values;
-  };
   // A chunk and the life that explains it.
   struct Part {
     const LifeView* life = nullptr;
@@ -37,10 +28,8 @@ struct Snapshot::State {
   };
 
   std::vector<LifeView> lives;
-  OpenRows open;  // of the last life
-  std::vector<LatestView> latest;
-  // Keeps the names of `latest` alive.
-  std::shared_ptr<const SourceMap> latest_sources;
+  OpenRows open;                    // of the last life
+  std::vector<SourceFrame> latest;  // names: in the sources of a life
 
   // All chunks that reach into the range, oldest first. The open rows come as
   // a chunk, too: sealed the first time they are asked for.
