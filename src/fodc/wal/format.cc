@@ -34,7 +34,7 @@ std::array<char, kSegmentHeaderBytes> EncodeSegmentHeader(
   std::array<char, kSegmentHeaderBytes> out{};
   kMagic.copy(out.data(), kMagic.size());
   Put<std::uint16_t>(out.data() + 8, h.version);
-  Put<std::uint16_t>(out.data() + 10, 0);
+  Put<std::uint16_t>(out.data() + 10, h.flags);
   Put<std::uint32_t>(out.data() + 12, h.salt);
   Put<std::uint64_t>(out.data() + 16, h.first_sequence);
   Put<std::uint32_t>(out.data() + 24, Crc32c({out.data(), 24}));
@@ -71,6 +71,7 @@ std::optional<SegmentHeader> DecodeSegmentHeader(std::string_view bytes) {
   }
   SegmentHeader h;
   h.version = Get<std::uint16_t>(bytes.data() + 8);
+  h.flags = Get<std::uint16_t>(bytes.data() + 10);
   h.salt = Get<std::uint32_t>(bytes.data() + 12);
   h.first_sequence = Get<std::uint64_t>(bytes.data() + 16);
   return h;

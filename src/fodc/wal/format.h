@@ -25,8 +25,12 @@ static_assert(kRecordHeaderBytes + kRecordTrailerBytes == kRecordOverheadBytes);
 // makes it zero, so a zero there says that the write never got so far.
 inline constexpr char kEndMark = '\xa5';
 
+// The segment's flag: what had this name was set aside, records are missing.
+inline constexpr std::uint16_t kSetAside = 1;
+
 struct SegmentHeader {
   std::uint16_t version = kVersion;
+  std::uint16_t flags = 0;
   std::uint32_t salt = 0;
   std::uint64_t first_sequence = 0;
 };

@@ -89,8 +89,10 @@ class Scanner {
     out_.path = segment.path;
     out_.can_cut = is_last;
     // Damage at the end of a segment has been told of already.
-    const bool follows_damage = i > 0 && segments_[i - 1].is_damaged &&
-                                segment.first_sequence > expected_;
+    const bool follows_damage =
+        i > 0 &&
+        (segments_[i - 1].is_damaged || segments_[i - 1].is_set_aside) &&
+        segment.first_sequence > expected_;
     if (expected_ && segment.first_sequence != *expected_ && !follows_damage) {
       const std::string reason =
           StrCat("first sequence ", segment.first_sequence, " where ",
@@ -108,9 +110,11 @@ class Scanner {
     out_.good_bytes = reader.offset();
     out_.salt = reader.salt();
     out_.has_header = reader.has_header();
+    segment.is_set_aside = reader.is_set_aside();
     expected_ = reader.next_sequence();
     // Its first record is lost, so that number must not name a segment again.
-    if (segment.is_damaged && *expected_ == segment.first_sequence) {
+    if ((segment.is_damaged || segment.is_set_aside) &&
+        *expected_ == segment.first_sequence) {
       ++*expected_;
     }
     out_.next_sequence = *expected_;

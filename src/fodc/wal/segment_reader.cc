@@ -131,6 +131,7 @@ Result<SegmentReader::Outcome> SegmentReader::ReadHeader() {
                           " does not fit the file's name"));
   }
   salt_ = header->salt;
+  is_set_aside_ = (header->flags & kSetAside) != 0;
   offset_ = kSegmentHeaderBytes;
   return Outcome::kRecord;
 }

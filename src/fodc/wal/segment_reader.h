@@ -48,6 +48,8 @@ class SegmentReader {
   std::uint32_t salt() const { return salt_.value_or(0); }
   // False for a segment whose header was never written, too.
   bool has_header() const { return salt_.has_value(); }
+  // It stands where a damaged one was.
+  bool is_set_aside() const { return is_set_aside_; }
   std::uint64_t flipped_end_marks() const { return flipped_end_marks_; }
 
  private:
@@ -75,6 +77,7 @@ class SegmentReader {
   std::uint64_t size_ = 0;
   std::uint64_t offset_ = 0;
   std::optional<std::uint32_t> salt_;
+  bool is_set_aside_ = false;
   std::optional<std::uint64_t> data_end_;
   std::uint64_t flipped_end_marks_ = 0;
   std::string reason_;

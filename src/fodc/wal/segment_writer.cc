@@ -39,6 +39,7 @@ Status SegmentWriter::Begin(const NewSegment& segment) {
     }
     SegmentHeader header;
     header.salt = segment.salt;
+    header.flags = segment.flags;
     header.first_sequence = segment.first_sequence;
     const auto bytes = EncodeSegmentHeader(header);
     FODC_RETURN_IF_ERROR(

@@ -22,6 +22,7 @@ class SegmentWriter {
     std::string directory;
     std::uint64_t first_sequence = 0;
     std::uint32_t salt = 0;
+    std::uint16_t flags = 0;
     std::uint64_t reserve_bytes = 0;
     unsigned file_mode = 0640;
   };

@@ -111,6 +111,9 @@ class Log::Impl {
   // Makes writer_ able to take a record of `total_bytes`.
   Status EnsureRoom(std::uint64_t total_bytes);
   Status BeginSegment();
+  Result<SegmentWriter::NewSegment> Named(std::uint64_t first_sequence) const;
+  // Puts an empty segment in the place of `*segment`, which is kept as `aside`.
+  Status Replace(SegmentInfo* segment, const std::string& aside);
   // Writes a front part of `batch` and says how many records.
   Result<std::size_t> WriteRun(std::span<const NewRecord> batch);
 
@@ -219,7 +222,9 @@ Status Log::Impl::Adopt(const ScanResult& scan) {
   if (segments_.empty()) return OkStatus();
   next_sequence_ = scan.next_sequence;
   SegmentInfo& last = segments_.back();
-  if (last.is_damaged || !scan.has_header) return OkStatus();
+  if (last.is_damaged || last.is_set_aside || !scan.has_header) {
+    return OkStatus();
+  }
   FODC_RETURN_IF_ERROR(writer_.Continue(last.path, scan.good_bytes, scan.salt));
   last.size_bytes = scan.good_bytes;
   // What was read may still be in the page cache only, left by a process that
@@ -240,16 +245,23 @@ Status Log::Impl::CheckWritable() const {
   return OkStatus();
 }
 
-Status Log::Impl::BeginSegment() {
+Result<SegmentWriter::NewSegment> Log::Impl::Named(
+    std::uint64_t first_sequence) const {
   SegmentWriter::NewSegment segment;
   segment.directory = directory_;
-  segment.first_sequence = next_sequence_;
+  segment.first_sequence = first_sequence;
   segment.file_mode = options_.file_mode;
-  if (options_.preallocate) segment.reserve_bytes = options_.segment_bytes;
   if (::getrandom(&segment.salt, sizeof segment.salt, 0) !=
       static_cast<ssize_t>(sizeof segment.salt)) {
     return ErrnoStatus(errno, "getrandom");
   }
+  return segment;
+}
+
+Status Log::Impl::BeginSegment() {
+  FODC_ASSIGN_OR_RETURN(SegmentWriter::NewSegment segment,
+                        Named(next_sequence_));
+  if (options_.preallocate) segment.reserve_bytes = options_.segment_bytes;
   FODC_RETURN_IF_ERROR(writer_.Begin(segment));
   // The name may be that of a last segment without a header: replaced.
   if (!segments_.empty() && segments_.back().first_sequence == next_sequence_) {
@@ -351,6 +363,24 @@ Result<std::size_t> Log::Impl::DropFront(std::size_t count) {
   return done;
 }
 
+Status Log::Impl::Replace(SegmentInfo* segment, const std::string& aside) {
+  FODC_ASSIGN_OR_RETURN(SegmentWriter::NewSegment empty,
+                        Named(segment->first_sequence));
+  empty.flags = kSetAside;
+  // A second name, so that there is no moment without a segment; where there
+  // is no such thing, a crash in between leaves a gap that is told.
+  if (::link(segment->path.c_str(), aside.c_str()) != 0 &&
+      ::rename(segment->path.c_str(), aside.c_str()) != 0) {
+    return ErrnoStatus(errno, "rename " + segment->path);
+  }
+  SegmentWriter writer;
+  FODC_RETURN_IF_ERROR(writer.Begin(empty));
+  segment->is_damaged = false;
+  segment->is_set_aside = true;
+  segment->size_bytes = writer.end_bytes();
+  return OkStatus();
+}
+
 Result<std::size_t> Log::Impl::SetDamagedAside() {
   std::size_t done = 0;
   for (std::size_t i = 0; i < segments_.size();) {
@@ -359,11 +389,23 @@ Result<std::size_t> Log::Impl::SetDamagedAside() {
       continue;
     }
     const std::string& path = segments_[i].path;
-    const std::string aside = UnusedName(path, "damaged", clock_.Unix());
-    if (::rename(path.c_str(), aside.c_str()) != 0) {
-      return ErrnoStatus(errno, "rename " + path);
+    if (writer_.is_open() && writer_.path() == path) {
+      const Status finished = writer_.Finish();
+      if (!finished.ok()) {
+        sync_failed_ = true;
+        return finished;
+      }
     }
-    segments_.erase(segments_.begin() + static_cast<std::ptrdiff_t>(i));
+    const std::string aside = UnusedName(path, "damaged", clock_.Unix());
+    if (i > 0) {
+      FODC_RETURN_IF_ERROR(Replace(&segments_[i++], aside));
+    } else {
+      // Nothing is missing before the oldest one.
+      if (::rename(path.c_str(), aside.c_str()) != 0) {
+        return ErrnoStatus(errno, "rename " + path);
+      }
+      segments_.erase(segments_.begin());
+    }
     ++counters_.segments_set_aside;
     ++done;
   }

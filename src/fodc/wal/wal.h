@@ -125,7 +125,8 @@ struct SegmentInfo {
   std::uint64_t first_sequence = 0;
   std::uint64_t size_bytes = 0;
   std::string path;
-  bool is_damaged = false;  // as far as this Log has read it
+  bool is_damaged = false;    // as far as this Log has read it
+  bool is_set_aside = false;  // stands, empty, where a damaged one was
 };
 
 // Counters of one Log, all from 0.
@@ -197,9 +198,10 @@ class Log {
   Result<bool> DropOldest();
 
   // Renames the segments that a read with on_damage found damaged to
-  // "<segment>.damaged-<UTC>" (at most 4 such files are kept), so that no read
-  // meets them again. Their good records go with them: append what must stay.
-  // The next record begins a new segment. Returns how many.
+  // "<segment>.damaged-<UTC>" (at most 4 such files are kept) and leaves empty
+  // ones in their places, so that no read meets them again. Their good records
+  // go with them: append what must stay. If the last one is among them, the
+  // next record begins a new segment. Returns how many.
   Result<std::size_t> SetDamagedAside();
 
   // The sequence number that the next appended record gets.

@@ -414,7 +414,7 @@ TEST_F(ReadAroundTest, SetsDamagedSegmentsAsideAndKeepsAFew) {
     ASSERT_THAT(ReadAround(), IsOk());
     EXPECT_EQ(read_, Expected(3));
     EXPECT_THAT(log_->SetDamagedAside(), IsOkAndHolds(1u));
-    EXPECT_THAT(log_->segments(), SizeIs(1));
+    EXPECT_THAT(log_->segments(), SizeIs(2));  // an empty one in its place
     EXPECT_EQ(log_->counters().segments_set_aside, 1u);
     EXPECT_THAT(Copies(".damaged-"),
                 SizeIs(std::min<std::size_t>(static_cast<std::size_t>(i) + 1,
@@ -424,6 +424,56 @@ TEST_F(ReadAroundTest, SetsDamagedSegmentsAsideAndKeepsAFew) {
   }
   ASSERT_THAT(ReadAround(), IsOk());
   EXPECT_EQ(read_.back(), "new");
+}
+
+TEST_F(ReadAroundTest, WhatWasSetAsideIsNotMetAgain) {
+  for (const std::size_t damaged : {0u, 1u, 2u}) {
+    Put(first_, last_);
+    ASSERT_THAT(Read(), IsOk());
+    ASSERT_THAT(log_->Roll(), IsOk());
+    ASSERT_THAT(log_->Append(3, "third segment"), IsOk());
+    const std::string path = log_->segments()[damaged].path;
+    log_.reset();
+    std::string bad = *ReadFile(path);
+    bad[kSegmentHeaderBytes + 4] ^= 1;
+    WritePlain(path, bad);
+    ASSERT_THAT(ReadAround(), IsOk());
+    EXPECT_THAT(damage_, SizeIs(1));
+    EXPECT_THAT(log_->SetDamagedAside(), IsOkAndHolds(1u));
+    ASSERT_THAT(log_->Append(3, "behind it"), IsOk());
+    for (int again = 0; again < 2; ++again) {
+      log_.reset();
+      ASSERT_THAT(ReadAround(), IsOk());
+      EXPECT_THAT(damage_, IsEmpty()) << damaged;
+      EXPECT_THAT(read_, SizeIs(damaged == 2 ? 7 : 5));
+      EXPECT_EQ(read_.back(), "behind it");
+      // Nor by who reads no way around.
+      log_.reset();
+      ASSERT_THAT(Read(), IsOk());
+    }
+    log_.reset();
+  }
+}
+
+TEST_F(ReadAroundTest, SetsTheSegmentAsideThatIsBeingWritten) {
+  Put(first_, last_);
+  ASSERT_THAT(ReadAround(), IsOk());
+  ASSERT_THAT(log_->Append(3, "seven"), IsOk());
+  std::string bad = *ReadFile(LastPath());
+  bad[kSegmentHeaderBytes + 4] ^= 1;
+  WritePlain(LastPath(), bad);
+  ReadOptions options;
+  options.on_damage = [this](const Damage& d) { damage_.push_back(d); };
+  ASSERT_THAT(log_->Read(nullptr, options), IsOk());
+  EXPECT_THAT(damage_, SizeIs(1));
+  EXPECT_THAT(log_->SetDamagedAside(), IsOkAndHolds(1u));
+  ASSERT_THAT(log_->Append(3, "eight"), IsOk());
+  ASSERT_THAT(log_->Sync(), IsOk());
+  log_.reset();
+  ASSERT_THAT(ReadAround(), IsOk());
+  EXPECT_THAT(damage_, IsEmpty());
+  EXPECT_THAT(read_, SizeIs(4));
+  EXPECT_EQ(read_.back(), "eight");
 }
 
 TEST_F(ReadAroundTest, ATornTailIsStillRepaired) {
