@@ -29,6 +29,8 @@ class OpenFileCounter {
   explicit OpenFileCounter(const std::string& path)
       : directory_(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {}
 
+  bool ok() const { return directory_.ok(); }
+
   std::optional<std::uint64_t> Count() {
     if (!directory_.ok()) return {};
     struct stat st {};
@@ -91,6 +93,8 @@ class TargetReader::Impl {
       if (row.instance->number != instance_ || row.instance->pid != pid_ ||
           row.instance->start_ticks != start_ticks_) {
         Follow(*row.instance);
+      } else if (now >= next_look_) {
+        Retry();
       }
       if (ReadProcess(*row.instance, &out.process)) {
         out.instance = row.instance->number;
@@ -122,15 +126,22 @@ class TargetReader::Impl {
     instance_ = instance.number;
     pid_ = instance.pid;
     start_ticks_ = instance.start_ticks;
-    const std::string directory =
-        StrCat(options_.proc_root, "/", instance.pid, "/");
-    stat_ = OptionalFile(directory + "stat");
-    status_ = OptionalFile(directory + "status");
-    io_ = OptionalFile(directory + "io");
-    open_files_ = OpenFileCounter(directory + "fd");
+    directory_ = StrCat(options_.proc_root, "/", instance.pid, "/");
+    stat_ = OptionalFile(directory_ + "stat");
+    status_ = OptionalFile(directory_ + "status");
+    io_ = OptionalFile(directory_ + "io");
+    open_files_ = OpenFileCounter(directory_ + "fd");
     max_open_files_.reset();
     next_look_ = MonotonicTime::min();
     problem_.clear();
+  }
+
+  // What could not be opened may have been for lack of descriptors.
+  void Retry() {
+    stat_.Retry();
+    status_.Retry();
+    io_.Retry();
+    if (!open_files_.ok()) open_files_ = OpenFileCounter(directory_ + "fd");
   }
 
   void Note(const Status& status) {
@@ -165,7 +176,10 @@ class TargetReader::Impl {
 
   // False if the process is not there any more.
   bool ReadProcess(const Instance& instance, ProcessReadings* out) {
-    const auto stat_text = stat_.Read(&buffer_);
+    Status stat_failure;
+    const auto stat_text = stat_.Read(&buffer_, &stat_failure);
+    // That it is gone is no problem, and told elsewhere.
+    if (stat_failure.code() != Code::kNotFound) Note(stat_failure);
     if (!stat_text) return false;
     if (!ParseProcessStat(*stat_text, &stat_value_).ok() ||
         stat_value_.start_ticks != instance.start_ticks ||
@@ -227,6 +241,7 @@ class TargetReader::Impl {
   std::uint64_t instance_ = 0;
   pid_t pid_ = 0;
   std::uint64_t start_ticks_ = 0;
+  std::string directory_;
   OptionalFile stat_;
   OptionalFile status_;
   OptionalFile io_;

@@ -167,6 +167,43 @@ TEST(TargetReaderTest, ReadsTheContainerAndFollowsItsLimits) {
   EXPECT_EQ(r.memory->oom_kill_events, 2u);
 }
 
+// A file that could not be opened is not given up for the instance's life.
+TEST(TargetReaderTest, ReadsAgainWhatFailedOnce) {
+  TempDirectory tree;
+  const auto put = [&](const std::string& name, const std::string& text) {
+    ASSERT_THAT(WriteFileAtomically(tree.File("7/" + name), text), IsOk());
+  };
+  // A directory: opened, but not read. As bad as a lack of descriptors.
+  ASSERT_THAT(MakeDirectories(tree.File("7/stat")), IsOk());
+  FakeClock clock;
+  ReaderOptions options;
+  options.proc_root = tree.path();
+  options.sys_root = tree.path();
+  TargetReader reader(options, clock);
+  Row row;
+  row.instance = Instance{.number = 5,
+                          .pid = 7,
+                          .start_ticks = 4711,
+                          .comm = "db",
+                          .started_at = {}};
+  EXPECT_EQ(reader.Read(row).instance, 0u);
+  EXPECT_THAT(reader.problem(), HasSubstr("7/stat"));
+  ASSERT_EQ(::rmdir(tree.File("7/stat").c_str()), 0);
+  put("stat",
+      "7 (db) S 1 1 1 0 -1 0 10 0 2 0 150 50 0 0 20 0 3 0 4711 8192 2\n");
+  clock.Advance(std::chrono::seconds(30));
+  EXPECT_EQ(reader.Read(row).instance, 5u);
+  EXPECT_FALSE(reader.Read(row).process.read_chars_bytes.has_value());
+  put("io",
+      "rchar: 5\nwchar: 6\nsyscr: 7\nsyscw: 8\nread_bytes: 9\n"
+      "write_bytes: 10\ncancelled_write_bytes: 11\n");
+  ASSERT_THAT(MakeDirectories(tree.File("7/fd/0")), IsOk());
+  clock.Advance(std::chrono::seconds(30));
+  const TargetReadings r = reader.Read(row);
+  EXPECT_EQ(r.process.read_chars_bytes, 5u);
+  EXPECT_TRUE(r.process.open_files.has_value());
+}
+
 TEST(MachineReaderTest, ReadsThisMachine) {
   MachineReader reader;
   const MachineReadings r = reader.Read();

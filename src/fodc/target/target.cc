@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <map>
 #include <utility>
 
 #include "fodc/base/proc.h"
@@ -34,8 +35,11 @@ struct Hidden {
   std::vector<std::uint64_t> inodes;  // of the port, when last judged
   // Sockets whose owner could not be found, so that not every check walks
   // through all descriptors of all processes again.
-  std::vector<std::uint64_t> ownerless;
-  MonotonicTime ownerless_until;
+  struct Ownerless {
+    std::vector<std::uint64_t> inodes;
+    MonotonicTime until;
+  };
+  std::map<std::uint16_t, Ownerless> ownerless;  // by port of the spec
 };
 
 Exit ToExit(std::optional<int> code) {
@@ -181,7 +185,8 @@ class TargetTable::Impl {
       out.inodes = finder_.SocketsOf(port, port != spec.listen_port);
       if (out.inodes.empty()) continue;
       out.is_listened_to = true;
-      if (out.inodes == hidden.ownerless && now < hidden.ownerless_until) {
+      Hidden::Ownerless& ownerless = hidden.ownerless[port];
+      if (out.inodes == ownerless.inodes && now < ownerless.until) {
         out.is_denied = true;
         continue;
       }
@@ -189,8 +194,7 @@ class TargetTable::Impl {
       out.owners = finder_.OwnersOf(out.inodes, first, &is_denied);
       if (!out.owners.empty()) return out;
       out.is_denied = out.is_denied || is_denied;
-      hidden.ownerless = out.inodes;
-      hidden.ownerless_until = now + options_.port_check_interval;
+      ownerless = {out.inodes, now + options_.port_check_interval};
     }
     return out;
   }

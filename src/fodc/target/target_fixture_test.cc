@@ -172,6 +172,17 @@ TEST_F(TableTest, FindsTheOwnerOfTheScrapedPort) {
   EXPECT_EQ(PidNow(), 10);
 }
 
+// To search for owners is to read all descriptors of all processes.
+TEST_F(TableTest, SearchesNoOwnerAgainAtOnceWithAnyNumberOfPorts) {
+  Listen({{2121, 1}, {2122, 2}, {2123, 3}});
+  Table({.endpoint_ports = {2121, 2122, 2123}});
+  EXPECT_EQ(PidNow(), 0);
+  Start({.pid = 10, .sockets = {1, 2, 3}});
+  EXPECT_EQ(PidNow(), 0);  // the sockets are those that had no owner just now
+  clock_.Advance(TableOptions().port_check_interval);
+  EXPECT_EQ(PidNow(), 10);
+}
+
 TEST_F(TableTest, AScrapedPortIsTheOneOnTheLoopback) {
   Start({.pid = 10, .sockets = {1}});
   Start({.pid = 11, .sockets = {2}});
