@@ -33,6 +33,14 @@ struct Spill::Logs {
   std::map<std::uint64_t, LogPosition> newest;
   std::atomic<std::uint64_t> disk_bytes{0};
   bool reopen = false;
+  // Damage was read: its segments are set aside before the next write, not
+  // before, so that a second Load finds what the first one found.
+  bool set_aside = false;
+  // Good chunks went aside with damaged ones; the memory may have them.
+  std::atomic<bool> lost{false};
+  // Where the segments begin that hold everything on their own, if those that
+  // are written now do.
+  std::uint64_t whole_from = 0;
 
   Status Open(const Options& options, const Clock& clock) {
     chunks.reset();
@@ -56,11 +64,19 @@ struct Spill::Logs {
       FODC_ASSIGN_OR_RETURN(
           const wal::ReadSummary summary,
           log->Read([](const wal::Record&) { return OkStatus(); }, read));
-      if (summary.damaged_regions > 0) {
-        FODC_RETURN_IF_ERROR(log->SetDamagedAside().status());
-      }
+      set_aside = set_aside || summary.damaged_regions > 0;
     }
     reopen = false;
+    return OkStatus();
+  }
+
+  Status SetDamagedAside() {
+    if (!set_aside) return OkStatus();
+    for (wal::Log* log : {chunks.get(), tail.get()}) {
+      FODC_ASSIGN_OR_RETURN(const std::size_t n, log->SetDamagedAside());
+      if (n > 0) lost = true;
+    }
+    set_aside = false;
     return OkStatus();
   }
 };
@@ -123,18 +139,17 @@ Spill::LoadReport Spill::Load(Recording* recording) {
     report.torn_tail = report.torn_tail || summary->repaired;
     if (report.damage.size() > damage_before) {
       rewrite = true;
-      if (const auto aside = log->SetDamagedAside(); !aside.ok()) {
-        report.damage.push_back(aside.status().ToString());
-        logs_->reopen = true;
-      }
+      logs_->set_aside = true;
     }
   };
   load(logs_->chunks.get(), true);
   const FrameName newest = recording->newest();
   load(logs_->tail.get(), false);
+  chunk_position_ = {};
   if (!rewrite) {
     chunk_position_ = {newest.incarnation, newest.sequence};
   }
+  begin_whole_ = chunk_position_.incarnation == 0;
   return report;
 }
 
@@ -151,6 +166,7 @@ Spill::Batch Spill::Collect(const Recording& recording) {
   std::string entries;
   batch.chunk_position = chunk_position_;
   bool sealed = false;
+  batch.begins_whole = begin_whole_;
   const FrameName newest = recording.newest_sealed();
   if (newest.sequence != chunk_position_.sequence ||
       newest.incarnation != chunk_position_.incarnation) {
@@ -161,9 +177,12 @@ Spill::Batch Spill::Collect(const Recording& recording) {
         sealed = true;
         batch.chunk_position = {chunk->incarnation, chunk->last};
       }
-      return entries.size() < kMaxBatchBytes;
+      // A chunk comes with all that it needs, however much that is.
+      return !sealed || entries.size() < kMaxBatchBytes;
     });
   }
+  batch.ends_whole = batch.chunk_position.incarnation == newest.incarnation &&
+                     batch.chunk_position.sequence == newest.sequence;
   if (sealed) {
     batch.chunks = PackEntries(entries);
     collected_bytes_ += batch.chunks.size();
@@ -177,10 +196,16 @@ Spill::Batch Spill::Collect(const Recording& recording) {
     tail_position_ = batch.chunk_position;
   }
   entries.clear();
+  // A row comes with all that it needs, too.
+  std::size_t before_rows = SIZE_MAX;
   batch.tail_position =
       recording.ReadLog(tail_position_, &tail_defined_, [&](const LogEntry& e) {
+        if (std::holds_alternative<RowEntry>(e)) {
+          before_rows = std::min(before_rows, entries.size());
+        }
         AppendEntry(&entries, e);
-        return entries.size() < kMaxBatchBytes;
+        return before_rows == SIZE_MAX ||
+               entries.size() - before_rows < kMaxBatchBytes;
       });
   if (!entries.empty()) batch.tail = PackEntries(entries);
   return batch;
@@ -192,12 +217,22 @@ Status Spill::Write(const Batch& batch) {
     FODC_RETURN_IF_ERROR(logs.Reopen(options_, clock_));
   }
   const auto write = [&]() -> Status {
+    FODC_RETURN_IF_ERROR(logs.SetDamagedAside());
     if (!batch.chunks.empty()) {
       if (batch.roll_chunks) FODC_RETURN_IF_ERROR(logs.chunks->Roll());
       FODC_RETURN_IF_ERROR(logs.chunks->Append(kChunkRecord, batch.chunks));
       FODC_RETURN_IF_ERROR(logs.chunks->Sync());
-      logs.newest[logs.chunks->segments().back().first_sequence] =
-          batch.chunk_position;
+      const std::uint64_t segment =
+          logs.chunks->segments().back().first_sequence;
+      logs.newest[segment] = batch.chunk_position;
+      if (batch.begins_whole) logs.whole_from = segment;
+      if (batch.ends_whole && logs.whole_from != 0) {
+        // What is older is there twice, and with holes it would come first.
+        FODC_RETURN_IF_ERROR(logs.chunks->DropBefore(logs.whole_from).status());
+        logs.newest.erase(logs.newest.begin(),
+                          logs.newest.lower_bound(logs.whole_from));
+        logs.whole_from = 0;
+      }
     }
     if (batch.restart_tail) FODC_RETURN_IF_ERROR(logs.tail->Roll());
     const std::uint64_t first = logs.tail->next_sequence();
@@ -214,7 +249,9 @@ Status Spill::Write(const Batch& batch) {
       const auto known = logs.newest.find(oldest.first_sequence);
       const bool gone =
           known == logs.newest.end() || IsGone(known->second, batch.held);
-      if (!gone && logs.chunks->size_bytes() <= options_.max_bytes) break;
+      const std::uint64_t all =
+          logs.chunks->size_bytes() + logs.tail->size_bytes();
+      if (!gone && all <= options_.max_bytes) break;
       logs.newest.erase(oldest.first_sequence);
       FODC_ASSIGN_OR_RETURN(const bool dropped, logs.chunks->DropOldest());
       if (!dropped) break;
@@ -236,7 +273,7 @@ bool Spill::Finish(const Batch& batch, const Status& written) {
     counters_.written_bytes += batch.chunks.size() + batch.tail.size();
     chunk_position_ = batch.chunk_position;
     tail_position_ = batch.tail_position;
-    if (!batch.chunks.empty()) rewrite_ = false;
+    if (!batch.chunks.empty()) rewrite_ = begin_whole_ = false;
     restart_tail_ = false;
   } else {
     ++counters_.failures;
@@ -244,6 +281,10 @@ bool Spill::Finish(const Batch& batch, const Status& written) {
     // on its own.
     rewrite_ = true;
     restart_tail_ = true;
+  }
+  if (logs_->lost.exchange(false) && !batch.begins_whole) {
+    chunk_position_ = {};
+    rewrite_ = restart_tail_ = begin_whole_ = true;
   }
   return changed;
 }

@@ -28,8 +28,8 @@ class Spill {
  public:
   struct Options {
     std::string directory;
-    // Oldest segments go beyond this. Besides, a segment goes when the
-    // recording no longer holds any of it.
+    // Of both logs. Oldest segments of chunks go beyond this. Besides, a
+    // segment goes when the recording no longer holds any of it.
     std::uint64_t max_bytes = 64u << 20;
     std::uint64_t segment_bytes = 1u << 20;
   };
@@ -39,7 +39,7 @@ class Spill {
     std::uint64_t refused = 0;  // good bytes that fit nothing held
     bool torn_tail = false;     // the last write was cut: repaired
     // Damaged regions, read around: "<path> at byte N: why". Their segments
-    // were set aside, and what was read is spilled again.
+    // are set aside by the next Write, and what was read is spilled again.
     std::vector<std::string> damage;
   };
 
@@ -47,6 +47,9 @@ class Spill {
   struct Batch {
     std::string chunks;  // packed entries; may be empty
     bool roll_chunks = false;
+    // First and last of the batches that bring everything held anew.
+    bool begins_whole = false;
+    bool ends_whole = false;
     std::string tail;
     bool restart_tail = false;
     LogPosition chunk_position;
@@ -70,7 +73,8 @@ class Spill {
   Spill& operator=(const Spill&) = delete;
 
   // Applies what the disk holds. Never fails over damage; errors of the disk
-  // itself are told in the report's damage, too.
+  // itself are told in the report's damage, too. May be called again, for
+  // another recording, as long as nothing was written.
   LoadReport Load(Recording* recording);
 
   // What is new since the batch before. Cheap: about the bytes of the rows.
@@ -101,6 +105,7 @@ class Spill {
   std::uint64_t collected_bytes_ = 0;  // in the current segment of chunks
   bool rewrite_ = true;                // begin a new segment of chunks
   bool restart_tail_ = true;
+  bool begin_whole_ = true;  // nothing of what is on disk is needed
   Status status_;
   Counters counters_;
 

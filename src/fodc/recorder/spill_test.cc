@@ -49,6 +49,13 @@ class SpillTest : public ::testing::Test {
     return files;
   }
 
+  // In the middle of a record in the middle.
+  static void Damage(const std::string& segment) {
+    std::fstream f(segment, std::ios::in | std::ios::out | std::ios::binary);
+    f.seekp(static_cast<long>(fs::file_size(segment) / 2));
+    f.write("damage", 6);
+  }
+
   TempDirectory directory_;
   FakeClock clock_;
 };
@@ -148,12 +155,7 @@ TEST_F(SpillTest, ReadsAroundDamageAndSetsItAside) {
     }
   }
   const std::string segment = Segments("chunks").front();
-  {
-    // In the middle of a record in the middle.
-    std::fstream f(segment, std::ios::in | std::ios::out | std::ios::binary);
-    f.seekp(static_cast<long>(fs::file_size(segment) / 2));
-    f.write("damage", 6);
-  }
+  Damage(segment);
   std::vector<ModelFrame> loaded;
   {
     auto spill = OpenSpill();
@@ -161,7 +163,6 @@ TEST_F(SpillTest, ReadsAroundDamageAndSetsItAside) {
     const Spill::LoadReport report = spill->Load(&r);
     ASSERT_THAT(report.damage, Not(IsEmpty()));
     EXPECT_THAT(report.damage[0], HasSubstr("at byte"));
-    EXPECT_FALSE(fs::exists(segment));
     loaded = FramesOf(r);
     EXPECT_GT(loaded.size(), 20u);
     EXPECT_LT(loaded.size(), model.size());
@@ -171,6 +172,7 @@ TEST_F(SpillTest, ReadsAroundDamageAndSetsItAside) {
     RandomSource a(&r, "a", 4);
     loaded.push_back(a.Step(At(100'000)));
     ASSERT_THAT(Round(spill.get(), r), IsOk());
+    EXPECT_FALSE(fs::exists(segment));
   }
   // What was read is on disk again, and the damage is not met again.
   Recording r(1002, {});
@@ -210,6 +212,115 @@ TEST_F(SpillTest, GoesOnWhenTheDiskFailsAndCatchesUp) {
   const Spill::LoadReport report = OpenSpill()->Load(&r);
   EXPECT_THAT(report.damage, IsEmpty());
   EXPECT_EQ(FramesOf(r), model);
+}
+
+// Whoever loads twice, for the clock was set back, finds the same.
+TEST_F(SpillTest, LoadsDamageASecondTime) {
+  {
+    auto spill = OpenSpill();
+    Recording r(1000, {.stretch_rows = 10});
+    spill->Load(&r);
+    RandomSource a(&r, "a", 3);
+    for (int i = 0; i < 65; ++i) {
+      a.Step(At(i * 1000));
+      ASSERT_THAT(Round(spill.get(), r), IsOk());
+    }
+  }
+  Damage(Segments("chunks").front());
+  auto spill = OpenSpill();
+  Recording first(1001, {});
+  EXPECT_THAT(spill->Load(&first).damage, Not(IsEmpty()));
+  Recording second(1002, {});
+  EXPECT_THAT(spill->Load(&second).damage, Not(IsEmpty()));
+  EXPECT_FALSE(FramesOf(second).empty());
+  EXPECT_EQ(FramesOf(second), FramesOf(first));
+  ASSERT_THAT(Round(spill.get(), second), IsOk());
+  spill.reset();
+  Recording third(1003, {});
+  EXPECT_THAT(OpenSpill()->Load(&third).damage, IsEmpty());
+  EXPECT_EQ(FramesOf(third), FramesOf(second));
+}
+
+// A write fails, and what is found then is damaged: what went aside with the
+// damage is still in memory and is written again.
+TEST_F(SpillTest, WritesAgainWhatWentAside) {
+  std::vector<ModelFrame> model;
+  {
+    auto spill = OpenSpill();
+    Recording r(1000, {.stretch_rows = 10});
+    spill->Load(&r);
+    RandomSource a(&r, "a", 3);
+    const auto step = [&](int n) {
+      for (int i = 0; i < n; ++i) {
+        model.push_back(a.Step(At(static_cast<std::int64_t>(model.size()))));
+      }
+    };
+    for (int i = 0; i < 6; ++i) {
+      step(10);
+      ASSERT_THAT(Round(spill.get(), r), IsOk());
+    }
+    Damage(Segments("chunks").front());
+    step(10);
+    {
+      // No segment of the tail can be begun: its name is taken.
+      const fs::path taken =
+          directory_.File("spill") + "/tail/0000000000000007.wal.new";
+      fs::create_directory(taken);
+      EXPECT_FALSE(Round(spill.get(), r).ok());
+      fs::remove(taken);
+    }
+    for (int i = 0; i < 3; ++i) {
+      step(1);
+      ASSERT_THAT(Round(spill.get(), r), IsOk());
+    }
+    ASSERT_EQ(FramesOf(r), model);
+  }
+  Recording r(1001, {});
+  const Spill::LoadReport report = OpenSpill()->Load(&r);
+  EXPECT_THAT(report.damage, IsEmpty());
+  EXPECT_EQ(FramesOf(r), model);
+}
+
+// The text of the series of one chunk is more than one batch takes.
+TEST_F(SpillTest, WritesAChunkWithHoweverMuchTextItNeeds) {
+  std::vector<ModelFrame> model;
+  {
+    auto spill = OpenSpill();
+    Recording r(1000, {.budget_bytes = 200u << 20, .stretch_rows = 10});
+    spill->Load(&r);
+    const SourceId source = r.OpenSource("page", "");
+    std::vector<std::string> text;
+    for (int i = 0; i < 18'000; ++i) {
+      text.push_back(std::string(1000, 'x') + std::to_string(i));
+    }
+    std::vector<exposition::Label> labels;
+    for (const std::string& t : text) labels.push_back({"a", t});
+    std::vector<exposition::SeriesDesc> descs;
+    for (const exposition::Label& label : labels) {
+      descs.push_back({.name = "n",
+                       .labels = {&label, 1},
+                       .family = "n",
+                       .type = exposition::MetricType::kGauge,
+                       .help = "",
+                       .unit = ""});
+    }
+    r.SpliceLines(source, 0, 0, descs);
+    const std::vector<double> values(descs.size(), 1.0);
+    for (int i = 0; i < 35; ++i) {
+      r.Append(source, At(i * 1000), values, std::nullopt);
+      if (i % 7 == 0) {
+        ASSERT_THAT(Round(spill.get(), r), IsOk());
+      }
+    }
+    ASSERT_THAT(Round(spill.get(), r), IsOk());
+    EXPECT_LT(spill->counters().disk_bytes, 20u << 20);
+  }
+  Recording r(1001, {.budget_bytes = 200u << 20});
+  const Spill::LoadReport report = OpenSpill()->Load(&r);
+  EXPECT_THAT(report.damage, IsEmpty());
+  EXPECT_EQ(report.refused, 0u);
+  EXPECT_EQ(r.stats().frames, 35u);
+  EXPECT_EQ(r.stats().active_series, 18'000u);
 }
 
 TEST_F(SpillTest, BelongsToOneProcess) {
