@@ -53,10 +53,10 @@ TEST(CanonicalLabelsTest, AreToldFromOtherText) {
         "a=\"\"} 1"}) {
     EXPECT_FALSE(IsCanonicalLabels(bad)) << bad;
   }
-  EXPECT_TRUE(IsMetricName("a:b_9"));
-  EXPECT_FALSE(IsMetricName(""));
-  EXPECT_FALSE(IsMetricName("9a"));
-  EXPECT_FALSE(IsMetricName("a b"));
+  EXPECT_TRUE(IsLegalName("a:b_9"));
+  EXPECT_FALSE(IsLegalName(""));
+  EXPECT_FALSE(IsLegalName("9a"));
+  EXPECT_FALSE(IsLegalName("a b"));
   EXPECT_TRUE(IsUnit(""));
   EXPECT_FALSE(IsUnit("\xc3\xa4"));
 }

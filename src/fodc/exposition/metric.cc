@@ -84,7 +84,7 @@ void AppendCanonicalLabels(std::string* out, std::span<const Label> labels) {
   }
 }
 
-bool IsMetricName(std::string_view text) {
+bool IsLegalName(std::string_view text) {
   return !text.empty() && !IsDigit(text[0]) && IsUnit(text);
 }
 

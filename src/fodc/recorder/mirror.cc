@@ -137,8 +137,8 @@ Status Recording::Impl::ApplySeries(const SeriesEntry& entry) {
     return InvalidArgument(StrCat("text of series ", entry.id, " is too long"));
   }
   // Pages are written from this text as it is.
-  if (!exposition::IsMetricName(entry.name) ||
-      !exposition::IsMetricName(entry.family) ||
+  if (!exposition::IsLegalName(entry.name) ||
+      !exposition::IsLegalName(entry.family) ||
       !exposition::IsCanonicalLabels(entry.labels) ||
       !exposition::IsUnit(entry.unit) || !IsValidUtf8(entry.help)) {
     return InvalidArgument(
