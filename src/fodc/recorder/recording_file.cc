@@ -3,6 +3,8 @@
 
 #include <xxhash.h>
 
+#include <algorithm>
+
 #include "fodc/base/file.h"
 #include "fodc/base/strings.h"
 #include "fodc/recorder/bytes.h"
@@ -18,6 +20,11 @@ constexpr std::uint8_t kVersion = 1;
 constexpr std::string_view kBlockMagic = "FDRB";
 constexpr std::size_t kBlockHeaderBytes = 17;  // magic, kind, length, checksum
 constexpr std::size_t kMaxRecordingFileBytes = std::size_t{4} << 30;
+constexpr std::size_t kMaxBatchBytes = std::size_t{16} << 20;
+// What a file may make of its bytes, in memory or on the way: this much and so
+// many times its size.
+constexpr std::size_t kFreeBytes = std::size_t{256} << 20;
+constexpr std::size_t kMaxGrowth = 64;
 
 enum BlockKind : std::uint8_t { kInfo = 1, kEntries = 2, kEnd = 3 };
 
@@ -39,28 +46,36 @@ struct Block {
   std::string_view payload;
 };
 
-// The block at `offset`, if there is a good one.
-bool ReadBlock(std::string_view bytes, std::size_t offset, Block* block) {
+// The block at `offset`, if there is a good one. Adds what it had to check to
+// `*cost_bytes`.
+bool ReadBlock(std::string_view bytes, std::size_t offset, Block* block,
+               std::size_t* cost_bytes) {
   ByteReader in(bytes.substr(offset));
   if (in.Bytes(kBlockMagic.size()) != kBlockMagic) return false;
   block->kind = in.Byte();
   const auto length = in.Fixed<std::uint32_t>();
   const auto checksum = in.Fixed<std::uint64_t>();
   block->payload = in.Bytes(length);
-  return in.ok() && checksum == Checksum(block->kind, block->payload);
+  if (!in.ok()) return false;
+  *cost_bytes += block->payload.size();
+  return checksum == Checksum(block->kind, block->payload);
 }
 
 class FileReader {
  public:
   FileReader(std::string_view bytes, RecordingOptions options,
              FileReport* report)
-      : bytes_(bytes), recording_(1, std::move(options)), report_(report) {}
+      : bytes_(bytes),
+        most_bytes_(kFreeBytes + kMaxGrowth * bytes.size()),
+        recording_(1, Bounded(std::move(options), most_bytes_)),
+        report_(report) {}
 
   Recording Read() {
     std::size_t at = kMagic.size() + 1;
     while (at < bytes_.size()) {
       Block block;
-      if (!ReadBlock(bytes_, at, &block)) {
+      std::size_t unused = 0;  // each good block is checked once
+      if (!ReadBlock(bytes_, at, &block, &unused)) {
         at = Resync(at);
         continue;
       }
@@ -71,6 +86,12 @@ class FileReader {
   }
 
  private:
+  static RecordingOptions Bounded(RecordingOptions options,
+                                  std::size_t most_bytes) {
+    options.budget_bytes = std::min(options.budget_bytes, most_bytes);
+    return options;
+  }
+
   void Damage(std::size_t offset, std::size_t length, std::string reason) {
     ++report_->damaged_regions;
     if (report_->damage.size() < FileReport::kMaxDamage) {
@@ -78,13 +99,18 @@ class FileReader {
     }
   }
 
-  // The next offset that holds a good block, or the end.
+  // The next offset that holds a good block, or the end: also when what looks
+  // like blocks, but is none, takes too long to check.
   std::size_t Resync(std::size_t from) {
     std::size_t at = from + 1;
     Block unused;
     while ((at = bytes_.find(kBlockMagic, at)) != std::string_view::npos &&
-           !ReadBlock(bytes_, at, &unused)) {
+           !ReadBlock(bytes_, at, &unused, &checked_bytes_)) {
       ++at;
+      if (checked_bytes_ > 4 * bytes_.size() + (1u << 20)) {
+        at = std::string_view::npos;
+        break;
+      }
     }
     const bool cut = at == std::string_view::npos;
     if (cut) at = bytes_.size();
@@ -106,7 +132,9 @@ class FileReader {
         return;
       }
       case kEntries: {
-        const Result<std::string> entries = UnpackEntries(block.payload);
+        const Result<std::string> entries = UnpackEntries(
+            block.payload, std::min(kFreeBytes, most_bytes_ - unpacked_bytes_));
+        if (entries.ok()) unpacked_bytes_ += entries->size();
         Status status = entries.ok() ? OkStatus() : entries.status();
         if (status.ok()) {
           status = ReadEntries(*entries,
@@ -135,6 +163,9 @@ class FileReader {
   }
 
   std::string_view bytes_;
+  const std::size_t most_bytes_;
+  std::size_t unpacked_bytes_ = 0;
+  std::size_t checked_bytes_ = 0;
   Recording recording_;
   FileReport* report_;
 };
@@ -189,6 +220,9 @@ std::string EncodeRecordingFile(const Snapshot& snapshot, const FileInfo& info,
                                           .type = s.type(),
                                           .help = std::string(s.help()),
                                           .unit = std::string(s.unit())});
+        if (entries.size() < kMaxBatchBytes) continue;
+        AppendBlock(&out, kEntries, PackEntries(entries));
+        entries.clear();
       }
     }
     if (!good) continue;  // cannot happen: it was checked when it came

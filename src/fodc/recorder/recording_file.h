@@ -47,7 +47,7 @@ Status WriteRecordingFile(const std::string& path, const Snapshot& snapshot,
 
 // Reads what can be read and tells the rest in `*report`. Untrusted bytes.
 // `options.budget_bytes` bounds what is held: of a larger file the oldest part
-// is left out.
+// is left out. Besides, 256 MiB and 64 times the file's size are the bound.
 // Errors: kDataLoss if it is no recording at all; kUnimplemented for an unknown
 // version; as ReadFile.
 Result<Recording> DecodeRecordingFile(std::string_view bytes,

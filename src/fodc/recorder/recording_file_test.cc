@@ -3,10 +3,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <xxhash.h>
 
 #include "fodc/base/file.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
+#include "fodc/recorder/entry_codec.h"
 #include "fodc/recorder/recording_testing.h"
 #include "tests/support/frames.h"
 #include "tests/support/page_feeder.h"
@@ -83,6 +85,59 @@ TEST(RecordingFileTest, ReadsWhatIsLeftOfACutFile) {
     most = frames.size();
   }
   EXPECT_EQ(most, model.size());
+}
+
+// Millions of headers that each claim the rest of the file.
+TEST(RecordingFileTest, GivesUpAmongHeadersOfNoBlocks) {
+  std::vector<ModelFrame> model;
+  const Recording r = Small(&model);
+  std::string bytes = EncodeRecordingFile(r.Take(), {});
+  const std::size_t good = bytes.size();
+  constexpr std::size_t kHeaders = 1'000'000;
+  constexpr std::size_t kHeaderBytes = 17;
+  for (std::size_t i = kHeaders; i > 0; --i) {
+    bytes += "FDRB\2";
+    AppendFixed(&bytes, static_cast<std::uint32_t>((i - 1) * kHeaderBytes));
+    AppendFixed(&bytes, std::uint64_t{1});
+  }
+  FileReport report;
+  const auto read = DecodeRecordingFile(bytes, FileReadingOptions(), &report);
+  ASSERT_THAT(read, IsOk());
+  EXPECT_EQ(FramesOf(*read), model);
+  EXPECT_EQ(report.damaged_regions, 1u);
+  EXPECT_EQ(report.damage[0].offset, good);
+  EXPECT_EQ(report.damage[0].offset + report.damage[0].length_bytes,
+            bytes.size());
+}
+
+// What is small on the disk may be large in memory, but not without bound.
+TEST(RecordingFileTest, HoldsNoMoreThanItsSizeAllows) {
+  std::vector<ModelFrame> model;
+  const Recording r = Small(&model);
+  std::string bytes = EncodeRecordingFile(r.Take(), {});
+  SeriesEntry e = std::get<SeriesEntry>(EntriesOf(r)[1]);
+  std::string entries;
+  for (int block = 0; block < 40; ++block) {
+    entries.clear();
+    for (int i = 0; i < 160; ++i) {
+      e.id = static_cast<SeriesId>(1000 + block * 160 + i);
+      e.labels = StrCat("a=\"", std::string(100'000, 'x'), e.id, "\"");
+      AppendEntry(&entries, e);
+    }
+    const std::string packed = PackEntries(entries);
+    bytes += StrCat("FDRB", "\2");
+    AppendFixed(&bytes, static_cast<std::uint32_t>(packed.size()));
+    AppendFixed(&bytes,
+                std::uint64_t{XXH3_64bits_withSeed(packed.data(), packed.size(),
+                                                   2 + packed.size() * 256)});
+    bytes += packed;
+  }
+  ASSERT_LT(bytes.size(), 2u << 20);
+  FileReport report;
+  const auto read = DecodeRecordingFile(bytes, FileReadingOptions(), &report);
+  ASSERT_THAT(read, IsOk());
+  EXPECT_LT(read->memory_bytes(), 400u << 20);
+  EXPECT_GT(report.damaged_regions, 0u);
 }
 
 // The worked example of docs/formats/recording.md.
