@@ -4,7 +4,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
-#include <limits>
+#include <cstdlib>
 
 namespace fodc {
 namespace {
@@ -92,13 +92,8 @@ std::optional<double> ParseDouble(std::string_view text) {
   // "nan(...)" is C's, not Prometheus'.
   if (text.back() == ')') return {};
   if (ec == std::errc::result_out_of_range) {
-    // Too large or too small: as strtod, infinity or zero of the right sign.
-    const bool negative = text[0] == '-';
-    const std::size_t e = text.find_first_of("eE");
-    const bool small = e != std::string_view::npos && e + 1 < text.size() &&
-                       text[e + 1] == '-';
-    v = small ? 0.0 : std::numeric_limits<double>::infinity();
-    return negative ? -v : v;
+    // Too large or too small; only strtod says which.
+    return std::strtod(std::string(text).c_str(), nullptr);
   }
   if (ec != std::errc()) return {};
   return v;
@@ -252,10 +247,10 @@ Result<std::chrono::nanoseconds> ParseGoDuration(std::string_view text) {
 std::string FormatGoDuration(std::chrono::nanoseconds d) {
   if (d.count() == 0) return "0s";
   std::string out;
-  std::int64_t ns = d.count();
-  if (ns < 0) {
+  auto ns = static_cast<std::uint64_t>(d.count());
+  if (d.count() < 0) {
     out += '-';
-    ns = -ns;
+    ns = 0 - ns;
   }
   const auto decimal = [&out](double v, std::string_view unit) {
     char buffer[32];
@@ -271,8 +266,8 @@ std::string FormatGoDuration(std::chrono::nanoseconds d) {
   } else if (ns < 1'000'000'000) {
     decimal(static_cast<double>(ns) / 1e6, "ms");
   } else {
-    const std::int64_t hours = ns / 3'600'000'000'000;
-    const std::int64_t minutes = ns / 60'000'000'000 % 60;
+    const std::uint64_t hours = ns / 3'600'000'000'000;
+    const std::uint64_t minutes = ns / 60'000'000'000 % 60;
     if (hours > 0) out += StrCat(hours, "h");
     if (hours > 0 || minutes > 0) out += StrCat(minutes, "m");
     decimal(static_cast<double>(ns % 60'000'000'000) / 1e9, "s");

@@ -39,6 +39,11 @@ TEST(ParseDoubleTest, ReadsWhatPrometheusWrites) {
   EXPECT_THAT(ParseDouble("1e999"),
               Optional(std::numeric_limits<double>::infinity()));
   EXPECT_THAT(ParseDouble("1e-999"), Optional(0.0));
+  // The exponent alone does not tell.
+  const std::string zeros(400, '0');
+  EXPECT_THAT(ParseDouble("0." + zeros + "1"), Optional(0.0));
+  EXPECT_THAT(ParseDouble("-1" + zeros + "e-5"),
+              Optional(-std::numeric_limits<double>::infinity()));
   EXPECT_EQ(ParseDouble("0x10"), std::nullopt);
   EXPECT_EQ(ParseDouble("+-1"), std::nullopt);
   EXPECT_EQ(ParseDouble("nan(1)"), std::nullopt);
@@ -73,6 +78,8 @@ TEST(GoDurationTest, RoundTrips) {
   EXPECT_EQ(FormatGoDuration(1500ms), "1.5s");
   EXPECT_EQ(FormatGoDuration(90min), "1h30m0s");
   EXPECT_EQ(FormatGoDuration(0s), "0s");
+  EXPECT_EQ(FormatGoDuration(std::chrono::nanoseconds::min()),
+            "-2562047h47m16.854775808s");
 }
 
 TEST(GoDurationTest, NamesTheBadText) {
@@ -86,8 +93,8 @@ TEST(ParseBytesTest, KnowsBinaryUnits) {
   EXPECT_THAT(ParseBytes("10485760"), IsOkAndHolds(10485760u));
   EXPECT_THAT(ParseBytes("10MiB"), IsOkAndHolds(10485760u));
   EXPECT_THAT(ParseBytes("1GiB"), IsOkAndHolds(1073741824u));
-  EXPECT_THAT(ParseBytes("ten"), StatusIs(Code::kInvalidArgument,
-                                          HasSubstr("ten")));
+  EXPECT_THAT(ParseBytes("ten"),
+              StatusIs(Code::kInvalidArgument, HasSubstr("ten")));
   EXPECT_THAT(ParseBytes("99999999999999GiB"),
               StatusIs(Code::kInvalidArgument, HasSubstr("GiB")));
 }
