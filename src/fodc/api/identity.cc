@@ -43,7 +43,7 @@ Identity::Identity(std::string_view role, std::string_view pod_name,
   for (const auto& [key, value] : node_labels) {
     if (values_.size() == kMaxIdentityLabels) break;
     if (key != kPod && key != kContainer) {
-      add(exposition::IdentityLabelName(key), value);
+      add(exposition::NodeLabelName(key), value);
     }
   }
   Finish();

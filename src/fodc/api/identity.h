@@ -28,7 +28,7 @@ class Identity {
   // None at all: for series that carry their labels already.
   Identity();
   // An empty value gives no label. A node label becomes
-  // exposition::IdentityLabelName(key); `pod_name` and `container_name` among
+  // exposition::NodeLabelName(key); `pod_name` and `container_name` among
   // them are left out, as is one that would hide node_role.
   Identity(std::string_view role, std::string_view pod_name,
            std::string_view container_name,

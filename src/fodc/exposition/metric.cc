@@ -5,16 +5,10 @@
 #include <vector>
 
 #include "fodc/base/strings.h"
+#include "fodc/exposition/names.h"
 
 namespace fodc::exposition {
 namespace {
-
-bool IsNameByte(char c) {
-  return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
-         (c >= '0' && c <= '9');
-}
-
-bool IsDigit(char c) { return c >= '0' && c <= '9'; }
 
 // The size of the escaped value at the front of `text`, up to the quote that
 // ends it; npos if there is none.
@@ -84,27 +78,20 @@ void AppendCanonicalLabels(std::string* out, std::span<const Label> labels) {
   }
 }
 
-bool IsLegalName(std::string_view text) {
-  return !text.empty() && !IsDigit(text[0]) && IsUnit(text);
-}
-
 bool IsUnit(std::string_view text) {
-  return std::all_of(text.begin(), text.end(),
-                     [](char c) { return IsNameByte(c) || c == ':'; });
+  return text.empty() || IsMetricName(StrCat("_", text));
 }
 
 bool IsCanonicalLabels(std::string_view text) {
   if (!IsValidUtf8(text)) return false;
   std::string_view before;
   while (!text.empty()) {
-    std::size_t n = 0;
-    while (n < text.size() && IsNameByte(text[n])) ++n;
-    const std::string_view name = text.substr(0, n);
-    if (name.empty() || IsDigit(name[0]) || name <= before) return false;
+    const std::string_view name = text.substr(0, text.find('='));
+    if (!IsLabelName(name) || name <= before) return false;
     before = name;
-    text.remove_prefix(n);
+    text.remove_prefix(name.size());
     if (!ConsumePrefix(&text, "=\"")) return false;
-    n = EscapedSize(text);
+    const std::size_t n = EscapedSize(text);
     if (n == std::string_view::npos) return false;
     text.remove_prefix(n + 1);
     if (text.empty()) return true;

@@ -51,8 +51,6 @@ struct SeriesDesc {
 void AppendCanonicalLabels(std::string* out, std::span<const Label> labels);
 
 // For text that comes from elsewhere and is written into pages as it is.
-// [a-zA-Z_:][a-zA-Z0-9_:]*
-bool IsLegalName(std::string_view text);
 // [a-zA-Z0-9_:]*, which may be empty
 bool IsUnit(std::string_view text);
 // Whether AppendCanonicalLabels could have written it: legal names, strictly

@@ -44,7 +44,7 @@ std::string ToLabelName(std::string_view text) {
   return ToName(text, IsLabelByte);
 }
 
-std::string IdentityLabelName(std::string_view key) {
+std::string NodeLabelName(std::string_view key) {
   return ToLabelName(std::string("node_").append(key));
 }
 

@@ -18,8 +18,8 @@ bool IsLabelName(std::string_view text);
 std::string ToMetricName(std::string_view text);
 std::string ToLabelName(std::string_view text);
 
-// The identity label of a node's label: node_<key>, `_` for each byte that is
-// not legal.
-std::string IdentityLabelName(std::string_view key);
+// The name under which a node's label is shown: node_<key>, `_` for each byte
+// that is not legal.
+std::string NodeLabelName(std::string_view key);
 
 }  // namespace fodc::exposition

@@ -28,9 +28,9 @@ TEST(NamesTest, MakesLegalNamesOfAnyText) {
   EXPECT_EQ(ToLabelName(""), "_");
   EXPECT_EQ(ToLabelName("a:b"), "a_b");
   EXPECT_EQ(ToLabelName("__name__"), "exported___name__");
-  EXPECT_EQ(IdentityLabelName("topology.kubernetes.io/zone"),
+  EXPECT_EQ(NodeLabelName("topology.kubernetes.io/zone"),
             "node_topology_kubernetes_io_zone");
-  EXPECT_EQ(IdentityLabelName("9"), "node_9");
+  EXPECT_EQ(NodeLabelName("9"), "node_9");
 }
 
 }  // namespace

@@ -7,7 +7,6 @@
 #include <variant>
 
 #include "fodc/base/strings.h"
-#include "fodc/exposition/identity_labels.h"
 
 namespace fodc::link {
 
@@ -79,34 +78,6 @@ std::size_t EntryBytes(const LogEntry& entry) {
   return std::get<ChunkEntry>(entry).bytes.size() + 48;
 }
 
-namespace {
-
-// Pages are written from these as they are: what is no name could write lines
-// of its own.
-Status CheckNames(const flight::v1::Series& s) {
-  using exposition::IsMetricName;
-  if (s.name().empty()) return InvalidArgument("series without a name");
-  if (!IsMetricName(s.name())) {
-    return InvalidArgument(StrCat("series ", s.id(), " has an illegal name"));
-  }
-  if (!s.family().empty() && !IsMetricName(s.family())) {
-    return InvalidArgument(StrCat("series ", s.id(), " (", s.name(),
-                                  ") is of a family with an illegal name"));
-  }
-  if (!exposition::AreCanonicalLabels(s.labels())) {
-    return InvalidArgument(
-        StrCat("series ", s.id(), " (", s.name(), ") has illegal labels"));
-  }
-  if (s.unit().find_first_of(std::string_view(" \\\n\r\0", 5)) !=
-      std::string::npos) {
-    return InvalidArgument(
-        StrCat("series ", s.id(), " (", s.name(), ") has an illegal unit"));
-  }
-  return OkStatus();
-}
-
-}  // namespace
-
 Result<std::vector<LogEntry>> TakeEntries(flight::v1::Entries* from) {
   const recorder::Incarnation incarnation = from->incarnation();
   if (incarnation == 0) {
@@ -139,7 +110,6 @@ Result<std::vector<LogEntry>> TakeEntries(flight::v1::Entries* from) {
       }
       case flight::v1::Entry::kSeries: {
         flight::v1::Series& s = *e.mutable_series();
-        FODC_RETURN_IF_ERROR(CheckNames(s));
         SeriesEntry series;
         series.incarnation = incarnation;
         series.id = s.id();

@@ -13,6 +13,7 @@
 
 #include "fodc/base/strings.h"
 #include "fodc/exposition/identity_labels.h"
+#include "fodc/exposition/names.h"
 
 namespace fodc::link {
 

@@ -6,6 +6,7 @@
 #include <variant>
 
 #include "fodc/base/strings.h"
+#include "fodc/exposition/names.h"
 #include "fodc/recorder/bytes.h"
 #include "fodc/recorder/chunk_format.h"
 #include "fodc/recorder/recording_impl.h"
@@ -137,12 +138,12 @@ Status Recording::Impl::ApplySeries(const SeriesEntry& entry) {
     return InvalidArgument(StrCat("text of series ", entry.id, " is too long"));
   }
   // Pages are written from this text as it is.
-  if (!exposition::IsLegalName(entry.name) ||
-      !exposition::IsLegalName(entry.family) ||
+  if (!exposition::IsMetricName(entry.name) ||
+      !exposition::IsMetricName(entry.family) ||
       !exposition::IsCanonicalLabels(entry.labels) ||
       !exposition::IsUnit(entry.unit) || !IsValidUtf8(entry.help)) {
     return InvalidArgument(
-        StrCat("text of series ", entry.id, " is not that of a page"));
+        StrCat("series ", entry.id, " has an illegal name, label or unit"));
   }
   if (entry.type > exposition::MetricType::kStateSet) {
     return InvalidArgument(StrCat("series ", entry.id, " is of unknown type"));
