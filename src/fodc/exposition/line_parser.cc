@@ -315,6 +315,9 @@ ParsedLine ParseLine(std::string_view line, Format format, bool unterminated) {
           names.begin() + count) {
         return refuse(LineProblem::kDuplicateLabel);
       }
+      // The series' name, where it is a label: whoever reads it on a page of
+      // ours would refuse that page.
+      if (label.name == "__name__") return refuse(LineProblem::kBadLabels);
       if (!IsValidUtf8(label.value)) return refuse(LineProblem::kBadUtf8);
       names[count++] = label.name;
       labels_hash += HashLabel(label);

@@ -167,6 +167,8 @@ TEST(PageReaderTest, NamesBadLines) {
       {"a{1x=\"1\"} 1", "bad_labels"},
       {"a{x:y=\"1\"} 1", "bad_labels"},
       {"a{x=\"1\\\"} 1", "bad_labels"},
+      {"a{__name__=\"b\"} 1", "bad_labels"},
+      {"a{x=\"1\",__name__=\"a\",} 1", "bad_labels"},
       {"a{x=\"1\",x=\"2\"} 1", "duplicate_label"},
       {"a{x=\"1\",y=\"2\",x=\"1\"} 1", "duplicate_label"},
       {"a", "bad_value"},
@@ -624,23 +626,6 @@ TEST(PageBufferTest, RefusesMoreThanItsLimit) {
   EXPECT_EQ(buffer.bytes(), "1234567890");
   buffer.Clear();
   EXPECT_EQ(buffer.size(), 0u);
-}
-
-TEST(PageReaderTest, KeepsMemoryOfOnePageAndItsLayout) {
-  PageReader reader;
-  PageBuffer buffer;
-  std::size_t after_two = 0;
-  for (int scrape = 0; scrape < 50; ++scrape) {
-    std::string page;
-    for (int i = scrape; i < scrape + 1000; ++i) {
-      page += "series{i=\"" + std::to_string(10'000 + i) + "\"} 1\n";
-    }
-    ASSERT_THAT(buffer.Append(page), IsOk());
-    reader.Read(Format::kText, &buffer);
-    if (scrape == 2) after_two = reader.memory_bytes();
-  }
-  EXPECT_EQ(reader.memory_bytes(), after_two);
-  EXPECT_LT(after_two, 1000u * (25 + 200) * 2);
 }
 
 }  // namespace

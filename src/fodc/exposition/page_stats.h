@@ -12,7 +12,7 @@ namespace fodc::exposition {
 // Why a line gave no sample.
 enum class LineProblem : std::uint8_t {
   kBadName,          // no legal metric name where one must be
-  kBadLabels,        // braces, commas, quotes or label names
+  kBadLabels,        // braces, commas, quotes or label names; __name__
   kDuplicateLabel,   // one label name twice
   kTooManyLabels,    // more than kMaxLabelsPerLine
   kBadValue,         // missing, not a number or beyond a double's range
