@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstring>
 #include <string>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -23,7 +24,8 @@ struct PageReader::State {
   void Compare(const PageText& text, Format f);
   void Count();
   void NameProblems();
-  std::string_view Line(std::size_t row) const;
+  std::size_t TableBytes() const;
+  void GiveBack();
 
   Options options;
   const ScanFunctions* scan;
@@ -49,6 +51,7 @@ struct PageReader::State {
   std::size_t expected_samples = 0;  // as many as the page before had
   std::array<ProblemLine, kMaxProblems> problems;
   std::size_t problem_count = 0;
+  int small_pages = 0;  // in a row, for which all this is far too large
 
   // Describe.
   FamilyIndex families;
@@ -258,6 +261,46 @@ void PageReader::State::NameProblems() {
   }
 }
 
+std::size_t PageReader::State::TableBytes() const {
+  return table.memory_bytes() + spare_table.memory_bytes() +
+         set.memory_bytes() + spare_set.memory_bytes() +
+         families.memory_bytes() + new_families.memory_bytes() +
+         changed.capacity() * sizeof(std::uint32_t) +
+         edits.capacity() * sizeof(LineEdit) +
+         (inserted.capacity() + removed.capacity()) * sizeof(std::uint64_t);
+}
+
+// After a page out of the ordinary the tables are as large as that one's.
+// Nothing happens while pages keep their size: a row takes half of this.
+void PageReader::State::GiveBack() {
+  constexpr std::size_t kFairBytes = 64 * 1024;
+  constexpr std::size_t kFairBytesPerRow = 600;
+  constexpr int kSmallPages = 10;
+  if (TableBytes() <= kFairBytes + kFairBytesPerRow * table.row_count) {
+    small_pages = 0;
+    return;
+  }
+  if (++small_pages < kSmallPages) return;
+  small_pages = 0;
+  const auto drop = [](auto* whole) {
+    std::remove_reference_t<decltype(*whole)> fresh;
+    whole->Swap(&fresh);
+  };
+  drop(&table);
+  drop(&set);
+  drop(&spare_table);
+  drop(&spare_set);
+  families = FamilyIndex();
+  new_families = FamilyIndex();
+  // Not = {}, which keeps the memory.
+  inserted = std::vector<std::uint64_t>();
+  removed = std::vector<std::uint64_t>();
+  changed.resize(changed_count);
+  changed.shrink_to_fit();
+  edits.shrink_to_fit();
+  ReadWhole(page, format, &table, &set);
+}
+
 PageReader::PageReader() : PageReader(Options()) {}
 PageReader::PageReader(const Options& options)
     : state_(std::make_unique<State>(options)) {}
@@ -298,6 +341,7 @@ void PageReader::Read(Format format, PageBuffer* buffer) {
   s.stats.bytes = page_bytes;
   s.expected_samples = s.table.sample_count;
   s.stats.samples = static_cast<std::uint32_t>(s.table.sample_count);
+  s.GiveBack();
   s.NameProblems();
   s.families_known = false;
   s.last_row = 0;
@@ -365,14 +409,7 @@ std::span<const ProblemLine> PageReader::problems() const {
 
 std::size_t PageReader::memory_bytes() const {
   const State& s = *state_;
-  return sizeof s + s.kept.memory_bytes() + s.table.memory_bytes() +
-         s.spare_table.memory_bytes() + s.set.memory_bytes() +
-         s.spare_set.memory_bytes() + s.families.memory_bytes() +
-         s.new_families.memory_bytes() +
-         s.changed.capacity() * sizeof(std::uint32_t) +
-         s.edits.capacity() * sizeof(LineEdit) +
-         (s.inserted.capacity() + s.removed.capacity()) *
-             sizeof(std::uint64_t) +
+  return sizeof s + s.kept.memory_bytes() + s.TableBytes() +
          s.labels.capacity() * sizeof(Label) + s.label_arena.capacity() +
          s.help.capacity();
 }

@@ -32,8 +32,9 @@ namespace fodc::exposition {
 // inside the number of its last line cannot be told from a whole page.
 //
 // Memory: one page, and per line of it about 100 bytes; constant while pages
-// keep their size. Reading allocates nothing once the page and its layout have
-// had that size before.
+// keep their size, and given back some pages after one out of the ordinary.
+// Reading allocates nothing once the page and its layout have had that size
+// before.
 // Not thread-safe.
 class PageReader {
  public:
