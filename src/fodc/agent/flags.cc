@@ -98,8 +98,8 @@ void AddFlags(program::Flags* f, Options* o) {
   f->Bytes("max-page-bytes", &o->max_page_bytes,
            "largest page taken, packed or unpacked");
   f->Int("max-series", &o->max_series,
-         "most series recorded at a time, over all endpoints; more are refused "
-         "and counted");
+         "most series recorded at a time, over all endpoints' pages; more are "
+         "refused and counted until others leave");
   f->Bytes("recorder-memory", &o->recorder_memory,
            "memory of the recording, all included; at least 512KiB");
   f->Int("max-metrics-memory-usage-percentage",

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <optional>
 #include <string_view>
@@ -52,7 +53,12 @@ constexpr ReadingDesc kExpected{
     "until known."};
 constexpr ReadingDesc kRefused{"fodc_agent_recording_refused_series_total",
                                MetricType::kCounter,
-                               "Series beyond --max-series."};
+                               "Lines of pages that came when the recording "
+                               "had no room for their series."};
+constexpr ReadingDesc kRefusedLines{
+    "fodc_agent_recording_refused_lines", MetricType::kGauge,
+    "Lines of the newest pages without samples: beyond --max-series, or what "
+    "is known of series fills half of the recording's memory."};
 constexpr ReadingDesc kEvicted{"fodc_agent_recording_evicted_samples_total",
                                MetricType::kCounter,
                                "Samples of the oldest chunks that went for new "
@@ -98,6 +104,7 @@ OwnReadings::OwnReadings(const Clock& clock, recorder::Recording& recording,
   window_ = readings_.Add(kWindow);
   expected_ = readings_.Add(kExpected);
   refused_ = readings_.Add(kRefused);
+  refused_lines_ = readings_.Add(kRefusedLines);
   evicted_ = readings_.Add(kEvicted);
 }
 
@@ -124,6 +131,7 @@ void OwnReadings::Read(recorder::FrameTime time) {
   readings_.Set(expected_,
                 static_cast<double>(stats.expected_window_ms / 1000));
   readings_.Set(refused_, static_cast<double>(stats.refused_series));
+  readings_.Set(refused_lines_, static_cast<double>(stats.refused_lines));
   readings_.Set(evicted_, static_cast<double>(stats.evicted_samples));
   readings_.Commit(time);
 }

@@ -33,7 +33,8 @@ class OwnReadings {
   UniqueFd statm_;
   collect::Readings readings_;
   collect::Readings::Index start_, cpu_, resident_, steps_, offset_, missed_,
-      bytes_, budget_, series_, window_, expected_, refused_, evicted_;
+      bytes_, budget_, series_, window_, expected_, refused_, refused_lines_,
+      evicted_;
 };
 
 }  // namespace fodc::agent

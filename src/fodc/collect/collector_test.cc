@@ -6,65 +6,23 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <map>
 #include <memory>
 #include <string>
 #include <vector>
 
-#include "fodc/base/log.h"
-#include "fodc/base/mutex.h"
-#include "fodc/base/strings.h"
-#include "fodc/collect/recording_testing.h"
+#include "fodc/collect/collector_testing.h"
 #include "fodc/net/compression.h"
-#include "fodc/net/http_server.h"
 
 namespace fodc::collect {
 namespace {
 
 using namespace std::chrono_literals;
-using net::HttpRequest;
-using net::HttpResponse;
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Pair;
 using ::testing::SizeIs;
-
-constexpr char kText[] = "text/plain; version=0.0.4";
-
-// Keeps the lines that are logged while it lives.
-class LogCapture {
- public:
-  LogCapture() {
-    auto sink = std::make_unique<Sink>();
-    sink_ = sink.get();
-    before_ = SetLogSink(std::move(sink));
-  }
-  ~LogCapture() { SetLogSink(std::move(before_)); }
-
-  std::vector<std::string> Lines(std::string_view with) const {
-    MutexLock lock(sink_->mutex);
-    std::vector<std::string> found;
-    for (const std::string& line : sink_->lines) {
-      if (line.find(with) != std::string::npos) found.push_back(line);
-    }
-    return found;
-  }
-
- private:
-  struct Sink final : LogSink {
-    void Write(LogLevel level, std::string_view message,
-               std::span<const LogField> fields) override {
-      MutexLock lock(mutex);
-      lines.push_back(FormatLogfmt(level, message, fields));
-    }
-    mutable Mutex mutex;
-    std::vector<std::string> lines FODC_GUARDED_BY(mutex);
-  };
-  Sink* sink_;
-  std::unique_ptr<LogSink> before_;
-};
 
 // Never ends.
 class EndlessBody final : public net::BodySource {
@@ -75,77 +33,7 @@ class EndlessBody final : public net::BodySource {
   }
 };
 
-class CollectorTest : public ::testing::Test {
- protected:
-  CollectorTest() {
-    EXPECT_TRUE(server_.Listen("127.0.0.1:0").ok());
-    options_.interval = 1s;
-  }
-  ~CollectorTest() override { collector_.reset(); }
-
-  std::string Url(std::string_view path) const {
-    return StrCat("http://127.0.0.1:", server_.port(), path);
-  }
-  // What `path` answers; looked up anew for each request.
-  void Serve(std::string path, std::function<HttpResponse()> answer) {
-    const bool is_new = !answers_.contains(path);
-    answers_[path] = std::move(answer);
-    if (!is_new) return;
-    server_.Route(path, net::Access::kPublic,
-                  [this, path](const HttpRequest& request) {
-                    requests_.push_back(request);
-                    return answers_.at(path)();
-                  });
-  }
-  void ServePage(std::string path, std::string text) {
-    Serve(std::move(path), [text = std::move(text)] {
-      HttpResponse r;
-      r.content_type = kText;
-      r.body = text;
-      return r;
-    });
-  }
-  // A collector over a fresh recording.
-  void Make(std::vector<std::string> urls) {
-    collector_.reset();
-    recording_ = recorder::Recording(1, {});
-    std::vector<Endpoint> endpoints;
-    for (const std::string& url : urls)
-      endpoints.push_back(*ParseEndpoint(url, "db"));
-    collector_ = std::make_unique<Collector>(std::move(endpoints), options_,
-                                             loop_, client_, recording_);
-  }
-  const EndpointStatus& status(std::size_t i = 0) const {
-    return collector_->scrapers()[i]->status();
-  }
-  // Until every endpoint has been scraped `n` times.
-  bool Scraped(std::uint64_t n) {
-    return loop_.RunUntil([&] {
-      for (const auto& s : collector_->scrapers()) {
-        if (s->status().scrapes < n) return false;
-      }
-      return true;
-    });
-  }
-  std::map<std::string, double> Page(std::string_view path) const {
-    return LatestSamples(recording_, Url(path));
-  }
-  double Own(std::string_view path, std::string_view name) const {
-    const auto own = LatestSamples(recording_, "scrape " + Url(path));
-    const auto it = own.find(StrCat(name, "{endpoint=\"", Url(path), "\"}"));
-    return it == own.end() ? -1 : it->second;
-  }
-
-  FakeClock clock_;
-  net::EventLoop loop_{clock_};
-  net::HttpServer server_{loop_};
-  net::HttpClient client_;
-  recorder::Recording recording_{1, {}};
-  ScrapeOptions options_;
-  std::map<std::string, std::function<HttpResponse()>> answers_;
-  std::vector<HttpRequest> requests_;
-  std::unique_ptr<Collector> collector_;
-};
+using CollectorTest = CollectorFixture;
 
 TEST_F(CollectorTest, RecordsThePageAndHowTheScrapeWent) {
   ServePage("/m", "a 1\nb{x=\"}\"} 2\n");
@@ -383,27 +271,6 @@ TEST_F(CollectorTest, AScrapeThatOverrunsDelaysItsOwnNextOneOnly) {
   ASSERT_TRUE(loop_.RunUntil([&] { return status(0).scrapes == 2; }));
   EXPECT_THAT(FrameTimes(recording_, Url("/slow")), SizeIs(2));
   held.clear();
-}
-
-TEST_F(CollectorTest, BadLinesAreCountedByReasonAndLoggedOnce) {
-  LogCapture log;
-  ServePage("/m", "a 1\nb{ 2\nc 3\na 4\nc 5\nd \xff 1\n");
-  Make({Url("/m")});
-  collector_->Start();
-  for (std::uint64_t n = 1; n <= 3; ++n) {
-    ASSERT_TRUE(Scraped(n));
-    clock_.Advance(1s);
-  }
-  EXPECT_EQ(Own("/m", "up"), 1);
-  EXPECT_THAT(Page("/m"), ElementsAre(Pair("a{}", 1), Pair("c{}", 3)));
-  using exposition::LineProblem;
-  EXPECT_EQ(
-      status()
-          .bad_lines[static_cast<std::size_t>(LineProblem::kDuplicateSeries)],
-      6u);
-  EXPECT_EQ(Own("/m", "scrape_bad_lines_total"), 12);
-  EXPECT_THAT(log.Lines("bad lines in a page"), SizeIs(3));
-  EXPECT_THAT(log.Lines("reason=duplicate_series"), SizeIs(1));
 }
 
 TEST_F(CollectorTest, AStepOfTheClockIsSeenAndNothingIsLost) {

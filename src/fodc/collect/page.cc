@@ -74,6 +74,10 @@ std::size_t Page::Record(exposition::PageBuffer* buffer,
                          exposition::Format format, recorder::FrameTime time) {
   reader_.Read(format, buffer);
   MoveLayout();
+  // Most pages have none; what was refused comes in as soon as there is room.
+  recording_.Readmit(source_, [this](std::size_t line) {
+    return reader_.Describe(static_cast<std::uint32_t>(line));
+  });
   recording_.Append(source_, time, reader_.values(), reader_.changed());
   return reader_.values().size();
 }

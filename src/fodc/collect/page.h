@@ -36,6 +36,11 @@ class Page {
   const exposition::ProblemLine* FirstBadLine(
       exposition::LineProblem problem) const;
 
+  // Lines of the last page that the recording has no room for.
+  std::size_t refused_lines() const {
+    return recording_.refused_lines(source_);
+  }
+
   std::size_t memory_bytes() const;
 
  private:

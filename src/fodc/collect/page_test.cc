@@ -123,6 +123,37 @@ TEST_F(SmallPageTest, AnExplosionOfSeriesIsBoundedAndCounted) {
   EXPECT_THAT(Latest(), ElementsAre(Pair("calm{}", 3)));
 }
 
+// Each page of the burst has other series, and all of it lies in the open
+// stretch when the page is small again.
+TEST_F(SmallPageTest, NewSeriesAreRecordedAfterAnExplosion) {
+  Record("calm 1\n");
+  for (int round = 0; round < 3; ++round) {
+    std::string text = "calm 2\n";
+    for (int i = 0; i < 20'000; ++i)
+      text += StrCat("boom{round=\"", round, "\",i=\"", i, "\"} 1\n");
+    Record(text);
+    EXPECT_GT(page_.refused_lines(), 0u);
+  }
+  std::string text = "calm 3\n";
+  for (int i = 0; i < 50; ++i) text += StrCat("fresh{i=\"", i, "\"} 1\n");
+  Record(text);
+  Record(text);
+  EXPECT_EQ(page_.refused_lines(), 0u);
+  EXPECT_EQ(Latest().size(), 51u);
+}
+
+TEST_F(SmallPageTest, RefusedLinesFollowTheirValuesOnceTheyAreIn) {
+  std::string text;
+  for (int i = 0; i < 2010; ++i) text += StrCat("a{i=\"", i, "\"} 1\n");
+  Record(text + "late 7\n");
+  EXPECT_EQ(page_.refused_lines(), 11u);
+  EXPECT_FALSE(Latest().contains("late{}"));
+  Record("late 8\n");
+  EXPECT_THAT(Latest(), ElementsAre(Pair("late{}", 8)));
+  Record("late 9\n");
+  EXPECT_THAT(Latest(), ElementsAre(Pair("late{}", 9)));
+}
+
 // Real pages, whose layouts move, give the same frames as fresh readers do.
 TEST(RecordedPagesTest, EveryFrameHoldsWhatItsPageSaid) {
   for (const std::string_view name : {"vm", "prometheus", "banyandb-data"}) {

@@ -6,7 +6,8 @@ namespace fodc::collect {
 Readings::Readings(recorder::Recording& recording, std::string_view source_name,
                    std::string_view container_name)
     : recording_(recording),
-      source_(recording.OpenSource(source_name, container_name)) {}
+      source_(recording.OpenSource(source_name, container_name,
+                                   recorder::Admission::kAlways)) {}
 
 Readings::Index Readings::Add(
     const ReadingDesc& desc,

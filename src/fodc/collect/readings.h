@@ -23,6 +23,7 @@ struct ReadingDesc {
 
 // One source made of readings that are there or not. Set what was read, then
 // Commit: one frame. The layout moves only when a reading comes or goes.
+// However full the recording is, there is room for them.
 // Not thread-safe; after the first frames it allocates nothing.
 class Readings {
  public:

@@ -75,5 +75,17 @@ TEST(ReadingsTest, ASteadyLayoutIsLeftAlone) {
   EXPECT_EQ(recording.stats().samples, 3u);
 }
 
+TEST(ReadingsTest, ThereIsAlwaysRoom) {
+  recorder::RecordingOptions options;
+  options.max_series = 1;
+  recorder::Recording recording(1, options);
+  Readings readings(recording, "own", "");
+  readings.Set(readings.Add(kA), 1);
+  readings.Set(readings.Add(kB), 2);
+  readings.Set(readings.Add(kC), 3);
+  readings.Commit(FrameTime{.monotonic_ms = 1, .unix_ms = 1});
+  EXPECT_EQ(LatestSamples(recording, "own").size(), 3u);
+}
+
 }  // namespace
 }  // namespace fodc::collect

@@ -147,6 +147,7 @@ void Scraper::Finish(Flight& flight, net::HttpClientResult result) {
     const auto format = exposition::FormatOfContentType(result.content_type);
     status_.samples = page_.Record(&flight.buffer, *format, flight.time);
     CountBadLines();
+    NoteRefused();
     // Both buffers are as large as the largest page they held: after a page
     // out of the ordinary they give that back.
     if (flight.buffer.memory_bytes() >
@@ -189,6 +190,20 @@ void Scraper::CountBadLines() {
              {"lines", lost},
              {"line", line == nullptr ? 0 : line->line},
              {"text", line == nullptr ? "" : line->excerpt()}});
+  }
+}
+
+void Scraper::NoteRefused() {
+  const bool was_refusing = status_.refused_lines > 0;
+  status_.refused_lines = page_.refused_lines();
+  const bool is_refusing = status_.refused_lines > 0;
+  if (is_refusing && !was_refusing) {
+    LogWarn("series are refused: beyond --max-series or --recorder-memory",
+            {{"endpoint", endpoint_.name},
+             {"lines", status_.refused_lines},
+             {"samples", status_.samples}});
+  } else if (was_refusing && !is_refusing) {
+    LogInfo("no series are refused any more", {{"endpoint", endpoint_.name}});
   }
 }
 

@@ -57,7 +57,8 @@ struct EndpointStatus {
   // Lines that cost themselves, by exposition::LineProblem.
   std::array<std::uint64_t, exposition::kLineProblems> bad_lines{};
   std::uint64_t bad_lines_total = 0;
-  std::uint64_t samples = 0;  // of the last page
+  std::uint64_t samples = 0;        // of the last page
+  std::uint64_t refused_lines = 0;  // of them: no room in the recording
   std::uint64_t page_bytes = 0;
   std::chrono::nanoseconds duration{0};
 };
@@ -93,6 +94,7 @@ class Scraper {
   void Begin(MonotonicTime next_tick);
   void Finish(Flight& flight, net::HttpClientResult result);
   void CountBadLines();
+  void NoteRefused();
   void NoteChange(ScrapeError error, const Status& why);
   void AppendOwn(recorder::FrameTime time);
 

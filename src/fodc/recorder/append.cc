@@ -10,6 +10,8 @@ namespace {
 
 // What a series costs in all, about.
 constexpr std::size_t kSeriesBytesGuess = 256;
+// How often it is asked whether there is still room.
+constexpr std::size_t kLinesPerLook = 64;
 
 // What of a page's words a recording takes: a unit that is none, and the end
 // of a help text beyond all measure, are left out.
@@ -28,7 +30,8 @@ exposition::SeriesDesc Bounded(exposition::SeriesDesc desc) {
 }  // namespace
 
 SourceId Recording::Impl::OpenSource(std::string_view name,
-                                     std::string_view container) {
+                                     std::string_view container,
+                                     Admission admission) {
   Life& life = OwnLife();
   SourceId next = 0;
   for (const auto& [id, info] : *life.sources) {
@@ -45,34 +48,67 @@ SourceId Recording::Impl::OpenSource(std::string_view name,
   (*life.MutableSources())[next] = {.name = std::string(name),
                                     .container_name = std::string(container),
                                     .version = 1};
-  states[next];
+  states[next].admission = admission;
   return next;
 }
 
-// The slot for a new line, or kNoSlot if there is no room for its series.
-Slot Recording::Impl::SlotOf(SourceId source, SourceState* state,
-                             const exposition::SeriesDesc& desc) {
+// Half of the budget at most is for what series are. Before one is refused,
+// older chunks go, and with them the series that only they know; then the open
+// stretch, if much of what it knows is on no page any more. Where too few would
+// leave, the window is worth more. Whether there is room now.
+bool Recording::Impl::MakeRoom() {
+  constexpr std::size_t kWorthAnEviction = 8;  // 1/8 of the series
+  while (IndexBytes() > options.budget_bytes / 2) {
+    const std::size_t known = lives.back().table->ids.size();
+    if (lives.size() == 1 &&
+        (known - ActiveSeries()) * kWorthAnEviction < known) {
+      return false;
+    }
+    if (EvictOldest()) continue;
+    if (open.empty()) return false;
+    SealOpen(false);
+  }
+  return true;
+}
+
+// Over all sources, without those that are always let in.
+std::size_t Recording::Impl::BoundedSeries() const {
+  std::size_t n = 0;
+  for (const auto& [id, s] : states) {
+    if (s.admission == Admission::kBounded) n += s.active;
+  }
+  return n;
+}
+
+std::size_t Recording::Impl::ActiveSeries() const {
+  std::size_t n = 0;
+  for (const auto& [id, s] : states) n += s.active;
+  return n;
+}
+
+std::size_t Recording::Impl::AllSlots() const {
+  std::size_t n = 0;
+  for (const auto& [id, s] : states) n += s.slot_lines.size();
+  return n;
+}
+
+// The slot for a line that comes, which is counted as one of its lines; or
+// kNoSlot if there is no room for its series.
+Slot Recording::Impl::AdmitLine(SourceId source, SourceState* state,
+                                const exposition::SeriesDesc& desc) {
   Life& life = lives.back();
   SeriesRef series = options.pool->Intern(Bounded(desc));
   std::size_t at = index.Find(*life.table, source, series.get());
   Slot slot = at == SeriesIndex::kNone ? kNoSlot : index.slot(at);
   if (slot == kNoSlot || state->slot_lines[slot] == 0) {
-    std::size_t active = 0;
-    std::size_t slots = 0;
-    for (const auto& [id, s] : states) {
-      active += s.active;
-      slots += s.slot_lines.size();
-    }
-    const bool full = active >= options.max_series || slots >= kMaxSlots;
-    if (full) {
-      ++refused_series;
+    if (AllSlots() >= kMaxSlots ||
+        (state->admission == Admission::kBounded &&
+         BoundedSeries() >= options.max_series)) {
       return kNoSlot;
     }
     ++state->active;
-  }
-  if (slot != kNoSlot) {
-    state->touched.push_back(slot);
-    return slot;
+  } else if (state->slot_lines[slot] == UINT16_MAX) {
+    return kNoSlot;
   }
   if (at == SeriesIndex::kNone) {
     SeriesTable* table = life.MutableTable();
@@ -83,16 +119,22 @@ Slot Recording::Impl::SlotOf(SourceId source, SourceState* state,
     at = table->ids.size() - 1;
   }
   life.last_used[at] = open_ordinal;
-  slot = static_cast<Slot>(state->slot_lines.size());
-  index.set_slot(at, slot);
-  state->slot_lines.push_back(0);
-  state->pending.push_back(life.table->ids[at]);
+  if (slot == kNoSlot) {
+    slot = static_cast<Slot>(state->slot_lines.size());
+    index.set_slot(at, slot);
+    state->slot_lines.push_back(0);
+    state->pending.push_back(life.table->ids[at]);
+  }
+  ++state->slot_lines[slot];
   state->touched.push_back(slot);
   return slot;
 }
 
 void Recording::Impl::DropLine(SourceState* state, Slot slot) {
-  if (slot == kNoSlot) return;
+  if (slot == kNoSlot) {
+    --state->refused_lines;
+    return;
+  }
   if (--state->slot_lines[slot] == 0) --state->active;
   state->touched.push_back(slot);
 }
@@ -125,29 +167,14 @@ void Recording::Impl::Splice(SourceId source, std::size_t at,
   std::vector<Slot> slots;
   slots.reserve(inserted.size());
   // Insert before removing: a line that only moves keeps its slot.
+  bool has_room = true;
   for (const exposition::SeriesDesc& desc : inserted) {
-    // Half of the budget at most is for what series are. Before one is refused
-    // older chunks go, and with them the series that only they know.
-    if (slots.size() % 64 == 0) {
-      while (IndexBytes() > options.budget_bytes / 2 && EvictOldest()) {
-      }
-      index_full = IndexBytes() > options.budget_bytes / 2;
-    }
-    Slot slot = kNoSlot;
-    if (index_full) {
+    if (slots.size() % kLinesPerLook == 0) has_room = HasRoom(state);
+    slots.push_back(has_room ? AdmitLine(source, &state, desc) : kNoSlot);
+    if (slots.back() == kNoSlot) {
+      ++state.refused_lines;
       ++refused_series;
-    } else {
-      slot = SlotOf(source, &state, desc);
     }
-    if (slot != kNoSlot) {
-      if (state.slot_lines[slot] == UINT16_MAX) {
-        ++refused_series;
-        slot = kNoSlot;
-      } else {
-        ++state.slot_lines[slot];
-      }
-    }
-    slots.push_back(slot);
   }
   for (std::size_t i = at; i < at + removed; ++i) DropLine(&state, lines[i]);
   if (removed >= slots.size()) {
@@ -159,6 +186,34 @@ void Recording::Impl::Splice(SourceId source, std::size_t at,
     std::copy_n(slots.begin(), removed, lines.begin() + static_cast<long>(at));
     lines.insert(lines.begin() + static_cast<long>(at + removed),
                  slots.begin() + static_cast<long>(removed), slots.end());
+  }
+  if (lines.capacity() > 4 * lines.size() + 1024) lines.shrink_to_fit();
+  Trim();
+}
+
+bool Recording::Impl::HasRoom(const SourceState& state) {
+  return MakeRoom() || state.admission == Admission::kAlways;
+}
+
+void Recording::Impl::Readmit(
+    SourceId source,
+    const std::function<exposition::SeriesDesc(std::size_t)>& describe) {
+  const auto found = states.find(source);
+  FODC_CHECK(found != states.end());
+  SourceState& state = found->second;
+  if (state.refused_lines == 0) return;
+  if (state.admission == Admission::kBounded &&
+      BoundedSeries() >= options.max_series) {
+    return;
+  }
+  std::size_t tried = 0;
+  for (std::size_t line = 0; line < state.line_slots.size(); ++line) {
+    Slot& slot = state.line_slots[line];
+    if (slot != kNoSlot) continue;
+    if (tried++ % kLinesPerLook == 0 && !HasRoom(state)) break;
+    slot = AdmitLine(source, &state, describe(line));
+    if (slot == kNoSlot) break;
+    if (--state.refused_lines == 0) break;
   }
   Trim();
 }
@@ -296,14 +351,14 @@ FrameName Recording::Impl::Append(
   if (row.complete) {
     // Once in a stretch as long as the page: not worth keeping.
     row = Row();
-    scratch_values = {};
+    Release(&scratch_values);
     scratch_payload.shrink_to_fit();
-    state.pending = {};
+    Release(&state.pending);
   }
   state.pending.clear();
   if (set_changed) state.layout.reset();
   state.touched.clear();
-  if (state.touched.capacity() > 1024) state.touched = {};
+  if (state.touched.capacity() > 1024) Release(&state.touched);
   const FrameName name{life.incarnation, life.last + 1};
   StoreRow(&state, source, name, time, scratch_payload);
   Trim();

@@ -15,14 +15,26 @@ Recording::Recording(Recording&&) noexcept = default;
 Recording& Recording::operator=(Recording&&) noexcept = default;
 
 SourceId Recording::OpenSource(std::string_view name,
-                               std::string_view container_name) {
-  return impl_->OpenSource(name, container_name);
+                               std::string_view container_name,
+                               Admission admission) {
+  return impl_->OpenSource(name, container_name, admission);
 }
 
 void Recording::SpliceLines(SourceId source, std::size_t at,
                             std::size_t removed,
                             std::span<const exposition::SeriesDesc> inserted) {
   impl_->Splice(source, at, removed, inserted);
+}
+
+void Recording::Readmit(
+    SourceId source,
+    const std::function<exposition::SeriesDesc(std::size_t)>& describe) {
+  impl_->Readmit(source, describe);
+}
+
+std::size_t Recording::refused_lines(SourceId source) const {
+  const auto found = impl_->states.find(source);
+  return found == impl_->states.end() ? 0 : found->second.refused_lines;
 }
 
 FrameName Recording::Append(
@@ -113,8 +125,10 @@ RecordingStats Recording::stats() const {
     if (first) r.from_unix_ms = s.open_from_unix_ms;
     r.to_unix_ms = s.newest_unix_ms;
   }
-  for (const auto& [id, state] : s.states)
+  for (const auto& [id, state] : s.states) {
     r.active_series += state.slots.active;
+    r.refused_lines += state.refused_lines;
+  }
   const std::size_t fixed = r.open_bytes + r.index_bytes;
   if (s.sealed_bytes > 0 && s.options.budget_bytes > fixed) {
     constexpr double kLongest = 1e15;  // 30,000 years
@@ -303,6 +317,8 @@ bool Recording::Impl::EvictOldest() {
     sealed_samples -= held.chunk->samples();
     evicted_samples += held.chunk->samples();
     --chunk_count;
+    // Its rows refer to series that may go now.
+    if (life->chunks.empty() && &*life == &lives.back()) sealed_tail.Clear();
     if (life->chunks.empty() && &*life != &lives.back()) {
       lives.erase(life);
     } else {
@@ -387,14 +403,26 @@ void Recording::Impl::SealOpen(bool keep_slots) {
     }
     state.rows = 0;
     // What goes on is used by the next stretch, too.
-    for (std::size_t i = 0; i < state.slots.size(); ++i) {
-      const bool lines =
-          appending && i < state.slot_lines.size() && state.slot_lines[i] > 0;
-      if (keep_slots || lines || state.slots.present[i] != 0) {
+    const std::size_t known = state.slots.size();
+    if (appending) {
+      bool left = false;
+      for (std::size_t i = 0; i < state.slot_lines.size(); ++i) {
+        if (state.slot_lines[i] > 0) {
+          Touch(&life,
+                i < known ? state.slots.ids[i] : state.pending[i - known]);
+        } else {
+          left |= i < known && state.slots.present[i] != 0;
+        }
+      }
+      // Series of the newest frame that are on the page no more may go.
+      if (left) RefreshLayout(&state);
+      continue;
+    }
+    for (std::size_t i = 0; i < known; ++i) {
+      if (keep_slots || state.slots.present[i] != 0) {
         Touch(&life, state.slots.ids[i]);
       }
     }
-    for (const SeriesId s : state.pending) Touch(&life, s);
   }
   if (chunk != nullptr) AddChunk(&life, chunk, ordinal);
 }

@@ -52,7 +52,8 @@ struct RecordingStats {
   std::uint64_t appended_samples = 0;  // ever
   // Ever: oldest chunks that went, and stretches that made no chunk.
   std::uint64_t evicted_samples = 0;
-  std::uint64_t refused_series = 0;  // ever, beyond max_series
+  std::uint64_t refused_series = 0;  // lines, ever, when they came
+  std::uint64_t refused_lines = 0;   // now
   std::int64_t from_unix_ms = 0;     // of the oldest frame held
   std::int64_t to_unix_ms = 0;       // of the newest frame held
   // How far the window will reach once the budget is full, at the rate of
@@ -62,7 +63,7 @@ struct RecordingStats {
 
 struct RecordingOptions {
   std::size_t budget_bytes = 10u << 20;
-  std::size_t max_series = 50'000;  // active series, over all sources
+  std::size_t max_series = 50'000;  // active series of bounded sources
   // A stretch is sealed when it has this many rows of one source, ...
   std::uint32_t stretch_rows = 120;
   // ... or this many bytes.
@@ -70,6 +71,12 @@ struct RecordingOptions {
   // Where series are interned. Null: a pool of its own, whose bytes count in
   // the budget. A shared pool's bytes do not: its owner counts them once.
   std::shared_ptr<SeriesPool> pool = nullptr;
+};
+
+// Whether a source's series may be refused.
+enum class Admission : std::uint8_t {
+  kBounded,  // beyond max_series and half of the budget
+  kAlways,   // few, and known beforehand: the owner's own readings
 };
 
 // What a recording holds at one moment. Immutable: cheap to take (chunks are
@@ -93,14 +100,26 @@ class Recording {
   // --- The appending owner.
 
   // Opens a source, or finds the one of this name again.
-  SourceId OpenSource(std::string_view name, std::string_view container_name);
+  SourceId OpenSource(std::string_view name, std::string_view container_name,
+                      Admission admission = Admission::kBounded);
 
   // Changes the lines of a source, as its page changed: at line `at`, `removed`
   // lines go and `inserted` come. Lines are the order of the page; a series
-  // that comes back is the same series. Beyond `max_series` a line is refused:
-  // it stays a line, but its values are dropped and counted.
+  // that comes back is the same series. Beyond `max_series`, or when what is
+  // known of series fills half of the budget with those of the newest pages, a
+  // line is refused and counted: it stays a line without values, until Readmit
+  // finds room for it.
   void SpliceLines(SourceId source, std::size_t at, std::size_t removed,
                    std::span<const exposition::SeriesDesc> inserted);
+
+  // Lets refused lines in, as far as there is room by now: because series left
+  // their pages, or chunks the window. `describe` says what a line is; what it
+  // gives must hold until it is called again. Cheap if none is refused.
+  void Readmit(
+      SourceId source,
+      const std::function<exposition::SeriesDesc(std::size_t line)>& describe);
+  // Of a source, now.
+  std::size_t refused_lines(SourceId source) const;
 
   // Appends one frame. `values` has one value per line. `changed` has the
   // lines, ascending, whose value may differ in any bit from the source's

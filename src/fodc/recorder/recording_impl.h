@@ -80,6 +80,8 @@ struct SourceState {
   std::vector<SeriesId> pending;          // slots after those of `slots`
   std::vector<Slot> touched;              // by splices since the last frame
   std::size_t active = 0;                 // slots with lines
+  std::size_t refused_lines = 0;          // now
+  Admission admission = Admission::kBounded;
 
   std::size_t bytes() const;
 };
@@ -113,7 +115,6 @@ struct Recording::Impl {
   std::vector<double> scratch_values;
   std::string scratch_payload;  // both roles
   SeriesId next_series_id = 1;
-  bool index_full = false;
 
   std::size_t sealed_bytes = 0;
   std::uint64_t sealed_samples = 0;
@@ -144,9 +145,18 @@ struct Recording::Impl {
   std::size_t CellsWith(const SourceState& state, std::size_t slots) const;
 
   // append.cc
-  SourceId OpenSource(std::string_view name, std::string_view container);
-  Slot SlotOf(SourceId source, SourceState* state,
-              const exposition::SeriesDesc& desc);
+  SourceId OpenSource(std::string_view name, std::string_view container,
+                      Admission admission);
+  bool MakeRoom();
+  bool HasRoom(const SourceState& state);
+  std::size_t BoundedSeries() const;
+  std::size_t ActiveSeries() const;
+  std::size_t AllSlots() const;
+  Slot AdmitLine(SourceId source, SourceState* state,
+                 const exposition::SeriesDesc& desc);
+  void Readmit(
+      SourceId source,
+      const std::function<exposition::SeriesDesc(std::size_t)>& describe);
   void DropLine(SourceState* state, Slot slot);
   void Splice(SourceId source, std::size_t at, std::size_t removed,
               std::span<const exposition::SeriesDesc> inserted);

@@ -69,4 +69,10 @@ void ReserveFrugally(std::vector<T>* v, std::size_t n) {
   if (n > v->capacity()) v->reserve(n + n / 8 + 8);
 }
 
+// Unlike `*v = {}`, gives the memory back.
+template <typename T>
+void Release(std::vector<T>* v) {
+  *v = std::vector<T>();
+}
+
 }  // namespace fodc::recorder
