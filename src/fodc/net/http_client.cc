@@ -19,6 +19,7 @@
 #include "fodc/base/mutex.h"
 #include "fodc/base/strings.h"
 #include "fodc/net/compression.h"
+#include "fodc/net/url.h"
 
 namespace fodc::net {
 namespace {
@@ -297,7 +298,7 @@ Status HttpClient::Impl::Configure(Transfer& t) {
 
 void HttpClient::Impl::Begin(std::unique_ptr<Transfer> transfer) {
   Transfer& t = *transfer;
-  t.result.url = t.request.url;
+  t.result.url = WithoutUserInfo(t.request.url);
   t.result.body = std::move(t.request.buffer);
   t.buffer_start = t.result.body.size();
   if (!t.failure.ok()) {
@@ -365,10 +366,11 @@ void HttpClient::Impl::End(Transfer* t, CURLcode code) {
     }
   }
   if (http_status >= 300 && http_status < 400 && !t->location.empty()) {
-    return Complete(std::move(own),
-                    FailedPrecondition(StrCat(
-                        "HTTP ", http_status, " redirects to ",
-                        ToValidUtf8(t->location), ", which is not followed")));
+    return Complete(
+        std::move(own),
+        FailedPrecondition(StrCat("HTTP ", http_status, " redirects to ",
+                                  ToValidUtf8(WithoutUserInfo(t->location)),
+                                  ", which is not followed")));
   }
   Complete(std::move(own), OkStatus());
 }
@@ -376,7 +378,7 @@ void HttpClient::Impl::End(Transfer* t, CURLcode code) {
 void HttpClient::Impl::Complete(std::unique_ptr<Transfer> t, Status status) {
   HttpClientResult& r = t->result;
   r.duration = SystemClock().Monotonic() - t->start;
-  if (!status.ok()) r.status = status.WithContext(t->request.url);
+  if (!status.ok()) r.status = status.WithContext(r.url);
   if (t->easy) {
     CURL* c = t->easy.get();
     long http_status = 0;

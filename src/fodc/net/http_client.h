@@ -60,7 +60,7 @@ struct HttpClientResult {
 
   // `status`, or else a status for a code other than 2xx: "HTTP 500 from URL".
   Status Overall() const;
-  std::string url{};
+  std::string url{};  // without user and password; so is every status
 };
 
 // Thread-safe.

@@ -186,6 +186,24 @@ TEST(HttpClientTest, ARefusedConnectionIsUnavailable) {
   EXPECT_EQ(client.stats().failed, 1u);
 }
 
+TEST(HttpClientTest, NeitherStatusNorResultShowsAPassword) {
+  HttpClient client;
+  const auto get = [&](std::string url) {
+    return GetAndWait(client, {.url = std::move(url)});
+  };
+  RawServer sick(Always("HTTP/1.1 500 No\r\nContent-Length: 0\r\n\r\n"));
+  std::string url = sick.Url();
+  url.insert(url.find("//") + 2, "me:secret@");
+  for (const HttpClientResult& r :
+       {get("http://me:secret@127.0.0.1:1/"), get("http://me:secret@[bad/"),
+        get("ftp://me:secret@127.0.0.1/"), get(url)}) {
+    EXPECT_FALSE(r.Overall().ok());
+    EXPECT_EQ(r.Overall().message().find("secret"), std::string::npos)
+        << r.Overall().message();
+    EXPECT_EQ(r.url.find("secret"), std::string::npos);
+  }
+}
+
 TEST(HttpClientTest, ASilentServerEndsAtTheDeadline) {
   RawServer server([](int fd, const std::string&) {
     RawServer::WaitForClient(fd);

@@ -111,6 +111,16 @@ Result<Target> SplitTarget(std::string_view target) {
   return Target{rest.substr(0, mark), rest.substr(mark + 1)};
 }
 
+std::string WithoutUserInfo(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  const std::size_t host = scheme == std::string_view::npos ? 0 : scheme + 3;
+  const std::string_view authority =
+      url.substr(host, url.find_first_of("/?#", host) - host);
+  const std::size_t at = authority.rfind('@');
+  if (at == std::string_view::npos) return std::string(url);
+  return StrCat(url.substr(0, host), url.substr(host + at + 1));
+}
+
 std::string CleanPath(std::string_view path) {
   std::vector<std::string_view> kept;
   bool slash_at_end = false;

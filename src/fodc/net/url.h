@@ -49,6 +49,10 @@ struct Target {
 // Errors: kInvalidArgument for any other form.
 Result<Target> SplitTarget(std::string_view target);
 
+// A URL without the user and password that may stand before its host: for logs
+// and errors.
+std::string WithoutUserInfo(std::string_view url);
+
 // Without "//", "/./" and "/../"; a final slash stays.
 std::string CleanPath(std::string_view path);
 

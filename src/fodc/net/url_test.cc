@@ -91,5 +91,20 @@ TEST(CleanPathTest, RemovesWhatIsNotCanonical) {
   EXPECT_EQ(CleanPath("/a%2F..%2Fb"), "/a%2F..%2Fb");
 }
 
+TEST(UrlTest, UserInfoIsLeftOut) {
+  const std::pair<const char*, const char*> kCases[] = {
+      {"http://h:1/m", "http://h:1/m"},
+      {"http://u:p@h:1/m?a=b", "http://h:1/m?a=b"},
+      {"https://u@h", "https://h"},
+      {"http://u:p@x@h/m", "http://h/m"},
+      {"http://h/a@b", "http://h/a@b"},
+      {"http://h?q=a@b", "http://h?q=a@b"},
+      {"u:p@h/m", "h/m"},
+      {"", ""}};
+  for (const auto& [url, shown] : kCases) {
+    EXPECT_EQ(WithoutUserInfo(url), shown) << url;
+  }
+}
+
 }  // namespace
 }  // namespace fodc::net
