@@ -94,7 +94,7 @@ void AddFlags(program::Flags* f, Options* o) {
             "on this machine), always, never");
   f->List("container-names", &o->container_names,
           "names of the containers behind the ports, in the same order; none, "
-          "or as many as ports");
+          "one for each port, or one for each port and then each URL");
   f->Bytes("max-page-bytes", &o->max_page_bytes,
            "largest page taken, packed or unpacked");
   f->Int("max-series", &o->max_series,

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/collect/endpoint.h"
 
+#include <map>
 #include <set>
 #include <utility>
 
@@ -19,6 +20,16 @@ bool IsPort(std::string_view text, std::uint16_t* port) {
 bool IsLoopbackHost(std::string_view host) {
   return EqualsIgnoreCase(host, "localhost") || host == "[::1]" ||
          host.starts_with("127.");
+}
+
+// Without user and password, whatever is wrong with the rest: neither has an
+// '@', but a path may have one.
+std::string Shown(std::string_view url) {
+  const std::size_t scheme = url.find("://");
+  const std::size_t host = scheme == std::string_view::npos ? 0 : scheme + 3;
+  const std::size_t at = url.rfind('@');
+  if (at == std::string_view::npos || at < host) return std::string(url);
+  return StrCat(url.substr(0, host), url.substr(at + 1));
 }
 
 Status Bad(std::string_view shown, std::string_view why) {
@@ -40,7 +51,7 @@ Result<Endpoint> ParseEndpoint(std::string_view url,
     scheme = "https://";
     e.port = 443;
   } else {
-    return Bad(whole, "a URL begins with http:// or https://");
+    return Bad(Shown(whole), "a URL begins with http:// or https://");
   }
   const std::size_t slash = rest.find_first_of("/?#");
   std::string_view authority = rest.substr(0, slash);
@@ -50,7 +61,7 @@ Result<Endpoint> ParseEndpoint(std::string_view url,
   const std::string_view user =
       at == std::string_view::npos ? "" : authority.substr(0, at + 1);
   authority.remove_prefix(user.size());
-  const std::string shown = StrCat(scheme, authority, path);
+  const std::string shown = Shown(whole);
   for (const char c : whole) {
     if (static_cast<unsigned char>(c) <= ' ' || c == '\x7f')
       return Bad(shown, "a URL has no blanks and no control characters");
@@ -67,7 +78,7 @@ Result<Endpoint> ParseEndpoint(std::string_view url,
     host = authority.substr(0, colon);
     port = authority.substr(colon + 1);
     if (!IsPort(port, &e.port))
-      return Bad(shown, StrCat("'", port, "' is no port from 1 to 65535"));
+      return Bad(shown, "its port is none from 1 to 65535");
   }
   if (host.empty()) return Bad(shown, "the host is missing");
   if (host.find(':') != std::string_view::npos &&
@@ -86,10 +97,14 @@ Result<std::vector<Endpoint>> MakeEndpoints(
     std::span<const std::string> ports,
     std::span<const std::string> container_names,
     std::span<const std::string> urls) {
-  if (!container_names.empty() && container_names.size() != ports.size()) {
+  const bool names_urls = container_names.size() == ports.size() + urls.size();
+  if (!container_names.empty() && container_names.size() != ports.size() &&
+      !names_urls) {
     return InvalidArgument(StrCat(
         "--container-names has ", container_names.size(), " names for the ",
-        ports.size(), " ports of --poll-metrics-ports; give one each or none"));
+        ports.size(), " ports of --poll-metrics-ports and the ", urls.size(),
+        " of --poll-metrics-urls; give one to each port, one to each "
+        "port and URL, or none"));
   }
   std::vector<Endpoint> endpoints;
   std::set<std::string> names;
@@ -110,8 +125,11 @@ Result<std::vector<Endpoint>> MakeEndpoints(
     }
     endpoints.push_back(std::move(e));
   }
-  for (const std::string& url : urls) {
-    auto e = ParseEndpoint(url, "").WithContext("--poll-metrics-urls");
+  for (std::size_t i = 0; i < urls.size(); ++i) {
+    const std::string_view name = container_names.empty() || !names_urls
+                                      ? std::string_view()
+                                      : Trim(container_names[ports.size() + i]);
+    auto e = ParseEndpoint(urls[i], name).WithContext("--poll-metrics-urls");
     if (!e.ok()) return std::move(e).status();
     if (!names.insert(e->name).second) {
       return InvalidArgument(
@@ -124,6 +142,9 @@ Result<std::vector<Endpoint>> MakeEndpoints(
         "--poll-metrics-ports is empty and so is --poll-metrics-urls; at least "
         "one endpoint is needed");
   }
+  std::map<std::string_view, int> sharing;
+  for (const Endpoint& e : endpoints) ++sharing[e.container_name];
+  for (Endpoint& e : endpoints) e.is_labelled = sharing[e.container_name] > 1;
   return endpoints;
 }
 

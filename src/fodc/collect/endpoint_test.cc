@@ -39,6 +39,30 @@ TEST(MakeEndpointsTest, NamesArePairedWithPorts) {
   EXPECT_EQ((*e)[2].container_name, "");
 }
 
+TEST(MakeEndpointsTest, NamesMayGoOnToUrls) {
+  const auto e = MakeEndpoints(Names{"2121"}, Names{"data", "cache"},
+                               Names{"http://127.0.0.1:1/x"});
+  ASSERT_TRUE(e.ok()) << e.status().message();
+  EXPECT_EQ((*e)[1].container_name, "cache");
+  EXPECT_TRUE(MakeEndpoints(Names{}, Names{"a"}, Names{"http://h/"}).ok());
+}
+
+TEST(MakeEndpointsTest, EndpointsThatShareANameAreLabelled) {
+  const auto labelled = [](Names ports, Names names, Names urls) {
+    const auto endpoints = MakeEndpoints(ports, names, urls);
+    std::vector<bool> is;
+    for (const Endpoint& e : *endpoints) is.push_back(e.is_labelled);
+    return is;
+  };
+  using Is = std::vector<bool>;
+  EXPECT_EQ(labelled({"1"}, {}, {}), Is({false}));
+  EXPECT_EQ(labelled({"1", "2"}, {}, {}), Is({true, true}));
+  EXPECT_EQ(labelled({"1"}, {}, {"http://h/"}), Is({true, true}));
+  EXPECT_EQ(labelled({"1", "2"}, {"a", "b"}, {}), Is({false, false}));
+  EXPECT_EQ(labelled({"1", "2", "3"}, {"a", "b", "a"}, {"http://h/"}),
+            Is({true, false, true, false}));
+}
+
 TEST(MakeEndpointsTest, RefusesWhatGoRefusesAndNamesTheFlag) {
   EXPECT_THAT(MakeEndpoints(Names{}, Names{}, Names{}),
               StatusIs(Code::kInvalidArgument,
@@ -82,9 +106,16 @@ TEST(ParseEndpointTest, PasswordsStayOutOfNamesAndErrors) {
   ASSERT_TRUE(e.ok());
   EXPECT_EQ(e->url, "http://me:secret@h:1/m");
   EXPECT_EQ(e->name, "http://h:1/m");
-  EXPECT_THAT(
-      ParseEndpoint("http://me:secret@h:99999/m", "").status().message(),
-      Not(HasSubstr("secret")));
+  for (const char* bad :
+       {"http://me:secret@h:99999/m", "htps://me:secret@h/m", "me:secret@h/m",
+        "http://me:se/secret@h/m", "http://me:secret@/m",
+        "http://me:secret@h/a b", "http://me:secret@h/a@b#f"}) {
+    EXPECT_THAT(
+        ParseEndpoint(bad, ""),
+        StatusIs(Code::kInvalidArgument,
+                 AllOf(HasSubstr("endpoint"), Not(HasSubstr("secret")))))
+        << bad;
+  }
 }
 
 TEST(ParseEndpointTest, RefusesWhatIsNoUrlToScrape) {

@@ -2,6 +2,7 @@
 // The page of one endpoint as a source of the recording.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -77,11 +78,17 @@ class Page {
 
   void MoveLayout();
   void Insert(std::size_t at, std::size_t count);
+  // Of a line, as it is recorded. Valid until the next call.
+  exposition::SeriesDesc Describe(std::uint32_t line);
 
   recorder::Recording& recording_;
+  const std::string endpoint_label_;  // empty: none is added
+  const std::string endpoint_name_;
   recorder::SourceId source_;
   exposition::PageReader reader_;
   Batch batch_;
+  std::vector<exposition::Label> labels_;  // of Describe
+  std::array<std::string, 3> renamed_;
 };
 
 }  // namespace fodc::collect

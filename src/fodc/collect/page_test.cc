@@ -102,6 +102,59 @@ TEST_F(PageTest, MoreLinesThanABatchHolds) {
   EXPECT_EQ(latest.at("last{}"), 1);
 }
 
+// Of one endpoint's page "m", alone or with another one without a name.
+std::map<std::string, double> Recorded(bool is_labelled,
+                                       std::string_view text) {
+  recorder::Recording recording(1, {});
+  Endpoint endpoint = TestEndpoint();
+  endpoint.is_labelled = is_labelled;
+  Page page(recording, endpoint);
+  PageBuffer buffer;
+  EXPECT_TRUE(buffer.Append(text).ok());
+  page.Record(&buffer, Format::kText, {.monotonic_ms = 1, .unix_ms = 1});
+  return LatestSamples(recording, "http://h/m");
+}
+
+TEST(PageLabelsTest, APageAloneIsRecordedAsItIs) {
+  EXPECT_THAT(
+      Recorded(false, "a{endpoint=\"x\",target=\"y\"} 1\nup{job=\"j\"} 2\n"),
+      ElementsAre(Pair("a{endpoint=\"x\",target=\"y\"}", 1),
+                  Pair("up{job=\"j\"}", 2)));
+}
+
+TEST(PageLabelsTest, OneOfSeveralPagesIsNamed) {
+  EXPECT_THAT(
+      Recorded(true,
+               "a 1\nb{endpoint=\"x\"} 2\n"
+               "c{endpoint=\"x\",exported_endpoint=\"y\"} 3\n"),
+      ElementsAre(Pair("a{endpoint=\"http://h/m\"}", 1),
+                  Pair("b{endpoint=\"http://h/m\",exported_endpoint=\"x\"}", 2),
+                  Pair("c{endpoint=\"http://h/m\",exported_endpoint=\"y\","
+                       "exported_exported_endpoint=\"x\"}",
+                       3)));
+}
+
+TEST(PageLabelsTest, APageCannotSpeakForTheAgent) {
+  EXPECT_THAT(Recorded(false, "up{endpoint=\"http://h/m\"} 7\n"),
+              ElementsAre(Pair("up{exported_endpoint=\"http://h/m\"}", 7)));
+  EXPECT_THAT(
+      Recorded(true, "up 7\nscrape_errors_total{endpoint=\"e\"} 8\n"),
+      ElementsAre(Pair("scrape_errors_total{exported_endpoint=\"http://h/m\","
+                       "exported_exported_endpoint=\"e\"}",
+                       8),
+                  Pair("up{exported_endpoint=\"http://h/m\"}", 7)));
+  EXPECT_THAT(
+      Recorded(false,
+               "fodc_target_up{target=\"node\"} 7\n"
+               "fodc_agent_recording_bytes 8\n"),
+      ElementsAre(Pair("fodc_agent_recording_bytes{exported_endpoint="
+                       "\"http://h/m\"}",
+                       8),
+                  Pair("fodc_target_up{exported_endpoint=\"http://h/m\","
+                       "exported_target=\"node\"}",
+                       7)));
+}
+
 class SmallPageTest : public PageTest {
  protected:
   SmallPageTest() : PageTest(Options(2u << 20, 2000)) {}
