@@ -143,6 +143,7 @@ Status Agent::Impl::Start() {
   collector.AddReader([this](recorder::FrameTime t) { targets.Read(t); });
   collector.AddReader([this](recorder::FrameTime t) { own_readings.Read(t); });
   collector.set_on_recorded([this] { link.OnAppended(); });
+  targets.set_on_recorded([this] { link.OnAppended(); });
   collector.Start();
   link.Start();
   StartNodeQuery();

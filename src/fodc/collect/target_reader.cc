@@ -2,6 +2,7 @@
 #include "fodc/collect/target_reader.h"
 
 #include <array>
+#include <cmath>
 #include <utility>
 
 #include "fodc/base/strings.h"
@@ -35,6 +36,12 @@ constexpr ReadingDesc kLastUptime{"fodc_target_last_death_uptime_seconds",
 constexpr ReadingDesc kLastDeath{"fodc_target_last_death_time_seconds", kGauge,
                                  "When the target last ended, seconds since "
                                  "1970."};
+constexpr ReadingDesc kLastExitCode{"fodc_target_last_exit_code", kGauge,
+                                    "Exit code with which the target last "
+                                    "ended, where the kernel tells."};
+constexpr ReadingDesc kLastSignal{"fodc_target_last_signal", kGauge,
+                                  "Signal that last ended the target, where "
+                                  "the kernel tells."};
 constexpr ReadingDesc kProcesses{"fodc_target_processes", kGauge,
                                  "Processes that fit the target at the last "
                                  "search."};
@@ -111,6 +118,9 @@ double Seconds(std::chrono::nanoseconds d) {
          1e3;
 }
 
+// In whole milliseconds: the digits beyond are noise that would be kept.
+double Milliseconds(double seconds) { return std::round(seconds * 1e3) / 1e3; }
+
 double Double(std::uint64_t value) { return static_cast<double>(value); }
 
 }  // namespace
@@ -140,6 +150,8 @@ struct Targets::Reader::Indexes {
     deaths = add(kDeaths);
     last_uptime = add(kLastUptime);
     last_death = add(kLastDeath);
+    last_exit_code = add(kLastExitCode);
+    last_signal = add(kLastSignal);
     processes = add(kProcesses);
     cpu_user = add(kCpu, "mode", "user");
     cpu_system = add(kCpu, "mode", "system");
@@ -189,9 +201,9 @@ struct Targets::Reader::Indexes {
   }
 
   Index up, pid, start, uptime, restarts, deaths, last_uptime, last_death,
-      processes, cpu_user, cpu_system, resident, anon, virtual_memory, swap,
-      threads, open_files, max_open_files, minor_faults, major_faults,
-      voluntary, involuntary, io_read, io_write;
+      last_exit_code, last_signal, processes, cpu_user, cpu_system, resident,
+      anon, virtual_memory, swap, threads, open_files, max_open_files,
+      minor_faults, major_faults, voluntary, involuntary, io_read, io_write;
   Index usage, working_set, limit, high, memory_anon, memory_file, memory_swap,
       event_high, event_max, event_oom, event_oom_kill, event_oom_group_kill;
   Index container_user, container_system, cpu_limit, periods, throttled,
@@ -242,8 +254,9 @@ void Targets::Reader::ReadRow(const target::Row& row) {
     readings_.Set(at_->pid, static_cast<double>(row.instance->pid));
     readings_.Set(at_->start,
                   Seconds(row.instance->started_at.time_since_epoch()));
-    readings_.Set(at_->uptime,
-                  Seconds(clock_.Unix() - row.instance->started_at));
+    readings_.Set(
+        at_->uptime,
+        Milliseconds(row.instance->UptimeSeconds(clock_.Monotonic())));
   }
   readings_.Set(at_->restarts, Double(row.restarts_total));
   readings_.Set(at_->deaths, Double(row.deaths_total));
@@ -251,6 +264,10 @@ void Targets::Reader::ReadRow(const target::Row& row) {
   if (row.last_death_at)
     readings_.Set(at_->last_death,
                   Seconds(row.last_death_at->time_since_epoch()));
+  if (row.last_exit.status)
+    readings_.Set(at_->last_exit_code, *row.last_exit.status);
+  if (row.last_exit.signal)
+    readings_.Set(at_->last_signal, *row.last_exit.signal);
   readings_.Set(at_->processes, Double(row.candidates));
 }
 
@@ -301,7 +318,8 @@ void Targets::Reader::ReadPressure(const CgroupPressure& pressure) {
                            const std::optional<PressureLine>& psi) {
     if (!psi) return;
     readings_.Set(at.stalled, Double(psi->total_us) / 1e6);
-    readings_.Set(at.avg10, psi->avg10_percent / 100);
+    // The kernel has two decimals of a percentage: so many digits, no more.
+    readings_.Set(at.avg10, std::round(psi->avg10_percent * 100) / 1e4);
   };
   const auto resource = [&](const Indexes::Resource& at,
                             const std::optional<Pressure>& psi) {

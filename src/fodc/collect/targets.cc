@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/collect/targets.h"
 
+#include <algorithm>
+#include <set>
 #include <utility>
 
 #include "fodc/base/log.h"
@@ -14,12 +16,16 @@ namespace {
 // dies within seconds of every start must be seen.
 constexpr std::chrono::milliseconds kSearchInterval{500};
 
-std::string NameOf(const target::TargetSpec& spec, std::size_t rows) {
-  if (!spec.container_name.empty()) return spec.container_name;
-  if (rows == 1) return "node";
-  if (!spec.endpoint_ports.empty())
-    return StrCat("port-", spec.endpoint_ports.front());
-  return "node";
+// One name each, also where two containers have the same.
+std::string NameOf(const target::TargetSpec& spec, std::size_t rows,
+                   std::set<std::string>* taken) {
+  const std::string port = spec.endpoint_ports.empty()
+                               ? "node"
+                               : StrCat("port-", spec.endpoint_ports.front());
+  std::string name = spec.container_name;
+  if (name.empty()) name = rows == 1 ? "node" : port;
+  while (!taken->insert(name).second) name += "-" + port;
+  return name;
 }
 
 }  // namespace
@@ -39,11 +45,14 @@ std::vector<target::TargetSpec> MakeTargetSpecs(
     spec.endpoint_ports.push_back(e.port);
   }
   const bool hinted = hints.pid != 0 || !hints.comm.empty() || hints.port != 0;
-  if (specs.empty() && (hinted || !unnamed.empty())) specs.emplace_back();
+  if (!unnamed.empty()) {
+    // Never with a named one: when that dies, it is none of these.
+    specs.emplace_back().endpoint_ports = std::move(unnamed);
+  } else if (specs.empty() && hinted) {
+    specs.emplace_back();
+  }
   if (specs.empty()) return specs;
   target::TargetSpec& first = specs.front();
-  first.endpoint_ports.insert(first.endpoint_ports.end(), unnamed.begin(),
-                              unnamed.end());
   if (hints.pid != 0) first.pid = static_cast<pid_t>(hints.pid);
   first.comm_prefix = hints.comm;
   if (hints.port != 0)
@@ -55,16 +64,23 @@ Targets::Targets(std::vector<target::TargetSpec> specs,
                  const target::TableOptions& options, net::EventLoop& loop,
                  recorder::Recording& recording, std::string sys_root)
     : loop_(loop), table_(specs, options, loop.clock()) {
+  std::set<std::string> names;
   for (const target::TargetSpec& spec : specs) {
+    if (spec.container_name.empty() && spec.endpoint_ports.size() > 1) {
+      LogWarn(
+          "endpoints without --container-names are watched as one target: the "
+          "owner of the first port that has one",
+          {{"ports", spec.endpoint_ports.size()},
+           {"first", spec.endpoint_ports.front()}});
+    }
     readers_.push_back(std::make_unique<Reader>(
-        recording, NameOf(spec, specs.size()), spec.container_name,
-
+        recording, NameOf(spec, specs.size(), &names), spec.container_name,
         target::ReaderOptions{.proc_root = options.proc_root,
                               .sys_root = sys_root},
         loop.clock()));
   }
   if (table_.poll_fd() >= 0) {
-    auto watch = loop_.WatchReadable(table_.poll_fd(), [this] { Check(); });
+    auto watch = loop_.WatchReadable(table_.poll_fd(), [this] { OnEvent(); });
     if (watch.ok()) {
       death_watch_ = *std::move(watch);
     } else {
@@ -80,7 +96,22 @@ const std::string& Targets::name(std::size_t i) const {
   return readers_[i]->name();
 }
 
-void Targets::Check() {
+void Targets::set_on_recorded(std::function<void()> callback) {
+  on_recorded_ = std::move(callback);
+}
+
+// A target may die and come back many times between two ticks: what was known
+// of each death is a sample.
+void Targets::OnEvent() {
+  if (!Check()) return;
+  Append({.monotonic_ms = std::chrono::duration_cast<std::chrono::milliseconds>(
+                              loop_.clock().Monotonic().time_since_epoch())
+                              .count(),
+          .unix_ms = ToUnixMillis(loop_.clock().Unix())});
+  if (on_recorded_) on_recorded_();
+}
+
+bool Targets::Check() {
   events_.clear();
   table_.Check(&events_);
   for (const target::Event& e : events_) {
@@ -108,6 +139,7 @@ void Targets::Check() {
     }
   }
   Arm();
+  return !events_.empty();
 }
 
 void Targets::Arm() {
@@ -118,12 +150,23 @@ void Targets::Arm() {
     search_timer_ = {};
   } else if (!search_timer_) {
     search_timer_ = loop_.RunEvery(
-        kSearchInterval, [this](const net::EventLoop::Tick&) { Check(); });
+        kSearchInterval, [this](const net::EventLoop::Tick&) { OnEvent(); });
   }
 }
 
 void Targets::Read(recorder::FrameTime time) {
-  Check();
+  (void)Check();
+  Append(time);
+}
+
+void Targets::Append(recorder::FrameTime time) {
+  // No two frames of one source at one instant.
+  const std::int64_t behind = newest_.monotonic_ms - time.monotonic_ms;
+  if (behind >= 0) {
+    time.monotonic_ms += behind + 1;
+    time.unix_ms += behind + 1;
+  }
+  newest_ = time;
   for (std::size_t i = 0; i < readers_.size(); ++i)
     readers_[i]->Read(table_.rows()[i], time);
 }

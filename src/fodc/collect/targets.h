@@ -22,7 +22,7 @@ struct TargetHints {
 };
 
 // One row for each endpoint of this machine that has a container name; those
-// without share one row. The hints go to the first row, or make one.
+// without share one row, the last. The hints go to the first row, or make one.
 std::vector<target::TargetSpec> MakeTargetSpecs(
     const std::vector<Endpoint>& endpoints, const TargetHints& hints);
 
@@ -38,8 +38,11 @@ class Targets {
   Targets(const Targets&) = delete;
   Targets& operator=(const Targets&) = delete;
 
-  // Appends one frame for each target.
+  // Appends one frame for each target. Between, a target that dies or comes
+  // back gets a frame at that moment.
   void Read(recorder::FrameTime time);
+  // Called when such a frame has been appended.
+  void set_on_recorded(std::function<void()> callback);
 
   const target::TargetTable& table() const { return table_; }
   // Of row `i`, as its series' label `target` has it.
@@ -47,13 +50,18 @@ class Targets {
 
  private:
   class Reader;
-  void Check();
+  void OnEvent();
+  // Notices what happened, and says it; whether anything did.
+  bool Check();
+  void Append(recorder::FrameTime time);
   void Arm();
 
   net::EventLoop& loop_;
   target::TargetTable table_;
   std::vector<std::unique_ptr<Reader>> readers_;
   std::vector<target::Event> events_;
+  recorder::FrameTime newest_;
+  std::function<void()> on_recorded_;
   net::EventLoop::Handle death_watch_;
   net::EventLoop::Handle search_timer_;
 };

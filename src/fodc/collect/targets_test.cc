@@ -7,6 +7,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fodc/base/file.h"
+#include "fodc/base/strings.h"
 #include "fodc/collect/recording_testing.h"
 
 namespace fodc::collect {
@@ -44,6 +46,19 @@ TEST(MakeTargetSpecsTest, EndpointsWithoutNamesShareOneRow) {
   EXPECT_EQ(specs[0].listen_port, 9);
 }
 
+// Else its owner would be taken for the named one when that dies.
+TEST(MakeTargetSpecsTest, AnEndpointWithoutANameIsNoNeighboursRow) {
+  const auto specs =
+      MakeTargetSpecs({At(9100, ""), At(2121, "db"), At(9200, "")},
+                      {.pid = 0, .comm = "", .port = 9});
+  ASSERT_THAT(specs, SizeIs(2));
+  EXPECT_EQ(specs[0].container_name, "db");
+  EXPECT_THAT(specs[0].endpoint_ports, ElementsAre(2121));
+  EXPECT_EQ(specs[0].listen_port, 9);
+  EXPECT_EQ(specs[1].container_name, "");
+  EXPECT_THAT(specs[1].endpoint_ports, ElementsAre(9100, 9200));
+}
+
 TEST(MakeTargetSpecsTest, OtherMachinesHaveNoTargetsHere) {
   EXPECT_THAT(MakeTargetSpecs({At(1, "", false)}, {}), IsEmpty());
   EXPECT_THAT(MakeTargetSpecs({At(1, "", false)},
@@ -51,43 +66,165 @@ TEST(MakeTargetSpecsTest, OtherMachinesHaveNoTargetsHere) {
               SizeIs(1));
 }
 
-// A real process: found, read, and its death seen.
-TEST(TargetsTest, ReadsAProcessAndSeesItDie) {
-  const pid_t child = ::fork();
-  ASSERT_GE(child, 0);
-  if (child == 0) {
-    for (;;) ::pause();
+class TargetsTest : public ::testing::Test {
+ protected:
+  ~TargetsTest() override {
+    End(SIGKILL);
+    Reap();
   }
-  FakeClock clock;
-  net::EventLoop loop(clock);
-  recorder::Recording recording(1, {});
-  Targets targets(
-      MakeTargetSpecs({At(1, "db")}, {.pid = child, .comm = "", .port = 0}), {},
-      loop, recording);
-  std::int64_t now = 1000;
-  const auto read = [&] {
-    now += 1000;
-    targets.Read({.monotonic_ms = now, .unix_ms = now});
-    return LatestSamples(recording, "target db");
-  };
-  auto samples = read();
-  EXPECT_EQ(samples["fodc_target_up{target=\"db\"}"], 1);
-  EXPECT_EQ(samples["fodc_target_pid{target=\"db\"}"], child);
-  EXPECT_GT(samples["fodc_target_resident_memory_bytes{target=\"db\"}"], 0);
-  EXPECT_EQ(samples["fodc_target_threads{target=\"db\"}"], 1);
-  EXPECT_EQ(samples["fodc_target_deaths_total{target=\"db\"}"], 0);
-  EXPECT_TRUE(
-      samples.contains("fodc_target_start_time_seconds{target=\"db\"}"));
 
-  ASSERT_EQ(::kill(child, SIGKILL), 0);
-  ASSERT_EQ(::waitpid(child, nullptr, 0), child);
-  samples = read();
-  EXPECT_EQ(samples["fodc_target_up{target=\"db\"}"], 0);
-  EXPECT_EQ(samples["fodc_target_deaths_total{target=\"db\"}"], 1);
-  EXPECT_FALSE(samples.contains("fodc_target_pid{target=\"db\"}"));
-  EXPECT_TRUE(
-      samples.contains("fodc_target_last_death_uptime_seconds{target=\"db\"}"));
-  EXPECT_EQ(recording.Take().Latest()[0].container_name, "db");
+  // Exits with 7 on SIGTERM, if it catches that.
+  void Fork(bool catches_sigterm = false) {
+    child_ = ::fork();
+    ASSERT_GE(child_, 0);
+    if (child_ == 0) {
+      if (catches_sigterm) {
+        ::signal(SIGTERM, [](int) { ::_exit(7); });
+      }
+      for (;;) ::pause();
+    }
+  }
+  void End(int signal) {
+    if (child_ <= 0) return;
+    EXPECT_EQ(::kill(child_, signal), 0);
+    // A zombie is as dead: its exit can still be read.
+    siginfo_t info;
+    EXPECT_EQ(
+        ::waitid(P_PID, static_cast<id_t>(child_), &info, WEXITED | WNOWAIT),
+        0);
+  }
+  void Reap() {
+    if (child_ > 0) {
+      EXPECT_EQ(::waitpid(child_, nullptr, 0), child_);
+    }
+    child_ = 0;
+  }
+  void Watch() {
+    targets_ = std::make_unique<Targets>(
+        MakeTargetSpecs({At(1, "db")}, {.pid = child_, .comm = "", .port = 0}),
+        target::TableOptions{}, loop_, recording_);
+  }
+  std::map<std::string, double> Read() {
+    clock_.Advance(std::chrono::seconds(1));
+    targets_->Read(
+        {.monotonic_ms =
+             clock_.Monotonic().time_since_epoch().count() / 1'000'000,
+         .unix_ms = ToUnixMillis(clock_.Unix())});
+    return Latest();
+  }
+  std::map<std::string, double> Latest() const {
+    std::map<std::string, double> samples;
+    for (const auto& [name, value] : LatestSamples(recording_, "target db")) {
+      const std::string target = "{target=\"db\"}";
+      if (name.ends_with(target))
+        samples[name.substr(0, name.size() - target.size())] = value;
+    }
+    return samples;
+  }
+
+  FakeClock clock_;
+  net::EventLoop loop_{clock_};
+  recorder::Recording recording_{1, {}};
+  pid_t child_ = 0;
+  std::unique_ptr<Targets> targets_;
+};
+
+// A real process: found, read, and its death seen.
+TEST_F(TargetsTest, ReadsAProcessAndSeesItDie) {
+  Fork();
+  Watch();
+  auto samples = Read();
+  EXPECT_EQ(samples["fodc_target_up"], 1);
+  EXPECT_EQ(samples["fodc_target_pid"], child_);
+  EXPECT_GT(samples["fodc_target_resident_memory_bytes"], 0);
+#ifdef FODC_SANITIZED
+  EXPECT_GE(samples["fodc_target_threads"], 1);  // and a sanitizer's own
+#else
+  EXPECT_EQ(samples["fodc_target_threads"], 1);
+#endif
+  EXPECT_EQ(samples["fodc_target_deaths_total"], 0);
+  EXPECT_TRUE(samples.contains("fodc_target_start_time_seconds"));
+  EXPECT_FALSE(samples.contains("fodc_target_last_signal"));
+
+  End(SIGKILL);
+  samples = Read();
+  EXPECT_EQ(samples["fodc_target_up"], 0);
+  EXPECT_EQ(samples["fodc_target_deaths_total"], 1);
+  EXPECT_FALSE(samples.contains("fodc_target_pid"));
+  EXPECT_TRUE(samples.contains("fodc_target_last_death_uptime_seconds"));
+  EXPECT_EQ(recording_.Take().Latest()[0].container_name, "db");
+  Reap();
+}
+
+TEST_F(TargetsTest, HowAProcessEndedIsASample) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs the right to read exit codes";
+  Fork();
+  Watch();
+  Read();
+  End(SIGKILL);
+  auto samples = Read();
+  EXPECT_EQ(samples["fodc_target_last_signal"], 9);
+  EXPECT_FALSE(samples.contains("fodc_target_last_exit_code"));
+  Reap();
+}
+
+TEST_F(TargetsTest, AnExitCodeIsASample) {
+  if (::geteuid() != 0) GTEST_SKIP() << "needs the right to read exit codes";
+  Fork(/*catches_sigterm=*/true);
+  Watch();
+  // Until the child catches the signal.
+  ASSERT_TRUE(loop_.RunUntil([&] {
+    const auto status = ReadFile(StrCat("/proc/", child_, "/status"), 1 << 16);
+    const std::size_t at = status->find("SigCgt:\t");
+    const auto caught = std::stoull(status->substr(at + 8, 16), nullptr, 16);
+    return (caught >> (SIGTERM - 1) & 1) != 0;
+  }));
+  Read();
+  End(SIGTERM);
+  auto samples = Read();
+  EXPECT_EQ(samples["fodc_target_last_exit_code"], 7);
+  EXPECT_FALSE(samples.contains("fodc_target_last_signal"));
+  Reap();
+}
+
+// No tick comes between: the death itself makes the frame.
+TEST_F(TargetsTest, ADeathIsRecordedWhenItHappens) {
+  Fork();
+  Watch();
+  int recorded = 0;
+  targets_->set_on_recorded([&] { ++recorded; });
+  Read();
+  ASSERT_EQ(recorded, 0);
+  clock_.Advance(std::chrono::seconds(2));
+  End(SIGKILL);
+  Reap();
+  ASSERT_TRUE(loop_.RunUntil([&] { return recorded > 0; }));
+  const auto samples = Latest();
+  EXPECT_EQ(samples.at("fodc_target_up"), 0);
+  EXPECT_EQ(samples.at("fodc_target_deaths_total"), 1);
+  EXPECT_GE(samples.at("fodc_target_last_death_uptime_seconds"), 2);
+  const auto times = FrameTimes(recording_, "target db");
+  ASSERT_THAT(times, SizeIs(2));
+  EXPECT_EQ(times[1] - times[0], 2000);
+}
+
+TEST_F(TargetsTest, UptimeDoesNotFollowTheWallClock) {
+  Fork();
+  Watch();
+  const double before = Read()["fodc_target_uptime_seconds"];
+  clock_.StepUnix(std::chrono::hours(5));
+  EXPECT_NEAR(Read()["fodc_target_uptime_seconds"], before + 1, 1e-6);
+}
+
+// Two containers of one name are two targets, and none takes the other's lines.
+TEST_F(TargetsTest, TwoTargetsOfOneNameAreToldApart) {
+  Targets targets(MakeTargetSpecs({At(1, "db"), At(2, "db")}, {}),
+                  target::TableOptions{}, loop_, recording_);
+  EXPECT_EQ(targets.name(0), "db");
+  EXPECT_EQ(targets.name(1), "db-port-2");
+  targets.Read({.monotonic_ms = 1, .unix_ms = 1});
+  targets.Read({.monotonic_ms = 1, .unix_ms = 1});
+  EXPECT_EQ(FrameTimes(recording_, "target db-port-2").size(), 2u);
 }
 
 }  // namespace

@@ -26,9 +26,7 @@ struct Hidden {
   UniqueFd pidfd;
   bool pid_is_used_up = false;  // the process of spec.pid has died
   bool has_died = false;        // since the last find
-  MonotonicTime found_at;
-  double age_when_found_seconds = 0;
-  MonotonicTime last_alive;  // the last check that saw it alive
+  MonotonicTime last_alive;     // the last check that saw it alive
   std::optional<MonotonicTime> next_search;
   MonotonicTime next_port_check;
   std::optional<Likeness> likeness;
@@ -126,9 +124,7 @@ class TargetTable::Impl {
     event.row = i;
     event.at = clock_.Unix();
     event.exit = ExitOf(*row.instance, hidden.pidfd.get());
-    event.uptime_seconds =
-        hidden.age_when_found_seconds +
-        std::chrono::duration<double>(now - hidden.found_at).count();
+    event.uptime_seconds = row.instance->UptimeSeconds(now);
     ++row.deaths_total;
     row.last_uptime_seconds = event.uptime_seconds;
     row.last_death_at = event.at;
@@ -382,6 +378,8 @@ class TargetTable::Impl {
         boot.ok() ? StartTime(*boot, stat.start_ticks)
                   : clock_.Unix() - (clock_.Monotonic().time_since_epoch() -
                                      SinceBoot(stat.start_ticks));
+    instance.found_at = clock_.Monotonic();
+    instance.age_when_found_seconds = AgeSeconds(stat.start_ticks);
     Event event;
     event.kind = hidden.has_died ? EventKind::kRestarted : EventKind::kAppeared;
     event.row = i;
@@ -392,9 +390,7 @@ class TargetTable::Impl {
     row.problem.clear();
     hidden.has_died = false;
     hidden.pidfd = std::move(pidfd);
-    hidden.found_at = clock_.Monotonic();
-    hidden.age_when_found_seconds = AgeSeconds(stat.start_ticks);
-    hidden.last_alive = hidden.found_at;
+    hidden.last_alive = row.instance->found_at;
     hidden.next_port_check = hidden.last_alive + options_.search_interval;
     hidden.inodes = std::move(inodes);
     hidden.likeness = finder_.LikenessOf(stat);
@@ -429,6 +425,11 @@ TargetTable::~TargetTable() = default;
 void TargetTable::Check(std::vector<Event>* events) { impl_->Check(events); }
 int TargetTable::poll_fd() const { return impl_->poll_fd(); }
 const std::vector<Row>& TargetTable::rows() const { return impl_->rows(); }
+
+double Instance::UptimeSeconds(MonotonicTime now) const {
+  return age_when_found_seconds +
+         std::chrono::duration<double>(now - found_at).count();
+}
 
 std::string ExitText(const Exit& e) {
   if (e.signal) return StrCat("signal ", *e.signal);

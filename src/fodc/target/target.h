@@ -37,6 +37,11 @@ struct Instance {
   std::uint64_t start_ticks = 0;  // since boot
   std::string comm;
   UnixTime started_at;
+  MonotonicTime found_at = {};
+  double age_when_found_seconds = 0;
+
+  // How long it has run: no step of the wall clock changes it.
+  double UptimeSeconds(MonotonicTime now) const;
 };
 
 // How a process ended, where the kernel tells (a zombie with the right to
