@@ -56,12 +56,21 @@ void AddCollectorMetrics(program::OwnMetrics* metrics,
     Family errors(out, "fodc_agent_scrape_errors_total", kCounter,
                   "Scrapes that gave no page, by reason.");
     Family bad(out, "fodc_agent_bad_lines_total", kCounter,
-               "Lines of pages that were left out, by reason.");
+               "Lines of pages that were left out, by reason; truncated also "
+               "counts pages without their # EOF.");
+    Family timestamps(out, "fodc_agent_page_timestamps_total", kCounter,
+                      "Samples of pages with a time of their own, which is not "
+                      "recorded.");
+    Family exemplars(out, "fodc_agent_page_exemplars_total", kCounter,
+                     "Samples of pages with an exemplar, which is not "
+                     "recorded.");
     for (const auto& scraper : collector->scrapers()) {
       const std::string& endpoint = scraper->endpoint().name;
       const collect::EndpointStatus& s = scraper->status();
       scrapes.Add({{"endpoint", endpoint}}, s.scrapes);
       late.Add({{"endpoint", endpoint}}, s.late);
+      timestamps.Add({{"endpoint", endpoint}}, s.timestamps);
+      exemplars.Add({{"endpoint", endpoint}}, s.exemplars);
       for (std::size_t i = 1; i < s.errors.size(); ++i) {
         const auto error = static_cast<collect::ScrapeError>(i);
         errors.Add({{"endpoint", endpoint},

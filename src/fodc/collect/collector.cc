@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/collect/collector.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "fodc/base/log.h"
@@ -60,11 +59,6 @@ void Collector::OnTick(const net::EventLoop::Tick& tick) {
     scraper->Scrape(tick.planned + options_.interval);
   for (const auto& reader : readers_) reader(time);
   if (!readers_.empty() && on_recorded_) on_recorded_();
-}
-
-bool Collector::has_tried_all() const {
-  return std::ranges::all_of(scrapers_,
-                             [](const auto& s) { return s->status().tried; });
 }
 
 std::size_t Collector::memory_bytes() const {

@@ -47,8 +47,6 @@ class Collector {
   std::uint64_t ticks() const { return ticks_; }
   // Skipped because the loop was too late for them.
   std::uint64_t missed_ticks() const { return missed_; }
-  // Whether each endpoint has been tried, whatever came of it.
-  bool has_tried_all() const;
   // Pages, layouts and buffers.
   std::size_t memory_bytes() const;
 

@@ -18,6 +18,8 @@ constexpr char kAccept[] =
     "text/plain;version=0.0.4,application/openmetrics-text;version=1.0.0;q=0.5,"
     "*/*;q=0.1";
 constexpr std::chrono::milliseconds kShortestDeadline{10};
+// Of bad lines that come and go.
+constexpr std::chrono::minutes kLogAgain{10};
 
 constexpr ReadingDesc kUp{"up", MetricType::kGauge,
                           "Whether the last scrape of the endpoint gave a "
@@ -30,7 +32,8 @@ constexpr ReadingDesc kErrors{"scrape_errors_total", MetricType::kCounter,
                               "Scrapes that gave no page."};
 constexpr ReadingDesc kBadLines{
     "scrape_bad_lines_total", MetricType::kCounter,
-    "Lines of pages that were left out: bad syntax, duplicates, bad UTF-8."};
+    "Lines of pages that were left out: bad syntax, duplicates, bad UTF-8; and "
+    "pages that end without their # EOF."};
 constexpr ReadingDesc kPageBytes{"scrape_page_bytes", MetricType::kGauge,
                                  "Size of the last page, unpacked; 0 after a "
                                  "failure."};
@@ -158,7 +161,6 @@ void Scraper::Finish(Flight& flight, net::HttpClientResult result) {
     // The page's source gets no frame: a gap stays a gap.
     status_.page_bytes = 0;
     status_.samples = 0;
-    status_.last_why = why.message();
     ++status_.errors[static_cast<std::size_t>(error)];
     ++status_.errors_total;
   }
@@ -175,15 +177,34 @@ void Scraper::Finish(Flight& flight, net::HttpClientResult result) {
 }
 
 void Scraper::CountBadLines() {
+  const exposition::PageStats& stats = page_.stats();
+  status_.timestamps += stats.timestamps;
+  status_.exemplars += stats.exemplars;
+  const MonotonicTime now = loop_.clock().Monotonic();
   for (std::size_t i = 0; i < exposition::kLineProblems; ++i) {
-    const std::uint64_t lost = page_.stats().problems[i];
+    const auto problem = static_cast<exposition::LineProblem>(i);
+    std::uint64_t lost = stats.problems[i];
+    if (problem == exposition::LineProblem::kTruncated && lost == 0 &&
+        stats.is_truncated)
+      lost = 1;
+    Trouble& trouble = troubles_[i];
+    const bool was_there = std::exchange(trouble.is_there, lost > 0);
     if (lost == 0) continue;
-    const bool is_new = status_.bad_lines[i] == 0;
     status_.bad_lines[i] += lost;
     status_.bad_lines_total += lost;
-    if (!is_new) continue;
-    const auto problem = static_cast<exposition::LineProblem>(i);
+    // When it begins, and when it is back after it was gone; not each time if
+    // it comes and goes.
+    if (was_there ||
+        (trouble.logged_at && now - *trouble.logged_at < kLogAgain))
+      continue;
+    trouble.logged_at = now;
     const exposition::ProblemLine* line = page_.FirstBadLine(problem);
+    if (line == nullptr && stats.problems[i] == 0) {
+      LogWarn("a page ends without # EOF: what came is recorded",
+              {{"endpoint", endpoint_.name},
+               {"reason", exposition::LineProblemName(problem)}});
+      continue;
+    }
     LogWarn("bad lines in a page: left out, the rest is recorded",
             {{"endpoint", endpoint_.name},
              {"reason", exposition::LineProblemName(problem)},

@@ -49,14 +49,17 @@ struct EndpointStatus {
   bool tried = false;  // whether a scrape has ended
   bool up = false;     // whether the last one gave a page
   ScrapeError last_error = ScrapeError::kNone;
-  std::string last_why;  // of the last failure
   std::uint64_t scrapes = 0;
   std::array<std::uint64_t, kScrapeErrors> errors{};  // by ScrapeError
   std::uint64_t errors_total = 0;
   std::uint64_t late = 0;  // begun after their tick: the one before still ran
-  // Lines that cost themselves, by exposition::LineProblem.
+  // Lines that cost themselves, by exposition::LineProblem; as kTruncated also
+  // pages without their "# EOF".
   std::array<std::uint64_t, exposition::kLineProblems> bad_lines{};
   std::uint64_t bad_lines_total = 0;
+  // Of pages, and not recorded: samples' own times, exemplars.
+  std::uint64_t timestamps = 0;
+  std::uint64_t exemplars = 0;
   std::uint64_t samples = 0;        // of the last page
   std::uint64_t refused_lines = 0;  // of them: no room in the recording
   std::uint64_t page_bytes = 0;
@@ -107,6 +110,13 @@ class Scraper {
   Readings own_;
   Readings::Index up_, duration_, samples_, errors_, bad_lines_, page_bytes_;
   EndpointStatus status_;
+  // Of bad lines, by reason: whether the last page had any, and what the log
+  // was told last.
+  struct Trouble {
+    bool is_there = false;
+    std::optional<MonotonicTime> logged_at;
+  };
+  std::array<Trouble, exposition::kLineProblems> troubles_;
   std::shared_ptr<Flight> flight_;  // shared with the client's thread
   std::optional<MonotonicTime> pending_;
   std::function<void()> on_recorded_;
