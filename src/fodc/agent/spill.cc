@@ -2,11 +2,14 @@
 #include "fodc/agent/spill.h"
 
 #include <algorithm>
-#include <optional>
+#include <filesystem>
+#include <system_error>
 #include <utility>
 
 #include "fodc/agent/instance.h"
+#include "fodc/base/file.h"
 #include "fodc/base/log.h"
+#include "fodc/base/strings.h"
 #include "fodc/recorder/spill.h"
 
 namespace fodc::agent {
@@ -18,39 +21,78 @@ constexpr std::chrono::seconds kFinishLimit{5};
 // No directory: nothing is kept.
 class NoSpill final : public Spill {
  public:
-  NoSpill(recorder::Recording recording, Stats stats)
-      : recording_(std::move(recording)), stats_(stats) {}
+  explicit NoSpill(recorder::Recording recording)
+      : recording_(std::move(recording)) {}
   recorder::Recording TakeRecording() override { return std::move(recording_); }
-  bool is_on() const override { return stats_.is_on; }
+  bool is_on() const override { return false; }
   void Write(const recorder::Recording&) override {}
   void Finish(const recorder::Recording&, net::Task done) override { done(); }
-  Stats stats() const override { return stats_; }
+  Stats stats() const override { return {}; }
 
  private:
   recorder::Recording recording_;
-  Stats stats_;
 };
+
+// Where the disk is ready: opened, and what was there read.
+struct Opened {
+  std::shared_ptr<recorder::Spill> disk;
+  std::string set_aside;  // where an earlier recording went; empty: none
+};
+
+// On a worker: opens a directory that could not be opened at the start. The
+// recording of this life has begun, so what earlier lives left there cannot be
+// taken into it any more; it is set aside, whole, for whoever wants to read it.
+Result<Opened> OpenLate(const recorder::Spill::Options& options,
+                        const Clock& clock,
+                        const recorder::RecordingOptions& recording_options) {
+  namespace fs = std::filesystem;
+  Opened opened;
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    FODC_ASSIGN_OR_RETURN(opened.disk, recorder::Spill::Open(options, clock));
+    // A log is read before it is written.
+    recorder::Recording earlier(1, recording_options);
+    const auto report = opened.disk->Load(&earlier);
+    if (report.entries == 0 && report.damage.empty()) return opened;
+    opened.disk.reset();
+    opened.set_aside =
+        StrCat(options.directory, "/earlier-", FormatRfc3339(clock.Unix(), 3));
+    FODC_RETURN_IF_ERROR(MakeDirectories(opened.set_aside));
+    for (const char* log : {"/chunks", "/tail"}) {
+      std::error_code error;
+      fs::rename(options.directory + log, opened.set_aside + log, error);
+      if (error)
+        return ErrnoStatus(error.value(),
+                           StrCat("rename ", options.directory, log));
+    }
+  }
+  return Internal("what was set aside is still there");
+}
 
 class DiskSpill final : public Spill {
  public:
-  DiskSpill(net::EventLoop& loop, std::string directory,
-            std::unique_ptr<recorder::Spill> disk,
-            recorder::Recording recording,
-            const recorder::Spill::LoadReport& report)
+  // `disk` is null where `why` says so: it is then tried at each Write.
+  DiskSpill(net::EventLoop& loop, recorder::Spill::Options disk_options,
+            recorder::RecordingOptions options,
+            std::shared_ptr<recorder::Spill> disk,
+            recorder::Recording recording)
       : loop_(loop),
-        directory_(std::move(directory)),
+        disk_options_(std::move(disk_options)),
+        options_(std::move(options)),
         disk_(std::move(disk)),
         recording_(std::move(recording)) {
     stats_.is_on = true;
     stats_.restored_frames = recording_.stats().frames;
-    stats_.damages = report.damage.size();
+    if (disk_ == nullptr) stats_.errors = 1;
   }
+
+  void set_damages(std::uint64_t n) { stats_.damages = n; }
 
   recorder::Recording TakeRecording() override { return std::move(recording_); }
   bool is_on() const override { return true; }
 
   void Write(const recorder::Recording& recording) override {
     if (writing_) return;
+    if (disk_ == nullptr) return TryOpen();
     auto batch =
         std::make_shared<recorder::Spill::Batch>(disk_->Collect(recording));
     if (batch->empty() && !batch->restart_tail && !batch->roll_chunks) return;
@@ -70,7 +112,7 @@ class DiskSpill final : public Spill {
     done_ = std::move(done);
     limit_ = loop_.RunAfter(kFinishLimit, [this] {
       LogWarn("the recording's last frames did not reach the disk in time",
-              {{"directory", directory_}});
+              {{"directory", disk_options_.directory}});
       End();
     });
     if (!writing_) FinishNow();
@@ -78,24 +120,56 @@ class DiskSpill final : public Spill {
 
   Stats stats() const override {
     Stats s = stats_;
+    if (disk_ == nullptr) {
+      s.is_failing = true;
+      return s;
+    }
     const recorder::Spill::Counters& c = disk_->counters();
     s.is_failing = !disk_->status().ok();
     s.writes = c.writes;
     s.bytes = c.written_bytes;
-    s.errors = c.failures;
+    s.errors += c.failures;
     s.disk_bytes = c.disk_bytes;
     return s;
   }
 
  private:
+  void TryOpen() {
+    writing_ = true;
+    const bool taken = loop_.Offload<Result<Opened>>(
+        [options = disk_options_, recording_options = options_,
+         &clock = loop_.clock()] {
+          return OpenLate(options, clock, recording_options);
+        },
+        [this, alive = std::weak_ptr<int>(alive_)](Result<Opened> opened) {
+          if (!alive.expired()) OpenEnded(std::move(opened));
+        });
+    if (!taken) OpenEnded(ResourceExhausted("the disk's queue is full"));
+  }
+
+  // The next Write brings everything.
+  void OpenEnded(Result<Opened> opened) {
+    writing_ = false;
+    if (opened.ok()) {
+      disk_ = std::move(opened->disk);
+      LogInfo("the recording can be kept now",
+              {{"directory", disk_options_.directory},
+               {"earlier_recording", opened->set_aside}});
+    } else {
+      ++stats_.errors;
+    }
+    if (finishing_ != nullptr) FinishNow();
+  }
+
   void Written(const recorder::Spill::Batch& batch, const Status& written) {
     writing_ = false;
     if (disk_->Finish(batch, written)) {
       if (written.ok()) {
-        LogInfo("the recording is on disk again", {{"directory", directory_}});
+        LogInfo("the recording is on disk again",
+                {{"directory", disk_options_.directory}});
       } else {
         LogError("the recording cannot be written; it lives in memory only",
-                 {{"directory", directory_}, {"error", written}});
+                 {{"directory", disk_options_.directory}, {"error", written}});
       }
     }
     if (finishing_ == nullptr) return;
@@ -107,6 +181,7 @@ class DiskSpill final : public Spill {
   }
 
   void FinishNow() {
+    if (disk_ == nullptr) return End();
     last_written_ = true;
     Write(*finishing_);
     if (!writing_) End();
@@ -118,8 +193,9 @@ class DiskSpill final : public Spill {
   }
 
   net::EventLoop& loop_;
-  const std::string directory_;
-  std::shared_ptr<recorder::Spill> disk_;
+  const recorder::Spill::Options disk_options_;
+  const recorder::RecordingOptions options_;
+  std::shared_ptr<recorder::Spill> disk_;  // null: not opened yet
   recorder::Recording recording_;
   Stats stats_;
   bool writing_ = false;
@@ -154,7 +230,7 @@ std::unique_ptr<Spill> Spill::Open(net::EventLoop& loop,
   const Clock& clock = loop.clock();
   if (directory.empty()) {
     return std::make_unique<NoSpill>(
-        recorder::Recording(NewIncarnation(clock, 0), options), Stats{});
+        recorder::Recording(NewIncarnation(clock, 0), options));
   }
   recorder::Spill::Options disk_options;
   disk_options.directory = directory;
@@ -163,14 +239,12 @@ std::unique_ptr<Spill> Spill::Open(net::EventLoop& loop,
       std::max<std::uint64_t>(disk_options.max_bytes, 2 * options.budget_bytes);
   auto disk = recorder::Spill::Open(disk_options, clock);
   if (!disk.ok()) {
-    LogError("the recording cannot be kept; it lives in memory only",
-             {{"directory", directory}, {"error", disk.status()}});
-    Stats stats;
-    stats.is_on = true;
-    stats.is_failing = true;
-    stats.errors = 1;
-    return std::make_unique<NoSpill>(
-        recorder::Recording(NewIncarnation(clock, 0), options), stats);
+    LogError(
+        "the recording cannot be kept; it lives in memory only until it can",
+        {{"directory", directory}, {"error", disk.status()}});
+    return std::make_unique<DiskSpill>(
+        loop, disk_options, options, nullptr,
+        recorder::Recording(NewIncarnation(clock, 0), options));
   }
   recorder::Spill::LoadReport report;
   recorder::Recording recording =
@@ -183,8 +257,10 @@ std::unique_ptr<Spill> Spill::Open(net::EventLoop& loop,
     LogInfo("the last write before the end was cut; its whole part is kept",
             {{"directory", directory}});
   }
-  return std::make_unique<DiskSpill>(loop, directory, *std::move(disk),
-                                     std::move(recording), report);
+  auto spill = std::make_unique<DiskSpill>(
+      loop, disk_options, options, *std::move(disk), std::move(recording));
+  spill->set_damages(report.damage.size());
+  return spill;
 }
 
 void AddSpillMetrics(program::OwnMetrics* metrics, const Spill* spill) {

@@ -17,7 +17,9 @@ class Spill {
  public:
   // Reads what is there and makes this life's recording. An empty `directory`,
   // or one that cannot be used (one line is logged), is no error: the recording
-  // then lives in memory only. `loop` must outlive it.
+  // then lives in memory only, and such a directory is tried again with each
+  // Write. What earlier lives left in one that opens late is set aside there,
+  // under earlier-<time>. `loop` must outlive it.
   static std::unique_ptr<Spill> Open(net::EventLoop& loop,
                                      const std::string& directory,
                                      const recorder::RecordingOptions& options);
