@@ -26,6 +26,10 @@ class AgentProcessTest : public ::testing::Test {
  protected:
   AgentProcessTest()
       : endpoint_([this](std::string_view, test::Exchange& e) {
+          if (sick_) {
+            e.Answer(500, "");
+            return;
+          }
           e.Answer(200, StrCat("# TYPE served_total counter\nserved_total ",
                                ++served_, "\n"));
         }) {}
@@ -40,6 +44,7 @@ class AgentProcessTest : public ::testing::Test {
 
   TempDirectory dir_;
   std::atomic<std::uint64_t> served_{0};
+  std::atomic<bool> sick_{false};
   test::FakeEndpoint endpoint_;
 };
 
@@ -59,7 +64,7 @@ TEST_F(AgentProcessTest, RecordsWithoutAnyProxyAndEndsInGoodOrder) {
   }
 }
 
-TEST_F(AgentProcessTest, AStartThatFailsSaysWhyAndEndsWithOne) {
+TEST_F(AgentProcessTest, AStartThatFailsSaysWhyAndEndsWithACode) {
   const std::string program = test::ProgramPath("fodc-agent");
   for (const auto& [flag, said] :
        {std::pair<std::string, std::string>{"--poll-metrics-interval=0s",
@@ -67,15 +72,38 @@ TEST_F(AgentProcessTest, AStartThatFailsSaysWhyAndEndsWithOne) {
         {"--poll-metrics-ports=x", "--poll-metrics-ports"},
         {"--container-names=a,b", "--container-names"},
         {"--heartbeat-interval=-1s", "--heartbeat-interval"},
-        {"--no-such-flag", "--no-such-flag"},
-        {StrCat("--prometheus-listen-addr=127.0.0.1:", endpoint_.port()),
-         "--prometheus-listen-addr"}}) {
+        {"--no-such-flag", "--no-such-flag"}}) {
     const test::Output o = test::RunToEnd({program, flag, "--proxy-addr="});
-    EXPECT_EQ(o.exit_code, 1) << flag << o.err;
+    EXPECT_EQ(o.exit_code, 2) << flag << o.err;
     EXPECT_THAT(o.err, HasSubstr(said));
   }
+  // The flag is right, the machine is not.
+  const test::Output o = test::RunToEnd(
+      {program, StrCat("--prometheus-listen-addr=127.0.0.1:", endpoint_.port()),
+       "--proxy-addr="});
+  EXPECT_EQ(o.exit_code, 1) << o.err;
+  EXPECT_THAT(o.err, HasSubstr("--prometheus-listen-addr"));
   EXPECT_EQ(test::RunToEnd({program, "--help"}).exit_code, 0);
   EXPECT_EQ(test::RunToEnd({program, "--version"}).exit_code, 0);
+}
+
+TEST_F(AgentProcessTest, WhatIsStaleLeavesItsPage) {
+  FodcAgent agent(dir_, Options());
+  ASSERT_TRUE(agent.Start()) << agent.Log();
+  EXPECT_TRUE(WaitUntil([&] {
+    return ValueOf(agent.Get("/metrics").body, "served_total") > 2;
+  })) << agent.Log();
+  sick_ = true;
+  EXPECT_TRUE(WaitUntil([&] {
+    const std::string page = agent.Get("/metrics").body;
+    return page.find("served_total") == std::string::npos &&
+           ValueOf(page, "up") == 0;
+  })) << agent.Get("/metrics").body;
+  sick_ = false;
+  EXPECT_TRUE(WaitUntil([&] {
+    const std::string page = agent.Get("/metrics").body;
+    return ValueOf(page, "served_total") > 2 && ValueOf(page, "up") == 1;
+  }));
 }
 
 TEST_F(AgentProcessTest, KillNineCostsAtMostTheSpillInterval) {

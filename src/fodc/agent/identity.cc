@@ -10,16 +10,17 @@ NodeIdentity::NodeIdentity(std::string pod_name, std::string role,
     : pod_name_(std::move(pod_name)),
       given_role_(std::move(role)),
       given_labels_(std::move(labels)),
-      role_(given_role_.empty() ? std::string(kUnspecifiedRole) : given_role_),
+      role_(given_role_.empty() ? std::string(fleet::kRoleUnspecified)
+                                : given_role_),
       labels_(given_labels_) {}
 
 bool NodeIdentity::Learn(std::string_view role, const Labels& labels) {
-  const bool has_role = !role.empty() && role != kUnspecifiedRole;
+  const bool has_role = !role.empty() && role != fleet::kRoleUnspecified;
   // A node that answers without a role is not up yet: its labels are not to be
   // trusted either once better ones were known.
   if (!has_role && is_role_known() && given_role_.empty()) return false;
   std::string new_role = given_role_;
-  if (new_role.empty()) new_role = has_role ? role : kUnspecifiedRole;
+  if (new_role.empty()) new_role = has_role ? role : fleet::kRoleUnspecified;
   Labels new_labels = given_labels_;
   new_labels.insert(labels.begin(), labels.end());
   if (new_role == role_ && new_labels == labels_) return false;

@@ -8,10 +8,9 @@
 #include <string_view>
 
 #include "fodc/api/identity.h"
+#include "fodc/fleet/agent.h"
 
 namespace fodc::agent {
-
-inline constexpr std::string_view kUnspecifiedRole = "ROLE_UNSPECIFIED";
 
 // Belongs to the loop's thread.
 class NodeIdentity {
@@ -28,7 +27,7 @@ class NodeIdentity {
   const std::string& pod_name() const { return pod_name_; }
   const std::string& role() const { return role_; }  // never empty
   const Labels& labels() const { return labels_; }
-  bool is_role_known() const { return role_ != kUnspecifiedRole; }
+  bool is_role_known() const { return role_ != fleet::kRoleUnspecified; }
 
   // The labels of a source's series; the same object until something changes.
   std::shared_ptr<const api::Identity> For(std::string_view container_name);

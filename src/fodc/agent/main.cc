@@ -28,9 +28,12 @@ void TuneAllocator() {
   (void)::mallopt(M_TOP_PAD, 64 * 1024);
 }
 
-int Fail(const Status& status) {
+// As program::Flags has it for what it finds itself.
+constexpr int kWrongFlag = 2;
+
+int Fail(const Status& status, int exit_code = 1) {
   (void)std::fprintf(stderr, "fodc-agent: %s\n", status.message().c_str());
-  return 1;
+  return exit_code;
 }
 
 int Run(int argc, char** argv) {
@@ -48,11 +51,10 @@ int Run(int argc, char** argv) {
   const program::ParseOutcome outcome = flags.Parse(argc, argv);
   (void)std::fputs(outcome.out.c_str(), stdout);
   (void)std::fputs(outcome.error.c_str(), stderr);
-  // A wrong flag is a start-up error like the others.
-  if (!outcome.run) return outcome.exit_code == 0 ? 0 : 1;
+  if (!outcome.run) return outcome.exit_code;
   Resolve(flags, &options);
   auto checked = Check(options);
-  if (!checked.ok()) return Fail(checked.status());
+  if (!checked.ok()) return Fail(checked.status(), kWrongFlag);
 
   program::BlockSignals();
   const program::ScopedLog log(log_options);

@@ -133,6 +133,52 @@ std::uint64_t RecorderBudget(std::uint64_t recorder_memory,
   return std::max(budget, kSmallestRecorderMemory);
 }
 
+namespace {
+
+// Of features that are not there yet: what can only be a mistake.
+Status CheckWithoutEffect(const Options& o) {
+  using std::chrono::hours;
+  constexpr std::int64_t kMost = std::int64_t{1} << 50;
+  const auto long_time = hours(24 * 365);
+  FODC_RETURN_IF_ERROR(
+      InRange("--ktm-interval", o.ktm_interval, nanoseconds(0), long_time));
+  FODC_RETURN_IF_ERROR(InRange("--max-diagnosis-memory-usage-percentage",
+                               o.max_diagnosis_memory_usage_percentage, 0,
+                               100));
+  FODC_RETURN_IF_ERROR(InRange("--panic-diagnostics-max-artifacts",
+                               o.panic_diagnostics_max_artifacts, 0, kMost));
+  if (o.panic_diagnostics_enabled && o.panic_diagnostics_dir.empty()) {
+    return InvalidArgument(
+        "--panic-diagnostics-dir is empty; with --panic-diagnostics-enabled it "
+        "must name a directory");
+  }
+  FODC_RETURN_IF_ERROR(InRange("--lifecycle-port", o.lifecycle_port, 0, 65535));
+  FODC_RETURN_IF_ERROR(
+      InRange("--schema-registry-port", o.schema_registry_port, 0, 65535));
+  FODC_RETURN_IF_ERROR(InRange("--lifecycle-cache-ttl", o.lifecycle_cache_ttl,
+                               nanoseconds(0), long_time));
+  FODC_RETURN_IF_ERROR(InRange("--pressure-profiler-cooldown",
+                               o.pressure_profiler_cooldown, nanoseconds(0),
+                               long_time));
+  FODC_RETURN_IF_ERROR(InRange("--pressure-profiler-max-artifacts",
+                               o.pressure_profiler_max_artifacts, 0, kMost));
+  FODC_RETURN_IF_ERROR(InRange("--pressure-profiler-max-disk-bytes",
+                               o.pressure_profiler_max_disk_bytes, 0, kMost));
+  if (o.pressure_profiler_enabled) {
+    FODC_RETURN_IF_ERROR(
+        Port("--pressure-profiler-pprof-port", o.pressure_profiler_pprof_port)
+            .status());
+    if (o.pressure_profiler_dir.empty()) {
+      return InvalidArgument(
+          "--pressure-profiler-dir is empty; with --pressure-profiler-enabled "
+          "it must name a directory");
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<Checked> Check(const Options& o) {
   using std::chrono::hours;
   using std::chrono::milliseconds;
@@ -190,9 +236,7 @@ Result<Checked> Check(const Options& o) {
   }
   FODC_RETURN_IF_ERROR(InRange("--target-pid", o.target_pid, 0, 1 << 22));
   FODC_RETURN_IF_ERROR(InRange("--target-port", o.target_port, 0, 65535));
-  FODC_RETURN_IF_ERROR(InRange("--lifecycle-port", o.lifecycle_port, 0, 65535));
-  FODC_RETURN_IF_ERROR(
-      InRange("--schema-registry-port", o.schema_registry_port, 0, 65535));
+  FODC_RETURN_IF_ERROR(CheckWithoutEffect(o));
 
   c.scrape.interval = o.poll_metrics_interval;
   c.scrape.timeout = o.poll_metrics_timeout;

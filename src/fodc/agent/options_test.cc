@@ -158,5 +158,42 @@ TEST(RecorderBudgetTest, TheSmallerOfBothBoundsButNeverNothing) {
             kSmallestRecorderMemory);
 }
 
+// Flags of the Go agent whose feature is not there yet.
+TEST(CheckTest, RefusesWhatCanOnlyBeAMistake) {
+  const auto refused = [](auto change, const char* flag) {
+    EXPECT_THAT(CheckWith(change),
+                StatusIs(Code::kInvalidArgument, HasSubstr(flag)));
+  };
+  refused([](Options& o) { o.ktm_interval = -1s; }, "--ktm-interval is -1s");
+  refused([](Options& o) { o.max_diagnosis_memory_usage_percentage = 101; },
+          "--max-diagnosis-memory-usage-percentage");
+  refused([](Options& o) { o.panic_diagnostics_dir = ""; },
+          "--panic-diagnostics-dir is empty");
+  refused([](Options& o) { o.panic_diagnostics_max_artifacts = -1; },
+          "--panic-diagnostics-max-artifacts");
+  refused([](Options& o) { o.lifecycle_cache_ttl = -1s; },
+          "--lifecycle-cache-ttl");
+  refused([](Options& o) { o.lifecycle_port = 65536; }, "--lifecycle-port");
+  refused([](Options& o) { o.schema_registry_port = -1; },
+          "--schema-registry-port");
+  refused([](Options& o) { o.pressure_profiler_pprof_port = "http"; },
+          "--pressure-profiler-pprof-port");
+  refused([](Options& o) { o.pressure_profiler_dir = ""; },
+          "--pressure-profiler-dir is empty");
+  refused([](Options& o) { o.pressure_profiler_cooldown = -1s; },
+          "--pressure-profiler-cooldown");
+  refused([](Options& o) { o.pressure_profiler_max_artifacts = -1; },
+          "--pressure-profiler-max-artifacts");
+  refused([](Options& o) { o.pressure_profiler_max_disk_bytes = -1; },
+          "--pressure-profiler-max-disk-bytes");
+  EXPECT_TRUE(CheckWith([](Options& o) {
+                o.panic_diagnostics_enabled = false;
+                o.panic_diagnostics_dir = "";
+                o.pressure_profiler_enabled = false;
+                o.pressure_profiler_pprof_port = "";
+                o.pressure_profiler_dir = "";
+              }).ok());
+}
+
 }  // namespace
 }  // namespace fodc::agent
