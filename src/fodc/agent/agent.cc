@@ -43,7 +43,7 @@ std::optional<std::uint64_t> OwnMemoryLimit() {
   auto place = FindCgroup(kProcRoot, ::getpid());
   if (!place.ok()) return std::nullopt;
   const auto memory = CgroupReader(*std::move(place)).ReadMemory();
-  return memory.ok() ? memory->limit_bytes : std::nullopt;
+  return memory.ok() ? MemoryLimit(*memory) : std::nullopt;
 }
 
 recorder::RecordingOptions RecordingOptionsOf(const Options& options,
@@ -239,7 +239,6 @@ Agent::Agent(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 Agent::~Agent() = default;
 
 std::uint16_t Agent::port() const { return impl_->server->port(); }
-std::size_t Agent::budget_bytes() const { return impl_->budget; }
 
 Result<std::unique_ptr<Agent>> Agent::Start(const Options& options,
                                             Checked checked,

@@ -32,8 +32,6 @@ class Agent {
   void Stop(const std::string& reason, net::Task done);
 
   std::uint16_t port() const;
-  // The frames' memory, for the log.
-  std::size_t budget_bytes() const;
 
   struct Impl;
 

@@ -118,6 +118,12 @@ std::string CanonicalRole(std::string_view text) {
   return std::string(Trim(text));
 }
 
+std::optional<std::uint64_t> MemoryLimit(const CgroupMemory& memory) {
+  if (!memory.limit_bytes) return memory.high_bytes;
+  if (!memory.high_bytes) return memory.limit_bytes;
+  return std::min(*memory.limit_bytes, *memory.high_bytes);
+}
+
 std::uint64_t RecorderBudget(std::uint64_t recorder_memory,
                              std::int64_t percentage,
                              std::optional<std::uint64_t> limit_bytes) {

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "fodc/base/cgroup.h"
 #include "fodc/base/status.h"
 #include "fodc/collect/scraper.h"
 
@@ -103,6 +104,10 @@ Result<std::map<std::string, std::string>> ParseNodeLabels(
 // "hot", "liaison", "data", "ROLE_DATA", ... as the wire has it. Other words
 // are roles of databases that are not BanyanDB and stay as they are.
 std::string CanonicalRole(std::string_view text);
+
+// The bytes at which the kernel takes the agent to task: the least of
+// memory.max and memory.high of its cgroup and all ancestors.
+std::optional<std::uint64_t> MemoryLimit(const CgroupMemory& memory);
 
 // The recording's budget: `recorder_memory`, at most `percentage` of the
 // cgroup's limit if it has one, at least kSmallestRecorderMemory.

@@ -195,5 +195,18 @@ TEST(CheckTest, RefusesWhatCanOnlyBeAMistake) {
               }).ok());
 }
 
+TEST(MemoryLimitTest, IsTheLeastOfMaxAndHigh) {
+  CgroupMemory m;
+  EXPECT_EQ(MemoryLimit(m), std::nullopt);
+  m.limit_bytes = 200;
+  EXPECT_EQ(MemoryLimit(m), 200u);
+  m.high_bytes = 100;
+  EXPECT_EQ(MemoryLimit(m), 100u);
+  m.limit_bytes = 50;
+  EXPECT_EQ(MemoryLimit(m), 50u);
+  m.limit_bytes.reset();
+  EXPECT_EQ(MemoryLimit(m), 100u);
+}
+
 }  // namespace
 }  // namespace fodc::agent
