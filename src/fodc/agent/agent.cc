@@ -115,6 +115,7 @@ struct Agent::Impl {
   std::unique_ptr<node::NodeQuery> node_query;  // none without ports
   program::OwnMetrics metrics;
   std::unique_ptr<Server> server;
+  bool stopping = false;
   net::EventLoop::Handle spill_timer;
   net::EventLoop::Handle trim_timer;
 };
@@ -167,7 +168,7 @@ void Agent::Impl::StartNodeQuery() {
   o.interval = options.cluster_state_poll_interval;
   node_query = std::make_unique<node::NodeQuery>(
       loop, o, [this](const node::NodeInfo& info) {
-        if (!identity.Learn(info.role, info.labels)) return;
+        if (stopping || !identity.Learn(info.role, info.labels)) return;
         LogInfo("the node said who it is",
                 {{"node", info.name}, {"role", identity.role()}});
         link.OnIdentityChanged();
@@ -263,7 +264,8 @@ void Agent::Stop(const std::string& reason, net::Task done) {
   i.collector.Stop();
   i.spill_timer.Cancel();
   i.trim_timer.Cancel();
-  i.node_query.reset();
+  // The node query lives on: clients still ask for its counters.
+  i.stopping = true;
   auto all = std::make_shared<net::Task>(std::move(done));
   auto left = std::make_shared<int>(3);
   const auto one = [all, left] {
