@@ -24,8 +24,11 @@ struct Frames {
       last = c->last;
     }
   }
+  // Of a chunk that was not looked into the numbers may be anything: no more
+  // than one can hold.
   std::uint64_t count() const {
-    return last == 0 ? 0 : last - first.sequence + 1;
+    constexpr std::uint64_t kMost = 65536;
+    return last == 0 ? 0 : std::min(last - first.sequence + 1, kMost);
   }
 };
 
