@@ -85,7 +85,7 @@ struct Flags::Impl {
   std::string program;
   std::string summary;
   std::string version;
-  std::vector<std::string> env_prefixes;
+  std::string env_prefix;
   std::vector<std::unique_ptr<Flag::State>> flags;
   std::vector<std::function<Status()>> checks;
   std::vector<std::string>* arguments = nullptr;
@@ -121,13 +121,11 @@ Flag::State* Flags::Impl::Add(std::string name, std::string type,
 
 std::optional<std::string> Flags::Impl::Environment(
     const std::string& flag) const {
-  for (const std::string& prefix : env_prefixes) {
-    // Only main's thread is there while flags are parsed.
-    // NOLINTNEXTLINE(concurrency-mt-unsafe)
-    const char* v = std::getenv(EnvironmentName(prefix, flag).c_str());
-    if (v != nullptr && *v != '\0') return v;
-  }
-  return std::nullopt;
+  // Only main's thread is there while flags are parsed.
+  // NOLINTNEXTLINE(concurrency-mt-unsafe)
+  const char* v = std::getenv(EnvironmentName(env_prefix, flag).c_str());
+  if (v == nullptr || *v == '\0') return std::nullopt;
+  return v;
 }
 
 Result<std::vector<std::string>> Flags::Impl::Prepare(
@@ -241,7 +239,7 @@ Flags::Flags(std::string program, std::string summary, std::string version,
   impl_->program = std::move(program);
   impl_->summary = std::move(summary);
   impl_->version = std::move(version);
-  impl_->env_prefixes.push_back(std::move(env_prefix));
+  impl_->env_prefix = std::move(env_prefix);
 }
 Flags::~Flags() = default;
 
@@ -368,10 +366,6 @@ Flag Flags::List(std::string name, std::vector<std::string>* value,
   return Flag(f);
 }
 
-void Flags::AlsoEnvironment(std::string prefix) {
-  impl_->env_prefixes.push_back(std::move(prefix));
-}
-
 void Flags::Arguments(std::vector<std::string>* values, std::size_t min,
                       std::size_t max, std::string usage) {
   impl_->arguments = values;
@@ -425,9 +419,9 @@ std::string Flags::Help() const {
   std::string out = StrCat(impl_->program, ": ", impl_->summary,
                            "\n\nUsage: ", impl_->program, " [flags]");
   if (!impl_->arguments_usage.empty()) out += ' ' + impl_->arguments_usage;
-  out += StrCat("\n\nEvery flag is also read from the environment, as ",
-                EnvironmentName(impl_->env_prefixes.front(), "flag-name"),
-                ".\n\nFlags:\n");
+  out +=
+      StrCat("\n\nEvery flag is also read from the environment, as ",
+             EnvironmentName(impl_->env_prefix, "flag-name"), ".\n\nFlags:\n");
   for (const FlagInfo& f : Listing()) {
     out += StrCat("  --", f.name, ' ', f.type, " (default \"", f.default_value,
                   "\")\n      ", f.help, '\n');

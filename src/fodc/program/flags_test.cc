@@ -35,9 +35,8 @@ class FlagsTest : public ::testing::Test {
         .OneOf({"logfmt", "json"});
   }
   ~FlagsTest() override {
-    for (const char* name :
-         {"FODC_PROXY_ADDR", "FODC_POLL_METRICS_PORTS", "FODC_KTM_ENABLED",
-          "FODC_CONFIG", "BYDB_PROXY_ADDR"}) {
+    for (const char* name : {"FODC_PROXY_ADDR", "FODC_POLL_METRICS_PORTS",
+                             "FODC_KTM_ENABLED", "FODC_CONFIG"}) {
       ::unsetenv(name);
     }
   }
@@ -163,13 +162,6 @@ TEST_F(FlagsTest, TheFileMayComeFromTheEnvironment) {
   ::setenv("FODC_CONFIG", Config("ratio = 3\n").c_str(), 1);
   ASSERT_TRUE(Parse({}).run);
   EXPECT_EQ(ratio_, 3);
-}
-
-TEST_F(FlagsTest, ALaterPrefixIsLookedAtAfterTheFirst) {
-  flags_.AlsoEnvironment("BYDB_");
-  ::setenv("BYDB_PROXY_ADDR", "bydb", 1);
-  ASSERT_TRUE(Parse({}).run);
-  EXPECT_EQ(address_, "bydb");
 }
 
 TEST_F(FlagsTest, NamesAnUnknownFlag) {

@@ -143,9 +143,6 @@ double Counter::value() const {
 void Gauge::Set(double value) const {
   if (gauge_) static_cast<prometheus::Gauge*>(gauge_)->Set(value);
 }
-void Gauge::Add(double by) const {
-  if (gauge_) static_cast<prometheus::Gauge*>(gauge_)->Increment(by);
-}
 double Gauge::value() const {
   return gauge_ ? static_cast<prometheus::Gauge*>(gauge_)->Value() : 0;
 }
@@ -168,8 +165,6 @@ void OwnMetrics::AddCallback(const std::string& name, MetricType type,
     out->push_back({name, type, help, {{name, {}, v()}}});
   });
 }
-
-void OwnMetrics::AddProcessMetrics() { AddCallback(CollectProcessMetrics); }
 
 void OwnMetrics::AddBuildInfo(const std::string& prefix) {
   AddGauge(prefix + "_build_info",

@@ -46,7 +46,6 @@ class Gauge {
  public:
   Gauge() = default;
   void Set(double value) const;
-  void Add(double by) const;
   double value() const;
   explicit Gauge(void* gauge) : gauge_(gauge) {}
 
@@ -89,11 +88,6 @@ class OwnMetrics {
   void AddCallback(const std::string& name, exposition::MetricType type,
                    const std::string& help, std::function<double()> value);
 
-  // process_cpu_seconds_total, process_resident_memory_bytes,
-  // process_virtual_memory_bytes, process_open_fds, process_max_fds,
-  // process_threads, process_start_time_seconds: read when collected; a value
-  // that cannot be read is left out.
-  void AddProcessMetrics();
   // `<prefix>_build_info{version=...} 1`.
   void AddBuildInfo(const std::string& prefix);
 
@@ -105,7 +99,10 @@ class OwnMetrics {
   std::unique_ptr<Impl> impl_;
 };
 
-// What /proc/self says; missing where it cannot be read.
+// What /proc/self says: process_cpu_seconds_total,
+// process_resident_memory_bytes, process_virtual_memory_bytes,
+// process_open_fds, process_max_fds, process_threads,
+// process_start_time_seconds. What cannot be read is left out.
 void CollectProcessMetrics(std::vector<OwnFamily>* out);
 
 }  // namespace fodc::program

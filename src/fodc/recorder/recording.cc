@@ -147,9 +147,6 @@ void Recording::set_budget_bytes(std::size_t bytes) {
 
 std::size_t Recording::memory_bytes() const { return impl_->MemoryBytes(); }
 Incarnation Recording::incarnation() const { return impl_->own; }
-void Recording::set_on_sealed(std::function<void(const ChunkEntry&)> callback) {
-  impl_->on_sealed = std::move(callback);
-}
 
 Snapshot Recording::Take() const {
   auto state = std::make_shared<Snapshot::State>();
@@ -441,12 +438,6 @@ void Recording::Impl::AddChunk(Life* life, std::shared_ptr<const Chunk> chunk,
   sealed_samples += chunk->samples();
   ++chunk_count;
   life->chunks.push_back({chunk, ordinal});
-  if (on_sealed) {
-    on_sealed({.incarnation = chunk->incarnation(),
-               .first = chunk->first(),
-               .last = chunk->last(),
-               .bytes = chunk->bytes()});
-  }
 }
 
 void Recording::Impl::RefreshLayout(SourceState* state) {

@@ -186,9 +186,6 @@ class Recording {
   std::size_t memory_bytes() const;
   Incarnation incarnation() const;
 
-  // Called with each chunk as it is sealed and before it can be evicted.
-  void set_on_sealed(std::function<void(const ChunkEntry&)> callback);
-
  private:
   friend class Snapshot;
   struct Impl;

@@ -122,7 +122,6 @@ struct Recording::Impl {
   std::uint64_t appended_samples = 0;
   std::uint64_t evicted_samples = 0;
   std::uint64_t refused_series = 0;
-  std::function<void(const ChunkEntry&)> on_sealed;
 
   // recording.cc
   Life* FindLife(Incarnation incarnation);
