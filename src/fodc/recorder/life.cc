@@ -91,6 +91,11 @@ void Life::DropSeries(SeriesId id) {
     made_bytes.erase(made_bytes.begin() + offset);
   }
   if (at < table->first_run) --table->first_run;
+  // There was no room for it, so there is none for more.
+  table->ids.shrink_to_fit();
+  table->series.shrink_to_fit();
+  last_used.shrink_to_fit();
+  made_bytes.shrink_to_fit();
 }
 
 }  // namespace fodc::recorder

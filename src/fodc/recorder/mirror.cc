@@ -19,7 +19,7 @@ constexpr std::size_t kMaxSources = 1024;
 constexpr std::size_t kSpareSlots = 65'536;
 // Of one in a life's table, its name and labels not included.
 constexpr std::size_t kSeriesBytes =
-    sizeof(SeriesId) + sizeof(SeriesRef) + sizeof(std::uint32_t);
+    sizeof(SeriesId) + sizeof(SeriesRef) + 2 * sizeof(std::uint32_t);
 constexpr std::int64_t kMaxTimeMs = std::int64_t{1} << 52;
 // Rows of one stretch, of any budget: their chunk can be read again.
 constexpr std::size_t kMaxOpenBytes = kMaxChunkBytes / 4;
@@ -90,6 +90,9 @@ Result<Life*> Recording::Impl::LifeFor(Incarnation incarnation) {
 // Frames refer to a source of their life, so they never begin one.
 Result<Life*> Recording::Impl::KnownLife(Incarnation incarnation) {
   if (incarnation != 0 && !appending && FindLife(incarnation) == nullptr) {
+    if (incarnation == current) {
+      return InvalidArgument("frames came before any source");
+    }
     return OutOfRange(StrCat("frames of unknown incarnation ", incarnation));
   }
   return LifeFor(incarnation);
