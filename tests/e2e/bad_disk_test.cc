@@ -143,7 +143,8 @@ class MountedSpillTest : public BadDiskTest {
       argv.emplace_back("--map-root-user");
       const Output o = RunToEnd(
           {"unshare", "--mount", "--map-root-user", "sh", "-c", mount});
-      if (o.exit_code != 0) GTEST_SKIP() << "SKIPPED: no mount namespaces: " << o.err;
+      if (o.exit_code != 0)
+        GTEST_SKIP() << "SKIPPED: no mount namespaces: " << o.err;
     }
     http_port_ = FreePort();
     argv.insert(

@@ -27,11 +27,10 @@ TEST(Rfc3339Test, ReadsFractionsAndOffsets) {
 }
 
 TEST(Rfc3339Test, NamesTheBadText) {
-  for (const char* bad :
-       {"", "now", "2026-11-21", "2026-02-30T00:00:00Z", "2026-11-21T24:00:00Z",
-        "2026-11-21T07:31:13", "2026-11-21T07:31:13 02:00",
-        "2026-11-21T07:31:13.Z", "9999-01-01T00:00:00Z",
-        "2026-11-21T07:31:13Zx"}) {
+  for (const char* bad : {"", "now", "2026-11-21", "2026-02-30T00:00:00Z",
+                          "2026-11-21T24:00:00Z", "2026-11-21T07:31:13",
+                          "2026-11-21T07:31:13 02:00", "2026-11-21T07:31:13.Z",
+                          "9999-01-01T00:00:00Z", "2026-11-21T07:31:13Zx"}) {
     EXPECT_THAT(ParseRfc3339(bad),
                 StatusIs(Code::kInvalidArgument, HasSubstr(bad)));
   }

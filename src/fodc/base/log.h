@@ -25,8 +25,7 @@ struct LogField {
   LogField(std::string_view k, std::string_view v) : key(k), value(v) {}
   LogField(std::string_view k, const char* v) : key(k), value(v) {}
   LogField(std::string_view k, const std::string& v) : key(k), value(v) {}
-  LogField(std::string_view k, const Status& v)
-      : key(k), value(v.ToString()) {}
+  LogField(std::string_view k, const Status& v) : key(k), value(v.ToString()) {}
   LogField(std::string_view k, bool v)
       : key(k), value(v ? "true" : "false"), is_literal(true) {}
   template <std::integral T>
@@ -34,7 +33,7 @@ struct LogField {
       : key(k), value(std::to_string(v)), is_literal(true) {}
   LogField(std::string_view k, double v);
 
-  std::string_view key;     // a literal; snake_case, with its unit
+  std::string_view key;  // a literal; snake_case, with its unit
   std::string value;
   bool is_literal = false;  // a number or boolean: JSON writes it unquoted
 };

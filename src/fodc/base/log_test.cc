@@ -17,8 +17,8 @@ TEST(LogTest, LogfmtQuotesOnlyWhatNeedsIt) {
 }
 
 TEST(LogTest, JsonKeepsNumbersAsNumbers) {
-  const LogField fields[] = {{"n", 3}, {"ok", true}, {"s", "x\xff"},
-                             {"r", 0.5}};
+  const LogField fields[] = {
+      {"n", 3}, {"ok", true}, {"s", "x\xff"}, {"r", 0.5}};
   EXPECT_EQ(FormatLogJson(LogLevel::kWarn, "m", fields),
             "{\"level\":\"warn\",\"msg\":\"m\",\"n\":3,\"ok\":true,"
             "\"s\":\"x\\ufffd\",\"r\":0.5}");

@@ -17,7 +17,7 @@ enum class Code : std::uint8_t {
   kOk = 0,
   kCancelled = 1,
   kUnknown = 2,
-  kInvalidArgument = 3,     // the caller's input is wrong, whatever the state
+  kInvalidArgument = 3,  // the caller's input is wrong, whatever the state
   kDeadlineExceeded = 4,
   kNotFound = 5,
   kAlreadyExists = 6,
@@ -28,8 +28,8 @@ enum class Code : std::uint8_t {
   kOutOfRange = 11,
   kUnimplemented = 12,
   kInternal = 13,
-  kUnavailable = 14,        // retry this very call
-  kDataLoss = 15,           // bytes are damaged or cut
+  kUnavailable = 14,  // retry this very call
+  kDataLoss = 15,     // bytes are damaged or cut
   kUnauthenticated = 16,
 };
 
@@ -121,10 +121,10 @@ class [[nodiscard]] Result {
  public:
   // Implicit on purpose: `return value;` and `return NotFound("...");`.
   template <typename U = T>
-    requires(std::is_convertible_v<U &&, T> &&
-             !std::is_same_v<std::remove_cvref_t<U>, Result> &&
-             !std::is_same_v<std::remove_cvref_t<U>, Status>)
-  Result(U&& value)  // NOLINT(google-explicit-constructor): see above
+  requires(std::is_convertible_v<U&&, T> &&
+           !std::is_same_v<std::remove_cvref_t<U>, Result> &&
+           !std::is_same_v<std::remove_cvref_t<U>, Status>)
+      Result(U&& value)  // NOLINT(google-explicit-constructor): see above
       : value_(std::forward<U>(value)) {}
   Result(Status status)  // NOLINT(google-explicit-constructor): see above
       : status_(std::move(status)) {
@@ -161,26 +161,25 @@ class [[nodiscard]] Result {
 };
 
 // An invariant of ours, never input, the kernel's answer or a full disk.
-#define FODC_CHECK(condition)        \
-  do {                               \
-    if (!(condition)) std::abort();  \
+#define FODC_CHECK(condition)       \
+  do {                              \
+    if (!(condition)) std::abort(); \
   } while (false)
 
 #define FODC_CONCAT_INNER(a, b) a##b
 #define FODC_CONCAT(a, b) FODC_CONCAT_INNER(a, b)
 
-#define FODC_RETURN_IF_ERROR(expr)                      \
-  do {                                                  \
-    if (::fodc::Status fodc_status_ = (expr);           \
-        !fodc_status_.ok())                             \
-      return fodc_status_;                              \
+#define FODC_RETURN_IF_ERROR(expr)                                \
+  do {                                                            \
+    if (::fodc::Status fodc_status_ = (expr); !fodc_status_.ok()) \
+      return fodc_status_;                                        \
   } while (false)
 
 #define FODC_ASSIGN_OR_RETURN(lhs, expr) \
   FODC_ASSIGN_OR_RETURN_IMPL(FODC_CONCAT(fodc_result_, __LINE__), lhs, expr)
-#define FODC_ASSIGN_OR_RETURN_IMPL(result, lhs, expr)    \
-  auto result = (expr);                                  \
-  if (!result.ok()) return std::move(result).status();   \
+#define FODC_ASSIGN_OR_RETURN_IMPL(result, lhs, expr)  \
+  auto result = (expr);                                \
+  if (!result.ok()) return std::move(result).status(); \
   lhs = *std::move(result)
 
 }  // namespace fodc

@@ -36,9 +36,8 @@ MATCHER_P2(StatusIs, code, message_matcher,
            std::string("has code ") + std::string(CodeName(code))) {
   const Status& s = testing_internal::AsStatus(arg);
   *result_listener << s.ToString();
-  return s.code() == code &&
-         ::testing::ExplainMatchResult(message_matcher, s.message(),
-                                       result_listener);
+  return s.code() == code && ::testing::ExplainMatchResult(
+                                 message_matcher, s.message(), result_listener);
 }
 
 // A Result that holds a value that matches.

@@ -18,12 +18,9 @@ namespace strings_internal {
 inline void AppendPiece(std::string* out, std::string_view piece) {
   out->append(piece);
 }
-inline void AppendPiece(std::string* out, char piece) {
-  out->push_back(piece);
-}
+inline void AppendPiece(std::string* out, char piece) { out->push_back(piece); }
 template <std::integral T>
-  requires(!std::same_as<T, char>)
-void AppendPiece(std::string* out, T piece) {
+requires(!std::same_as<T, char>) void AppendPiece(std::string* out, T piece) {
   out->append(std::to_string(piece));
 }
 }  // namespace strings_internal

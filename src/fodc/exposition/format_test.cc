@@ -46,11 +46,26 @@ TEST(CanonicalLabelsTest, AreToldFromOtherText) {
         "a=\"\xc3\xa4\""}) {
     EXPECT_TRUE(IsCanonicalLabels(good)) << good;
   }
-  for (const std::string_view bad :
-       {"a", "a=", "a=\"", "a=\"b", "a=b", "=\"\"", "9=\"\"", "a:b=\"\"",
-        "a=\"\",", "a=\"\"b=\"\"", "b=\"\",a=\"\"", "a=\"\",a=\"\"", "a=\"\n\"",
-        "a=\"\\x\"", "a=\"\\\"", "a=\"\xff\"", " a=\"\"", "a=\"\", b=\"\"",
-        "a=\"\"} 1", "__name__=\"x\""}) {
+  for (const std::string_view bad : {"a",
+                                     "a=",
+                                     "a=\"",
+                                     "a=\"b",
+                                     "a=b",
+                                     "=\"\"",
+                                     "9=\"\"",
+                                     "a:b=\"\"",
+                                     "a=\"\",",
+                                     "a=\"\"b=\"\"",
+                                     "b=\"\",a=\"\"",
+                                     "a=\"\",a=\"\"",
+                                     "a=\"\n\"",
+                                     "a=\"\\x\"",
+                                     "a=\"\\\"",
+                                     "a=\"\xff\"",
+                                     " a=\"\"",
+                                     "a=\"\", b=\"\"",
+                                     "a=\"\"} 1",
+                                     "__name__=\"x\""}) {
     EXPECT_FALSE(IsCanonicalLabels(bad)) << bad;
   }
   EXPECT_TRUE(IsUnit(""));

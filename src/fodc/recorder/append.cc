@@ -101,9 +101,8 @@ Slot Recording::Impl::AdmitLine(SourceId source, SourceState* state,
   std::size_t at = index.Find(*life.table, source, series.get());
   Slot slot = at == SeriesIndex::kNone ? kNoSlot : index.slot(at);
   if (slot == kNoSlot || state->slot_lines[slot] == 0) {
-    if (AllSlots() >= kMaxSlots ||
-        (state->admission == Admission::kBounded &&
-         BoundedSeries() >= options.max_series)) {
+    if (AllSlots() >= kMaxSlots || (state->admission == Admission::kBounded &&
+                                    BoundedSeries() >= options.max_series)) {
       return kNoSlot;
     }
     ++state->active;
