@@ -157,7 +157,8 @@ TEST_F(TargetsTest, ReadsAProcessAndSeesItDie) {
 }
 
 TEST_F(TargetsTest, HowAProcessEndedIsASample) {
-  if (::geteuid() != 0) GTEST_SKIP() << "needs the right to read exit codes";
+  if (::geteuid() != 0)
+    GTEST_SKIP() << "SKIPPED: needs root to read exit codes";
   Fork();
   Watch();
   Read();
@@ -169,7 +170,8 @@ TEST_F(TargetsTest, HowAProcessEndedIsASample) {
 }
 
 TEST_F(TargetsTest, AnExitCodeIsASample) {
-  if (::geteuid() != 0) GTEST_SKIP() << "needs the right to read exit codes";
+  if (::geteuid() != 0)
+    GTEST_SKIP() << "SKIPPED: needs root to read exit codes";
   Fork(/*catches_sigterm=*/true);
   Watch();
   // Until the child catches the signal.
