@@ -6,6 +6,8 @@
 #include <grpcpp/generic/generic_stub.h>
 #include <grpcpp/security/credentials.h>
 
+#include <cstddef>
+#include <new>
 #include <utility>
 
 #include "fodc/base/tsan.h"
@@ -121,7 +123,9 @@ void KeepCallbackQueue() {
                                                           &reactor);
     }
   };
-  [[maybe_unused]] static const Kept* const kKept = new Kept();
+  // In place, so that leak checkers see who holds it.
+  alignas(Kept) static std::byte place[sizeof(Kept)];
+  [[maybe_unused]] static const Kept* const kKept = new (place) Kept();
 }
 
 }  // namespace
