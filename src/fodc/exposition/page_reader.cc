@@ -18,11 +18,13 @@ struct PageReader::State {
     scan = wide != nullptr ? wide : &PortableScan();
   }
 
-  void ReadWhole(const PageText& text, Format f, PageTable* to, SeriesSet* s);
+  // Returns as ScanFunctions::read_page.
+  bool ReadWhole(const PageText& text, Format f, PageTable* to, SeriesSet* s);
   bool Follow(const PageText& text);
   void Replace(const PageText& text, Format f);
   void Compare(const PageText& text, Format f);
-  void Count();
+  // Makes `stats` from the table; looks at each row only if some are odd.
+  void Count(bool has_odd_rows);
   void NameProblems();
   std::size_t TableBytes() const;
   void GiveBack();
@@ -73,12 +75,12 @@ std::string_view RowText(const PageText& page, const PageTable& table,
 
 }  // namespace
 
-void PageReader::State::ReadWhole(const PageText& text, Format f, PageTable* to,
+bool PageReader::State::ReadWhole(const PageText& text, Format f, PageTable* to,
                                   SeriesSet* s) {
   to->Clear();
   // As many as before: mostly enough, and little to wipe.
   s->Reset(expected_samples);
-  scan->read_page({f, text, options.max_lines, to, s});
+  return scan->read_page({f, text, options.max_lines, to, s});
 }
 
 bool PageReader::State::Follow(const PageText& text) {
@@ -105,21 +107,21 @@ bool PageReader::State::Follow(const PageText& text) {
   if (!scan->follow_page(&s)) return false;
   changed_count = s.changed_count;
   if (s.rebuilt) table.Swap(&spare_table);
-  if (s.recount) Count();
+  if (s.recount) Count(true);
   return true;
 }
 
 // The page could not be followed: reads both pages whole and compares them.
 void PageReader::State::Replace(const PageText& text, Format f) {
   edits.clear();
-  ReadWhole(page, format, &table, &set);
-  ReadWhole(text, f, &spare_table, &spare_set);
+  (void)ReadWhole(page, format, &table, &set);
+  const bool has_odd_rows = ReadWhole(text, f, &spare_table, &spare_set);
   Compare(text, f);
   table.Swap(&spare_table);
   set.Swap(&spare_set);
   format = f;
   page = text;
-  Count();
+  Count(has_odd_rows);
 }
 
 void PageReader::State::Compare(const PageText& text, Format f) {
@@ -207,11 +209,11 @@ void PageReader::State::Compare(const PageText& text, Format f) {
   }
 }
 
-void PageReader::State::Count() {
+void PageReader::State::Count(bool has_odd_rows) {
   stats = PageStats();
   rows_to_eof = table.row_count;
   bool has_eof = false;
-  for (std::size_t i = 0; i < table.row_count; ++i) {
+  for (std::size_t i = 0; has_odd_rows && i < table.row_count; ++i) {
     const Row& row = table.rows[i];
     switch (row.kind) {
       case LineKind::kSample:
@@ -298,7 +300,7 @@ void PageReader::State::GiveBack() {
   changed.resize(changed_count);
   changed.shrink_to_fit();
   edits.shrink_to_fit();
-  ReadWhole(page, format, &table, &set);
+  (void)ReadWhole(page, format, &table, &set);
 }
 
 PageReader::PageReader() : PageReader(Options()) {}
@@ -328,10 +330,10 @@ void PageReader::Read(Format format, PageBuffer* buffer) {
   s.changed_count = 0;
   if (!s.has_page) {
     s.format = format;
-    s.ReadWhole(text, format, &s.table, &s.set);
+    const bool has_odd_rows = s.ReadWhole(text, format, &s.table, &s.set);
     page_scan::AddEdit(&s.edits, LineEdit::Kind::kInsert, s.table.sample_count);
     s.page = text;
-    s.Count();
+    s.Count(has_odd_rows);
   } else if (format == s.format && s.Follow(text)) {
     s.page = text;
   } else {

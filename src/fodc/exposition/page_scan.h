@@ -61,7 +61,8 @@ struct SteadyScan {
 };
 
 struct ScanFunctions {
-  void (*read_page)(const FullScan& scan);
+  // Whether there are rows besides plain samples, HELP and TYPE.
+  bool (*read_page)(const FullScan& scan);
   // False if the difference is beyond what can be followed; `table`, `spare`
   // and `set` then hold rubbish.
   bool (*follow_page)(SteadyScan* scan);

@@ -51,8 +51,9 @@ struct LabelWindow {};
 
 // The ends of the label name at `p` and of the value that seems to follow:
 // what is between is for the caller to check.
-inline void FindLabel(const char* p, LabelWindow* /*window*/,
-                      const char** name_end, const char** value_end) {
+FODC_ALWAYS_INLINE void FindLabel(const char* p, LabelWindow* /*window*/,
+                                  const char** name_end,
+                                  const char** value_end) {
   *name_end = LabelNameEnd(p);
   // Not beyond a line feed, behind which the page may end: it may be what
   // follows the '='.
@@ -79,13 +80,6 @@ inline std::size_t FirstDifference(const char* a, const char* b,
     }
   }
   return limit;
-}
-
-// How many of the first `count` of these ascending numbers are at most `most`.
-inline unsigned CountUpTo(const std::uint32_t* ascending, unsigned count,
-                          std::uint32_t most) {
-  while (count > 0 && ascending[count - 1] > most) --count;
-  return count;
 }
 
 inline std::uint64_t HashBytes(const char* p, std::size_t n,

@@ -119,8 +119,9 @@ inline bool LookUpLabel(const char* p, const LabelWindow& window,
 // The ends of the label name at `p` and of the value that seems to follow:
 // what is between is for the caller to check. One look at the text serves all
 // labels within 64 bytes, so that finding one does not wait for loads.
-inline void FindLabel(const char* p, LabelWindow* window, const char** name_end,
-                      const char** value_end) {
+FODC_ALWAYS_INLINE void FindLabel(const char* p, LabelWindow* window,
+                                  const char** name_end,
+                                  const char** value_end) {
   if (reinterpret_cast<std::uintptr_t>(p) -
               reinterpret_cast<std::uintptr_t>(window->base) <
           64 &&
@@ -171,22 +172,6 @@ inline std::size_t FirstDifference(const char* a, const char* b,
     }
   }
   return limit;
-}
-
-// How many of the first `count` of these ascending numbers are at most `most`.
-inline unsigned CountUpTo(const std::uint32_t* ascending, unsigned count,
-                          std::uint32_t most) {
-  if (count > 8) {
-    while (count > 0 && ascending[count - 1] > most) --count;
-    return count;
-  }
-  const __m256i v =
-      _mm256_loadu_si256(reinterpret_cast<const __m256i*>(ascending));
-  const __m256i above =
-      _mm256_cmpgt_epi32(v, _mm256_set1_epi32(static_cast<int>(most)));
-  const auto mask =
-      static_cast<unsigned>(_mm256_movemask_ps(_mm256_castsi256_ps(above)));
-  return static_cast<unsigned>(__builtin_popcount(~mask & ((1u << count) - 1)));
 }
 
 // As series_hash::Bytes.
