@@ -29,4 +29,5 @@ function(fodc_add_proto name)
   target_include_directories(fodc_${name} SYSTEM PUBLIC ${out})
   target_link_libraries(fodc_${name} PUBLIC ${A_DEPS} protobuf::libprotobuf
     PkgConfig::GRPCPP)
+  fodc_without_ubsan(fodc_${name})
 endfunction()
