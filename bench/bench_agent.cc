@@ -21,6 +21,7 @@
 #include "fodc/base/strings.h"
 #include "tests/support/fake_endpoint.h"
 #include "tests/support/http.h"
+#include "tests/support/paths.h"
 #include "tests/support/process.h"
 #include "tests/support/tiled_pages.h"
 #include "tests/support/wait.h"
@@ -112,8 +113,7 @@ std::size_t Seconds(int argc, char** argv) {
 int Main(int argc, char** argv) {
   const std::size_t seconds = Seconds(argc, argv);
   Reporter report("bench_agent");
-  auto pages =
-      test::MakeTiledPages(FODC_SOURCE_DIR, test::FiveThousandSeries(), 420);
+  auto pages = test::MakeTiledPages(test::FiveThousandSeries(), 420);
   if (!pages.ok()) return Fail(pages.status().message());
   report.Report("series", static_cast<double>(pages->series_of_first),
                 "series");
@@ -140,7 +140,7 @@ int Main(int argc, char** argv) {
   if (!HasFlag(argc, argv, "--no-proxy")) {
     proxy = test::Process::Start(
         {.name = "fodc-proxy",
-         .argv = {StrCat(FODC_BINARY_DIR, "/bin/fodc-proxy"),
+         .argv = {test::ProgramPath("fodc-proxy"),
                   StrCat("--grpc-listen-addr=127.0.0.1:", grpc),
                   StrCat("--http-listen-addr=127.0.0.1:", proxy_http)},
          .env = {},
@@ -149,7 +149,7 @@ int Main(int argc, char** argv) {
   }
   test::Process agent = test::Process::Start(
       {.name = "fodc-agent",
-       .argv = {StrCat(FODC_BINARY_DIR, "/bin/fodc-agent"), "--pod-name=bench",
+       .argv = {test::ProgramPath("fodc-agent"), "--pod-name=bench",
                 StrCat("--proxy-addr=127.0.0.1:", grpc),
                 StrCat("--poll-metrics-ports=", server.port()),
                 "--container-names=node", "--poll-metrics-interval=1s",

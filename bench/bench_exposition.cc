@@ -22,7 +22,7 @@ namespace {
 using exposition::Format;
 using exposition::PageBuffer;
 using exposition::PageReader;
-using test_support::Recording;
+using test::Recording;
 
 // What a run found, to compare runs with: samples, and a sum over the bits of
 // all values.
@@ -269,10 +269,10 @@ class Bench {
       for (const Page& page : pages_) {
         PageReader& reader = readers[page.recording];
         PageBuffer& buffer = buffers[page.recording];
-        const std::uint64_t before = test_support::AllocationCount();
+        const std::uint64_t before = test::AllocationCount();
         Fill(page, &buffer);
         reader.Read(Format::kText, &buffer);
-        const std::uint64_t made = test_support::AllocationCount() - before;
+        const std::uint64_t made = test::AllocationCount() - before;
         if (round == 1 && reader.edits().empty()) {
           allocations += made;
           ++scrapes;
@@ -298,9 +298,8 @@ int Main(int argc, char** argv) {
   std::vector<std::unique_ptr<Recording>> recordings;
   std::vector<Page> common;
   std::vector<Page> all;
-  for (const std::string_view name : test_support::kRecordingNames) {
-    auto recording =
-        Recording::Load(test_support::RecordingPath(FODC_SOURCE_DIR, name));
+  for (const std::string_view name : test::kRecordingNames) {
+    auto recording = Recording::Load(test::RecordingPath(name));
     if (!recording.ok()) {
       std::fprintf(stderr, "%s\n", recording.status().ToString().c_str());
       return 2;
@@ -310,7 +309,7 @@ int Main(int argc, char** argv) {
     for (const auto& frame : recordings.back()->frames()) {
       if (frame.http_status != 200) continue;
       all.emplace_back(index, frame.body);
-      if (index < test_support::kCommonRecordings) {
+      if (index < test::kCommonRecordings) {
         common.emplace_back(index, frame.body);
       }
     }

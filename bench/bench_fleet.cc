@@ -17,6 +17,7 @@
 #include "fodc/base/clock.h"
 #include "fodc/base/log.h"
 #include "fodc/base/strings.h"
+#include "tests/support/paths.h"
 
 namespace fodc {
 namespace {
@@ -102,7 +103,7 @@ class FleetBench {
 
 bool FleetBench::Fill() {
   for (const char* name : {"etcd", "vm", "node", "prometheus"}) {
-    auto tape = bench::Tape::Load(FODC_SOURCE_DIR, name);
+    auto tape = bench::Tape::Load(name);
     if (!tape.ok()) {
       std::fprintf(stderr, "%s\n", tape.status().ToString().c_str());
       return false;
@@ -223,7 +224,7 @@ bool FleetBench::Run() {
           .count(),
       "s");
   auto proxy = bench::ProxyProcess::Start(
-      std::string(FODC_BINARY_DIR) + "/bin/fodc-proxy",
+      test::ProgramPath("fodc-proxy"),
       {StrCat("--recorder-memory=", kBudgetMib, "MiB")}, 0);
   if (!proxy.ok()) {
     std::fprintf(stderr, "%s\n", proxy.status().message().c_str());

@@ -4,7 +4,6 @@
 #include <isa-l/igzip_lib.h>
 #include <sys/resource.h>
 #include <zlib.h>
-#include <zstd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -15,12 +14,12 @@
 #include <vector>
 
 #include "fodc/base/clock.h"
-#include "fodc/base/file.h"
 #include "fodc/base/strings.h"
 #include "fodc/net/compression.h"
 #include "fodc/net/event_loop.h"
 #include "fodc/net/http_client.h"
 #include "fodc/net/http_server.h"
+#include "tests/support/frames.h"
 
 namespace fodc::net {
 namespace {
@@ -44,22 +43,11 @@ void Print(const std::string& metric, double value, const char* unit) {
 // The last page of each recording of the common set, one after the other.
 std::string Pages() {
   std::string out;
-  for (const char* name : {"prometheus", "node", "etcd", "vm"}) {
-    const std::string packed = *ReadFile(StrCat(
-        FODC_SOURCE_DIR "/tests/data/expositions/", name, ".frames.zst"));
-    ZSTD_DCtx* d = ZSTD_createDCtx();
-    ZSTD_DCtx_setParameter(d, ZSTD_d_windowLogMax, 27);
-    std::string all;
-    ZSTD_inBuffer in{packed.data(), packed.size(), 0};
-    std::vector<char> buffer(1u << 20);
-    while (in.pos < in.size) {
-      ZSTD_outBuffer to{buffer.data(), buffer.size(), 0};
-      if (ZSTD_isError(ZSTD_decompressStream(d, &to, &in)) != 0) std::abort();
-      all.append(buffer.data(), to.pos);
-    }
-    ZSTD_freeDCtx(d);
-    const std::size_t head = all.rfind("#@@ ");
-    out += all.substr(all.find('\n', head) + 1);
+  for (std::size_t r = 0; r < test::kCommonRecordings; ++r) {
+    out += test::Recording::Load(test::RecordingPath(test::kRecordingNames[r]))
+               ->frames()
+               .back()
+               .body;
   }
   return out;
 }

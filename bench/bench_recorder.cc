@@ -43,16 +43,15 @@ struct Server {
 };
 
 Server Load(std::string_view name) {
-  const auto pages = test_support::Recording::Load(
-      test_support::RecordingPath(FODC_SOURCE_DIR, name));
+  const auto pages = test::Recording::Load(test::RecordingPath(name));
   FODC_CHECK(pages.ok());
   Server s;
   s.name = name;
   s.recording = std::make_unique<Recording>(1, recorder::RecordingOptions());
-  test_support::PageFeeder feeder(s.recording.get(), name);
+  test::PageFeeder feeder(s.recording.get(), name);
   Recording::Defined defined;
   recorder::LogPosition position;
-  for (const test_support::Frame& f : pages->frames()) {
+  for (const test::Frame& f : pages->frames()) {
     if (f.http_status != 200) continue;
     feeder.Read(f.body);
     feeder.Append({f.unix_ms, f.unix_ms});
@@ -137,7 +136,7 @@ int Run(int argc, char** argv) {
   const bool check = HasFlag(argc, argv, "--check");
   PinToOneCore();
   std::vector<Server> servers;
-  for (const std::string_view name : test_support::kRecordingNames) {
+  for (const std::string_view name : test::kRecordingNames) {
     servers.push_back(Load(name));
   }
   Server common;
@@ -154,7 +153,7 @@ int Run(int argc, char** argv) {
                   "B/sample");
     report.Report(s.name + ", window memory",
                   static_cast<double>(s.window.bytes), "B");
-    if (i >= test_support::kCommonRecordings) continue;
+    if (i >= test::kCommonRecordings) continue;
     common.samples += s.samples;
     common.file_bytes += s.file_bytes;
     common.row_bytes += s.row_bytes;
@@ -187,7 +186,7 @@ int Run(int argc, char** argv) {
                 static_cast<double>(common.window.bytes), "B",
                 static_cast<double>(rings) / 10, Reporter::Floor::kAtMost);
 
-  servers.resize(test_support::kCommonRecordings);
+  servers.resize(test::kCommonRecordings);
   const std::vector<Stretch> stretches = StretchesOf(servers);
   std::vector<double> seal;
   std::vector<double> decode;

@@ -21,7 +21,7 @@
 namespace fodc {
 namespace {
 
-using test_support::Recording;
+using test::Recording;
 
 constexpr std::size_t kSeries = 2000;
 constexpr std::size_t kPieceBytes = 256 * 1024;
@@ -44,9 +44,9 @@ struct Load {
 bool Fill(Load* load) {
   std::vector<recorder::SeriesRef> series;
   std::vector<PlainSeries> plain;
-  for (std::size_t r = 0; r < test_support::kCommonRecordings; ++r) {
-    auto recording = Recording::Load(test_support::RecordingPath(
-        FODC_SOURCE_DIR, test_support::kRecordingNames[r]));
+  for (std::size_t r = 0; r < test::kCommonRecordings; ++r) {
+    auto recording =
+        Recording::Load(test::RecordingPath(test::kRecordingNames[r]));
     if (!recording.ok()) {
       std::fprintf(stderr, "%s\n", recording.status().ToString().c_str());
       return false;

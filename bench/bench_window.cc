@@ -12,6 +12,7 @@
 #include "fodc/base/clock.h"
 #include "fodc/base/log.h"
 #include "fodc/base/strings.h"
+#include "tests/support/paths.h"
 
 namespace fodc {
 namespace {
@@ -26,10 +27,10 @@ int Run(int argc, char** argv) {
   bench::Reporter reporter("bench_window");
   SetLogLevel(LogLevel::kWarn);
   bench::PinToOneCore();
-  auto etcd = bench::Tape::Load(FODC_SOURCE_DIR, "etcd");
-  auto prometheus = bench::Tape::Load(FODC_SOURCE_DIR, "prometheus");
-  auto proxy = bench::ProxyProcess::Start(
-      std::string(FODC_BINARY_DIR) + "/bin/fodc-proxy", {}, 0);
+  auto etcd = bench::Tape::Load("etcd");
+  auto prometheus = bench::Tape::Load("prometheus");
+  auto proxy =
+      bench::ProxyProcess::Start(test::ProgramPath("fodc-proxy"), {}, 0);
   for (const Status& s : {etcd.status(), prometheus.status(), proxy.status()}) {
     if (!s.ok()) return std::fprintf(stderr, "%s\n", s.message().c_str()), 1;
   }

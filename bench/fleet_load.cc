@@ -24,15 +24,14 @@
 
 namespace fodc::bench {
 
-Result<Tape> Tape::Load(const std::string& source_dir, std::string_view name) {
+Result<Tape> Tape::Load(std::string_view name) {
   FODC_ASSIGN_OR_RETURN(const auto recording,
-                        test_support::Recording::Load(
-                            test_support::RecordingPath(source_dir, name)));
+                        test::Recording::Load(test::RecordingPath(name)));
   Tape tape;
   exposition::PageReader reader;
   exposition::PageBuffer page;
   std::unordered_map<std::string, std::uint32_t> known;
-  for (const test_support::Frame& frame : recording.frames()) {
+  for (const test::Frame& frame : recording.frames()) {
     if (frame.body.empty()) continue;
     page.Clear();
     FODC_RETURN_IF_ERROR(page.Append(frame.body));

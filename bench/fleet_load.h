@@ -22,8 +22,7 @@ namespace fodc::bench {
 // The scrapes of one recorded server, taken apart.
 class Tape {
  public:
-  static Result<Tape> Load(const std::string& source_dir,
-                           std::string_view name);
+  static Result<Tape> Load(std::string_view name);
 
   struct Scrape {
     std::vector<double> values;

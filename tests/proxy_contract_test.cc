@@ -23,9 +23,9 @@ namespace fodc {
 namespace {
 
 using nlohmann::json;
-using testing::ReadRecordedTraffic;
-using testing::ReadTestData;
-using testing::RecordedEvent;
+using test::ReadRecordedTraffic;
+using test::ReadTestData;
+using test::RecordedEvent;
 using ::testing::StartsWith;
 
 constexpr const char* kMethodPrefix = "/banyandb.fodc.v1.FODCService/";

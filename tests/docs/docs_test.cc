@@ -15,6 +15,7 @@
 #include "fodc/fleet/fleet.h"
 #include "tests/support/cluster.h"
 #include "tests/support/fake_endpoint.h"
+#include "tests/support/paths.h"
 
 namespace fodc::test {
 namespace {
@@ -23,8 +24,7 @@ using testing::ContainerEq;
 using testing::HasSubstr;
 
 std::string ReadDoc(const std::string& name) {
-  const auto text =
-      ReadFile(std::string(FODC_SOURCE_DIR) + "/docs/reference/" + name);
+  const auto text = ReadFile(test::SourcePath("docs/reference/" + name));
   EXPECT_TRUE(text.ok()) << text.status().ToString();
   return text.ok() ? *text : "";
 }

@@ -11,6 +11,7 @@
 #include "fodc/base/strings.h"
 #include "tests/support/cluster.h"
 #include "tests/support/fake_endpoint.h"
+#include "tests/support/paths.h"
 #include "tests/support/window.h"
 
 namespace fodc::test {

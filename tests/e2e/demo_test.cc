@@ -8,13 +8,14 @@
 #include "fodc/base/strings.h"
 #include "tests/support/cluster.h"
 #include "tests/support/fake_endpoint.h"
+#include "tests/support/paths.h"
 
 namespace fodc::test {
 namespace {
 
 using testing::HasSubstr;
 
-const std::string kDemo = std::string(FODC_SOURCE_DIR) + "/tools/demo";
+const std::string kDemo = test::SourcePath("tools/demo");
 
 TEST(DemoTest, ShowsThreeNodesAndEndsByItself) {
   const TempDirectory dir;
@@ -33,7 +34,7 @@ TEST(DemoTest, ShowsThreeNodesAndEndsByItself) {
        .argv = {kDemo, "--seconds", "8", StrCat("--http-port=", http),
                 StrCat("--grpc-port=", FreePort()),
                 StrCat("--base-port=", base),
-                StrCat("--bin-dir=", FODC_BINARY_DIR, "/bin")},
+                StrCat("--bin-dir=", ProgramPath(""))},
        .env = {{"TMPDIR", dir.path()}},
        .log_path = dir.File("log"),
        .stdout_path = ""});

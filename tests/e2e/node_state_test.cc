@@ -25,7 +25,7 @@ using nlohmann::json;
 // What the recorded node behind `link` answered.
 v1::GetCurrentNodeResponse Recorded(const std::string& link) {
   v1::GetCurrentNodeResponse m;
-  for (const auto& e : fodc::testing::ReadRecordedTraffic("node.jsonl.zst")) {
+  for (const auto& e : fodc::test::ReadRecordedTraffic("node.jsonl.zst")) {
     if (e.link == link && e.kind == "server" &&
         e.method.ends_with("/GetCurrentNode")) {
       EXPECT_TRUE(m.ParseFromString(e.bytes));

@@ -25,8 +25,8 @@
 namespace fodc::test {
 namespace {
 
-using fodc::testing::ReadRecordedTraffic;
-using fodc::testing::RecordedEvent;
+using fodc::test::ReadRecordedTraffic;
+using fodc::test::RecordedEvent;
 using Labels = std::map<std::string, std::string>;
 
 // The recording's two minutes go by in six seconds, if scraping is as fast.

@@ -9,11 +9,11 @@ namespace {
 std::atomic<std::uint64_t> g_allocations{0};
 }  // namespace
 
-namespace fodc::test_support {
+namespace fodc::test {
 std::uint64_t AllocationCount() {
   return g_allocations.load(std::memory_order_relaxed);
 }
-}  // namespace fodc::test_support
+}  // namespace fodc::test
 
 #if !defined(FODC_SANITIZED)
 void* operator new(std::size_t size) {

@@ -5,10 +5,10 @@
 
 #include <cstdint>
 
-namespace fodc::test_support {
+namespace fodc::test {
 
 // Calls so far, of all threads. Always 0 under sanitizers, which bring their
 // own operators.
 std::uint64_t AllocationCount();
 
-}  // namespace fodc::test_support
+}  // namespace fodc::test

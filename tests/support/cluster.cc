@@ -5,6 +5,7 @@
 
 #include "fodc/base/clock.h"
 #include "fodc/base/strings.h"
+#include "tests/support/paths.h"
 
 namespace fodc::test {
 namespace {
@@ -58,10 +59,6 @@ std::vector<std::string> ProxyArgv(std::vector<std::string> flags,
 }
 
 }  // namespace
-
-std::string ProgramPath(const std::string& name) {
-  return StrCat(FODC_BINARY_DIR, "/bin/", name);
-}
 
 Server::Server(std::string name, std::vector<std::string> argv, std::string dir,
                std::uint16_t http_port, std::string ready_path)

@@ -15,9 +15,6 @@
 
 namespace fodc::test {
 
-// build/<preset>/bin/NAME.
-std::string ProgramPath(const std::string& name);
-
 // A server of ours or a database: how to start it, and where it listens. Keeps
 // its ports and its log file over restarts.
 class Server {

@@ -7,8 +7,9 @@
 
 #include "fodc/base/file.h"
 #include "fodc/base/strings.h"
+#include "tests/support/paths.h"
 
-namespace fodc::test_support {
+namespace fodc::test {
 namespace {
 
 constexpr int kWindowLogMax = 27;
@@ -82,8 +83,8 @@ Result<Recording> Recording::Load(const std::string& path) {
   return out;
 }
 
-std::string RecordingPath(std::string_view source_dir, std::string_view name) {
-  return StrCat(source_dir, "/tests/data/expositions/", name, ".frames.zst");
+std::string RecordingPath(std::string_view name) {
+  return SourcePath(StrCat("tests/data/expositions/", name, ".frames.zst"));
 }
 
-}  // namespace fodc::test_support
+}  // namespace fodc::test

@@ -10,7 +10,7 @@
 
 #include "fodc/base/status.h"
 
-namespace fodc::test_support {
+namespace fodc::test {
 
 struct Frame {
   std::uint64_t sequence = 0;
@@ -43,7 +43,7 @@ inline constexpr std::string_view kRecordingNames[] = {
     "prometheus", "node", "etcd", "vm", "banyandb-data", "banyandb-liaison"};
 inline constexpr std::size_t kCommonRecordings = 4;
 
-// <source_dir>/tests/data/expositions/<name>.frames.zst
-std::string RecordingPath(std::string_view source_dir, std::string_view name);
+// tests/data/expositions/<name>.frames.zst
+std::string RecordingPath(std::string_view name);
 
-}  // namespace fodc::test_support
+}  // namespace fodc::test

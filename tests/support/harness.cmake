@@ -10,9 +10,8 @@ target_link_libraries(fodc_test_harness PUBLIC fodc::base
 
 add_library(fodc_test_cluster STATIC cluster.cc cluster.h window.cc window.h)
 add_library(fodc::test_cluster ALIAS fodc_test_cluster)
-target_compile_definitions(fodc_test_cluster PRIVATE
-  FODC_BINARY_DIR="${CMAKE_BINARY_DIR}")
-target_link_libraries(fodc_test_cluster PUBLIC fodc_test_harness GTest::gmock
+target_link_libraries(fodc_test_cluster PUBLIC fodc_test_harness
+  fodc::test_paths GTest::gmock
   PRIVATE fodc_warnings)
 
 fodc_add_test(test_harness_test SRCS test_harness_test.cc

@@ -9,7 +9,7 @@
 #include "fodc/exposition/page_reader.h"
 #include "fodc/recorder/recording.h"
 
-namespace fodc::test_support {
+namespace fodc::test {
 
 class PageFeeder {
  public:
@@ -52,4 +52,4 @@ class PageFeeder {
   exposition::PageBuffer buffer_;
 };
 
-}  // namespace fodc::test_support
+}  // namespace fodc::test

@@ -10,8 +10,9 @@
 #include "fodc/base/file.h"
 #include "fodc/base/status.h"
 #include "fodc/base/strings.h"
+#include "tests/support/paths.h"
 
-namespace fodc::testing {
+namespace fodc::test {
 namespace {
 
 std::string Decompress(const std::string& in) {
@@ -61,8 +62,7 @@ std::string DecodeBase64(const std::string& text) {
 }  // namespace
 
 std::string ReadTestData(const std::string& path) {
-  Result<std::string> bytes =
-      ReadFile(StrCat(FODC_SOURCE_DIR, "/", path), 256u << 20);
+  Result<std::string> bytes = ReadFile(SourcePath(path), 256u << 20);
   FODC_CHECK(bytes.ok());
   if (path.ends_with(".zst")) return Decompress(*bytes);
   return *std::move(bytes);
@@ -93,4 +93,4 @@ std::vector<RecordedEvent> ReadRecordedTraffic(const std::string& name) {
   return events;
 }
 
-}  // namespace fodc::testing
+}  // namespace fodc::test

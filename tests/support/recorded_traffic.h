@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-namespace fodc::testing {
+namespace fodc::test {
 
 struct RecordedEvent {
   std::int64_t t_ms = 0;  // since the relay's start
@@ -29,4 +29,4 @@ std::vector<RecordedEvent> ReadRecordedTraffic(const std::string& name);
 // A whole file below the source tree, decompressed if it ends in ".zst".
 std::string ReadTestData(const std::string& path);
 
-}  // namespace fodc::testing
+}  // namespace fodc::test

@@ -17,7 +17,7 @@
 #include "fodc/base/status.h"
 #include "fodc/base/strings.h"
 
-namespace fodc::testing {
+namespace fodc::test {
 namespace {
 
 sockaddr_in Loopback(int port) {
@@ -192,4 +192,4 @@ void TcpRelay::Run() {
   }
 }
 
-}  // namespace fodc::testing
+}  // namespace fodc::test

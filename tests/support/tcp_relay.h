@@ -14,7 +14,7 @@
 #include "fodc/base/mutex.h"
 #include "fodc/base/unique_fd.h"
 
-namespace fodc::testing {
+namespace fodc::test {
 
 // Thread-safe. Runs a thread of its own from construction to destruction.
 class TcpRelay {
@@ -63,4 +63,4 @@ class TcpRelay {
   std::thread thread_;
 };
 
-}  // namespace fodc::testing
+}  // namespace fodc::test

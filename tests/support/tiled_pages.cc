@@ -73,15 +73,14 @@ void Count(TiledPages* out) {
 
 }  // namespace
 
-Result<TiledPages> MakeTiledPages(const std::string& source_dir,
-                                  const std::vector<Tile>& tiles,
+Result<TiledPages> MakeTiledPages(const std::vector<Tile>& tiles,
                                   std::size_t seconds) {
-  std::map<std::string, test_support::Recording, std::less<>> recordings;
+  std::map<std::string, test::Recording, std::less<>> recordings;
   for (const Tile& tile : tiles) {
     if (recordings.contains(tile.recording)) continue;
-    FODC_ASSIGN_OR_RETURN(auto recording, test_support::Recording::Load(
-                                              test_support::RecordingPath(
-                                                  source_dir, tile.recording)));
+    FODC_ASSIGN_OR_RETURN(
+        auto recording,
+        test::Recording::Load(test::RecordingPath(tile.recording)));
     recordings.emplace(std::string(tile.recording), std::move(recording));
   }
   TiledPages out;

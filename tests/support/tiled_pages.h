@@ -29,8 +29,7 @@ struct TiledPages {
 
 // `seconds` pages of `tiles`, at least; the recordings are 420 s long and go
 // round. Errors: as reading the recordings.
-Result<TiledPages> MakeTiledPages(const std::string& source_dir,
-                                  const std::vector<Tile>& tiles,
+Result<TiledPages> MakeTiledPages(const std::vector<Tile>& tiles,
                                   std::size_t seconds);
 
 // About 5,000 series, of which some 15 % change each second.

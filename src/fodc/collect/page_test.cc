@@ -210,8 +210,7 @@ TEST_F(SmallPageTest, RefusedLinesFollowTheirValuesOnceTheyAreIn) {
 // Real pages, whose layouts move, give the same frames as fresh readers do.
 TEST(RecordedPagesTest, EveryFrameHoldsWhatItsPageSaid) {
   for (const std::string_view name : {"vm", "prometheus", "banyandb-data"}) {
-    const auto pages = test_support::Recording::Load(
-        test_support::RecordingPath(FODC_SOURCE_DIR, name));
+    const auto pages = test::Recording::Load(test::RecordingPath(name));
     ASSERT_TRUE(pages.ok()) << pages.status().message();
     recorder::Recording recording(1, Options(64u << 20, 50'000));
     Page page(recording, TestEndpoint());

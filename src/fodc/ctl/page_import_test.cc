@@ -143,19 +143,19 @@ TEST(ImportPagesTest, GivesBackEverySampleOfTheRecordedPagesBitForBit) {
 #if defined(FODC_SANITIZED)
   constexpr std::size_t kRecordings = 1;  // they take tens of seconds there
 #else
-  constexpr std::size_t kRecordings = std::size(test_support::kRecordingNames);
+  constexpr std::size_t kRecordings = std::size(test::kRecordingNames);
 #endif
   const TempDirectory dir;
   Samples expected;
   for (std::size_t r = 0; r < kRecordings; ++r) {
-    const std::string_view name = test_support::kRecordingNames[r];
-    const std::string path = test_support::RecordingPath(FODC_SOURCE_DIR, name);
+    const std::string_view name = test::kRecordingNames[r];
+    const std::string path = test::RecordingPath(name);
     const auto bytes = ReadFile(path);
     ASSERT_THAT(bytes, IsOk());
     ASSERT_THAT(
         WriteFileAtomically(dir.File(StrCat(name, ".frames.zst")), *bytes),
         IsOk());
-    const auto recording = test_support::Recording::Load(path);
+    const auto recording = test::Recording::Load(path);
     ASSERT_THAT(recording, IsOk());
     for (const auto& frame : recording->frames()) {
       if (frame.http_status != 200) continue;

@@ -16,8 +16,8 @@
 namespace fodc::exposition {
 namespace {
 
-using test_support::Recording;
-using test_support::RecordingPath;
+using test::Recording;
+using test::RecordingPath;
 
 // Sanitizers take a hundred times as long: a part will do there.
 #if defined(FODC_SANITIZED)
@@ -33,7 +33,7 @@ class RecordingsTest
 
 TEST_P(RecordingsTest, FollowingGivesWhatAFreshReadGives) {
   const auto& [name, portable] = GetParam();
-  const auto recording = Recording::Load(RecordingPath(FODC_SOURCE_DIR, name));
+  const auto recording = Recording::Load(RecordingPath(name));
   ASSERT_THAT(recording, IsOk());
   FollowChecker checker(portable);
   std::size_t frames = 0;
@@ -51,7 +51,7 @@ TEST_P(RecordingsTest, FollowingGivesWhatAFreshReadGives) {
 
 INSTANTIATE_TEST_SUITE_P(
     All, RecordingsTest,
-    ::testing::Combine(::testing::ValuesIn(test_support::kRecordingNames),
+    ::testing::Combine(::testing::ValuesIn(test::kRecordingNames),
                        ::testing::Bool()),
     [](const auto& param_info) {
       std::string name(std::get<0>(param_info.param));

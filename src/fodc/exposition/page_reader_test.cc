@@ -606,10 +606,10 @@ TEST(PageReaderTest, AllocatesNothingInSteadyScrapes) {
               std::to_string(i % 7 == 0 ? scrape * scrape * i : i) + "\n";
     }
     page += "bad line\na{i=\"1\"} 9\n";
-    const std::uint64_t before = test_support::AllocationCount();
+    const std::uint64_t before = test::AllocationCount();
     ASSERT_TRUE(buffer.Append(page).ok());
     reader.Read(Format::kText, &buffer);
-    if (scrape >= 4) allocated += test_support::AllocationCount() - before;
+    if (scrape >= 4) allocated += test::AllocationCount() - before;
   }
   EXPECT_EQ(allocated, 0u);
   EXPECT_EQ(reader.stats().lost_lines(), 2u);

@@ -373,9 +373,8 @@ TEST(PageWriterTest, EmptyPages) {
 
 // Every series of a recorded page comes back with its value, in both formats.
 TEST(PageWriterTest, RoundTripsRecordedPages) {
-  for (const std::string_view name : test_support::kRecordingNames) {
-    const auto recording = test_support::Recording::Load(
-        test_support::RecordingPath(FODC_SOURCE_DIR, name));
+  for (const std::string_view name : test::kRecordingNames) {
+    const auto recording = test::Recording::Load(test::RecordingPath(name));
     ASSERT_THAT(recording, IsOk());
     const std::string_view page = recording->frames().back().body;
     Source before(page);

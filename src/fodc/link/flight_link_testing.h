@@ -25,7 +25,7 @@ class FlightLinkTest : public LinkServerTest {
 
   void StartAll() {
     StartServer();
-    relay_ = std::make_unique<testing::TcpRelay>(server_->port());
+    relay_ = std::make_unique<test::TcpRelay>(server_->port());
     agent_ = std::make_unique<TestAgent>(loop_, AgentOptions());
     agent_->StartLink();
   }
@@ -85,7 +85,7 @@ class FlightLinkTest : public LinkServerTest {
               "");
   }
 
-  std::unique_ptr<testing::TcpRelay> relay_;
+  std::unique_ptr<test::TcpRelay> relay_;
   std::unique_ptr<TestAgent> agent_;
 };
 

@@ -134,7 +134,7 @@ TEST_F(FlightLinkTest, AnAgentBackFromAFrozenLinkReplacesItselfAtOnce) {
   agent_->Append(3);
   ExpectMirrored();
   relay_->Freeze();
-  auto second = std::make_unique<testing::TcpRelay>(server_->port());
+  auto second = std::make_unique<test::TcpRelay>(server_->port());
   auto reborn = agent_->Reborn(0);
   agent_->StopLink();  // the proxy does not hear of it
   TestAgent::Options o = AgentOptions();

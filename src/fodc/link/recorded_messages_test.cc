@@ -47,7 +47,7 @@ std::size_t UnknownBytes(const Message& m) {
   return n;
 }
 
-std::unique_ptr<Message> NewMessageOf(const testing::RecordedEvent& e) {
+std::unique_ptr<Message> NewMessageOf(const test::RecordedEvent& e) {
   const std::size_t slash = e.method.rfind('/');
   const ServiceDescriptor* service =
       DescriptorPool::generated_pool()->FindServiceByName(
@@ -68,7 +68,7 @@ void ExpectFaithful(const std::string& file, std::size_t expected_messages) {
   (void)banyandb::database::v1::GetCurrentNodeRequest::descriptor();
   std::size_t messages = 0;
   std::map<std::string, int> by_method;
-  for (const testing::RecordedEvent& e : testing::ReadRecordedTraffic(file)) {
+  for (const test::RecordedEvent& e : test::ReadRecordedTraffic(file)) {
     if (e.kind != "client" && e.kind != "server") continue;
     SCOPED_TRACE(e.method + " " + e.kind + " at " + std::to_string(e.t_ms));
     const std::unique_ptr<Message> decoded = NewMessageOf(e);

@@ -59,7 +59,7 @@ class ReplayTest : public LinkServerTest {
     RunFor(milliseconds(50));
   }
 
-  void Play(const testing::RecordedEvent& e) {
+  void Play(const test::RecordedEvent& e) {
     const std::string name = e.method.substr(e.method.rfind('/') + 1);
     if (e.kind == "open") {
       if (name == "RegisterAgent") {
@@ -168,8 +168,8 @@ class ReplayTest : public LinkServerTest {
     return out;
   }
 
-  const std::vector<testing::RecordedEvent> events_ =
-      testing::ReadRecordedTraffic("agent-proxy.jsonl.zst");
+  const std::vector<test::RecordedEvent> events_ =
+      test::ReadRecordedTraffic("agent-proxy.jsonl.zst");
   std::size_t next_ = 0;
   MonotonicTime began_;
   std::map<int, std::shared_ptr<ReplayedAgent>> by_call_;

@@ -165,7 +165,7 @@ TEST_F(FlightLinkTest, ASlowProxyHoldsBackNoMoreThanItsWindow) {
 TEST_F(FlightLinkTest, MessagesKeepToTheProxysLimit) {
   options_.flight_message_bytes = 2000;
   StartServer();
-  relay_ = std::make_unique<testing::TcpRelay>(server_->port());
+  relay_ = std::make_unique<test::TcpRelay>(server_->port());
   agent_ = std::make_unique<TestAgent>(loop_, AgentOptions());
   agent_->Append(400);  // many messages at once
   agent_->StartLink();
@@ -211,7 +211,7 @@ TEST_F(FlightLinkTest, AFrameLargerThanTheProxysMessagesIsLeftOut) {
 
 TEST_F(FlightLinkTest, ASessionThatIsRefusedAtOnceDoesNotShortenTheWait) {
   StartServer();
-  relay_ = std::make_unique<testing::TcpRelay>(server_->port());
+  relay_ = std::make_unique<test::TcpRelay>(server_->port());
   TestAgent::Options o = AgentOptions();
   o.link.max_backoff = std::chrono::hours(1);
   agent_ = std::make_unique<TestAgent>(loop_, o);
@@ -231,7 +231,7 @@ TEST_F(FlightLinkTest, ASessionThatIsRefusedAtOnceDoesNotShortenTheWait) {
 
 TEST_F(FlightLinkTest, AWindowThatMovedOnIsACountedGap) {
   StartServer();
-  relay_ = std::make_unique<testing::TcpRelay>(server_->port());
+  relay_ = std::make_unique<test::TcpRelay>(server_->port());
   TestAgent::Options o = AgentOptions();
   o.recording.budget_bytes = 24u << 10;
   agent_ = std::make_unique<TestAgent>(loop_, o);
@@ -294,7 +294,7 @@ TEST_F(FlightLinkTest, StreamsToEveryProxy) {
   fleet::Fleet other_fleet(SystemClock(), fleet_options_);
   auto other = LinkServer::Start(loop_, other_fleet, options_);
   ASSERT_TRUE(other.ok());
-  relay_ = std::make_unique<testing::TcpRelay>(server_->port());
+  relay_ = std::make_unique<test::TcpRelay>(server_->port());
   TestAgent::Options o = AgentOptions();
   // A name stands for its addresses.
   o.link.proxies.push_back(StrCat("localhost:", (*other)->port()));

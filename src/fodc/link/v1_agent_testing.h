@@ -113,9 +113,9 @@ class V1AgentTest : public ::testing::Test {
     }
     return out;
   }
-  static const std::vector<testing::RecordedEvent>& Traffic() {
+  static const std::vector<test::RecordedEvent>& Traffic() {
     static const auto events =
-        testing::ReadRecordedTraffic("agent-proxy.jsonl.zst");
+        test::ReadRecordedTraffic("agent-proxy.jsonl.zst");
     return events;
   }
 

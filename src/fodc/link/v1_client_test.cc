@@ -146,7 +146,7 @@ TEST_F(V1AgentTest, NoticesADeadLink) {
   EXPECT_LT(real.heartbeat_interval + real.tcp_user_timeout, seconds(20));
   options_.link.heartbeat_interval = seconds(1);
   options_.link.tcp_user_timeout = seconds(2);
-  testing::TcpRelay relay(proxy_.port());
+  test::TcpRelay relay(proxy_.port());
   options_.link.proxies = {relay.address()};
   agent_ = std::make_unique<TestAgent>(loop_, options_);
   agent_->StartLink();

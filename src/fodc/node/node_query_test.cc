@@ -27,7 +27,7 @@ using std::chrono::seconds;
 
 // What the recorded node behind `link` answered.
 v1::GetCurrentNodeResponse Recorded(const std::string& link) {
-  static const auto events = testing::ReadRecordedTraffic("node.jsonl.zst");
+  static const auto events = test::ReadRecordedTraffic("node.jsonl.zst");
   v1::GetCurrentNodeResponse m;
   for (const auto& e : events) {
     if (e.link == link && e.kind == "server" &&

@@ -12,6 +12,7 @@
 #include "fodc/recorder/recording_testing.h"
 #include "tests/support/frames.h"
 #include "tests/support/page_feeder.h"
+#include "tests/support/paths.h"
 
 namespace fodc::recorder {
 namespace {
@@ -142,8 +143,7 @@ TEST(RecordingFileTest, HoldsNoMoreThanItsSizeAllows) {
 
 // The worked example of docs/formats/recording.md.
 TEST(RecordingFileTest, IsWhatTheFormatDocumentSays) {
-  const auto document =
-      ReadFile(std::string(FODC_SOURCE_DIR) + "/docs/formats/recording.md");
+  const auto document = ReadFile(test::SourcePath("docs/formats/recording.md"));
   ASSERT_THAT(document, IsOk());
   const std::size_t from = document->find("```hex\n");
   ASSERT_NE(from, std::string::npos);
@@ -192,15 +192,14 @@ TEST(RecordingFileTest, IsWhatTheFormatDocumentSays) {
 class RecordedPagesTest : public ::testing::TestWithParam<std::string_view> {};
 
 TEST_P(RecordedPagesTest, ComeBackBitForBit) {
-  const auto pages = test_support::Recording::Load(
-      test_support::RecordingPath(FODC_SOURCE_DIR, GetParam()));
+  const auto pages = test::Recording::Load(test::RecordingPath(GetParam()));
   ASSERT_THAT(pages, IsOk());
   Recording recording(77, {});
-  test_support::PageFeeder feeder(&recording, GetParam());
+  test::PageFeeder feeder(&recording, GetParam());
   // A checksum of each frame: sum over samples of a hash of series and bits.
   std::vector<std::uint64_t> expected;
   std::vector<FrameTime> times;
-  for (const test_support::Frame& f : pages->frames()) {
+  for (const test::Frame& f : pages->frames()) {
     feeder.Read(f.body);
     feeder.Append({f.unix_ms - 5, f.unix_ms});
     times.push_back({f.unix_ms - 5, f.unix_ms});
@@ -251,7 +250,7 @@ TEST_P(RecordedPagesTest, ComeBackBitForBit) {
 }
 
 INSTANTIATE_TEST_SUITE_P(AllSix, RecordedPagesTest,
-                         ::testing::ValuesIn(test_support::kRecordingNames));
+                         ::testing::ValuesIn(test::kRecordingNames));
 
 }  // namespace
 }  // namespace fodc::recorder

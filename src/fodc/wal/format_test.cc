@@ -4,6 +4,7 @@
 #include "fodc/base/file.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
+#include "tests/support/paths.h"
 
 namespace fodc::wal {
 namespace {
@@ -13,7 +14,7 @@ using ::testing::ElementsAre;
 // The bytes of the worked example in docs/formats/wal.md: pairs of hexadecimal
 // digits up to the first wide blank of each line.
 std::string WorkedExample() {
-  const auto text = ReadFile(FODC_SOURCE_DIR "/docs/formats/wal.md");
+  const auto text = ReadFile(test::SourcePath("docs/formats/wal.md"));
   EXPECT_THAT(text, IsOk());
   const std::string_view page = *text;
   const std::size_t from = page.find("```hex\n") + 7;
