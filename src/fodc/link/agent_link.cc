@@ -2,7 +2,6 @@
 #include "fodc/link/agent_link.h"
 
 #include <arpa/inet.h>
-#include <netdb.h>
 
 #include <algorithm>
 #include <map>
@@ -14,6 +13,7 @@
 #include "fodc/base/strings.h"
 #include "fodc/link/library_log.h"
 #include "fodc/link/proxy_session.h"
+#include "fodc/net/resolver.h"
 
 namespace fodc::link {
 namespace {
@@ -36,30 +36,17 @@ std::optional<Address> ParseAddress(std::string_view text) {
                  std::string(text.substr(colon + 1))};
 }
 
-// Every address of the name as a gRPC target. A name with both kinds of
-// addresses gives those of IPv4: they are the same proxies. Blocks.
-std::vector<std::string> Resolve(const Address& a) {
-  addrinfo hints{};
-  hints.ai_socktype = SOCK_STREAM;
-  addrinfo* found = nullptr;
-  if (::getaddrinfo(a.host.c_str(), nullptr, &hints, &found) != 0) return {};
-  std::set<std::string> v4;
-  std::set<std::string> v6;
-  for (const addrinfo* i = found; i != nullptr; i = i->ai_next) {
-    char text[INET6_ADDRSTRLEN] = "";
-    if (i->ai_family == AF_INET) {
-      const auto* in = reinterpret_cast<const sockaddr_in*>(i->ai_addr);
-      ::inet_ntop(AF_INET, &in->sin_addr, text, sizeof text);
-      v4.insert(StrCat("ipv4:", text, ":", a.port));
-    } else if (i->ai_family == AF_INET6) {
-      const auto* in = reinterpret_cast<const sockaddr_in6*>(i->ai_addr);
-      ::inet_ntop(AF_INET6, &in->sin6_addr, text, sizeof text);
-      v6.insert(StrCat("ipv6:[", text, "]:", a.port));
-    }
+// An address as gRPC wants it; nullopt for a name.
+std::optional<std::string> TargetOf(const std::string& host,
+                                    const std::string& port) {
+  in6_addr ignored;
+  if (::inet_pton(AF_INET, host.c_str(), &ignored) == 1) {
+    return StrCat("ipv4:", host, ":", port);
   }
-  ::freeaddrinfo(found);
-  const std::set<std::string>& chosen = v4.empty() ? v6 : v4;
-  return {chosen.begin(), chosen.end()};
+  if (::inet_pton(AF_INET6, host.c_str(), &ignored) == 1) {
+    return StrCat("ipv6:[", host, "]:", port);
+  }
+  return std::nullopt;
 }
 
 }  // namespace
@@ -67,7 +54,8 @@ std::vector<std::string> Resolve(const Address& a) {
 struct AgentLink::Impl {
   Impl(net::EventLoop& loop, const recorder::Recording& recording,
        std::function<fleet::AgentIdentity()> identity, const Options& options)
-      : context{loop, recording, std::move(identity), options} {}
+      : context{loop, recording, std::move(identity), options},
+        resolver(loop) {}
 
   struct Name {
     Address address;
@@ -76,50 +64,46 @@ struct AgentLink::Impl {
     std::chrono::nanoseconds retry = std::chrono::milliseconds(500);
   };
 
-  void ResolveSoon(const std::shared_ptr<Name>& name);
-  void Resolved(const std::shared_ptr<Name>& name,
-                const std::vector<std::string>& targets);
+  void Resolve(Name& name);
+  void Resolved(Name& name, const Result<std::vector<std::string>>& addresses);
   void CheckStopped();
 
   AgentContext context;
-  std::vector<std::shared_ptr<Name>> names;
+  net::Resolver resolver;
+  std::vector<std::unique_ptr<Name>> names;  // until the end
   std::map<std::string, std::unique_ptr<ProxySession>> sessions;
-  const std::shared_ptr<bool> alive = std::make_shared<bool>(true);
   bool stopping = false;
   net::Task stopped;
   net::EventLoop::Handle stop_poll;
   MonotonicTime stop_limit;
 };
 
-void AgentLink::Impl::ResolveSoon(const std::shared_ptr<Name>& name) {
-  const std::weak_ptr<bool> token = alive;
-  const bool begun = context.loop.Offload<std::vector<std::string>>(
-      [address = name->address] { return Resolve(address); },
-      [this, token, name](std::vector<std::string> targets) {
-        if (!token.expired()) Resolved(name, targets);
+void AgentLink::Impl::Resolve(Name& name) {
+  resolver.Resolve(
+      name.address.host,
+      [this, &name](const Result<std::vector<std::string>>& addresses) {
+        Resolved(name, addresses);
       });
-  if (!begun) {
-    name->timer = context.loop.RunAfter(std::chrono::seconds(1),
-                                        [this, name] { ResolveSoon(name); });
-  }
 }
 
-void AgentLink::Impl::Resolved(const std::shared_ptr<Name>& name,
-                               const std::vector<std::string>& targets) {
+void AgentLink::Impl::Resolved(
+    Name& name, const Result<std::vector<std::string>>& addresses) {
   if (stopping) return;
   std::chrono::nanoseconds again = context.options.resolve_interval;
-  if (targets.empty()) {
+  if (!addresses.ok()) {
     // What was known stays: a name server may fail without the proxies.
-    if (name->retry == std::chrono::milliseconds(500)) {
-      LogWarn("cannot resolve the proxy's name",
-              {{"host", name->address.host}});
+    if (name.retry == std::chrono::milliseconds(500)) {
+      LogWarn("no address of the proxy", {{"status", addresses.status()}});
     }
-    again = name->retry;
-    name->retry = std::min<std::chrono::nanoseconds>(
-        name->retry * 2, context.options.resolve_interval);
+    again = name.retry;
+    name.retry = std::min<std::chrono::nanoseconds>(
+        name.retry * 2, context.options.resolve_interval);
   } else {
-    name->retry = std::chrono::milliseconds(500);
-    name->targets = {targets.begin(), targets.end()};
+    name.retry = std::chrono::milliseconds(500);
+    name.targets.clear();
+    for (const std::string& address : *addresses) {
+      name.targets.insert(*TargetOf(address, name.address.port));
+    }
   }
   std::set<std::string> wanted;
   for (const auto& n : names) {
@@ -128,7 +112,7 @@ void AgentLink::Impl::Resolved(const std::shared_ptr<Name>& name,
   for (const std::string& target : wanted) {
     if (!sessions.contains(target)) {
       sessions[target] =
-          std::make_unique<ProxySession>(context, target, name->address.host);
+          std::make_unique<ProxySession>(context, target, name.address.host);
     }
   }
   // An address that the name has no more goes once nobody answers there.
@@ -136,8 +120,7 @@ void AgentLink::Impl::Resolved(const std::shared_ptr<Name>& name,
     const LinkState state = s.second->stats().state;
     return !wanted.contains(s.first) && state == LinkState::kWaiting;
   });
-  name->timer =
-      context.loop.RunAfter(again, [this, name] { ResolveSoon(name); });
+  name.timer = context.loop.RunAfter(again, [this, &name] { Resolve(name); });
 }
 
 void AgentLink::Impl::CheckStopped() {
@@ -175,23 +158,18 @@ void AgentLink::Start() {
       LogError("not a proxy address, want HOST:PORT", {{"address", text}});
       continue;
     }
-    auto name = std::make_shared<Impl::Name>();
-    name->address = *address;
-    impl_->names.push_back(name);
-    in6_addr ignored;
-    const bool v4 = ::inet_pton(AF_INET, address->host.c_str(), &ignored) == 1;
-    const bool v6 = ::inet_pton(AF_INET6, address->host.c_str(), &ignored) == 1;
-    if (!v4 && !v6) {
-      impl_->ResolveSoon(name);
+    Impl::Name& name =
+        *impl_->names.emplace_back(std::make_unique<Impl::Name>());
+    name.address = *address;
+    const auto target = TargetOf(address->host, address->port);
+    if (!target) {
+      impl_->Resolve(name);
       continue;
     }
-    const std::string target =
-        v4 ? StrCat("ipv4:", address->host, ":", address->port)
-           : StrCat("ipv6:[", address->host, "]:", address->port);
-    name->targets = {target};
-    if (!impl_->sessions.contains(target)) {
-      impl_->sessions[target] =
-          std::make_unique<ProxySession>(impl_->context, target, address->host);
+    name.targets = {*target};
+    if (!impl_->sessions.contains(*target)) {
+      impl_->sessions[*target] = std::make_unique<ProxySession>(
+          impl_->context, *target, address->host);
     }
   }
 }

@@ -21,9 +21,9 @@ namespace fodc::net {
 class EventLoop {
  public:
   struct Options {
-    // Threads for work that blocks (disk, name resolution): a read of a spill
-    // segment takes milliseconds, which HTTP on this loop must not wait for.
-    // Started with the first Offload.
+    // Threads for work that blocks (disk): a read of a spill segment takes
+    // milliseconds, which HTTP on this loop must not wait for. Started with
+    // the first Offload.
     unsigned workers = 2;
     // Offloaded work that waits or runs; Offload refuses beyond.
     std::size_t max_offloaded = 256;
