@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/base/status.h"
 
+#include <unistd.h>
+
 #include <array>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 namespace fodc {
@@ -44,6 +47,16 @@ std::string Status::ToString() const {
   s += ": ";
   s += message_;
   return s;
+}
+
+void CheckFailed(const char* file, int line, std::string_view what) {
+  std::string text = "fodc: ";
+  text.append(file).append(":").append(std::to_string(line));
+  text.append(": check failed: ").append(what).append("\n");
+  // At once, past every buffer: nothing comes behind it.
+  [[maybe_unused]] const auto written =
+      ::write(STDERR_FILENO, text.data(), text.size());
+  std::abort();
 }
 
 namespace {

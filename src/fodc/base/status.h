@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdlib>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -115,6 +114,11 @@ inline Status Unauthenticated(std::string m) {
 // The only place where errno becomes a Status.
 Status ErrnoStatus(int err, std::string_view what);
 
+// Says on standard error what was wrong and where, in one line, and aborts.
+// What a recorder of other programs' deaths must not do is die without a word.
+[[noreturn]] void CheckFailed(const char* file, int line,
+                              std::string_view what);
+
 // A value, or the Status that explains its absence (never an OK status).
 template <typename T>
 class [[nodiscard]] Result {
@@ -154,16 +158,20 @@ class [[nodiscard]] Result {
 
  private:
   void Checked() const {
-    if (!value_.has_value()) std::abort();
+    if (!value_.has_value()) {
+      CheckFailed(__FILE__, __LINE__, "no value: " + status_.ToString());
+    }
   }
   std::optional<T> value_;
   Status status_;
 };
 
 // An invariant of ours, never input, the kernel's answer or a full disk.
-#define FODC_CHECK(condition)       \
-  do {                              \
-    if (!(condition)) std::abort(); \
+#define FODC_CHECK(condition)                              \
+  do {                                                     \
+    if (!(condition)) {                                    \
+      ::fodc::CheckFailed(__FILE__, __LINE__, #condition); \
+    }                                                      \
   } while (false)
 
 #define FODC_CONCAT_INNER(a, b) a##b

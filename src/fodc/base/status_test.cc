@@ -61,7 +61,7 @@ TEST(ResultTest, HoldsMoveOnlyValues) {
 
 TEST(ResultDeathTest, ReadingAnAbsentValueAborts) {
   Result<int> r = NotFound("x");
-  EXPECT_DEATH((void)*r, "");
+  EXPECT_DEATH((void)*r, "status.h:[0-9]+: check failed: no value: NOT_FOUND");
 }
 
 }  // namespace
