@@ -10,6 +10,7 @@
 
 #include "fodc/base/file.h"
 #include "fodc/base/log.h"
+#include "fodc/base/proc.h"
 #include "fodc/base/strings.h"
 
 namespace fodc::agent {
@@ -61,6 +62,17 @@ std::uint64_t Random64() {
   return (static_cast<std::uint64_t>(device()) << 32) | device();
 }
 
+// Of writes that a crash cut.
+void RemoveUnfinished(const std::string& directory) {
+  const auto names = ListDirectory(directory);
+  if (!names.ok()) return;
+  for (const std::string& name : *names) {
+    if (name.starts_with("instance-id.tmp-")) {
+      (void)::unlink(StrCat(directory, "/", name).c_str());
+    }
+  }
+}
+
 }  // namespace
 
 std::string HostName() {
@@ -69,10 +81,7 @@ std::string HostName() {
   return ToValidUtf8(name.data());
 }
 
-std::string BootId() {
-  const auto text = ReadFile("/proc/sys/kernel/random/boot_id", 256);
-  return text.ok() ? std::string(Trim(*text)) : std::string();
-}
+std::string BootId() { return ReadBootId("/proc").value_or(""); }
 
 std::string InstanceId(const std::string& recorder_dir,
                        std::string_view pod_name, std::string_view boot_id) {
@@ -83,6 +92,7 @@ std::string InstanceId(const std::string& recorder_dir,
   const std::string path = recorder_dir + "/instance-id";
   const auto kept = ReadFile(path, 4096);
   if (kept.ok() && IsUuid(Trim(*kept))) return std::string(Trim(*kept));
+  RemoveUnfinished(recorder_dir);
   std::string fresh = FormatUuid(Random64(), Random64());
   Status status = MakeDirectories(recorder_dir);
   if (status.ok()) status = WriteFileAtomically(path, fresh + "\n");

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <filesystem>
 #include <system_error>
+#include <thread>
 #include <utility>
 
 #include "fodc/agent/instance.h"
@@ -39,6 +40,20 @@ struct Opened {
   std::string set_aside;  // where an earlier recording went; empty: none
 };
 
+constexpr std::string_view kEarlierPrefix = "earlier-";
+
+// All but `newest`: each is as large as a recording may be.
+void RemoveEarlier(const std::string& directory, std::string_view newest) {
+  namespace fs = std::filesystem;
+  const auto names = ListDirectory(directory);
+  if (!names.ok()) return;
+  for (const std::string& name : *names) {
+    if (!name.starts_with(kEarlierPrefix) || name == newest) continue;
+    std::error_code ignored;
+    fs::remove_all(StrCat(directory, "/", name), ignored);
+  }
+}
+
 // On a worker: opens a directory that could not be opened at the start. The
 // recording of this life has begun, so what earlier lives left there cannot be
 // taken into it any more; it is set aside, whole, for whoever wants to read it.
@@ -54,8 +69,9 @@ Result<Opened> OpenLate(const recorder::Spill::Options& options,
     const auto report = opened.disk->Load(&earlier);
     if (report.entries == 0 && report.damage.empty()) return opened;
     opened.disk.reset();
-    opened.set_aside =
-        StrCat(options.directory, "/earlier-", FormatRfc3339(clock.Unix(), 3));
+    const std::string name =
+        StrCat(kEarlierPrefix, FormatRfc3339(clock.Unix(), 3));
+    opened.set_aside = StrCat(options.directory, "/", name);
     FODC_RETURN_IF_ERROR(MakeDirectories(opened.set_aside));
     for (const char* log : {"/chunks", "/tail"}) {
       std::error_code error;
@@ -64,6 +80,7 @@ Result<Opened> OpenLate(const recorder::Spill::Options& options,
         return ErrnoStatus(error.value(),
                            StrCat("rename ", options.directory, log));
     }
+    RemoveEarlier(options.directory, name);
   }
   return Internal("what was set aside is still there");
 }
@@ -206,6 +223,21 @@ class DiskSpill final : public Spill {
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
 };
 
+// An agent that ends holds the lock for a moment longer: giving the history up
+// for that would lose it at every hasty restart.
+Result<std::unique_ptr<recorder::Spill>> OpenAtStart(
+    const recorder::Spill::Options& options, const Clock& clock) {
+  constexpr int kAttempts = 20;
+  constexpr std::chrono::milliseconds kPause{100};
+  for (int attempt = 1;; ++attempt) {
+    auto disk = recorder::Spill::Open(options, clock);
+    if (disk.status().code() != Code::kUnavailable || attempt == kAttempts) {
+      return disk;
+    }
+    std::this_thread::sleep_for(kPause);
+  }
+}
+
 // A recording whose life is named after all that the disk holds.
 recorder::Recording LoadFrom(recorder::Spill* disk, const Clock& clock,
                              const recorder::RecordingOptions& options,
@@ -237,7 +269,7 @@ std::unique_ptr<Spill> Spill::Open(net::EventLoop& loop,
   // What the memory holds fits, twice over; what it no longer holds goes.
   disk_options.max_bytes =
       std::max<std::uint64_t>(disk_options.max_bytes, 2 * options.budget_bytes);
-  auto disk = recorder::Spill::Open(disk_options, clock);
+  auto disk = OpenAtStart(disk_options, clock);
   if (!disk.ok()) {
     LogError(
         "the recording cannot be kept; it lives in memory only until it can",

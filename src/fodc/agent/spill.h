@@ -19,7 +19,8 @@ class Spill {
   // or one that cannot be used (one line is logged), is no error: the recording
   // then lives in memory only, and such a directory is tried again with each
   // Write. What earlier lives left in one that opens late is set aside there,
-  // under earlier-<time>. `loop` must outlive it.
+  // under earlier-<time>, of which the newest is kept. Waits up to two seconds
+  // for another agent that holds the directory to end. `loop` must outlive it.
   static std::unique_ptr<Spill> Open(net::EventLoop& loop,
                                      const std::string& directory,
                                      const recorder::RecordingOptions& options);

@@ -4,7 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <filesystem>
+#include <string>
+#include <thread>
+#include <vector>
 
 #include "fodc/base/file.h"
 #include "fodc/base/status_matchers.h"
@@ -48,6 +52,31 @@ class SpillTest : public ::testing::Test {
     ASSERT_TRUE(loop_.RunUntil([&] { return done; }));
   }
 
+  // The directory comes, with what is in it, when the agent has begun.
+  void OpenLateWithOneFrame() {
+    const std::string elsewhere = root_.path() + "/unmounted";
+    ASSERT_THAT(MakeDirectories(directory_), IsOk());
+    fs::rename(directory_, elsewhere);
+    ASSERT_THAT(WriteFileAtomically(directory_, "x"), IsOk());
+    auto spill = Open();
+    recorder::Recording recording = spill->TakeRecording();
+    fs::remove(directory_);
+    fs::rename(elsewhere, directory_);
+    Append(&recording, 5000);
+    ASSERT_TRUE(WriteOne(spill.get(), recording));
+    EXPECT_FALSE(spill->stats().is_failing);
+    Finish(spill.get(), recording);
+  }
+  std::vector<std::string> EarlierRecordings() {
+    std::vector<std::string> earlier;
+    const auto names = ListDirectory(directory_);
+    EXPECT_THAT(names, IsOk());
+    for (const std::string& name : *names) {
+      if (name.starts_with("earlier-")) earlier.push_back(name);
+    }
+    return earlier;
+  }
+
   FakeClock clock_;
   net::EventLoop loop_{clock_};
   TempDirectory root_;
@@ -84,30 +113,39 @@ TEST_F(SpillTest, WhatEarlierLivesLeftThereIsKept) {
     Append(&recording, 2000);
     Finish(spill.get(), recording);
   }
-  const std::string elsewhere = root_.path() + "/unmounted";
-  fs::rename(directory_, elsewhere);
-  ASSERT_THAT(WriteFileAtomically(directory_, "x"), IsOk());
-  {
-    auto spill = Open();
-    recorder::Recording recording = spill->TakeRecording();
-    fs::remove(directory_);
-    fs::rename(elsewhere, directory_);
-    Append(&recording, 5000);
-    ASSERT_TRUE(WriteOne(spill.get(), recording));
-    EXPECT_FALSE(spill->stats().is_failing);
-    Finish(spill.get(), recording);
-  }
+  OpenLateWithOneFrame();
   EXPECT_EQ(Open()->stats().restored_frames, 1u);
-  std::vector<std::string> earlier;
-  const auto names = ListDirectory(directory_);
-  ASSERT_THAT(names, IsOk());
-  for (const std::string& name : *names) {
-    if (name.starts_with("earlier-")) earlier.push_back(name);
-  }
+  const std::vector<std::string> earlier = EarlierRecordings();
   ASSERT_THAT(earlier, SizeIs(1));
   const Spill::Stats kept =
       Spill::Open(loop_, StrCat(directory_, "/", earlier[0]), {})->stats();
   EXPECT_EQ(kept.restored_frames, 2u);
+}
+
+TEST_F(SpillTest, OnlyTheNewestOfEarlierRecordingsIsKept) {
+  OpenLateWithOneFrame();
+  for (int i = 0; i < 3; ++i) {
+    clock_.Advance(std::chrono::minutes(1));
+    OpenLateWithOneFrame();
+  }
+  const std::vector<std::string> earlier = EarlierRecordings();
+  ASSERT_THAT(earlier, SizeIs(1));
+  EXPECT_EQ(earlier[0], "earlier-" + FormatRfc3339(loop_.clock().Unix(), 3));
+}
+
+TEST_F(SpillTest, WaitsForAnAgentThatIsAboutToEnd) {
+  auto before = Open();
+  recorder::Recording recording = before->TakeRecording();
+  Append(&recording, 1000);
+  Finish(before.get(), recording);
+  std::thread ends([&before] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    before.reset();
+  });
+  const auto after = Open();
+  ends.join();
+  EXPECT_EQ(after->stats().restored_frames, 1u);
+  EXPECT_FALSE(after->stats().is_failing);
 }
 
 TEST_F(SpillTest, EndsWithoutItsDirectory) {

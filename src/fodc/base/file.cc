@@ -99,17 +99,25 @@ Status WriteFileAtomically(const std::string& path, std::string_view bytes,
 }
 
 Status MakeDirectories(const std::string& path, unsigned mode) {
-  if (::mkdir(path.c_str(), mode) == 0) return OkStatus();
+  const std::string parent = ParentOf(path);
+  // Its name is to survive what its files survive; that one may search the
+  // parent but not read it does not make the directory useless.
+  const auto created = [&parent] {
+    SyncDirectory(parent).IgnoreError();
+    return OkStatus();
+  };
+  if (::mkdir(path.c_str(), mode) == 0) return created();
   const int err = errno;
   struct stat st {};
   if (err == EEXIST && ::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode)) {
     return OkStatus();
   }
-  const std::string parent = ParentOf(path);
   if (err == ENOENT && parent != path && parent != ".") {
     FODC_RETURN_IF_ERROR(MakeDirectories(parent, mode));
-    if (::mkdir(path.c_str(), mode) == 0 || errno == EEXIST) return OkStatus();
-    return ErrnoStatus(errno, "mkdir " + path);
+    if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) {
+      return ErrnoStatus(errno, "mkdir " + path);
+    }
+    return created();
   }
   return ErrnoStatus(err, "mkdir " + path);
 }
