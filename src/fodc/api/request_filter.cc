@@ -12,6 +12,10 @@ namespace {
 constexpr std::string_view kDataRole = "ROLE_DATA";
 constexpr std::string_view kLiaisonRole = "ROLE_LIAISON";
 
+bool IsTier(std::string_view type) {
+  return type == "hot" || type == "warm" || type == "cold";
+}
+
 Result<std::optional<std::int64_t>> ParseInstant(const net::Query& query,
                                                  std::string_view parameter,
                                                  bool seconds_allowed) {
@@ -41,20 +45,27 @@ Result<NodeFilter> NodeFilter::Parse(const net::Query& query) {
   filter.pod_name_ = query.GetOr("pod_name");
   const std::string word = ToLower(filter.role_);
   std::string_view type = word;
+  FODC_RETURN_IF_ERROR(CheckRoleWord(filter.role_));
   if (word == "liaison") {
     filter.role_ = kLiaisonRole;
-  } else if (word == "datanode") {
+  } else if (word == "datanode" || word == "data") {
     filter.role_ = kDataRole;
-  } else if (ConsumePrefix(&type, "datanode-")) {
-    if (type != "hot" && type != "warm" && type != "cold") {
-      return InvalidArgument(
-          StrCat("unknown role \"", filter.role_,
-                 "\"; there are: datanode-hot, datanode-warm, datanode-cold"));
-    }
+  } else if ((ConsumePrefix(&type, "datanode-") ||
+              ConsumePrefix(&type, "data-")) &&
+             IsTier(type)) {
     filter.role_ = kDataRole;
     filter.type_label_ = type;
   }
   return filter;
+}
+
+Status CheckRoleWord(std::string_view role) {
+  const std::string word = ToLower(role);
+  std::string_view type = word;
+  if (!ConsumePrefix(&type, "datanode-") || IsTier(type)) return OkStatus();
+  return InvalidArgument(
+      StrCat("unknown role \"", role,
+             "\"; there are: datanode-hot, datanode-warm, datanode-cold"));
 }
 
 bool NodeFilter::Takes(std::string_view role, std::string_view pod_name,

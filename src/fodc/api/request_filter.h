@@ -16,13 +16,12 @@ namespace fodc::api {
 
 // `role` and `pod_name`; both must hold, an absent or empty one takes all.
 // Case does not count. A role is a name of the database ("ROLE_DATA") or one
-// of the design's words: "liaison", "datanode", and "datanode-hot", "-warm",
-// "-cold" for a data node with that label `type`.
+// of the design's words: "liaison", "datanode" (or "data"), and "datanode-hot",
+// "-warm", "-cold" (or "data-hot", ...) for a data node with that label `type`.
 class NodeFilter {
  public:
   NodeFilter() = default;
-  // Errors: kInvalidArgument for a kind of data node that the design has no
-  // word for. Any other role is one that some database may have.
+  // Errors: those of CheckRoleWord.
   static Result<NodeFilter> Parse(const net::Query& query);
 
   bool Takes(std::string_view role, std::string_view pod_name,
@@ -34,6 +33,10 @@ class NodeFilter {
   std::string type_label_;  // empty: whatever
   std::string pod_name_;
 };
+
+// Errors: kInvalidArgument for a kind of data node that the design has no word
+// for. Any other text is the role of some database.
+Status CheckRoleWord(std::string_view role);
 
 // Inclusive, milliseconds since the Unix epoch.
 struct Window {

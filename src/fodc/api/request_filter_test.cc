@@ -41,6 +41,10 @@ TEST(NodeFilterTest, KnowsTheWordsOfTheDesign) {
   EXPECT_FALSE(
       Takes("role=datanode-hot", "ROLE_DATA", "a", {{"type", "warm"}}));
   EXPECT_FALSE(Takes("role=datanode-cold", "ROLE_DATA", "a"));
+  EXPECT_TRUE(Takes("role=data", "ROLE_DATA", "a"));
+  EXPECT_TRUE(Takes("role=Data-Hot", "ROLE_DATA", "a", {{"type", "hot"}}));
+  EXPECT_FALSE(Takes("role=data-hot", "ROLE_DATA", "a", {{"type", "warm"}}));
+  EXPECT_TRUE(Takes("role=data-lake", "data-lake", "a"));
 }
 
 TEST(NodeFilterTest, RefusesAKindOfDataNodeThatThereIsNot) {

@@ -12,7 +12,7 @@
 namespace fodc::api {
 namespace {
 
-constexpr std::int64_t kMaxRegexMemory = 1 << 20;
+constexpr std::int64_t kMaxRegexMemory = 256 << 10;
 
 bool IsNameStart(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_';
@@ -132,7 +132,10 @@ Selector::Selector(Selector&&) noexcept = default;
 Selector& Selector::operator=(Selector&&) noexcept = default;
 Selector::~Selector() = default;
 
-Result<Selector> Selector::Parse(std::string_view text) {
+Result<Selector> Selector::Parse(std::string_view text,
+                                 std::size_t* expressions) {
+  std::size_t own_expressions = 0;
+  if (expressions == nullptr) expressions = &own_expressions;
   if (text.size() > kMaxTextBytes) {
     return InvalidArgument(StrCat("a selector of ", text.size(),
                                   " bytes is over the limit of ",
@@ -167,6 +170,10 @@ Result<Selector> Selector::Parse(std::string_view text) {
       FODC_ASSIGN_OR_RETURN(std::string value, in.TakeString());
       Matcher matcher{std::string(label), negated, std::move(value), nullptr};
       if (is_regex) {
+        if (++*expressions > kMaxExpressions) {
+          return in.Error(
+              StrCat("more than ", kMaxExpressions, " regular expressions"));
+        }
         re2::RE2::Options options;
         options.set_log_errors(false);
         options.set_dot_nl(true);
@@ -223,14 +230,14 @@ bool Selector::MayMatchName(std::string_view name) const {
 Result<SelectorSet> SelectorSet::Parse(
     std::span<const std::string_view> texts) {
   if (texts.size() > kMaxSelectors) {
-    return InvalidArgument(StrCat(texts.size(),
-                                  " selectors are over the limit "
-                                  "of ",
-                                  kMaxSelectors));
+    return InvalidArgument(StrCat(
+        texts.size(), " selectors are over the limit of ", kMaxSelectors));
   }
   SelectorSet out;
+  std::size_t expressions = 0;
   for (const std::string_view text : texts) {
-    FODC_ASSIGN_OR_RETURN(Selector selector, Selector::Parse(text));
+    FODC_ASSIGN_OR_RETURN(Selector selector,
+                          Selector::Parse(text, &expressions));
     out.selectors_.push_back(std::move(selector));
   }
   return out;

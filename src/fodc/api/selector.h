@@ -22,12 +22,17 @@ class Selector {
  public:
   static constexpr std::size_t kMaxTextBytes = 4096;
   static constexpr std::size_t kMaxMatchers = 32;
+  // In one selector, or in one set: each may take a quarter of a MiB, and
+  // milliseconds to compile.
+  static constexpr std::size_t kMaxExpressions = 32;
 
   // Strings are quoted by ", ' (with escapes as in Go) or ` (without).
   // Errors: kInvalidArgument naming the selector and what is wrong with it: a
   // syntax error, a bad expression, a limit, or (as Prometheus has it) no
   // matcher that refuses the empty string.
-  static Result<Selector> Parse(std::string_view text);
+  // `expressions`, if given: how many there are already; counted on.
+  static Result<Selector> Parse(std::string_view text,
+                                std::size_t* expressions = nullptr);
 
   Selector(Selector&&) noexcept;
   Selector& operator=(Selector&&) noexcept;

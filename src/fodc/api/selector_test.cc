@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "fodc/base/status_matchers.h"
+#include "fodc/base/strings.h"
 
 namespace fodc::api {
 namespace {
@@ -96,6 +97,19 @@ TEST(SelectorSetTest, RefusesTooMany) {
   const std::vector<std::string_view> texts(65, "a");
   EXPECT_THAT(SelectorSet::Parse(texts).status().message(),
               HasSubstr("limit of 64"));
+}
+
+// Each takes memory and time on the loop before the first byte goes out.
+TEST(SelectorSetTest, RefusesTooManyExpressions) {
+  std::string one = "a{";
+  for (int i = 0; i < 17; ++i) one += StrCat("l", i, "=~\"x|y\",");
+  one += "}";
+  EXPECT_THAT(SelectorSet::Parse(std::vector<std::string_view>{one}).status(),
+              IsOk());
+  EXPECT_THAT(
+      SelectorSet::Parse(std::vector<std::string_view>{one, one}).status(),
+      StatusIs(Code::kInvalidArgument,
+               HasSubstr("more than 32 regular expressions")));
 }
 
 }  // namespace
