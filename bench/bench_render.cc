@@ -166,10 +166,10 @@ int Run(int argc, char** argv) {
   if (!Fill(&load)) return 1;
 
   api::LineCache cache;
-  std::vector<std::shared_ptr<const api::Identity>> identities;
+  std::vector<std::shared_ptr<const exposition::Identity>> identities;
   std::vector<std::string> slots;
   for (std::size_t n = 0; n < nodes; ++n) {
-    identities.push_back(std::make_shared<const api::Identity>(
+    identities.push_back(std::make_shared<const exposition::Identity>(
         "ROLE_DATA", StrCat("node-", n), "data",
         std::map<std::string, std::string>{{"type", "hot"}}));
     slots.push_back(StrCat("slot-", n));

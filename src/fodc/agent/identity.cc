@@ -30,12 +30,12 @@ bool NodeIdentity::Learn(std::string_view role, const Labels& labels) {
   return true;
 }
 
-std::shared_ptr<const api::Identity> NodeIdentity::For(
+std::shared_ptr<const exposition::Identity> NodeIdentity::For(
     std::string_view container_name) {
   const auto it = cache_.find(container_name);
   if (it != cache_.end()) return it->second;
-  auto made = std::make_shared<const api::Identity>(role_, pod_name_,
-                                                    container_name, labels_);
+  auto made = std::make_shared<const exposition::Identity>(
+      role_, pod_name_, container_name, labels_);
   return cache_.emplace(container_name, std::move(made)).first->second;
 }
 

@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-#include "fodc/api/identity.h"
+#include "fodc/exposition/identity.h"
 #include "fodc/fleet/agent.h"
 
 namespace fodc::agent {
@@ -30,7 +30,8 @@ class NodeIdentity {
   bool is_role_known() const { return role_ != fleet::kRoleUnspecified; }
 
   // The labels of a source's series; the same object until something changes.
-  std::shared_ptr<const api::Identity> For(std::string_view container_name);
+  std::shared_ptr<const exposition::Identity> For(
+      std::string_view container_name);
 
  private:
   const std::string pod_name_;
@@ -38,7 +39,8 @@ class NodeIdentity {
   const Labels given_labels_;
   std::string role_;
   Labels labels_;
-  std::map<std::string, std::shared_ptr<const api::Identity>, std::less<>>
+  std::map<std::string, std::shared_ptr<const exposition::Identity>,
+           std::less<>>
       cache_;
 };
 

@@ -4,27 +4,13 @@
 #include <algorithm>
 #include <unordered_map>
 
-#include "fodc/api/shown_family.h"
 #include "fodc/exposition/number.h"
+#include "fodc/exposition/shown_family.h"
 
 namespace fodc::agent {
 namespace {
 
 using exposition::MetricType;
-
-void AppendEscapedHelp(std::string* out, std::string_view help, bool quotes) {
-  for (const char c : help) {
-    if (c == '\\') {
-      out->append("\\\\");
-    } else if (c == '\n') {
-      out->append("\\n");
-    } else if (c == '"' && quotes) {
-      out->append("\\\"");
-    } else {
-      out->push_back(c);
-    }
-  }
-}
 
 }  // namespace
 
@@ -65,9 +51,9 @@ LatestPage::LatestPage(std::vector<Part> parts,
 LatestPage::Line LatestPage::Classify(std::string_view name,
                                       std::string_view family,
                                       MetricType type) const {
-  const api::ShownFamily shown =
-      openmetrics_ ? api::FamilyInOpenMetrics(name, family, type)
-                   : api::FamilyInText(name, family, type);
+  const exposition::ShownFamily shown =
+      openmetrics_ ? exposition::FamilyInOpenMetrics(name, family, type)
+                   : exposition::FamilyInText(name, family, type);
   return {.family = shown.name, .type = shown.type, .part = 0, .index = 0};
 }
 
@@ -97,34 +83,20 @@ std::string_view LatestPage::Help(const Line& line) const {
 
 void LatestPage::AppendHead(std::size_t begin, std::size_t end,
                             std::string* out) const {
-  const std::string_view family = lines_[begin].family;
-  std::string_view help;
-  std::string_view unit;
-  MetricType type = MetricType::kUnknown;
+  exposition::FamilyHead head;
+  head.name = lines_[begin].family;
   for (std::size_t i = begin; i < end; ++i) {
     const Line& line = lines_[i];
-    if (help.empty()) help = Help(line);
-    if (type == MetricType::kUnknown) type = line.type;
-    if (unit.empty() && line.part < parts_.size()) {
-      unit = (*parts_[line.part].frame.series)[line.index]->unit();
+    if (head.help.empty()) head.help = Help(line);
+    if (head.type == MetricType::kUnknown) head.type = line.type;
+    if (head.unit.empty() && line.part < parts_.size()) {
+      head.unit = (*parts_[line.part].frame.series)[line.index]->unit();
     }
   }
-  if (!help.empty()) {
-    out->append("# HELP ").append(family).push_back(' ');
-    AppendEscapedHelp(out, help, openmetrics_);
-    out->push_back('\n');
-  }
-  out->append("# TYPE ").append(family).push_back(' ');
-  out->append(openmetrics_ ? api::TypeWordInOpenMetrics(type)
-                           : api::TypeWordInText(type));
-  out->push_back('\n');
-  // The family's name must end in it.
-  if (openmetrics_ && !unit.empty() && family.size() > unit.size() + 1 &&
-      family.ends_with(unit) &&
-      family[family.size() - unit.size() - 1] == '_') {
-    out->append("# UNIT ").append(family).push_back(' ');
-    out->append(unit).push_back('\n');
-  }
+  AppendFamilyHead(out,
+                   openmetrics_ ? exposition::Format::kOpenMetrics
+                                : exposition::Format::kText,
+                   head);
 }
 
 void LatestPage::BeginFamily(std::string* out) {
@@ -137,7 +109,7 @@ void LatestPage::BeginFamily(std::string* out) {
 }
 
 void LatestPage::AppendLine(const Line& line, std::string* out) {
-  static const api::Identity* const kNone = new api::Identity();
+  static const exposition::Identity* const kNone = new exposition::Identity();
   text_.assign(Name(line));
   double value;
   std::string own_labels;
@@ -162,7 +134,7 @@ void LatestPage::AppendLine(const Line& line, std::string* out) {
       text_.push_back(before);
       before = ',';
       text_.append(label.name).append("=\"");
-      api::AppendEscapedLabelValue(&text_, label.value);
+      exposition::AppendEscapedLabelValue(&text_, label.value);
       text_.push_back('"');
     }
     text_.push_back('}');

@@ -13,8 +13,8 @@
 #include <utility>
 #include <vector>
 
-#include "fodc/api/identity.h"
 #include "fodc/exposition/format.h"
+#include "fodc/exposition/identity.h"
 #include "fodc/exposition/metric.h"
 #include "fodc/net/http_message.h"
 #include "fodc/program/own_metrics.h"
@@ -31,7 +31,7 @@ class LatestPage final : public net::BodySource {
  public:
   struct Part {
     recorder::SourceFrame frame;
-    std::shared_ptr<const api::Identity> identity;
+    std::shared_ptr<const exposition::Identity> identity;
   };
   LatestPage(std::vector<Part> parts, std::vector<program::OwnFamily> own,
              exposition::Format format);
@@ -68,7 +68,7 @@ class LatestPage final : public net::BodySource {
   std::size_t family_end_ = 0;  // of the family that `at_` is in
   bool may_collide_ = false;    // several sources have this family
   bool ended_ = false;
-  api::LabelMerger merger_;
+  exposition::LabelMerger merger_;
   std::unordered_set<std::string> shown_;
   std::string text_;
 };

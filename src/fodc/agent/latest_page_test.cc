@@ -53,7 +53,7 @@ class LatestPageTest : public ::testing::Test {
   std::string Text(Format format, std::size_t piece_bytes = 1 << 18) {
     std::vector<LatestPage::Part> parts;
     for (auto& frame : recording_.Take().Latest()) {
-      auto identity = std::make_shared<const api::Identity>(
+      auto identity = std::make_shared<const exposition::Identity>(
           "ROLE_DATA", "pod-0", frame.container_name,
           std::map<std::string, std::string>{{"type", "hot"}});
       parts.push_back(

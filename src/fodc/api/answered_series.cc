@@ -7,9 +7,9 @@
 #include <tuple>
 #include <utility>
 
-#include "fodc/api/identity.h"
-#include "fodc/api/shown_family.h"
 #include "fodc/base/strings.h"
+#include "fodc/exposition/identity.h"
+#include "fodc/exposition/shown_family.h"
 
 namespace fodc::api {
 namespace {
@@ -22,8 +22,8 @@ void TypedFamilies::Add(const fleet::MetricsAnswer& answer) {
   for (const fleet::MetricSample& s : answer.samples) {
     if (s.type == MetricType::kUnknown) continue;
     std::string_view name = s.name;
-    if (HasComponents(s.type)) {
-      const std::string_view base = WithoutComponentSuffix(name);
+    if (exposition::HasComponents(s.type)) {
+      const std::string_view base = exposition::WithoutComponentSuffix(name);
       if (!base.empty()) name = base;
     }
     if (names_.find(name) == names_.end()) names_.emplace(name);
@@ -33,10 +33,11 @@ void TypedFamilies::Add(const fleet::MetricsAnswer& answer) {
 std::string_view TypedFamilies::FamilyOf(const fleet::MetricSample& sample,
                                          MetricType* type) const {
   const std::string_view name = sample.name;
-  const std::string_view base = WithoutComponentSuffix(name);
+  const std::string_view base = exposition::WithoutComponentSuffix(name);
   *type = sample.type;
   if (sample.type != MetricType::kUnknown) {
-    return HasComponents(sample.type) && !base.empty() ? base : name;
+    return exposition::HasComponents(sample.type) && !base.empty() ? base
+                                                                   : name;
   }
   if (names_.contains(name)) return name;
   if (base.empty()) {
@@ -52,7 +53,7 @@ ComponentOrder OrderInFamily(std::string_view name,
                              std::string_view family, MetricType type) {
   ComponentOrder out;
   out.labels = canonical_labels;
-  if (!HasComponents(type)) {
+  if (!exposition::HasComponents(type)) {
     // x_total and x_created of one counter stay together.
     out.others = canonical_labels;
     out.component = name.ends_with("_created") ? 1 : 0;
@@ -60,7 +61,7 @@ ComponentOrder OrderInFamily(std::string_view name,
   }
   std::vector<exposition::Label> labels;
   std::vector<std::string> unescaped;
-  ParseCanonicalLabels(canonical_labels, &labels, &unescaped);
+  exposition::ParseCanonicalLabels(canonical_labels, &labels, &unescaped);
   out.bound = std::numeric_limits<double>::infinity();
   for (const exposition::Label& label : labels) {
     if (label.name == "le" || label.name == "quantile") {

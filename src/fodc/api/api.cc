@@ -183,7 +183,7 @@ void Api::Impl::FinishMetrics(const NodeFilter& filter,
   }
   gatherer.AddAnswers(answers, &parts);
   if (filter.takes_all() && !at) gatherer.AddOwn(options.own_metrics, &parts);
-  if (!at) stats.stale_nodes = stale;
+  if (filter.takes_all() && !at) stats.stale_nodes = stale;
   ++stats.pages;
   if (parts.empty()) {
     HttpResponse empty;

@@ -7,10 +7,10 @@
 #include <optional>
 #include <vector>
 
-#include "fodc/api/identity.h"
 #include "fodc/api/json_writer.h"
 #include "fodc/base/clock.h"
 #include "fodc/base/strings.h"
+#include "fodc/exposition/identity.h"
 #include "fodc/exposition/names.h"
 
 namespace fodc::api {
@@ -64,7 +64,7 @@ void Read(const NodeNews& news, Summary* out) {
         Most(&out->page_resident, value);
       }
       if (!name.starts_with("fodc_")) continue;
-      ParseCanonicalLabels(series.labels(), &labels, &unescaped);
+      exposition::ParseCanonicalLabels(series.labels(), &labels, &unescaped);
       const auto label = [&labels](std::string_view wanted) {
         for (const auto& l : labels) {
           if (l.name == wanted) return l.value;

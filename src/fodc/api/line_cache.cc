@@ -5,8 +5,8 @@
 #include <set>
 #include <utility>
 
-#include "fodc/api/shown_family.h"
 #include "fodc/exposition/names.h"
+#include "fodc/exposition/shown_family.h"
 
 namespace fodc::api {
 namespace {
@@ -18,7 +18,7 @@ constexpr std::size_t kLineOverheadBytes = sizeof(Line) + 96;
 // Legal, so that names which are shown as one are one family.
 std::string FamilyOf(const recorder::Series& s) {
   return exposition::ToMetricName(
-      FamilyInText(s.name(), s.family(), s.type()).name);
+      exposition::FamilyInText(s.name(), s.family(), s.type()).name);
 }
 
 bool SameSeries(const std::vector<recorder::SeriesRef>& a,
@@ -43,7 +43,7 @@ std::size_t LayoutBytes(const Layout& l) {
 }
 
 std::size_t LineBytes(const Line& line) {
-  return kLineOverheadBytes + line.text_bytes + kCopySlack +
+  return kLineOverheadBytes + line.text_bytes + exposition::kCopySlack +
          line.pieces.size() * sizeof(Line::Piece);
 }
 
@@ -52,8 +52,9 @@ std::size_t LineBytes(const Line& line) {
 LineCache::LineCache(std::size_t max_bytes) : max_bytes_(max_bytes) {}
 LineCache::~LineCache() { slots_.clear(); }
 
-void LineCache::Build(const recorder::Series& series, const Identity& identity,
-                      LabelMerger* merger, Line* line) {
+void LineCache::Build(const recorder::Series& series,
+                      const exposition::Identity& identity,
+                      exposition::LabelMerger* merger, Line* line) {
   std::string text;
   std::size_t piece_begin = 0;
   line->pieces.clear();
@@ -79,7 +80,7 @@ void LineCache::Build(const recorder::Series& series, const Identity& identity,
     } else {
       if (!first) text.push_back(',');
       text.append(label.name).append("=\"");
-      AppendEscapedLabelValue(&text, label.value);
+      exposition::AppendEscapedLabelValue(&text, label.value);
       text.push_back('"');
     }
     first = false;
@@ -88,13 +89,14 @@ void LineCache::Build(const recorder::Series& series, const Identity& identity,
   line->pieces.push_back(
       {static_cast<std::uint32_t>(text.size() - piece_begin), 0, 0, 0});
   line->text_bytes = static_cast<std::uint32_t>(text.size());
-  text.append(kCopySlack, '\0');
+  text.append(exposition::kCopySlack, '\0');
   line->text = std::make_unique_for_overwrite<char[]>(text.size());
   std::memcpy(line->text.get(), text.data(), text.size());
 }
 
 Line* LineCache::FindLine(const recorder::SeriesRef& series,
-                          std::uint32_t shape, const Identity& identity) {
+                          std::uint32_t shape,
+                          const exposition::Identity& identity) {
   const Key key{series.get(), shape};
   if (const auto it = lines_.find(key); it != lines_.end()) {
     return it->second.get();
@@ -135,7 +137,7 @@ void LineCache::SortFamilies() {
 
 LayoutRef LineCache::Find(std::string_view slot_name,
                           const Layout::SeriesList& series,
-                          const Identity& identity) {
+                          const exposition::Identity& identity) {
   auto shape_it = shapes_.find(identity.shape());
   if (shape_it == shapes_.end()) {
     shape_it = shapes_.emplace(identity.shape(), next_shape_++).first;
@@ -158,7 +160,8 @@ LayoutRef LineCache::Find(std::string_view slot_name,
 }
 
 LayoutRef LineCache::Make(const Layout* like, const Layout::SeriesList& series,
-                          std::uint32_t shape, const Identity& identity) {
+                          std::uint32_t shape,
+                          const exposition::Identity& identity) {
   const std::uint64_t hash = HashOf(*series, shape);
   const auto [begin, end] = by_content_.equal_range(hash);
   for (auto it = begin; it != end; ++it) {
@@ -195,7 +198,11 @@ LayoutRef LineCache::Make(const Layout* like, const Layout::SeriesList& series,
   }
   for (std::size_t i = 0; i < now.size(); ++i) {
     Line* line = layout->lines[i];
-    if (line != nullptr) ++line->users;
+    if (line != nullptr) {
+      ++line->users;
+    } else {
+      layout->is_whole = false;
+    }
     Family* family =
         line != nullptr ? line->family : InternFamily(FamilyOf(*now[i]));
     const auto at = static_cast<std::uint32_t>(i);
@@ -239,6 +246,12 @@ void LineCache::Sweep() {
     --line.family->users;
     return true;
   });
+  // What was made when the cache was full is made again once there is room.
+  if (line_bytes_ < max_bytes_ / 2) {
+    std::erase_if(slots_, [](const auto& entry) {
+      return !entry.second.layout->is_whole;
+    });
+  }
   // No line has a shape that no layout has.
   std::set<std::uint32_t> shapes;
   for (const auto& [hash, layout] : by_content_) shapes.insert(layout->shape);

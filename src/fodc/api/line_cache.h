@@ -14,7 +14,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "fodc/api/identity.h"
+#include "fodc/exposition/identity.h"
 #include "fodc/exposition/metric.h"
 #include "fodc/recorder/series.h"
 
@@ -37,7 +37,7 @@ struct Line {
     std::uint8_t skip = 0;  // 1: without the comma
   };
 
-  static_assert(kMaxIdentityLabels <= UINT16_MAX);
+  static_assert(exposition::kMaxShownNodeLabels + 3 <= UINT16_MAX);
 
   recorder::SeriesRef series;
   Family* family = nullptr;
@@ -73,7 +73,8 @@ inline char* AppendLine(char* out, const Line& line,
   }
   return out;
 }
-inline char* AppendLine(char* out, const Line& line, const Identity& identity) {
+inline char* AppendLine(char* out, const Line& line,
+                        const exposition::Identity& identity) {
   return AppendLine(out, line, identity.block(), identity.text());
 }
 
@@ -94,6 +95,7 @@ struct Layout : std::enable_shared_from_this<Layout> {
   // One for each series; null where the cache was full.
   std::vector<Line*> lines;
   std::vector<Run> runs;  // in the order of lines
+  bool is_whole = true;   // no line is null
 };
 // Lines are changed by the cache only.
 using LayoutRef = std::shared_ptr<const Layout>;
@@ -123,7 +125,7 @@ class LineCache {
   // cached under it. Costs nothing if the list is the same as then, little if
   // only some series came or went, or if some other slot has equal series.
   LayoutRef Find(std::string_view slot, const Layout::SeriesList& series,
-                 const Identity& identity);
+                 const exposition::Identity& identity);
 
   // The family of this name, which some cached line or layout has; else null.
   Family* FindFamily(std::string_view name) const;
@@ -135,8 +137,9 @@ class LineCache {
   LineCacheStats stats() const;
 
   // Makes the line of one series, cached nowhere; its family is not set.
-  static void Build(const recorder::Series& series, const Identity& identity,
-                    LabelMerger* merger, Line* line);
+  static void Build(const recorder::Series& series,
+                    const exposition::Identity& identity,
+                    exposition::LabelMerger* merger, Line* line);
 
  private:
   struct Key {
@@ -157,10 +160,10 @@ class LineCache {
   };
 
   Line* FindLine(const recorder::SeriesRef& series, std::uint32_t shape,
-                 const Identity& identity);
+                 const exposition::Identity& identity);
   Family* InternFamily(std::string_view name);
   LayoutRef Make(const Layout* like, const Layout::SeriesList& series,
-                 std::uint32_t shape, const Identity& identity);
+                 std::uint32_t shape, const exposition::Identity& identity);
   void Drop(Layout* layout);
 
   const std::size_t max_bytes_;
@@ -175,7 +178,7 @@ class LineCache {
   std::size_t layout_bytes_ = 0;
   std::uint64_t built_ = 0;
   std::uint64_t uncached_ = 0;
-  LabelMerger merger_;
+  exposition::LabelMerger merger_;
 };
 
 }  // namespace fodc::api

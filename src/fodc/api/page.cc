@@ -5,8 +5,8 @@
 #include <string_view>
 #include <unordered_map>
 
-#include "fodc/api/shown_family.h"
 #include "fodc/exposition/number.h"
+#include "fodc/exposition/shown_family.h"
 
 namespace fodc::api {
 namespace {
@@ -14,7 +14,8 @@ namespace {
 using exposition::MetricType;
 
 // Of a line's value and line feed, and what wide copies may touch.
-constexpr std::size_t kLineSlack = exposition::kMaxNumberBytes + kCopySlack + 1;
+constexpr std::size_t kLineSlack =
+    exposition::kMaxNumberBytes + exposition::kCopySlack + 1;
 constexpr std::size_t kBufferBytes = 32 * 1024;
 constexpr std::uint32_t kPrefetchAhead = 6;
 
@@ -62,7 +63,8 @@ exposition::MetricType PageText::TypeOf(const Group& group) const {
   for (std::uint32_t i = group.begin; i < group.end; ++i) {
     const recorder::Series& series = FirstSeries(stretches_[i]);
     const MetricType type =
-        FamilyInText(series.name(), series.family(), series.type()).type;
+        exposition::FamilyInText(series.name(), series.family(), series.type())
+            .type;
     if (type != MetricType::kUnknown) return type;
   }
   return MetricType::kUnknown;
@@ -74,7 +76,7 @@ void PageText::JoinComponents() {
   std::vector<std::pair<std::size_t, std::size_t>> joins;
   for (std::size_t i = 0; i < groups_.size(); ++i) {
     const std::string_view base =
-        WithoutComponentSuffix(groups_[i].family->name);
+        exposition::WithoutComponentSuffix(groups_[i].family->name);
     if (base.empty() || TypeOf(groups_[i]) != MetricType::kUnknown) continue;
     if (by_name.empty()) {
       for (std::size_t j = 0; j < groups_.size(); ++j) {
@@ -82,7 +84,8 @@ void PageText::JoinComponents() {
       }
     }
     const auto it = by_name.find(base);
-    if (it != by_name.end() && HasComponents(TypeOf(groups_[it->second]))) {
+    if (it != by_name.end() &&
+        exposition::HasComponents(TypeOf(groups_[it->second]))) {
       joins.emplace_back(it->second, i);
     }
   }
@@ -114,26 +117,13 @@ void PageText::JoinComponents() {
 }
 
 void PageText::AppendHead(const Group& group, std::string* out) const {
-  const std::string& name = group.family->name;
-  std::string_view help;
-  for (std::uint32_t i = group.begin; i < group.end && help.empty(); ++i) {
-    help = FirstSeries(stretches_[i]).help();
+  exposition::FamilyHead head;
+  head.name = group.family->name;
+  head.type = TypeOf(group);
+  for (std::uint32_t i = group.begin; i < group.end && head.help.empty(); ++i) {
+    head.help = FirstSeries(stretches_[i]).help();
   }
-  if (!help.empty()) {
-    out->append("# HELP ").append(name).push_back(' ');
-    for (const char c : help) {
-      if (c == '\\') {
-        out->append("\\\\");
-      } else if (c == '\n') {
-        out->append("\\n");
-      } else {
-        out->push_back(c);
-      }
-    }
-    out->push_back('\n');
-  }
-  out->append("# TYPE ").append(name).push_back(' ');
-  out->append(TypeWordInText(TypeOf(group))).push_back('\n');
+  AppendFamilyHead(out, exposition::Format::kText, head);
 }
 
 void PageText::AppendSlowly(const PagePart& part, std::uint32_t line,

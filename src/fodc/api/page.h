@@ -10,16 +10,17 @@
 #include <utility>
 #include <vector>
 
-#include "fodc/api/identity.h"
 #include "fodc/api/line_cache.h"
+#include "fodc/exposition/identity.h"
 
 namespace fodc::api {
 
 // A frame to be shown: of one source of one node.
 struct PagePart {
   LayoutRef layout;
-  std::shared_ptr<const Identity> identity;  // of the layout's shape
-  std::vector<double> values;                // one for each line
+  std::shared_ptr<const exposition::Identity>
+      identity;                // of the layout's shape
+  std::vector<double> values;  // one for each line
 };
 
 // Text 0.0.4, families as FamilyInText has them. Their order is that of their
@@ -84,7 +85,7 @@ class PageText {
   std::uint32_t line_ = 0;
   bool in_group_ = false;
   std::unique_ptr<char[]> buffer_;
-  LabelMerger merger_;
+  exposition::LabelMerger merger_;
 };
 
 }  // namespace fodc::api

@@ -8,9 +8,10 @@
 namespace fodc::api {
 
 PageGatherer::PageGatherer(std::size_t line_cache_bytes)
-    : lines_(line_cache_bytes), none_(std::make_shared<const Identity>()) {}
+    : lines_(line_cache_bytes),
+      none_(std::make_shared<const exposition::Identity>()) {}
 
-std::shared_ptr<const Identity> PageGatherer::IdentityOf(
+std::shared_ptr<const exposition::Identity> PageGatherer::IdentityOf(
     const fleet::Agent& agent, std::string_view container_name) {
   Known& known = known_[agent.id];
   known.used = true;
@@ -28,8 +29,8 @@ std::shared_ptr<const Identity> PageGatherer::IdentityOf(
   if (known.by_container.size() > 64) known.by_container.clear();
   return known.by_container
       .emplace(std::string(container_name),
-               std::make_shared<const Identity>(now.role, now.pod_name,
-                                                container_name, now.labels))
+               std::make_shared<const exposition::Identity>(
+                   now.role, now.pod_name, container_name, now.labels))
       .first->second;
 }
 

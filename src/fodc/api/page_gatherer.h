@@ -14,10 +14,10 @@
 #include "fodc/api/agent_round.h"
 #include "fodc/api/answered_series.h"
 #include "fodc/api/api.h"
-#include "fodc/api/identity.h"
 #include "fodc/api/line_cache.h"
 #include "fodc/api/node_frames.h"
 #include "fodc/api/page.h"
+#include "fodc/exposition/identity.h"
 
 namespace fodc::api {
 
@@ -45,17 +45,18 @@ class PageGatherer {
     std::string role;
     std::string pod_name;
     fleet::Labels labels;
-    std::map<std::string, std::shared_ptr<const Identity>, std::less<>>
+    std::map<std::string, std::shared_ptr<const exposition::Identity>,
+             std::less<>>
         by_container;
     bool used = true;
   };
-  std::shared_ptr<const Identity> IdentityOf(const fleet::Agent& agent,
-                                             std::string_view container_name);
+  std::shared_ptr<const exposition::Identity> IdentityOf(
+      const fleet::Agent& agent, std::string_view container_name);
 
   recorder::SeriesPool pool_;  // of answers and own metrics
   LineCache lines_;
   std::map<std::string, Known, std::less<>> known_;  // by agent id
-  const std::shared_ptr<const Identity> none_;
+  const std::shared_ptr<const exposition::Identity> none_;
 };
 
 }  // namespace fodc::api

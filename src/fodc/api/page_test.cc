@@ -30,7 +30,7 @@ struct Sample {
 class PageTest : public ::testing::Test {
  protected:
   PagePart Part(std::string_view slot, const std::vector<Sample>& samples,
-                std::shared_ptr<const Identity> identity) {
+                std::shared_ptr<const exposition::Identity> identity) {
     auto series = std::make_shared<std::vector<recorder::SeriesRef>>();
     PagePart part;
     for (const Sample& s : samples) {
@@ -46,9 +46,9 @@ class PageTest : public ::testing::Test {
     part.identity = std::move(identity);
     return part;
   }
-  static std::shared_ptr<const Identity> Pod(std::string_view name,
-                                             std::string_view container = "") {
-    return std::make_shared<const Identity>(
+  static std::shared_ptr<const exposition::Identity> Pod(
+      std::string_view name, std::string_view container = "") {
+    return std::make_shared<const exposition::Identity>(
         "ROLE_DATA", name, container, std::map<std::string, std::string>());
   }
   std::string Text(std::vector<PagePart> parts, std::size_t piece = 1 << 20) {
@@ -81,7 +81,7 @@ TEST_F(PageTest, MergesLabelsInOrder) {
 
 TEST_F(PageTest, WritesSeriesWithoutIdentity) {
   EXPECT_EQ(Text({Part("a", {{"x", {}, 1}, {"x", {{"a", "q\"\\\n"}}, 2}},
-                       std::make_shared<Identity>())}),
+                       std::make_shared<exposition::Identity>())}),
             "# TYPE x untyped\nx 1\nx{a=\"q\\\"\\\\\\n\"} 2\n");
 }
 
@@ -95,7 +95,7 @@ TEST_F(PageTest, ShowsEveryLabelOfANodeWithMany) {
   std::map<std::string, std::string> many;
   for (int i = 0; i < 300; ++i) many[StrCat("key_", 100 + i)] = StrCat(i);
   const auto identity =
-      std::make_shared<const Identity>("ROLE_DATA", "p", "c", many);
+      std::make_shared<const exposition::Identity>("ROLE_DATA", "p", "c", many);
   // One label of its own among them.
   const std::string text =
       Text({Part("a", {{"x", {{"node_key_2", "own"}}, 1}}, identity)});
@@ -112,8 +112,8 @@ TEST_F(PageTest, BoundsTheLabelsOfANode) {
   std::map<std::string, std::string> many;
   for (int i = 0; i < 70'000; ++i) many[StrCat("key_", i)] = "v";
   const auto identity =
-      std::make_shared<const Identity>("ROLE_DATA", "p", "c", many);
-  EXPECT_EQ(identity->labels().size(), kMaxIdentityLabels);
+      std::make_shared<const exposition::Identity>("ROLE_DATA", "p", "c", many);
+  EXPECT_EQ(identity->labels().size(), exposition::kMaxShownNodeLabels + 3);
   EXPECT_THAT(Text({Part("a", {{"x", {{"node_key_2", "own"}}, 1}}, identity)}),
               HasSubstr("node_role=\"ROLE_DATA\",pod_name=\"p\"} 1\n"));
 }
@@ -129,7 +129,7 @@ TEST_F(PageTest, ShowsNoNameThatIsNotLegal) {
             "exported_a_b_=\"1\",node_role=\"ROLE_DATA\",pod_name=\"p\"} 3\n");
   // One family, however it was written.
   EXPECT_EQ(Text({Part("b", {{"m n", {}, 1}, {"m_n", {{"x", "y"}}, 2}},
-                       std::make_shared<Identity>())}),
+                       std::make_shared<exposition::Identity>())}),
             "# TYPE m_n untyped\nm_n 1\nm_n{x=\"y\"} 2\n");
 }
 
@@ -152,7 +152,7 @@ TEST_F(PageTest, MergesFamiliesOfAllParts) {
 }
 
 TEST_F(PageTest, LetsUntypedComponentsJoinTheirHistogram) {
-  const auto none = std::make_shared<Identity>();
+  const auto none = std::make_shared<exposition::Identity>();
   const std::string text = Text(
       {Part("a", {{"h_bucket", {{"le", "1"}}, 1}, {"h_count", {}, 2}}, none),
        Part("b",
@@ -169,7 +169,7 @@ TEST_F(PageTest, LetsUntypedComponentsJoinTheirHistogram) {
 }
 
 TEST_F(PageTest, GivesSamplesOfOpenMetricsFamiliesThatTextKnows) {
-  const auto none = std::make_shared<Identity>();
+  const auto none = std::make_shared<exposition::Identity>();
   const std::string text = Text(
       {Part("a",
             {{"om_total", {}, 1, "om", MetricType::kCounter, "Help."},
@@ -200,14 +200,15 @@ TEST_F(PageTest, GivesSamplesOfOpenMetricsFamiliesThatTextKnows) {
 
 TEST_F(PageTest, WritesEveryValue) {
   const double inf = std::numeric_limits<double>::infinity();
-  const std::string text = Text({Part("a",
-                                      {{"x", {{"n", "1"}}, inf},
-                                       {"x", {{"n", "2"}}, -inf},
-                                       {"x", {{"n", "3"}}, std::nan("")},
-                                       {"x", {{"n", "4"}}, 0.1},
-                                       {"x", {{"n", "5"}}, -0.0},
-                                       {"x", {{"n", "6"}}, 123456789012345}},
-                                      std::make_shared<Identity>())});
+  const std::string text =
+      Text({Part("a",
+                 {{"x", {{"n", "1"}}, inf},
+                  {"x", {{"n", "2"}}, -inf},
+                  {"x", {{"n", "3"}}, std::nan("")},
+                  {"x", {{"n", "4"}}, 0.1},
+                  {"x", {{"n", "5"}}, -0.0},
+                  {"x", {{"n", "6"}}, 123456789012345}},
+                 std::make_shared<exposition::Identity>())});
   for (const char* line : {"x{n=\"1\"} +Inf\n", "x{n=\"2\"} -Inf\n",
                            "x{n=\"3\"} NaN\n", "x{n=\"4\"} 0.1\n",
                            "x{n=\"5\"} -0\n", "x{n=\"6\"} 123456789012345\n"}) {
@@ -271,6 +272,18 @@ TEST_F(LineCacheTest, KeepsTheLinesOfALayoutThatChanges) {
   EXPECT_EQ(cache_->stats().lines, 4u);
   EXPECT_EQ(cache_->stats().layouts, 1u);
   EXPECT_EQ(part.layout->lines[1]->family->name, "c");
+}
+
+TEST_F(LineCacheTest, MakesLinesOnceThereIsRoom) {
+  Part("s1", {{"a", {}}, {"b", {}}}, Pod("p"));
+  cache_.emplace(cache_->stats().bytes);
+  Part("s1", {{"a", {}}, {"b", {}}, {"c", {}}, {"d", {}}}, Pod("p"));
+  const std::vector<Sample> late = {{"e", {}}};
+  EXPECT_EQ(Part("s2", late, Pod("p")).layout->lines[0], nullptr);
+  cache_->Sweep();
+  EXPECT_EQ(Part("s2", late, Pod("p")).layout->lines[0], nullptr);
+  cache_->Sweep();  // nobody has asked for s1 since the last one
+  EXPECT_NE(Part("s2", late, Pod("p")).layout->lines[0], nullptr);
 }
 
 TEST_F(LineCacheTest, ForgetsWhatNobodyShows) {

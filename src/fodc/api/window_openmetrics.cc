@@ -7,9 +7,9 @@
 #include <unordered_map>
 #include <utility>
 
-#include "fodc/api/shown_family.h"
 #include "fodc/exposition/names.h"
 #include "fodc/exposition/number.h"
+#include "fodc/exposition/shown_family.h"
 
 namespace fodc::api {
 namespace {
@@ -60,8 +60,8 @@ WindowOpenMetrics::WindowOpenMetrics(std::vector<OpenMetricsNode> nodes,
 }
 WindowOpenMetrics::~WindowOpenMetrics() = default;
 
-const Identity& WindowOpenMetrics::IdentityOf(const Entry& entry) {
-  static const Identity* const kNone = new Identity();
+const exposition::Identity& WindowOpenMetrics::IdentityOf(const Entry& entry) {
+  static const exposition::Identity* const kNone = new exposition::Identity();
   Node& node = *nodes_[entry.node];
   if (!node.data.answered.empty()) return *kNone;
   return *node.identities.Of(node.sources[entry.source].second);
@@ -196,18 +196,8 @@ void WindowOpenMetrics::BeginFamily(std::string* out) {
       }
     }
   }
-  out->append("# TYPE ").append(shown).push_back(' ');
-  out->append(TypeWordInOpenMetrics(type)).push_back('\n');
-  if (!unit.empty() && shown.size() > unit.size() + 1 &&
-      shown.ends_with(unit) && shown[shown.size() - unit.size() - 1] == '_') {
-    out->append("# UNIT ").append(shown).push_back(' ');
-    out->append(unit).push_back('\n');
-  }
-  if (!help.empty()) {
-    out->append("# HELP ").append(shown).push_back(' ');
-    AppendEscapedLabelValue(out, help);
-    out->push_back('\n');
-  }
+  AppendFamilyHead(out, exposition::Format::kOpenMetrics,
+                   {.name = shown, .type = type, .help = help, .unit = unit});
 
   struct Ordered {
     Entry entry;
@@ -251,9 +241,10 @@ void WindowOpenMetrics::BeginFamily(std::string* out) {
 
 std::string WindowOpenMetrics::LineOf(const Entry& entry) {
   Line line;
-  const Identity& identity = IdentityOf(entry);
+  const exposition::Identity& identity = IdentityOf(entry);
   LineCache::Build(*entry.series, identity, &merger_, &line);
-  std::string text(line.text_bytes + identity.text_bytes() + kCopySlack, '\0');
+  std::string text(
+      line.text_bytes + identity.text_bytes() + exposition::kCopySlack, '\0');
   const char* end = AppendLine(text.data(), line, identity);
   text.resize(static_cast<std::size_t>(end - text.data()));
   return text;

@@ -13,11 +13,11 @@
 #include <vector>
 
 #include "fodc/api/answered_series.h"
-#include "fodc/api/identity.h"
 #include "fodc/api/line_cache.h"
 #include "fodc/api/request_filter.h"
 #include "fodc/api/selector.h"
 #include "fodc/api/window_rows.h"
+#include "fodc/exposition/identity.h"
 #include "fodc/recorder/series_reader.h"
 #include "fodc/recorder/snapshot.h"
 
@@ -89,7 +89,7 @@ class WindowOpenMetrics {
   void AppendPoint(const std::string& line, double value, std::int64_t unix_ms,
                    std::string* out);
   std::string LineOf(const Entry& entry);
-  const Identity& IdentityOf(const Entry& entry);
+  const exposition::Identity& IdentityOf(const Entry& entry);
 
   std::vector<std::unique_ptr<Node>> nodes_;
   const Window window_;
@@ -107,7 +107,7 @@ class WindowOpenMetrics {
   std::vector<Point> points_;
   std::size_t point_ = 0;
   std::uint32_t next_single_ = 0;
-  LabelMerger merger_;
+  exposition::LabelMerger merger_;
   // Nodes whose recordings are open, the one used last at the end.
   std::vector<std::uint32_t> open_;
   std::uint64_t opened_ = 0;

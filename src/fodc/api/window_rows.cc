@@ -14,8 +14,9 @@ namespace {
 using exposition::Label;
 
 // Whether the series is asked for, as it is shown.
-bool IsSelected(const recorder::Series& series, const Identity& identity,
-                const SelectorSet* selectors, LabelMerger* merger) {
+bool IsSelected(const recorder::Series& series,
+                const exposition::Identity& identity,
+                const SelectorSet* selectors, exposition::LabelMerger* merger) {
   return selectors->empty() ||
          (selectors->MayMatchName(series.name()) &&
           selectors->Matches(series.name(),
@@ -62,7 +63,7 @@ class RecordedRowsImpl final : public WindowRows {
   const Window window_;
   const SelectorSet* const selectors_;
   NodeIdentities identities_;
-  LabelMerger merger_;
+  exposition::LabelMerger merger_;
   std::unique_ptr<recorder::Snapshot::SeriesReader> reader_;
 };
 
@@ -76,7 +77,8 @@ class FrameRowsImpl final : public WindowRows {
   bool Next(WindowRow* row) override {
     for (; frame_ < node_.frames.size(); ++frame_, line_ = 0) {
       const recorder::SourceFrame& frame = node_.frames[frame_];
-      const Identity& identity = *identities_.Of(frame.container_name);
+      const exposition::Identity& identity =
+          *identities_.Of(frame.container_name);
       while (line_ < frame.values.size()) {
         const std::size_t i = line_++;
         const recorder::Series& series = *(*frame.series)[i];
@@ -98,7 +100,7 @@ class FrameRowsImpl final : public WindowRows {
   const NodeFrames node_;
   const SelectorSet* const selectors_;
   NodeIdentities identities_;
-  LabelMerger merger_;
+  exposition::LabelMerger merger_;
   std::size_t frame_ = 0;
   std::size_t line_ = 0;
 };
@@ -169,13 +171,13 @@ class AnsweredRowsImpl final : public WindowRows {
 
 }  // namespace
 
-const std::shared_ptr<const Identity>& NodeIdentities::Of(
+const std::shared_ptr<const exposition::Identity>& NodeIdentities::Of(
     std::string_view container_name) {
   const auto it = known_.find(container_name);
   if (it != known_.end()) return it->second;
   return known_
       .emplace(std::string(container_name),
-               std::make_shared<const Identity>(
+               std::make_shared<const exposition::Identity>(
                    agent_.identity.role, agent_.identity.pod_name,
                    container_name, agent_.identity.labels))
       .first->second;

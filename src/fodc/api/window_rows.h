@@ -13,10 +13,10 @@
 #include <string_view>
 #include <vector>
 
-#include "fodc/api/identity.h"
 #include "fodc/api/node_frames.h"
 #include "fodc/api/request_filter.h"
 #include "fodc/api/selector.h"
+#include "fodc/exposition/identity.h"
 #include "fodc/fleet/agent.h"
 #include "fodc/fleet/agent_commander.h"
 #include "fodc/recorder/snapshot.h"
@@ -46,11 +46,14 @@ class WindowRows {
 class NodeIdentities {
  public:
   explicit NodeIdentities(const fleet::Agent& agent) : agent_(agent) {}
-  const std::shared_ptr<const Identity>& Of(std::string_view container_name);
+  const std::shared_ptr<const exposition::Identity>& Of(
+      std::string_view container_name);
 
  private:
   const fleet::Agent& agent_;
-  std::map<std::string, std::shared_ptr<const Identity>, std::less<>> known_;
+  std::map<std::string, std::shared_ptr<const exposition::Identity>,
+           std::less<>>
+      known_;
 };
 
 // Of a mirrored recording, read as the rows are asked for. `selectors` must

@@ -197,10 +197,10 @@ TEST_F(WindowsTest, WritesOpenMetricsInLegalOrder) {
   };
   EXPECT_EQ(
       r.body,
-      "# TYPE a gauge\n# HELP a A.\n" + line("a", "k=\"v\",", "0 1767225600") +
+      "# HELP a A.\n# TYPE a gauge\n" + line("a", "k=\"v\",", "0 1767225600") +
           line("a", "k=\"v\",", "1 1767225601") + "# TYPE b gauge\n" +
           line("b", "", "0 1767225600") + line("b", "", "NaN 1767225601") +
-          "# TYPE c counter\n# HELP c Say \\\"c\\\".\n" +
+          "# HELP c Say \\\"c\\\".\n# TYPE c counter\n" +
           line("c_total", "", "0 1767225600") +
           line("c_total", "", "4 1767225601") + "# TYPE h histogram\n" +
           line("h_bucket", "le=\"1\",", "0 1767225600") +

@@ -5,6 +5,8 @@
 #include <map>
 #include <utility>
 
+#include "fodc/api/request_filter.h"
+#include "fodc/api/selector.h"
 #include "fodc/base/clock.h"
 #include "fodc/base/strings.h"
 
@@ -63,7 +65,10 @@ CLI::Option* AddDuration(
 void AddQuery(CLI::App* app, ProxyQuery* query) {
   app->add_option("--role", query->role,
                   "Only nodes of this role: liaison, datanode, datanode-hot, "
-                  "ROLE_DATA, ...");
+                  "ROLE_DATA, ...")
+      ->check([](const std::string& role) {
+        return api::CheckRoleWord(role).message();
+      });
   app->add_option("--pod-name", query->pod_name, "Only the node of this pod");
 }
 
@@ -73,6 +78,9 @@ void AddMatches(CLI::App* app, std::vector<std::string>* matches) {
                   "'up{pod_name=\"a\"}', '{__name__=~\"process_.*\"}'. May be "
                   "repeated; one that fits is enough")
       ->type_name("SELECTOR")
+      ->check([](const std::string& selector) {
+        return api::Selector::Parse(selector).status().message();
+      })
       ->allow_extra_args(false);
 }
 

@@ -103,7 +103,10 @@ Result<FrameFile> FrameFile::Open(const std::string& path) {
   impl->fd.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!impl->fd.ok()) return ErrnoStatus(errno, "open " + path);
   impl->raw.resize(kPieceBytes);
-  if (path.ends_with(".zst")) impl->zstd.reset(ZSTD_createDStream());
+  if (path.ends_with(".zst")) {
+    impl->zstd.reset(ZSTD_createDStream());
+    if (!impl->zstd) return ResourceExhausted("no memory to read " + path);
+  }
   return FrameFile(std::move(impl));
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/ctl/page_filter.h"
 
-#include "fodc/api/identity.h"
 #include "fodc/ctl/sample_line.h"
+#include "fodc/exposition/identity.h"
 
 namespace fodc::ctl {
 
@@ -39,7 +39,7 @@ Status PageFilter::Line(std::string_view line) {
 bool PageFilter::Takes(std::string_view line) {
   const auto sample = SplitSampleLine(line);
   if (!sample || !selectors_->MayMatchName(sample->name)) return false;
-  api::ParseCanonicalLabels(sample->labels, &labels_, &unescaped_);
+  exposition::ParseCanonicalLabels(sample->labels, &labels_, &unescaped_);
   return selectors_->Matches(sample->name, labels_);
 }
 

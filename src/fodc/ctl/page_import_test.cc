@@ -222,9 +222,11 @@ TEST_F(SmallImportTest, MergesByTimeKeepsGapsAndNamesWhatIsLeftOut) {
   EXPECT_THAT(summary->left_out,
               ElementsAre(HasSubstr("README.md"), HasSubstr("y.frames.zst")));
   EXPECT_EQ(Text({.range = {}, .format = SampleFormat::kText}),
+            "# TYPE a untyped\n"
             "a{recording=\"x\"} 1 10000\n"
             "a{recording=\"x\"} 3 14000\n"
             "a{recording=\"y\"} 7 11000\n"
+            "# TYPE b untyped\n"
             "b{exported_recording=\"r\",recording=\"x\"} 4 14000\n");
 }
 
@@ -238,7 +240,7 @@ TEST_F(SmallImportTest, SelectorsAndRangesChoose) {
   EXPECT_EQ(Text({.range = {11'000, 12'000},
                   .format = SampleFormat::kText,
                   .selectors = &*selectors}),
-            "b{recording=\"x\"} 4 12000\n");
+            "# TYPE b untyped\nb{recording=\"x\"} 4 12000\n");
   StringOutput out;
   ASSERT_THAT(WritePageAt(recording_.Take(),
                           {.role = "ROLE_DATA", .pod_name = "p", .labels = {}},
@@ -246,7 +248,9 @@ TEST_F(SmallImportTest, SelectorsAndRangesChoose) {
                           5'000, &out),
               IsOk());
   EXPECT_EQ(out.text,
+            "# TYPE a untyped\n"
             "a{node_role=\"ROLE_DATA\",pod_name=\"p\",recording=\"x\"} 1\n"
+            "# TYPE b untyped\n"
             "b{node_role=\"ROLE_DATA\",pod_name=\"p\",recording=\"x\"} 2\n");
   out.text.clear();
   ASSERT_THAT(WritePageAt(recording_.Take(), {},

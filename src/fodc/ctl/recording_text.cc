@@ -8,8 +8,8 @@
 #include <tuple>
 #include <vector>
 
-#include "fodc/api/identity.h"
 #include "fodc/ctl/sample_writer.h"
+#include "fodc/exposition/identity.h"
 #include "fodc/recorder/series.h"
 
 namespace fodc::ctl {
@@ -44,18 +44,18 @@ class Shower {
   }
 
  private:
-  const api::Identity& IdentityOf(std::string_view container) {
+  const exposition::Identity& IdentityOf(std::string_view container) {
     auto& slot = identities_[std::string(container)];
     if (slot == nullptr) {
-      slot = std::make_unique<api::Identity>(identity_.role, identity_.pod_name,
-                                             container, identity_.labels);
+      slot = std::make_unique<exposition::Identity>(
+          identity_.role, identity_.pod_name, container, identity_.labels);
     }
     return *slot;
   }
   const RecordingIdentity& identity_;
   const api::SelectorSet* selectors_;
-  std::map<std::string, std::unique_ptr<api::Identity>> identities_;
-  api::LabelMerger merger_;
+  std::map<std::string, std::unique_ptr<exposition::Identity>> identities_;
+  exposition::LabelMerger merger_;
 };
 
 bool IsText(SampleFormat format) {

@@ -2,11 +2,13 @@
 #include "fodc/ctl/sample_writer.h"
 
 #include <cmath>
+#include <unordered_set>
 
 #include "fodc/base/clock.h"
 #include "fodc/base/strings.h"
 #include "fodc/ctl/sample_line.h"
 #include "fodc/exposition/number.h"
+#include "fodc/exposition/shown_family.h"
 
 namespace fodc::ctl {
 namespace {
@@ -128,20 +130,6 @@ class JsonWriter final : public SampleWriter {
   std::size_t count_ = 0;
 };
 
-void AppendEscaped(std::string* out, std::string_view text, bool quotes) {
-  for (const char c : text) {
-    if (c == '\\') {
-      *out += "\\\\";
-    } else if (c == '\n') {
-      *out += "\\n";
-    } else if (c == '"' && quotes) {
-      *out += "\\\"";
-    } else {
-      out->push_back(c);
-    }
-  }
-}
-
 class TextWriter final : public SampleWriter {
  public:
   TextWriter(bool openmetrics, bool with_times, Output* out)
@@ -150,7 +138,7 @@ class TextWriter final : public SampleWriter {
   Status Write(const ShownSeries& series, std::span<const std::int64_t> unix_ms,
                std::span<const double> values) override {
     std::string text;
-    if (!began_ || series.family != family_) BeginFamily(series, &text);
+    BeginFamily(series, &text);
     std::string head(series.name);
     if (!series.labels.empty()) {
       head.push_back('{');
@@ -182,44 +170,25 @@ class TextWriter final : public SampleWriter {
   }
 
  private:
+  // The head, where this series is the first of its family.
   void BeginFamily(const ShownSeries& s, std::string* out) {
-    began_ = true;
-    family_ = std::string(s.family);
-    std::string name = family_;
-    MetricType type = s.type;
-    if (openmetrics_) {
-      // A counter's samples end in _total, its family does not; one that does
-      // not follow the rule has no type there.
-      if (type == MetricType::kCounter) {
-        if (s.name.ends_with("_total") && name.ends_with("_total")) {
-          name.resize(name.size() - 6);
-        } else if (!s.name.ends_with("_total")) {
-          type = MetricType::kUnknown;
-        }
-      }
-      if (type == MetricType::kUntyped) type = MetricType::kUnknown;
-    }
-    if (!s.help.empty()) {
-      *out += StrCat("# HELP ", name, " ");
-      AppendEscaped(out, s.help, openmetrics_);
-      out->push_back('\n');
-    }
-    if (type != MetricType::kUnknown) {
-      *out +=
-          StrCat("# TYPE ", name, " ", exposition::MetricTypeName(type), "\n");
-    } else if (openmetrics_) {
-      *out += StrCat("# TYPE ", name, " unknown\n");
-    }
-    if (openmetrics_ && !s.unit.empty()) {
-      *out += StrCat("# UNIT ", name, " ", s.unit, "\n");
-    }
+    const exposition::ShownFamily family =
+        openmetrics_ ? exposition::FamilyInOpenMetrics(s.name, s.family, s.type)
+                     : exposition::FamilyInText(s.name, s.family, s.type);
+    if (!begun_.insert(std::string(family.name)).second) return;
+    AppendFamilyHead(out,
+                     openmetrics_ ? exposition::Format::kOpenMetrics
+                                  : exposition::Format::kText,
+                     {.name = family.name,
+                      .type = family.type,
+                      .help = s.help,
+                      .unit = s.unit});
   }
 
   bool openmetrics_;
   bool with_times_;
   Output* out_;
-  bool began_ = false;
-  std::string family_;
+  std::unordered_set<std::string> begun_;  // families
 };
 
 }  // namespace

@@ -60,6 +60,48 @@ TEST(SampleWriterTest, OpenMetricsHasSecondsAndAnEnd) {
             "# EOF\n");
 }
 
+// A family's samples under the names that each format gives them.
+std::string WriteFamily(SampleFormat format, MetricType type,
+                        std::string_view family,
+                        const std::vector<std::string_view>& names) {
+  StringOutput out;
+  const auto writer = MakeSampleWriter(format, false, &out);
+  for (const std::string_view name : names) {
+    EXPECT_THAT(
+        writer->Write({.name = name,
+                       .labels = {},
+                       .family = family,
+                       .type = type,
+                       .help = "",
+                       .unit = "seconds"},
+                      std::vector<std::int64_t>{0}, std::vector<double>{1}),
+        IsOk());
+  }
+  EXPECT_THAT(writer->End(), IsOk());
+  return out.text;
+}
+
+TEST(SampleWriterTest, HeadsAreThoseOfTheirFormat) {
+  // A counter of an OpenMetrics page, whose creation time comes first.
+  const std::vector<std::string_view> counter{"x_created", "x_total"};
+  EXPECT_EQ(WriteFamily(SampleFormat::kOpenMetrics, MetricType::kCounter, "x",
+                        counter),
+            "# TYPE x counter\nx_created 1\nx_total 1\n# EOF\n");
+  EXPECT_EQ(
+      WriteFamily(SampleFormat::kText, MetricType::kCounter, "x", counter),
+      "# TYPE x_created gauge\nx_created 1\n"
+      "# TYPE x_total counter\nx_total 1\n");
+  // One head, though another family stands between.
+  EXPECT_EQ(WriteFamily(SampleFormat::kText, MetricType::kSummary, "y",
+                        {"y_count", "y_created", "y_sum"}),
+            "# TYPE y summary\ny_count 1\n"
+            "# TYPE y_created gauge\ny_created 1\ny_sum 1\n");
+  EXPECT_EQ(WriteFamily(SampleFormat::kOpenMetrics, MetricType::kGauge,
+                        "z_seconds", {"z_seconds"}),
+            "# TYPE z_seconds gauge\n# UNIT z_seconds seconds\n"
+            "z_seconds 1\n# EOF\n");
+}
+
 TEST(SampleWriterTest, JsonIsJson) {
   const auto j = nlohmann::json::parse(WriteAll(SampleFormat::kJson, true),
                                        nullptr, false);

@@ -80,8 +80,8 @@ enum class Admission : std::uint8_t {
 };
 
 // What a recording holds at one moment. Immutable: cheap to take (chunks are
-// shared, rows of the open stretch copied), safe to read on another thread
-// while the recording goes on.
+// shared, and so are the rows of the open stretch), safe to read on another
+// thread while the recording goes on.
 class Snapshot;
 struct SourceFrame;
 

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "fodc/api/shown_family.h"
+#include "fodc/exposition/shown_family.h"
 
-namespace fodc::api {
-
-using exposition::MetricType;
+namespace fodc::exposition {
 
 bool HasComponents(MetricType type) {
   return type == MetricType::kHistogram || type == MetricType::kSummary ||
@@ -63,14 +61,42 @@ ShownFamily FamilyInOpenMetrics(std::string_view name, std::string_view family,
   }
 }
 
-std::string_view TypeWordInText(MetricType type) {
-  return exposition::MetricTypeName(type);
+namespace {
+
+std::string_view TypeWord(Format format, MetricType type) {
+  const bool is_unknown =
+      type == MetricType::kUnknown || type == MetricType::kUntyped;
+  return is_unknown && format == Format::kOpenMetrics ? "unknown"
+                                                      : MetricTypeName(type);
 }
 
-std::string_view TypeWordInOpenMetrics(MetricType type) {
-  return type == MetricType::kUnknown || type == MetricType::kUntyped
-             ? "unknown"
-             : exposition::MetricTypeName(type);
+bool NamesUnit(std::string_view name, std::string_view unit) {
+  return name.size() > unit.size() + 1 && name.ends_with(unit) &&
+         name[name.size() - unit.size() - 1] == '_';
 }
 
-}  // namespace fodc::api
+}  // namespace
+
+void AppendFamilyHead(std::string* out, Format format, const FamilyHead& head) {
+  const bool openmetrics = format == Format::kOpenMetrics;
+  if (!head.help.empty()) {
+    out->append("# HELP ").append(head.name).push_back(' ');
+    for (const char c : head.help) {
+      if (c == '\n') {
+        out->append("\\n");
+        continue;
+      }
+      if (c == '\\' || (c == '"' && openmetrics)) out->push_back('\\');
+      out->push_back(c);
+    }
+    out->push_back('\n');
+  }
+  out->append("# TYPE ").append(head.name).push_back(' ');
+  out->append(TypeWord(format, head.type)).push_back('\n');
+  if (openmetrics && !head.unit.empty() && NamesUnit(head.name, head.unit)) {
+    out->append("# UNIT ").append(head.name).push_back(' ');
+    out->append(head.unit).push_back('\n');
+  }
+}
+
+}  // namespace fodc::exposition

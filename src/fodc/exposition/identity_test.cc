@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "fodc/api/identity.h"
+#include "fodc/exposition/identity.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-namespace fodc::api {
+namespace fodc::exposition {
 namespace {
 
-using exposition::Label;
 using ::testing::ElementsAre;
 
 TEST(IdentityTest, IsSortedAndEscaped) {
@@ -60,4 +59,4 @@ TEST(LabelMergerTest, LosesNothing) {
 }
 
 }  // namespace
-}  // namespace fodc::api
+}  // namespace fodc::exposition

@@ -1,21 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "fodc/api/identity.h"
+#include "fodc/exposition/identity.h"
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "fodc/base/strings.h"
+#include "fodc/exposition/identity_labels.h"
 #include "fodc/exposition/names.h"
 
-namespace fodc::api {
-namespace {
-
-constexpr std::string_view kRole = "node_role";
-constexpr std::string_view kPod = "pod_name";
-constexpr std::string_view kContainer = "container_name";
-
-}  // namespace
-
+namespace fodc::exposition {
 void AppendEscapedLabelValue(std::string* out, std::string_view value) {
   for (const char c : value) {
     if (c == '\\' || c == '"') {
@@ -34,17 +28,12 @@ Identity::Identity() { Finish(); }
 Identity::Identity(std::string_view role, std::string_view pod_name,
                    std::string_view container_name,
                    const std::map<std::string, std::string>& node_labels) {
-  const auto add = [this](std::string name, std::string_view value) {
-    if (!value.empty()) values_.emplace(std::move(name), ToValidUtf8(value));
-  };
-  add(std::string(kRole), role);
-  add(std::string(kPod), pod_name);
-  add(std::string(kContainer), container_name);
-  for (const auto& [key, value] : node_labels) {
-    if (values_.size() == kMaxIdentityLabels) break;
-    if (key != kPod && key != kContainer) {
-      add(exposition::NodeLabelName(key), value);
-    }
+  if (node_labels.size() <= kMaxShownNodeLabels) {
+    values_ = IdentityLabels(role, pod_name, container_name, node_labels);
+  } else {
+    const auto end = std::next(node_labels.begin(), kMaxShownNodeLabels);
+    values_ = IdentityLabels(role, pod_name, container_name,
+                             {node_labels.begin(), end});
   }
   Finish();
 }
@@ -73,8 +62,7 @@ bool Identity::Has(std::string_view name) const {
                      [&](const auto& label) { return label.name == name; });
 }
 
-void ParseCanonicalLabels(std::string_view text,
-                          std::vector<exposition::Label>* labels,
+void ParseCanonicalLabels(std::string_view text, std::vector<Label>* labels,
                           std::vector<std::string>* unescaped) {
   labels->clear();
   unescaped->clear();
@@ -115,17 +103,17 @@ void ParseCanonicalLabels(std::string_view text,
   }
 }
 
-const std::vector<exposition::Label>& LabelMerger::Merge(
-    std::string_view canonical_labels, const Identity& identity) {
+const std::vector<Label>& LabelMerger::Merge(std::string_view canonical_labels,
+                                             const Identity& identity) {
   ParseCanonicalLabels(canonical_labels, &own_, &unescaped_);
   renamed_.clear();
   renamed_.reserve(own_.size());
   bool sorted = true;
-  for (exposition::Label& label : own_) {
-    const bool is_legal = exposition::IsLabelName(label.name);
+  for (Label& label : own_) {
+    const bool is_legal = IsLabelName(label.name);
     if (is_legal && !identity.Has(label.name)) continue;
-    std::string name = is_legal ? StrCat("exported_", label.name)
-                                : exposition::ToLabelName(label.name);
+    std::string name =
+        is_legal ? StrCat("exported_", label.name) : ToLabelName(label.name);
     while (identity.Has(name) ||
            std::any_of(own_.begin(), own_.end(),
                        [&](const auto& l) { return l.name == name; })) {
@@ -141,4 +129,4 @@ const std::vector<exposition::Label>& LabelMerger::Merge(
   return merged_;
 }
 
-}  // namespace fodc::api
+}  // namespace fodc::exposition
