@@ -344,9 +344,9 @@ bool FleetBench::Run() {
     const double expected =
         bench::MetricOn(page.body, "fodc_proxy_window_expected_seconds");
     const double window_bytes =
-        bench::MetricOn(page.body, "fodc_proxy_window_bytes");
+        bench::MetricOn(page.body, "fodc_proxy_recording_bytes");
     const double window_samples =
-        bench::MetricOn(page.body, "fodc_proxy_window_samples");
+        bench::MetricOn(page.body, "fodc_proxy_recording_samples");
     reporter_->Report("window_held", held / 60, "min",
                       quick_ ? std::optional<double>() : 20);
     reporter_->Report("window_expected", expected / 60, "min",

@@ -191,7 +191,8 @@ TEST(HttpDocTest, AgentTableIsItsRoutes) {
                            {.listen_address = "127.0.0.1:0",
                             .diagnosis_address = "127.0.0.1:0",
                             .diagnosis_required = false,
-                            .version = "x"},
+                            .version = "x",
+                            .revision = ""},
                            {.page = nullptr, .not_ready = nullptr});
   ASSERT_TRUE(server.ok()) << server.status().ToString();
   EXPECT_THAT(Documented("fodc-agent"), ContainerEq(Real((*server)->routes())));

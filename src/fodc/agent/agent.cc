@@ -22,6 +22,7 @@
 #include "fodc/link/agent_link.h"
 #include "fodc/net/http_client.h"
 #include "fodc/node/node_query.h"
+#include "fodc/program/log_sink.h"
 #include "fodc/program/own_metrics.h"
 #include "fodc/program/version.h"
 #include "fodc/recorder/recording.h"
@@ -126,13 +127,18 @@ Status Agent::Impl::Start() {
   AddLoopMetrics(&metrics, &loop);
   AddSpillMetrics(&metrics, spill.get());
   metrics.AddBuildInfo("fodc_agent");
+  metrics.AddCallback(
+      "fodc_agent_log_lines_dropped_total", exposition::MetricType::kCounter,
+      "Lines of the log that a full queue dropped.",
+      [] { return static_cast<double>(program::LogLinesDropped()); });
   FODC_ASSIGN_OR_RETURN(
       server,
       Server::Start(loop,
                     {.listen_address = options.prometheus_listen_addr,
                      .diagnosis_address = options.diagnosis_listen_addr,
                      .diagnosis_required = options.diagnosis_listen_addr_given,
-                     .version = program::Version()},
+                     .version = program::Version(),
+                     .revision = std::string(program::GitRevision())},
                     {.page = [this](auto format) { return MakePage(format); },
                      .not_ready = [this] { return NotReady(); }}));
   AddServerMetrics(&metrics, [this]() -> const net::HttpServerStats& {
@@ -215,7 +221,7 @@ std::unique_ptr<LatestPage> Agent::Impl::MakePage(exposition::Format format) {
           (loop.clock().Monotonic() - stale_after()).time_since_epoch())
           .count();
   std::vector<LatestPage::Part> parts;
-  for (recorder::SourceFrame& frame : recording.Take().Latest()) {
+  for (recorder::SourceFrame& frame : recording.Latest()) {
     if (frame.name.incarnation != recording.incarnation() ||
         frame.time.monotonic_ms < oldest_ms)
       continue;

@@ -9,7 +9,7 @@ namespace fodc::agent {
 namespace {
 
 // Go's, for features that later versions bring.
-constexpr std::array<std::string_view, 19> kWithoutEffect = {
+constexpr std::array<std::string_view, 17> kWithoutEffect = {
     "ktm-enabled",
     "ktm-interval",
     "crash-source-dir",
@@ -18,11 +18,9 @@ constexpr std::array<std::string_view, 19> kWithoutEffect = {
     "panic-diagnostics-max-artifacts",
     "max-diagnosis-memory-usage-percentage",
     "max-fodc-diagnosis-memory-usage-percentage",
-    "lifecycle-port",
     "schema-registry-port",
     "lifecycle-report-dir",
     "lifecycle-cache-ttl",
-    "pressure-profiler-enabled",
     "pressure-profiler-trigger-percent",
     "pressure-profiler-pprof-port",
     "pressure-profiler-cooldown",

@@ -79,11 +79,11 @@ TEST(AgentFlagsTest, UrlsAloneReplaceTheDefaultPort) {
 }
 
 TEST(AgentFlagsTest, NamesWhatHasNoEffectYet) {
-  Parsed p({"--ktm-enabled", "--lifecycle-port=1", "--pod-name=a",
+  Parsed p({"--ktm-enabled", "--lifecycle-cache-ttl=1s", "--pod-name=a",
             "--diagnosis-listen-addr=:1"});
   ASSERT_TRUE(p.outcome.run) << p.outcome.error;
   EXPECT_THAT(FlagsWithoutEffect(p.flags),
-              ElementsAre("ktm-enabled", "lifecycle-port"));
+              ElementsAre("ktm-enabled", "lifecycle-cache-ttl"));
   EXPECT_TRUE(p.options.diagnosis_listen_addr_given);
 }
 

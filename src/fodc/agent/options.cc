@@ -5,6 +5,7 @@
 #include <array>
 
 #include "fodc/base/strings.h"
+#include "fodc/program/addresses.h"
 
 namespace fodc::agent {
 namespace {
@@ -40,28 +41,6 @@ Result<std::uint16_t> Port(std::string_view flag, std::string_view text) {
         StrCat(flag, ": '", text, "' is no port from 1 to 65535"));
   }
   return static_cast<std::uint16_t>(*number);
-}
-
-constexpr std::uint64_t kNoPort = 1u << 16;
-
-// HOST:PORT; `empty_host` also takes ":PORT".
-Status Address(std::string_view flag, std::string_view text, bool empty_host,
-               bool port_zero) {
-  const std::size_t colon = text.rfind(':');
-  const std::string_view host =
-      colon == std::string_view::npos ? "" : text.substr(0, colon);
-  const std::uint64_t port =
-      colon == std::string_view::npos
-          ? kNoPort
-          : ParseUint(text.substr(colon + 1)).value_or(kNoPort);
-  const bool host_ok = (empty_host || !host.empty()) &&
-                       (host.find(':') == std::string_view::npos ||
-                        (host.starts_with('[') && host.ends_with(']'))) &&
-                       host.find_first_of("/ \t@") == std::string_view::npos;
-  if (host_ok && port <= 65535 && (port_zero || port != 0)) return {};
-  return InvalidArgument(StrCat(flag, ": '", text, "' is not HOST:PORT",
-                                empty_host ? " or :PORT" : "",
-                                " with a port up to 65535"));
 }
 
 }  // namespace
@@ -217,10 +196,10 @@ Result<Checked> Check(const Options& o) {
                                  o.poll_metrics_timeout, milliseconds(10),
                                  o.poll_metrics_interval));
   }
-  FODC_RETURN_IF_ERROR(Address("--prometheus-listen-addr",
-                               o.prometheus_listen_addr, true, true));
-  FODC_RETURN_IF_ERROR(
-      Address("--diagnosis-listen-addr", o.diagnosis_listen_addr, true, true));
+  FODC_RETURN_IF_ERROR(program::CheckListenAddress(o.prometheus_listen_addr)
+                           .WithContext("--prometheus-listen-addr"));
+  FODC_RETURN_IF_ERROR(program::CheckListenAddress(o.diagnosis_listen_addr)
+                           .WithContext("--diagnosis-listen-addr"));
   FODC_RETURN_IF_ERROR(InRange("--heartbeat-interval", o.heartbeat_interval,
                                milliseconds(100), hours(1)));
   FODC_RETURN_IF_ERROR(InRange("--reconnect-interval", o.reconnect_interval,
@@ -267,13 +246,14 @@ Result<Checked> Check(const Options& o) {
   for (const std::string& proxy : o.proxy_addr) {
     const std::string_view text = Trim(proxy);
     if (text.empty()) continue;  // no proxy, as in Go
-    FODC_RETURN_IF_ERROR(Address("--proxy-addr", text, false, false));
+    FODC_RETURN_IF_ERROR(
+        program::CheckPeerAddress(text).WithContext("--proxy-addr"));
     if (std::ranges::find(c.proxies, text) == c.proxies.end())
       c.proxies.emplace_back(text);
   }
   if (!o.advertise_addr.empty()) {
-    FODC_RETURN_IF_ERROR(
-        Address("--advertise-addr", o.advertise_addr, false, false));
+    FODC_RETURN_IF_ERROR(program::CheckPeerAddress(o.advertise_addr)
+                             .WithContext("--advertise-addr"));
   }
   for (const auto& [flag, text] :
        {std::pair<std::string_view, std::string_view>{"--pod-name", o.pod_name},

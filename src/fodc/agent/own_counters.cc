@@ -186,7 +186,7 @@ void AddLoopMetrics(program::OwnMetrics* metrics, const net::EventLoop* loop) {
     Family refused(out, "fodc_agent_queue_refused_total", kCounter,
                    "Work refused because a queue was full.");
     refused.Add({{"queue", "loop"}}, s.posts_refused);
-    refused.Add({{"queue", "disk"}}, s.offloads_refused);
+    refused.Add({{"queue", "workers"}}, s.offloads_refused);
   });
 }
 

@@ -13,16 +13,18 @@ using net::Access;
 using net::HttpRequest;
 using net::HttpResponse;
 
-Server::Server(net::EventLoop& loop, Sources sources, std::string version)
-    : sources_(std::move(sources)), version_(std::move(version)), main_(loop) {
+Server::Server(net::EventLoop& loop, Sources sources, const Options& options)
+    : sources_(std::move(sources)),
+      version_(options.version),
+      revision_(options.revision),
+      main_(loop) {
   AddRoutes();
 }
 
 Result<std::unique_ptr<Server>> Server::Start(net::EventLoop& loop,
                                               const Options& options,
                                               Sources sources) {
-  std::unique_ptr<Server> server(
-      new Server(loop, std::move(sources), options.version));
+  std::unique_ptr<Server> server(new Server(loop, std::move(sources), options));
   if (options.diagnosis_address == options.listen_address)
     AddDiagnostics(&server->main_);
   Status listening = server->main_.Listen(options.listen_address);
@@ -83,6 +85,8 @@ void Server::AddRoutes() {
   main_.Route("/version", Access::kPublic, [this](const HttpRequest&) {
     std::string json = "{\"program\":\"fodc-agent\",\"version\":";
     AppendJsonString(&json, version_);
+    json += ",\"revision\":";
+    AppendJsonString(&json, revision_);
     return net::JsonResponse(json + "}\n");
   });
 }

@@ -24,6 +24,7 @@ class Server {
     // Whether it is an error that the latter cannot be had.
     bool diagnosis_required = false;
     std::string version;
+    std::string revision;
   };
   // What is asked on each request.
   struct Sources {
@@ -47,12 +48,13 @@ class Server {
   void Stop(std::chrono::milliseconds grace, net::Task done);
 
  private:
-  Server(net::EventLoop& loop, Sources sources, std::string version);
+  Server(net::EventLoop& loop, Sources sources, const Options& options);
   void AddRoutes();
   static void AddDiagnostics(net::HttpServer* server);
 
   Sources sources_;
   const std::string version_;
+  const std::string revision_;
   net::HttpServer main_;
   std::unique_ptr<net::HttpServer> diagnosis_;
 };

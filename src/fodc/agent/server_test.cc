@@ -34,7 +34,8 @@ class AgentServerTest : public ::testing::Test {
                          {.listen_address = std::move(main),
                           .diagnosis_address = std::move(diagnosis),
                           .diagnosis_required = required,
-                          .version = "1.2"},
+                          .version = "1.2",
+                          .revision = "abc"},
                          Sources());
   }
   net::HttpClientResult Get(std::uint16_t port, std::string_view path,
@@ -69,7 +70,8 @@ TEST_F(AgentServerTest, AnswersItsRoutes) {
   EXPECT_THAT(open.body, HasSubstr("# EOF\n"));
   EXPECT_EQ(Get(port, "/healthz").http_status, 200);
   EXPECT_EQ(Get(port, "/version").body,
-            "{\"program\":\"fodc-agent\",\"version\":\"1.2\"}\n");
+            "{\"program\":\"fodc-agent\",\"version\":\"1.2\",\"revision\":"
+            "\"abc\"}\n");
   EXPECT_EQ(Get(port, "/nothing").http_status, 404);
 }
 

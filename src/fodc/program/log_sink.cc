@@ -6,6 +6,7 @@
 #include <spdlog/sinks/base_sink.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cerrno>
 #include <mutex>
 #include <utility>
@@ -81,7 +82,10 @@ AsyncLogSink::AsyncLogSink(const LogOptions& options)
       impl_->pool, spdlog::async_overflow_policy::overrun_oldest);
 }
 
-AsyncLogSink::~AsyncLogSink() = default;
+AsyncLogSink::~AsyncLogSink() {
+  // Writes what waits and joins the thread, before the logger that it uses.
+  impl_->pool.reset();
+}
 
 void AsyncLogSink::Write(LogLevel level, std::string_view message,
                          std::span<const LogField> fields) {
@@ -114,14 +118,24 @@ void AddLogFlags(Flags* flags, LogOptions* options) {
       });
 }
 
+namespace {
+std::atomic<const AsyncLogSink*> scoped_sink = nullptr;
+}  // namespace
+
+std::uint64_t LogLinesDropped() {
+  const AsyncLogSink* const sink = scoped_sink;
+  return sink != nullptr ? sink->dropped() : 0;
+}
+
 ScopedLog::ScopedLog(const LogOptions& options) {
   auto sink = std::make_unique<AsyncLogSink>(options);
-  sink_ = sink.get();
+  scoped_sink = sink.get();
   SetLogLevel(ParseLogLevel(options.level).value_or(LogLevel::kInfo));
   previous_ = SetLogSink(std::move(sink));
 }
 
 ScopedLog::~ScopedLog() {
+  scoped_sink = nullptr;
   SetLogLevel(LogLevel::kInfo);
   (void)SetLogSink(std::move(previous_));
 }

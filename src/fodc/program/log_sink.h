@@ -57,12 +57,14 @@ class ScopedLog {
   ~ScopedLog();
   ScopedLog(const ScopedLog&) = delete;
   ScopedLog& operator=(const ScopedLog&) = delete;
-  std::uint64_t dropped() const { return sink_->dropped(); }
 
  private:
-  AsyncLogSink* sink_;
   std::unique_ptr<LogSink> previous_;
 };
+
+// Lines that a full queue dropped; 0 without a ScopedLog. Thread-safe, while
+// that lives.
+std::uint64_t LogLinesDropped();
 
 // One line with every effective value, secrets masked.
 void LogEffectiveValues(const Flags& flags);

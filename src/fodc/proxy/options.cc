@@ -2,6 +2,7 @@
 #include "fodc/proxy/options.h"
 
 #include "fodc/base/strings.h"
+#include "fodc/program/addresses.h"
 
 namespace fodc::proxy {
 namespace {
@@ -24,11 +25,11 @@ void DeclareFlags(program::Flags* flags, ProxyOptions* o) {
   flags
       ->String("grpc-listen-addr", &o->grpc_listen_addr,
                "address for agents, HOST:PORT or :PORT")
-      .NotEmpty();
+      .Check(program::CheckListenAddress);
   flags
       ->String("http-listen-addr", &o->http_listen_addr,
                "address for HTTP, HOST:PORT or :PORT")
-      .NotEmpty();
+      .Check(program::CheckListenAddress);
   flags
       ->Duration("agent-heartbeat-timeout", &o->agent_heartbeat_timeout,
                  "silence after which an agent is offline")

@@ -10,6 +10,7 @@
 #include "fodc/fleet/fleet.h"
 #include "fodc/link/server.h"
 #include "fodc/net/http_server.h"
+#include "fodc/program/log_sink.h"
 #include "fodc/program/version.h"
 #include "fodc/proxy/proxy_metrics.h"
 
@@ -134,6 +135,10 @@ Result<std::unique_ptr<Proxy>> Proxy::Start(net::EventLoop& loop,
                                       std::move(api_options));
   p->api->Install(p->http.get());
   p->metrics.AddBuildInfo("fodc_proxy");
+  p->metrics.AddCallback(
+      "fodc_proxy_log_lines_dropped_total", exposition::MetricType::kCounter,
+      "Lines of the log that a full queue dropped.",
+      [] { return static_cast<double>(program::LogLinesDropped()); });
   p->metrics.AddCallback([](std::vector<program::OwnFamily>* out) {
     // Under the proxy's own names: nodes have process_* too.
     std::vector<program::OwnFamily> process;

@@ -95,12 +95,12 @@ void CollectFleet(const fleet::Fleet& fleet, Families* out) {
   w.Counter("fodc_proxy_evicted_samples_total",
             "Samples that left the window of agents that are there.")
       .Value(s.evicted_samples);
-  w.Gauge("fodc_proxy_window_bytes", "Memory of all recordings.")
+  w.Gauge("fodc_proxy_recording_bytes", "Memory of all recordings.")
       .Value(s.memory_bytes);
-  w.Gauge("fodc_proxy_window_shared_bytes",
+  w.Gauge("fodc_proxy_recording_shared_bytes",
           "Memory of the names and labels that recordings share.")
       .Value(s.shared_bytes);
-  w.Gauge("fodc_proxy_window_pool_bytes",
+  w.Gauge("fodc_proxy_recording_pool_bytes",
           "Memory that the recordings may hold, shared series not included.")
       .Value(s.pool_bytes);
 
@@ -128,7 +128,7 @@ void CollectFleet(const fleet::Fleet& fleet, Families* out) {
     }
   }
   w.Gauge("fodc_proxy_series", "Series in the newest frames.").Value(series);
-  w.Gauge("fodc_proxy_window_samples", "Samples in all recordings.")
+  w.Gauge("fodc_proxy_recording_samples", "Samples in all recordings.")
       .Value(samples);
   if (!reaches.empty()) {
     std::sort(reaches.begin(), reaches.end());
@@ -255,10 +255,10 @@ void CollectHttp(const net::HttpServer& http, Families* out) {
       .Value(s.connections_refused, {{"outcome", "refused"}});
   w.Counter("fodc_proxy_http_timeouts_total",
             "HTTP connections cut by a deadline.")
-      .Value(s.header_timeouts, {{"kind", "header"}})
-      .Value(s.idle_timeouts, {{"kind", "idle"}})
-      .Value(s.read_timeouts, {{"kind", "read"}})
-      .Value(s.write_timeouts, {{"kind", "write"}});
+      .Value(s.header_timeouts, {{"phase", "header"}})
+      .Value(s.idle_timeouts, {{"phase", "idle"}})
+      .Value(s.read_timeouts, {{"phase", "read"}})
+      .Value(s.write_timeouts, {{"phase", "write"}});
   w.Counter("fodc_proxy_http_bad_requests_total",
             "Requests that were no HTTP or over a limit.")
       .Value(s.bad_requests);

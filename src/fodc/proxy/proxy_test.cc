@@ -43,7 +43,7 @@ TEST_F(ProxyTest, ServesBothPortsAndItsOwnMetrics) {
   for (const char* family :
        {"fodc_proxy_agents", "fodc_proxy_conflicts_total",
         "fodc_proxy_frames_total", "fodc_proxy_gaps_total",
-        "fodc_proxy_flight_bytes_total", "fodc_proxy_window_bytes",
+        "fodc_proxy_flight_bytes_total", "fodc_proxy_recording_bytes",
         "fodc_proxy_http_requests_total", "fodc_proxy_build_info",
         "fodc_proxy_process_cpu_seconds_total",
         "fodc_proxy_v1_answer_seconds"}) {
