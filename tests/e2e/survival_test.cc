@@ -156,7 +156,6 @@ TEST_F(SurvivalTest, ProxyRestartedHasTheWholeWindow) {
   ExpectEqualWindows();
 }
 
-// Shows 4 of the issue.
 TEST_F(SurvivalTest, AgentRestartedHasItsWindowAndTheProxyNoHole) {
   ASSERT_TRUE(StartBoth());
   ASSERT_TRUE(Recorded(10));
