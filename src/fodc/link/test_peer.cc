@@ -53,7 +53,13 @@ void TestStream::SendBytes(const std::string& bytes) {
 
 void TestStream::OnMessage(Decoded message, std::size_t) {
   messages_.push_back(*std::static_pointer_cast<std::string>(message));
-  stream_->Read();
+  reading_ = !paused_;
+  if (reading_) stream_->Read();
+}
+
+void TestStream::Resume() {
+  paused_ = false;
+  if (!std::exchange(reading_, true)) stream_->Read();
 }
 
 TestClient::TestClient(net::EventLoop& loop, const std::string& address)

@@ -24,7 +24,7 @@ namespace fodc::link {
 Decoder BytesDecoder();
 grpc::ByteBuffer BytesBuffer(const std::string& bytes);
 
-// One stream; reads all that comes.
+// One stream; reads all that comes, unless it is told not to.
 class TestStream final : public Stream::Handler {
  public:
   explicit TestStream(std::shared_ptr<Stream> stream);
@@ -34,6 +34,9 @@ class TestStream final : public Stream::Handler {
   void SendBytes(const std::string& bytes);
   void HalfClose() { stream_->Close(OkStatus()); }
   void Cancel() { stream_->Cancel(); }
+  // Takes one message more (that read is under way), then none until Resume.
+  void Pause() { paused_ = true; }
+  void Resume();
   std::size_t received() const { return messages_.size(); }
   const std::string& bytes(std::size_t i) const { return messages_.at(i); }
   template <typename M>
@@ -53,6 +56,8 @@ class TestStream final : public Stream::Handler {
   std::shared_ptr<Stream> stream_;
   std::vector<std::string> messages_;
   std::optional<Status> end_;
+  bool paused_ = false;
+  bool reading_ = true;
 };
 
 // One connection of its own.

@@ -35,6 +35,8 @@ class FakeV1Proxy {
     streams_ = std::make_unique<ServerStreams>(
         builder, [this](ServerStreams::Call& call) { Accept(call); });
     builder.SetMaxReceiveMessageSize(64 << 20);
+    // What is not read stays with the agent.
+    builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
                              &port_);
     streams_->Start(builder.BuildAndStart());
@@ -125,6 +127,41 @@ class V1AgentTest : public ::testing::Test {
     metrics.SendBytes(question);
     EXPECT_TRUE(Until([&] { return metrics.received() > before; }));
     return metrics.Message<banyandb::fodc::v1::StreamMetricsRequest>(before);
+  }
+
+  void AskTopology() {
+    banyandb::fodc::v1::StreamClusterTopologyResponse question;
+    question.set_request_topology(true);
+    TestStream& topology = proxy_.at("StreamClusterTopology");
+    const std::size_t before = topology.received();
+    topology.Send(question);
+    EXPECT_TRUE(Until([&] { return topology.received() > before; }));
+  }
+
+  // A frame so wide that an answer with it does not leave unread.
+  void AppendWidely() {
+    recorder::Recording& recording = agent_->recording();
+    const auto source = recording.OpenSource("wide", "data");
+    const std::string text(1000, 'x');
+    const std::vector<double> values(1000, 1);
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < values.size(); ++i) {
+      names.push_back(StrCat(text, i));
+    }
+    std::vector<exposition::Label> labels;
+    std::vector<exposition::SeriesDesc> lines;
+    for (const std::string& name : names) labels.push_back({"l", name});
+    for (const exposition::Label& label : labels) {
+      lines.push_back({.name = "wide",
+                       .labels = {&label, 1},
+                       .family = "wide",
+                       .type = exposition::MetricType::kGauge,
+                       .help = "",
+                       .unit = ""});
+    }
+    recording.SpliceLines(source, 0, 0, lines);
+    (void)recording.Append(source, {1000, 1'800'000'000'000}, values,
+                           std::nullopt);
   }
 
   net::EventLoop loop_{SystemClock()};

@@ -56,8 +56,12 @@ class DataStream final : public Stream::Handler {
     stream_->Write(Encode(m));
   }
   void Send(grpc::ByteBuffer m) { stream_->Write(std::move(m)); }
-  // The question is dealt with: the next one may come.
-  void Next() { stream_->Read(); }
+  // The question is dealt with: the next one may come, once what was answered
+  // to this one has left. Whoever asks on without reading waits.
+  void Next() {
+    owes_read_ = true;
+    OnDrained();
+  }
   void HalfClose() { stream_->Close(OkStatus()); }
   void Cancel() { stream_->Cancel(); }
 
@@ -66,11 +70,17 @@ class DataStream final : public Stream::Handler {
     answer_(std::move(message), this);
   }
   void OnHalfClose() override {}  // the status follows
+  void OnDrained() override {
+    // The news may be of an earlier answer.
+    if (stream_->queued() > 0) return;
+    if (std::exchange(owes_read_, false)) stream_->Read();
+  }
   void OnDone(const Status& status) override;
 
   V1Client* const client_;
   const std::shared_ptr<Stream> stream_;
   const Answer answer_;
+  bool owes_read_ = false;
 };
 
 class V1Client final : public Conversation, private Stream::Handler {

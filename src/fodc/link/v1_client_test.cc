@@ -92,6 +92,22 @@ TEST_F(V1AgentTest, AnswersEveryRecordedQuestion) {
                   .done());
 }
 
+TEST_F(V1AgentTest, AnswersDoNotPileUpBeforeAProxyThatDoesNotReadThem) {
+  Register();
+  AppendWidely();
+  TestStream& metrics = proxy_.at("StreamMetrics");
+  metrics.Pause();
+  constexpr std::size_t kQuestions = 20;
+  for (std::size_t i = 0; i < kQuestions; ++i) metrics.SendBytes("");
+  ASSERT_TRUE(Until([&] { return agent_->stats().v1_answers == 2; }));
+  // Word from it behind those questions, more than once.
+  for (int i = 0; i < 20; ++i) AskTopology();
+  EXPECT_EQ(agent_->stats().v1_answers, 2u)
+      << "one that the proxy has, and one that waits to leave";
+  metrics.Resume();
+  EXPECT_TRUE(Until([&] { return metrics.received() == kQuestions; }));
+}
+
 TEST_F(V1AgentTest, HeartbeatsCarryTheLiveRoleAndNeverForgetAKnownOne) {
   options_.link.heartbeat_interval = milliseconds(30);
   agent_ = std::make_unique<TestAgent>(loop_, options_);
