@@ -23,6 +23,8 @@ using std::chrono::seconds;
 
 // However rarely a proxy wants to hear of us, a link that is gone must show.
 constexpr seconds kMaxHeartbeatInterval{10};
+// A question waits so long for a worker before it is tried again.
+constexpr milliseconds kWorkerRetry{200};
 
 // The bytes without a copy of them.
 grpc::ByteBuffer OwningBuffer(std::string bytes) {
@@ -124,6 +126,7 @@ class V1Client final : public Conversation, private Stream::Handler {
   void Break(const Status& status) {
     if (std::exchange(over_, true)) return;
     timer_.Cancel();
+    retry_.Cancel();
     registration_->Detach();
     registration_->Cancel();
     // A stream may be telling us right now: they die with this object, but end
@@ -209,7 +212,7 @@ class V1Client final : public Conversation, private Stream::Handler {
     Open<v1::StreamMetricsResponse>(
         "StreamMetrics", [this](Decoded question, DataStream* stream) {
           AnswerMetrics(
-              *std::static_pointer_cast<v1::StreamMetricsResponse>(question),
+              std::static_pointer_cast<v1::StreamMetricsResponse>(question),
               stream);
         });
     Open<v1::StreamClusterTopologyResponse>(
@@ -290,8 +293,9 @@ class V1Client final : public Conversation, private Stream::Handler {
   }
 
   // Reads the window on a worker: minutes of it take a while to decode.
-  void AnswerMetrics(const v1::StreamMetricsResponse& asked,
-                     DataStream* stream) {
+  void AnswerMetrics(
+      const std::shared_ptr<const v1::StreamMetricsResponse>& asked,
+      DataStream* stream) {
     struct Built {
       std::string bytes;
       V1AnswerStats stats;
@@ -307,7 +311,7 @@ class V1Client final : public Conversation, private Stream::Handler {
               .count();
     }
     auto build = [snapshot = context_.recording.Take(), identity = Identity(),
-                  question = TakeQuestion(asked), options,
+                  question = TakeQuestion(*asked), options,
                   &clock = context_.loop.clock()] {
       Built built;
       built.bytes = EncodeV1Answer(snapshot, identity, question, clock.Unix(),
@@ -323,7 +327,12 @@ class V1Client final : public Conversation, private Stream::Handler {
       stream->Send(OwningBuffer(std::move(built.bytes)));
       stream->Next();
     };
-    if (!context_.loop.Offload<Built>(build, finish)) finish(build());
+    if (!context_.loop.Offload<Built>(build, finish)) {
+      // The workers are busy. There is one question at a time.
+      retry_ = context_.loop.RunAfter(kWorkerRetry, [this, asked, stream] {
+        AnswerMetrics(asked, stream);
+      });
+    }
   }
 
   void OnHalfClose() override {}  // the status follows
@@ -338,6 +347,7 @@ class V1Client final : public Conversation, private Stream::Handler {
   ProxyLinkStats& stats_;
   const std::shared_ptr<Stream> registration_;
   net::EventLoop::Handle timer_;
+  net::EventLoop::Handle retry_;  // of a question
   std::string agent_id_;
   fleet::AgentIdentity known_;
   bool welcomed_ = false;

@@ -3,9 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
+#include <thread>
 
 #include "fodc/link/v1_agent_testing.h"
 #include "tests/support/tcp_relay.h"
@@ -106,6 +108,26 @@ TEST_F(V1AgentTest, AnswersDoNotPileUpBeforeAProxyThatDoesNotReadThem) {
       << "one that the proxy has, and one that waits to leave";
   metrics.Resume();
   EXPECT_TRUE(Until([&] { return metrics.received() == kQuestions; }));
+}
+
+TEST_F(V1AgentTest, AWindowIsNeverReadOnTheLoop) {
+  Register();
+  agent_->Append(5);
+  // Workers that have no time, and a queue before them that is full.
+  std::atomic<bool> released = false;
+  while (loop_.Offload(
+      [&released] {
+        while (!released) std::this_thread::sleep_for(milliseconds(1));
+      },
+      [] {})) {
+  }
+  const std::uint64_t refused = loop_.stats().offloads_refused;
+  TestStream& metrics = proxy_.at("StreamMetrics");
+  metrics.SendBytes("");
+  EXPECT_TRUE(Until([&] { return loop_.stats().offloads_refused > refused; }));
+  EXPECT_EQ(agent_->stats().v1_answers, 0u);
+  released = true;
+  EXPECT_TRUE(Until([&] { return metrics.received() == 1; }));
 }
 
 TEST_F(V1AgentTest, HeartbeatsCarryTheLiveRoleAndNeverForgetAKnownOne) {
