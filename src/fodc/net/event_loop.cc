@@ -3,9 +3,11 @@
 
 #include <sys/stat.h>
 
+#include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 #include <cerrno>
 
+#include "fodc/base/log.h"
 #include "fodc/net/event_loop_internal.h"
 
 namespace fodc::net {
@@ -78,7 +80,14 @@ struct EventLoop::Impl::FdWatch final : Handle::Target {
     descriptor->async_wait(
         asio::posix::stream_descriptor::wait_read,
         [self = me.lock()](const boost::system::error_code& ec) {
-          if (self->cancelled || ec) return;
+          if (self->cancelled) return;
+          if (ec) {
+            if (ec != asio::error::operation_aborted) {
+              LogError("a descriptor is not watched any more",
+                       {{"error", ec.message()}});
+            }
+            return;
+          }
           Task task = std::move(self->ready);
           task();
           if (self->cancelled) return;

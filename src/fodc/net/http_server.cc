@@ -18,7 +18,7 @@ namespace {
 
 // Connections taken per round of the loop, so that others get their turn.
 constexpr int kAcceptsPerRound = 64;
-// After the process has run out of descriptors.
+// After the process or the kernel has run out of descriptors or watches.
 constexpr std::chrono::milliseconds kAcceptPause{100};
 constexpr std::string_view kBusy =
     "HTTP/1.1 503 Service Unavailable\r\n"
@@ -71,6 +71,13 @@ class HttpServer::Impl {
     return OkStatus();
   }
 
+  // What refused a descriptor may refuse the watch as well.
+  void Pause(Listening& l) {
+    l.watch = state_.loop.RunAfter(kAcceptPause, [this, &l] {
+      if (!Watch(l).ok()) Pause(l);
+    });
+  }
+
   void Accept(Listening& l) {
     for (int i = 0; i < kAcceptsPerRound; ++i) {
       UniqueFd fd(::accept4(l.fd.get(), nullptr, nullptr,
@@ -84,8 +91,7 @@ class HttpServer::Impl {
         ++state_.stats.connections_refused;
         if (Evict()) continue;
         // The waiting connection stays readable: look again later.
-        l.watch = state_.loop.RunAfter(kAcceptPause,
-                                       [this, &l] { Watch(l).IgnoreError(); });
+        Pause(l);
         return;
       }
       // EAGAIN: no more. What else can happen befell one connection only.
