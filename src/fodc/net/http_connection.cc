@@ -117,14 +117,20 @@ void Connection::OnReadable(bool failed) {
         ClientLeft(true);
       } else if (n < 0) {
         WaitReadable();
+      } else if (state_ == State::kWaiting) {
+        BoundWaiting();
       }
-      // Otherwise the next request is there: a client that has sent it is not
-      // watched until it is read.
       return;
     }
     default:
       return;
   }
+}
+
+// The next request is there: a client that has sent it is not watched until it
+// is read.
+void Connection::BoundWaiting() {
+  SetDeadline(server_.options.idle_timeout, &server_.stats.idle_timeouts);
 }
 
 // `for_good`: not even its reading side is there. A client that has only shut

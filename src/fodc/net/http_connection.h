@@ -12,7 +12,8 @@
 //   lingering -> closed: our side is shut, the client's rest is read away so
 //                that it sees the answer and no reset
 // Every state but handling and waiting has a deadline; these two watch whether
-// the client leaves.
+// the client leaves. One that has sent more than its request cannot be watched:
+// then waiting has a deadline too, and handling lasts as long as its handler.
 #pragma once
 
 #include <boost/asio/basic_stream_socket.hpp>
@@ -106,6 +107,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void LeaveIdle();
   void WaitReadable();
   void OnReadable(bool failed);
+  void BoundWaiting();
   void ClientLeft(bool for_good);
 
   void ReadHeader();

@@ -275,7 +275,8 @@ void Connection::EnterWaiting() {
     });
     return;
   }
-  if (buffer_.size() == 0) WaitReadable();
+  if (buffer_.size() == 0) return WaitReadable();
+  BoundWaiting();
 }
 
 void Connection::OnWake(std::uint64_t request_number) {

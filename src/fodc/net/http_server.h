@@ -66,7 +66,8 @@ using HttpHandler =
     std::function<void(std::shared_ptr<const HttpRequest>, Responder)>;
 
 struct HttpServerOptions {
-  // From the last request (or accept) to the first byte of the next one.
+  // From the last request (or accept) to the first byte of the next one. Also
+  // of a stream that has nothing to say to a client that sent more already.
   std::chrono::milliseconds idle_timeout{120'000};
   // From the first byte to the end of the headers.
   std::chrono::milliseconds header_timeout{3'000};

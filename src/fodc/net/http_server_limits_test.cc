@@ -236,6 +236,28 @@ TEST_F(HttpServerLimitsTest, AClientThatLeavesAWaitingStreamFreesIt) {
   EXPECT_TRUE(WaitFor([&] { return stats().connections_open == 0; }));
 }
 
+// One that has sent more already is not watched.
+TEST_F(HttpServerLimitsTest, AWaitingStreamOfAPipeliningClientEnds) {
+  for (const bool at_once : {true, false}) {
+    script_ = {};
+    script_.next = [](std::string*, std::size_t) { return BodyStep::kWait; };
+    RawClient c = Client();
+    c.Send(StrCat("GET /stream HTTP/1.1\r\nHost: x\r\n\r\n",
+                  at_once ? "GET" : ""));
+    ASSERT_TRUE(WaitFor([&] { return script_.wake && script_.alive; }));
+    if (!at_once) c.Send("GET");
+    c.Close();
+    loop_.RunReady();
+    const std::uint64_t before = stats().idle_timeouts;
+    EXPECT_TRUE(WaitFor([&] {
+      clock_.Advance(60s);
+      return !script_.alive;
+    }));
+    EXPECT_EQ(stats().idle_timeouts, before + 1);
+    EXPECT_EQ(stats().connections_open, 0u);
+  }
+}
+
 TEST_F(HttpServerLimitsTest, AClientThatLeavesCancelsItsHandler) {
   RawClient c = Client();
   c.Get("/later");
