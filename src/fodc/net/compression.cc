@@ -149,7 +149,8 @@ class BoundedOutput {
   // beyond the limit, so that reaching it and passing it differ.
   std::size_t MakeRoom() {
     const std::size_t spare = out_->capacity() - used_;
-    std::size_t room = std::max(spare, kOutStep);
+    // A page that was large once leaves much to spare, which is cleared here.
+    std::size_t room = std::clamp(spare, kOutStep, 4 * kOutStep);
     room = std::min(room, max_bytes_ + 1 - std::min(used_, max_bytes_));
     room = std::min(room, kMaxStep);
     out_->resize(used_ + room);
