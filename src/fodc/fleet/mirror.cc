@@ -10,28 +10,6 @@ namespace {
 // A mirror appends nothing of its own; the number only has to be nobody else's.
 constexpr recorder::Incarnation kNobody = 1;
 
-// The frames of an entry; none for one that only defines.
-struct Frames {
-  recorder::FrameName first;
-  recorder::Sequence last = 0;
-
-  explicit Frames(const recorder::LogEntry& entry) {
-    if (const auto* row = std::get_if<recorder::RowEntry>(&entry)) {
-      first = row->name;
-      last = first.sequence;
-    } else if (const auto* c = std::get_if<recorder::ChunkEntry>(&entry)) {
-      first = {c->incarnation, c->first};
-      last = c->last;
-    }
-  }
-  // Of a chunk that was not looked into the numbers may be anything: no more
-  // than one can hold.
-  std::uint64_t count() const {
-    constexpr std::uint64_t kMost = 65536;
-    return last == 0 ? 0 : std::min(last - first.sequence + 1, kMost);
-  }
-};
-
 }  // namespace
 
 Mirror::Mirror(const recorder::RecordingOptions& options)
@@ -44,7 +22,7 @@ void Mirror::Follow(recorder::Incarnation incarnation) {
 
 Status Mirror::Apply(const recorder::LogEntry& entry, MonotonicTime now) {
   ++stats_.entries;
-  const Frames frames(entry);
+  const recorder::EntryFrames frames(entry);
   const recorder::FrameName before = recording_.newest();
   Status status = recording_.Apply(entry);
   if (status.code() == Code::kOutOfRange) {

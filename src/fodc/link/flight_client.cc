@@ -35,22 +35,6 @@ struct Batch {
   recorder::Incarnation life() const { return message.entries().incarnation(); }
 };
 
-// The frames of an entry; none for one that only defines.
-struct Frames {
-  recorder::Sequence first = 0;
-  recorder::Sequence last = 0;
-};
-
-Frames FramesOf(const recorder::LogEntry& entry) {
-  if (const auto* row = std::get_if<recorder::RowEntry>(&entry)) {
-    return {row->name.sequence, row->name.sequence};
-  }
-  if (const auto* chunk = std::get_if<recorder::ChunkEntry>(&entry)) {
-    return {chunk->first, chunk->last};
-  }
-  return {};
-}
-
 class FlightClient final : public Conversation, private Stream::Handler {
  public:
   FlightClient(AgentContext& context,
@@ -276,16 +260,17 @@ class FlightClient final : public Conversation, private Stream::Handler {
   }
 
   void Count(const recorder::LogEntry& entry) {
-    const auto [first, last] = FramesOf(entry);
-    if (last == 0) return;
-    stats_.frames_sent += last - first + 1;
-    const auto [it, fresh] = sent_.try_emplace(IncarnationOf(entry), last);
+    const recorder::EntryFrames frames(entry);
+    if (frames.last == 0) return;
+    stats_.frames_sent += frames.count();
+    const auto [it, fresh] =
+        sent_.try_emplace(frames.first.incarnation, frames.last);
     if (fresh) return;
-    if (first > it->second + 1) {
+    if (frames.first.sequence > it->second + 1) {
       ++stats_.gaps;
-      stats_.gap_frames += first - it->second - 1;
+      stats_.gap_frames += frames.first.sequence - it->second - 1;
     }
-    it->second = std::max(it->second, last);
+    it->second = std::max(it->second, frames.last);
   }
 
   void OnHalfClose() override {}  // the status follows

@@ -84,11 +84,7 @@ void FlightSession::OnMessage(Decoded message, std::size_t bytes) {
       ++core_.stats.flight_messages;
       core_.stats.flight_bytes += bytes;
       for (const recorder::LogEntry& e : word->entries) {
-        if (std::holds_alternative<recorder::RowEntry>(e)) {
-          ++core_.stats.flight_frames;
-        } else if (const auto* c = std::get_if<recorder::ChunkEntry>(&e)) {
-          core_.stats.flight_frames += c->last - c->first + 1;
-        }
+        core_.stats.flight_frames += recorder::EntryFrames(e).count();
       }
       status = TakeIn(word->entries);
       if (!status.ok()) {

@@ -275,6 +275,36 @@ TEST_F(HostilePeerTest, ARowOfAnUnknownSourceEndsTheStream) {
   ExpectBystanderUnharmed();
 }
 
+TEST_F(HostilePeerTest, AChunkDoesNotSayHowManyFramesAreCounted) {
+  StartServer();
+  TestClient c(loop_, address());
+  auto s = c.Open(kConnect);
+  s->Send(Hello("liar"));
+  ASSERT_TRUE(Until([&] { return s->received() == 1; }));
+  std::uint64_t counted = 0;
+  const std::pair<std::uint64_t, std::uint64_t> lies[] = {
+      {1, INT64_MAX}, {1, UINT64_MAX}, {0, UINT64_MAX}, {9, 1}};
+  for (std::uint64_t sent = 1; const auto& [first, last] : lies) {
+    AgentMessage m;
+    m.mutable_entries()->set_incarnation(7);
+    auto* chunk = m.mutable_entries()->add_entries()->mutable_chunk();
+    chunk->set_first(first);
+    chunk->set_last(last);
+    chunk->set_data("no chunk");
+    s->Send(m);
+    ASSERT_TRUE(Until([&] {
+      return server_->stats().flight_messages == sent || s->end().has_value();
+    }));
+    const std::uint64_t now = server_->stats().flight_frames;
+    EXPECT_GE(now, counted) << "runs backwards";
+    EXPECT_LE(now, counted + recorder::EntryFrames::kMost);
+    counted = now;
+    ++sent;
+    if (s->end()) break;
+  }
+  EXPECT_GE(server_->stats().flight_messages, 1u);
+}
+
 TEST_F(HostilePeerTest, AThousandRegistrationsAreBounded) {
   fleet_options_.registry.max_agents = 64;
   options_.registrations_per_second = 0.001;

@@ -4,6 +4,7 @@
 // .fdr file. Bytes are specified in docs/formats/recording.md.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -93,5 +94,29 @@ struct ChunkEntry {
 };
 
 using LogEntry = std::variant<SourceEntry, SeriesEntry, RowEntry, ChunkEntry>;
+
+// The frames that an entry says it has; none of one that only defines. Until a
+// chunk has been looked into its numbers may be anything.
+struct EntryFrames {
+  // No chunk is counted for more.
+  static constexpr std::uint64_t kMost = 65536;
+
+  FrameName first;
+  Sequence last = 0;  // 0: none
+
+  explicit EntryFrames(const LogEntry& entry) {
+    if (const auto* row = std::get_if<RowEntry>(&entry)) {
+      first = row->name;
+      last = first.sequence;
+    } else if (const auto* chunk = std::get_if<ChunkEntry>(&entry)) {
+      first = {chunk->incarnation, chunk->first};
+      last = chunk->last;
+    }
+  }
+  std::uint64_t count() const {
+    if (last == 0 || last < first.sequence) return 0;
+    return std::min(last - first.sequence, kMost - 1) + 1;
+  }
+};
 
 }  // namespace fodc::recorder
