@@ -73,8 +73,11 @@ struct Spill::Logs {
   Status SetDamagedAside() {
     if (!set_aside) return OkStatus();
     for (wal::Log* log : {chunks.get(), tail.get()}) {
-      FODC_ASSIGN_OR_RETURN(const std::size_t n, log->SetDamagedAside());
-      if (n > 0) lost = true;
+      const std::uint64_t before = log->counters().segments_set_aside;
+      const Status status = log->SetDamagedAside().status();
+      // Also when it failed half way: the next try finds no damage there.
+      if (log->counters().segments_set_aside != before) lost = true;
+      FODC_RETURN_IF_ERROR(status);
     }
     set_aside = false;
     return OkStatus();

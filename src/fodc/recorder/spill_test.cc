@@ -9,6 +9,7 @@
 
 #include "fodc/base/file.h"
 #include "fodc/base/status_matchers.h"
+#include "fodc/base/strings.h"
 #include "fodc/recorder/recording_testing.h"
 
 namespace fodc::recorder {
@@ -259,7 +260,13 @@ TEST_F(SpillTest, WritesAgainWhatWentAside) {
       step(10);
       ASSERT_THAT(Round(spill.get(), r), IsOk());
     }
-    Damage(Segments("chunks").front());
+    const std::string damaged = Segments("chunks").front();
+    Damage(damaged);
+    // Copies of older damage that cannot be removed change nothing.
+    for (int i = 1; i < 9; ++i) {
+      fs::create_directory(
+          StrCat(damaged, ".damaged-2000010", i, "T000000.000000000Z"));
+    }
     step(10);
     {
       // No segment of the tail can be begun: its name is taken.

@@ -374,7 +374,15 @@ Status Log::Impl::Replace(SegmentInfo* segment, const std::string& aside) {
     return ErrnoStatus(errno, "rename " + segment->path);
   }
   SegmentWriter writer;
-  FODC_RETURN_IF_ERROR(writer.Begin(empty));
+  Status status = writer.Begin(empty);
+  if (!status.ok()) {
+    // As it was: whoever tries again and again must not leave a copy each time.
+    // (Renaming one of two names of one file to the other changes nothing.)
+    if (::rename(aside.c_str(), segment->path.c_str()) == 0) {
+      (void)::unlink(aside.c_str());
+    }
+    return status;
+  }
   segment->is_damaged = false;
   segment->is_set_aside = true;
   segment->size_bytes = writer.end_bytes();
@@ -411,8 +419,7 @@ Result<std::size_t> Log::Impl::SetDamagedAside() {
   }
   if (done == 0) return done;
   FODC_RETURN_IF_ERROR(SyncDirectory(directory_));
-  FODC_RETURN_IF_ERROR(
-      RemoveOldCopies(directory_, "damaged", kMaxDamagedSegments));
+  RemoveOldCopies(directory_, "damaged", kMaxDamagedSegments).IgnoreError();
   return done;
 }
 

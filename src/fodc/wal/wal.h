@@ -201,7 +201,8 @@ class Log {
   // "<segment>.damaged-<UTC>" (at most 4 such files are kept) and leaves empty
   // ones in their places, so that no read meets them again. Their good records
   // go with them: append what must stay. If the last one is among them, the
-  // next record begins a new segment. Returns how many.
+  // next record begins a new segment. Returns how many. After an error some may
+  // have gone, which counters() tell.
   Result<std::size_t> SetDamagedAside();
 
   // The sequence number that the next appended record gets.

@@ -455,6 +455,40 @@ TEST_F(ReadAroundTest, WhatWasSetAsideIsNotMetAgain) {
   }
 }
 
+TEST_F(ReadAroundTest, NothingIsSetAsideWithoutASegmentInItsPlace) {
+  std::string bad = last_;
+  bad[kSegmentHeaderBytes + 4] ^= 1;
+  Put(first_, bad);
+  ASSERT_THAT(ReadAround(), IsOk());
+  // The segment that would come in its place cannot be made.
+  const std::string taken = LastPath() + ".new";
+  ASSERT_THAT(MakeDirectories(taken), IsOk());
+  for (int i = 0; i < 3; ++i) {
+    EXPECT_FALSE(log_->SetDamagedAside().ok());
+    EXPECT_THAT(Copies(".damaged-"), IsEmpty());
+    EXPECT_THAT(ReadFile(LastPath()), IsOkAndHolds(bad));
+  }
+  ASSERT_EQ(::rmdir(taken.c_str()), 0);
+  EXPECT_THAT(log_->SetDamagedAside(), IsOkAndHolds(1u));
+  EXPECT_THAT(Copies(".damaged-"), SizeIs(1));
+  EXPECT_THAT(ReadFile(dir_.File(Copies(".damaged-")[0])), IsOkAndHolds(bad));
+}
+
+TEST_F(ReadAroundTest, OldCopiesThatStayAreNoReasonToFail) {
+  std::string bad = last_;
+  bad[kSegmentHeaderBytes + 4] ^= 1;
+  Put(first_, bad);
+  std::vector<std::string> stay;
+  for (std::size_t i = 0; i < kMaxDamagedSegments; ++i) {
+    stay.push_back(dir_.File(
+        StrCat(SegmentName(4), ".damaged-2000010", i, "T000000.000000000Z")));
+    ASSERT_THAT(MakeDirectories(stay.back()), IsOk());
+  }
+  ASSERT_THAT(ReadAround(), IsOk());
+  EXPECT_THAT(log_->SetDamagedAside(), IsOkAndHolds(1u));
+  for (const std::string& path : stay) ASSERT_EQ(::rmdir(path.c_str()), 0);
+}
+
 TEST_F(ReadAroundTest, SetsTheSegmentAsideThatIsBeingWritten) {
   Put(first_, last_);
   ASSERT_THAT(ReadAround(), IsOk());
