@@ -106,12 +106,6 @@ std::size_t LoadAgent::Append(recorder::FrameTime time) {
         source.lines == source.tape->scrape(source.at - 1).values.size();
     const bool stays =
         source.lines == lines && source.at != 0 && scrape.edits.empty();
-    const auto describe = [&](std::size_t from, std::size_t to) {
-      descs_.clear();
-      for (std::size_t i = from; i < to; ++i) {
-        descs_.push_back(source.tape->Describe(scrape.series[i]));
-      }
-    };
     if (stays) {
       kept_changed_.clear();
       for (const std::uint32_t c : scrape.changed) {
@@ -119,26 +113,16 @@ std::size_t LoadAgent::Append(recorder::FrameTime time) {
       }
     } else if (is_next) {
       kept_changed_ = scrape.changed;
-      std::size_t at = 0;
-      for (const exposition::LineEdit& edit : scrape.edits) {
-        switch (edit.kind) {
-          case exposition::LineEdit::Kind::kKeep:
-            at += edit.count;
-            break;
-          case exposition::LineEdit::Kind::kInsert:
-            describe(at, at + edit.count);
-            recording_.SpliceLines(source.id, at, 0, descs_);
-            at += edit.count;
-            break;
-          case exposition::LineEdit::Kind::kRemove:
-            recording_.SpliceLines(source.id, at, edit.count, {});
-            break;
-        }
-      }
+      recording_.EditLines(source.id, scrape.edits, [&](std::size_t line) {
+        return source.tape->Describe(scrape.series[line]);
+      });
       ++moves_;
     } else {
       // The tape begins anew, or its end is cut off.
-      describe(0, lines);
+      descs_.clear();
+      for (std::size_t i = 0; i < lines; ++i) {
+        descs_.push_back(source.tape->Describe(scrape.series[i]));
+      }
       recording_.SpliceLines(source.id, 0, source.lines, descs_);
       ++moves_;
     }

@@ -14,28 +14,6 @@
 namespace fodc::bench {
 namespace {
 
-using exposition::LineEdit;
-
-// The lines of a page as the recording wants them.
-void MoveLayout(exposition::PageReader& reader, recorder::SourceId source,
-                recorder::Recording* recording) {
-  std::size_t line = 0;
-  for (const LineEdit& edit : reader.edits()) {
-    if (edit.kind == LineEdit::Kind::kRemove) {
-      recording->SpliceLines(source, line, edit.count, {});
-      continue;
-    }
-    if (edit.kind == LineEdit::Kind::kInsert) {
-      for (std::size_t i = 0; i < edit.count; ++i) {
-        const exposition::SeriesDesc desc =
-            reader.Describe(static_cast<std::uint32_t>(line + i));
-        recording->SpliceLines(source, line + i, 0, std::span(&desc, 1));
-      }
-    }
-    line += edit.count;
-  }
-}
-
 // Everything that is new, also if it takes several batches.
 Status SpillAll(recorder::Spill* spill, const recorder::Recording& recording) {
   for (;;) {
@@ -81,7 +59,9 @@ Result<FullSpill> WriteFullSpill(const std::string& directory,
     FODC_RETURN_IF_ERROR(
         buffer.Append(pages[static_cast<std::size_t>(n) % pages.size()]));
     reader.Read(exposition::Format::kText, &buffer);
-    MoveLayout(reader, source, &recording);
+    recording.EditLines(source, reader.edits(), [&reader](std::size_t line) {
+      return reader.Describe(static_cast<std::uint32_t>(line));
+    });
     const std::int64_t ago =
         std::max<std::int64_t>(kUsualFrames - n, 60) * 1000;
     recording.Append(source,

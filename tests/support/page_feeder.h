@@ -23,23 +23,9 @@ class PageFeeder {
   }
 
   void Append(recorder::FrameTime time) {
-    std::uint32_t at = 0;
-    for (const exposition::LineEdit& e : reader_.edits()) {
-      switch (e.kind) {
-        case exposition::LineEdit::Kind::kKeep:
-          at += e.count;
-          break;
-        case exposition::LineEdit::Kind::kRemove:
-          recording_->SpliceLines(source_, at, e.count, {});
-          break;
-        case exposition::LineEdit::Kind::kInsert:
-          for (std::uint32_t i = 0; i < e.count; ++i, ++at) {
-            const exposition::SeriesDesc d = reader_.Describe(at);
-            recording_->SpliceLines(source_, at, 0, {&d, 1});
-          }
-          break;
-      }
-    }
+    recording_->EditLines(source_, reader_.edits(), [this](std::size_t line) {
+      return reader_.Describe(static_cast<std::uint32_t>(line));
+    });
     recording_->Append(source_, time, reader_.values(), reader_.changed());
   }
 

@@ -45,39 +45,6 @@ class Page {
   std::size_t memory_bytes() const;
 
  private:
-  // Descriptions that live together until Clear: the reader gives one at a
-  // time. Text is copied, for the reader uses its own again.
-  class Batch {
-   public:
-    static constexpr std::size_t kMaxSeries = 256;
-    void Add(const exposition::SeriesDesc& desc);
-    std::span<const exposition::SeriesDesc> Finish();
-    void Clear();
-    std::size_t size() const { return items_.size(); }
-    std::size_t memory_bytes() const;
-
-   private:
-    struct Piece {
-      std::size_t at = 0;
-      std::size_t size = 0;
-    };
-    struct Item {
-      Piece name, family, help, unit;
-      exposition::MetricType type;
-      std::size_t labels = 0;  // how many; name and value alternate in pieces_
-    };
-    Piece Keep(std::string_view text);
-    std::string_view View(Piece piece) const;
-
-    std::string text_;
-    std::vector<Item> items_;
-    std::vector<Piece> pieces_;
-    std::vector<exposition::Label> labels_;
-    std::vector<exposition::SeriesDesc> series_;
-  };
-
-  void MoveLayout();
-  void Insert(std::size_t at, std::size_t count);
   // Of a line, as it is recorded. Valid until the next call.
   exposition::SeriesDesc Describe(std::uint32_t line);
 
@@ -86,7 +53,6 @@ class Page {
   const std::string endpoint_name_;
   recorder::SourceId source_;
   exposition::PageReader reader_;
-  Batch batch_;
   std::vector<exposition::Label> labels_;  // of Describe
   std::array<std::string, 3> renamed_;
 };

@@ -87,7 +87,35 @@ TEST_F(PageTest, ABadLineCostsItselfAndIsNamed) {
   EXPECT_EQ(page_.FirstBadLine(exposition::LineProblem::kBadUtf8), nullptr);
 }
 
-TEST_F(PageTest, MoreLinesThanABatchHolds) {
+TEST_F(PageTest, EveryOtherLineGoesAndComesBack) {
+  std::string all;
+  std::string half;
+  constexpr int kLines = 2000;
+  for (int i = 0; i < kLines; ++i) {
+    const std::string line = StrCat("m{i=\"", i, "\"} ", i, "\n");
+    all += line;
+    if (i % 2 == 1) half += line;
+  }
+  Record(all);
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(Record(half), kLines / 2u);
+    auto latest = Latest();
+    ASSERT_EQ(latest.size(), kLines / 2u);
+    for (int i = 1; i < kLines; i += 2) {
+      ASSERT_EQ(latest.at(StrCat("m{i=\"", i, "\"}")), i);
+    }
+    EXPECT_EQ(Record(all), std::size_t{kLines});
+    latest = Latest();
+    ASSERT_EQ(latest.size(), std::size_t{kLines});
+    for (int i = 0; i < kLines; ++i) {
+      ASSERT_EQ(latest.at(StrCat("m{i=\"", i, "\"}")), i);
+    }
+  }
+  // They are the series that they were.
+  EXPECT_EQ(recording_.stats().series, std::size_t{kLines});
+}
+
+TEST_F(PageTest, ManyLinesComeBetweenOthers) {
   std::string text = "first 0\nlast 0\n";
   Record(text);
   text = "first 0\n";

@@ -8,17 +8,10 @@
 #include <vector>
 
 #include "fodc/exposition/format.h"
+#include "fodc/exposition/line_edit.h"
 #include "fodc/exposition/page_table.h"
 
 namespace fodc::exposition {
-
-// A step that turns the lines of the page before into those of this one.
-struct LineEdit {
-  enum class Kind : std::uint8_t { kKeep, kInsert, kRemove };
-  Kind kind = Kind::kKeep;
-  std::uint32_t count = 0;
-  friend bool operator==(const LineEdit&, const LineEdit&) = default;
-};
 
 // A page as the scanners want it: the last byte is a line feed, and
 // PageBuffer::kSlackBytes zeros follow.

@@ -6,6 +6,9 @@
 #include "fodc/recorder/recording_impl.h"
 
 namespace fodc::recorder {
+
+using exposition::LineEdit;
+
 namespace {
 
 // What a series costs in all, about.
@@ -138,22 +141,28 @@ void Recording::Impl::DropLine(SourceState* state, Slot slot) {
   state->touched.push_back(slot);
 }
 
-void Recording::Impl::Splice(SourceId source, std::size_t at,
-                             std::size_t removed,
-                             std::span<const exposition::SeriesDesc> inserted) {
+void Recording::Impl::Edit(
+    SourceId source, std::span<const LineEdit> edits,
+    const std::function<exposition::SeriesDesc(std::size_t)>& describe) {
   Life& life = OwnLife();
   const auto found = states.find(source);
   FODC_CHECK(found != states.end());
   SourceState& state = found->second;
-  std::vector<Slot>& lines = state.line_slots;
-  FODC_CHECK(at <= lines.size() && removed <= lines.size() - at);
-
-  const std::size_t total = lines.size() - removed + inserted.size();
-  ReserveFrugally(&lines, total);
-  if (!inserted.empty()) {
+  std::size_t kept = 0;
+  std::size_t removed = 0;
+  std::size_t inserted = 0;
+  for (const LineEdit& edit : edits) {
+    (edit.kind == LineEdit::Kind::kKeep     ? kept
+     : edit.kind == LineEdit::Kind::kRemove ? removed
+                                            : inserted) += edit.count;
+  }
+  if (removed == 0 && inserted == 0) return;
+  const std::vector<Slot>& before = state.line_slots;
+  FODC_CHECK(kept + removed <= before.size());
+  if (inserted > 0) {
     // No more than will be let in, by a rough guess.
     const std::size_t more =
-        std::min({inserted.size(), options.max_series,
+        std::min({inserted, options.max_series,
                   options.budget_bytes / 2 / kSeriesBytesGuess});
     const std::size_t series = life.table->ids.size() + more;
     life.MutableTable()->Reserve(series);
@@ -163,31 +172,57 @@ void Recording::Impl::Splice(SourceId source, std::size_t at,
     ReserveFrugally(&state.pending, state.pending.size() + more);
     ReserveFrugally(&state.touched, state.touched.size() + more);
   }
-  std::vector<Slot> slots;
-  slots.reserve(inserted.size());
-  // Insert before removing: a line that only moves keeps its slot.
+  std::vector<Slot> lines;
+  lines.reserve(before.size() - removed + inserted);
+  auto at = before.begin();
+  std::size_t tried = 0;
   bool has_room = true;
-  for (const exposition::SeriesDesc& desc : inserted) {
-    if (slots.size() % kLinesPerLook == 0) has_room = HasRoom(state);
-    slots.push_back(has_room ? AdmitLine(source, &state, desc) : kNoSlot);
-    if (slots.back() == kNoSlot) {
+  const auto insert = [&] {
+    if (tried++ % kLinesPerLook == 0) {
+      Trim();
+      has_room = HasRoom(state);
+    }
+    lines.push_back(has_room ? AdmitLine(source, &state, describe(lines.size()))
+                             : kNoSlot);
+    if (lines.back() == kNoSlot) {
       ++state.refused_lines;
       ++refused_series;
     }
+  };
+  for (const LineEdit& edit : edits) {
+    switch (edit.kind) {
+      case LineEdit::Kind::kKeep:
+        lines.insert(lines.end(), at, at + edit.count);
+        at += edit.count;
+        break;
+      case LineEdit::Kind::kInsert:
+        for (std::uint32_t i = 0; i < edit.count; ++i) insert();
+        break;
+      case LineEdit::Kind::kRemove:
+        for (const auto end = at + edit.count; at != end; ++at) {
+          DropLine(&state, *at);
+        }
+        break;
+    }
   }
-  for (std::size_t i = at; i < at + removed; ++i) DropLine(&state, lines[i]);
-  if (removed >= slots.size()) {
-    std::copy(slots.begin(), slots.end(),
-              lines.begin() + static_cast<long>(at));
-    lines.erase(lines.begin() + static_cast<long>(at + slots.size()),
-                lines.begin() + static_cast<long>(at + removed));
-  } else {
-    std::copy_n(slots.begin(), removed, lines.begin() + static_cast<long>(at));
-    lines.insert(lines.begin() + static_cast<long>(at + removed),
-                 slots.begin() + static_cast<long>(removed), slots.end());
-  }
-  if (lines.capacity() > 4 * lines.size() + 1024) lines.shrink_to_fit();
+  lines.insert(lines.end(), at, before.end());
+  state.line_slots = std::move(lines);
   Trim();
+}
+
+void Recording::Impl::Splice(SourceId source, std::size_t at,
+                             std::size_t removed,
+                             std::span<const exposition::SeriesDesc> inserted) {
+  const auto count = [](std::size_t n) {
+    return static_cast<std::uint32_t>(n);
+  };
+  // Insert before removing: a line that only moves keeps its slot.
+  const LineEdit edits[] = {
+      {LineEdit::Kind::kKeep, count(at)},
+      {LineEdit::Kind::kInsert, count(inserted.size())},
+      {LineEdit::Kind::kRemove, count(removed)},
+  };
+  Edit(source, edits, [&](std::size_t line) { return inserted[line - at]; });
 }
 
 bool Recording::Impl::HasRoom(const SourceState& state) {

@@ -20,6 +20,12 @@ SourceId Recording::OpenSource(std::string_view name,
   return impl_->OpenSource(name, container_name, admission);
 }
 
+void Recording::EditLines(
+    SourceId source, std::span<const exposition::LineEdit> edits,
+    const std::function<exposition::SeriesDesc(std::size_t)>& describe) {
+  impl_->Edit(source, edits, describe);
+}
+
 void Recording::SpliceLines(SourceId source, std::size_t at,
                             std::size_t removed,
                             std::span<const exposition::SeriesDesc> inserted) {

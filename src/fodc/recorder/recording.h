@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "fodc/base/status.h"
+#include "fodc/exposition/line_edit.h"
 #include "fodc/exposition/metric.h"
 #include "fodc/recorder/log_entry.h"
 #include "fodc/recorder/series.h"
@@ -103,12 +104,18 @@ class Recording {
   SourceId OpenSource(std::string_view name, std::string_view container_name,
                       Admission admission = Admission::kBounded);
 
-  // Changes the lines of a source, as its page changed: at line `at`, `removed`
-  // lines go and `inserted` come. Lines are the order of the page; a series
-  // that comes back is the same series. Beyond `max_series`, or when what is
-  // known of series fills half of the budget with those of the newest pages, a
-  // line is refused and counted: it stays a line without values, until Readmit
-  // finds room for it.
+  // Changes the lines of a source, as its page changed. Lines are the order of
+  // the page; those behind the last edit stay. `describe` says what an inserted
+  // line is, by its place in the new page; what it gives must hold until it is
+  // called again. A series that comes back is the same series. Beyond
+  // `max_series`, or when what is known of series fills half of the budget with
+  // those of the newest pages, a line is refused and counted: it stays a line
+  // without values, until Readmit finds room for it.
+  // Costs what all lines do, however many edits there are.
+  void EditLines(
+      SourceId source, std::span<const exposition::LineEdit> edits,
+      const std::function<exposition::SeriesDesc(std::size_t line)>& describe);
+  // One edit: at line `at`, `removed` lines go and `inserted` come.
   void SpliceLines(SourceId source, std::size_t at, std::size_t removed,
                    std::span<const exposition::SeriesDesc> inserted);
 

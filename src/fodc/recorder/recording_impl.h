@@ -157,6 +157,8 @@ struct Recording::Impl {
       SourceId source,
       const std::function<exposition::SeriesDesc(std::size_t)>& describe);
   void DropLine(SourceState* state, Slot slot);
+  void Edit(SourceId source, std::span<const exposition::LineEdit> edits,
+            const std::function<exposition::SeriesDesc(std::size_t)>& describe);
   void Splice(SourceId source, std::size_t at, std::size_t removed,
               std::span<const exposition::SeriesDesc> inserted);
   FrameName Append(SourceId source, FrameTime time,

@@ -4,6 +4,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <random>
+#include <utility>
+
 #include "fodc/base/status_matchers.h"
 #include "fodc/recorder/recording_testing.h"
 
@@ -194,6 +197,58 @@ TEST(RecordingTest, ForgetsSeriesWithTheirLastSample) {
   EXPECT_LE(stats.series, stats.samples + 1);  // each had one
   EXPECT_LT(stats.series, 1000u);
   EXPECT_GT(stats.evicted_samples, 2000u);
+}
+
+TEST(RecordingTest, FollowsManyEditsAtOnce) {
+  using exposition::LineEdit;
+  Recording r(kLife, {.stretch_rows = 7});
+  const SourceId s = r.OpenSource("page", "");
+  std::mt19937 random(5);
+  const auto pick = [&random](std::size_t n) { return random() % n; };
+  std::vector<std::string> names;
+  for (int i = 0; i < 300; ++i) names.push_back("m" + std::to_string(i));
+  std::vector<std::size_t> lines;  // what each is, no two the same
+  for (int round = 0; round < 60; ++round) {
+    std::vector<LineEdit> edits;
+    std::vector<std::size_t> after;
+    std::vector<char> stays(names.size());
+    std::vector<char> kept(lines.size());
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      kept[i] = pick(3) != 0;
+      if (kept[i] != 0) stays[lines[i]] = 1;
+    }
+    const auto insert = [&] {
+      // Also what is removed further up or down: it moves.
+      for (std::size_t n = pick(4); n > 0; --n) {
+        const std::size_t what = pick(names.size());
+        if (std::exchange(stays[what], 1) != 0) continue;
+        edits.push_back({LineEdit::Kind::kInsert, 1});
+        after.push_back(what);
+      }
+    };
+    insert();
+    for (std::size_t i = 0; i < lines.size(); ++i) {
+      if (kept[i] != 0) after.push_back(lines[i]);
+      edits.push_back(
+          {kept[i] != 0 ? LineEdit::Kind::kKeep : LineEdit::Kind::kRemove, 1});
+      insert();
+    }
+    while (!edits.empty() && edits.back().kind == LineEdit::Kind::kKeep) {
+      edits.pop_back();  // what is behind the last edit stays
+    }
+    r.EditLines(s, edits,
+                [&](std::size_t line) { return Desc(names[after[line]]); });
+    lines = after;
+    std::vector<double> values;
+    std::map<std::string, std::uint64_t> expected;
+    for (const std::size_t what : lines) {
+      values.push_back(static_cast<double>(what + pick(2)));
+      expected[names[what] + "{}"] = BitsOf(values.back());
+    }
+    Append(&r, s, 1000 * (round + 1), values);
+    ASSERT_EQ(FramesOf(r).back().samples, expected) << round;
+  }
+  EXPECT_LE(r.stats().series, names.size());
 }
 
 TEST(RecordingTest, RefusesSeriesBeyondTheBoundAndCountsThem) {
