@@ -9,6 +9,7 @@
 #include <map>
 #include <utility>
 
+#include "fodc/base/kept_file.h"
 #include "fodc/base/proc.h"
 #include "fodc/base/strings.h"
 #include "fodc/base/unique_fd.h"
@@ -26,7 +27,8 @@ struct Hidden {
   UniqueFd pidfd;
   bool pid_is_used_up = false;  // the process of spec.pid has died
   bool has_died = false;        // since the last find
-  MonotonicTime last_alive;     // the last check that saw it alive
+  // The last check that saw it alive, in the ticks of processes' starts.
+  std::uint64_t last_alive_ticks = 0;
   std::optional<MonotonicTime> next_search;
   MonotonicTime next_port_check;
   std::optional<Likeness> likeness;
@@ -73,6 +75,7 @@ class TargetTable::Impl {
        const Clock& clock)
       : options_(options),
         clock_(clock),
+        uptime_(options.proc_root + "/uptime"),
         finder_(options.proc_root,
                 options.own_pid != 0 ? options.own_pid : ::getpid()) {
     for (TargetSpec& spec : specs) {
@@ -90,6 +93,7 @@ class TargetTable::Impl {
 
   void Check(std::vector<Event>* events) {
     const MonotonicTime now = clock_.Monotonic();
+    ticks_ = TicksNow(now);
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       if (rows_[i].instance) CheckAlive(i, now, events);
       if (rows_[i].instance) {
@@ -116,7 +120,7 @@ class TargetTable::Impl {
       is_alive = stat && stat->start_ticks == row.instance->start_ticks;
     }
     if (is_alive) {
-      hidden.last_alive = now;
+      hidden.last_alive_ticks = ticks_;
       return;
     }
     Event event;
@@ -308,7 +312,7 @@ class TargetTable::Impl {
 
   // One that ran beside the target before is not the target.
   void KeepSuccessors(std::size_t i, std::vector<ProcessStat>* found) const {
-    const std::uint64_t earliest = TicksAt(hidden_[i].last_alive);
+    const std::uint64_t earliest = hidden_[i].last_alive_ticks;
     std::erase_if(*found, [earliest](const ProcessStat& p) {
       return p.start_ticks < earliest;
     });
@@ -326,8 +330,7 @@ class TargetTable::Impl {
     }
     // A node that dies before it listens is known by its likeness.
     if (hidden.has_died && hidden.likeness) {
-      const auto like =
-          finder_.Like(*hidden.likeness, TicksAt(hidden.last_alive));
+      const auto like = finder_.Like(*hidden.likeness, hidden.last_alive_ticks);
       row.candidates = like.size();
       if (const auto best = Finder::Choose(like)) {
         Adopt(i, *best, {}, events);
@@ -390,8 +393,8 @@ class TargetTable::Impl {
     row.problem.clear();
     hidden.has_died = false;
     hidden.pidfd = std::move(pidfd);
-    hidden.last_alive = row.instance->found_at;
-    hidden.next_port_check = hidden.last_alive + options_.search_interval;
+    hidden.last_alive_ticks = ticks_;
+    hidden.next_port_check = row.instance->found_at + options_.search_interval;
     hidden.inodes = std::move(inodes);
     hidden.likeness = finder_.LikenessOf(stat);
     events->push_back(std::move(event));
@@ -409,8 +412,24 @@ class TargetTable::Impl {
                     seconds(clock_.Monotonic().time_since_epoch()) - started);
   }
 
+  // The ticks that have passed since boot, as processes' starts count them:
+  // those of a suspension too, in which the monotonic clock stands still.
+  std::uint64_t TicksNow(MonotonicTime now) {
+    const std::uint64_t awake = TicksAt(now);
+    const auto text = uptime_.Read(&buffer_);
+    if (!text) return awake;
+    const Result<double> uptime = ParseUptimeSeconds(*text);
+    if (!uptime.ok()) return awake;
+    // A container may be shown an uptime of its own.
+    const auto hz = static_cast<double>(ClockTicksPerSecond());
+    return std::max(awake, static_cast<std::uint64_t>(*uptime * hz));
+  }
+
   const TableOptions options_;
   const Clock& clock_;
+  OptionalFile uptime_;
+  std::string buffer_;
+  std::uint64_t ticks_ = 0;  // at the beginning of this check
   const Finder finder_;
   UniqueFd epoll_;
   std::vector<Row> rows_;

@@ -106,9 +106,9 @@ class TargetTable {
   TargetTable& operator=(const TargetTable&) = delete;
 
   // Notices deaths and looks for what is missing; appends what happened, in
-  // order. While all targets live this is one system call each, and every
-  // port_check_interval a look at the ports. Call it before each scrape and
-  // when poll_fd() is readable.
+  // order. While all targets live this is one system call and one for each,
+  // and every port_check_interval a look at the ports. Call it before each
+  // scrape and when poll_fd() is readable.
   void Check(std::vector<Event>* events);
 
   // Readable when a target may have died; -1 if the kernel has no pidfd

@@ -216,6 +216,22 @@ TEST_F(TableTest, ThePidComesFirstAndIsFollowedByTheNextRule) {
   EXPECT_EQ(table_->rows()[0].restarts_total, 1u);
 }
 
+// A suspended machine has a clock that stands still; processes' starts do not
+// count by it.
+TEST_F(TableTest, ASuspensionMakesNoSuccessorOfANeighbour) {
+  ASSERT_THAT(WriteFileAtomically(tree_.File("uptime"), "6500.25 5.00\n"),
+              IsOk());
+  Start({.pid = 10, .comm = "x", .started_s = 6000});
+  Start({.pid = 11, .comm = "db", .started_s = 6001});
+  Table({.pid = 10, .comm_prefix = "db"});
+  EXPECT_EQ(PidNow(), 10);
+  End(10);
+  EXPECT_EQ(PidNow(), 0);
+  EXPECT_THAT(table_->rows()[0].problem, HasSubstr("after the last one died"));
+  Start({.pid = 12, .comm = "db", .started_s = 6501});
+  EXPECT_EQ(PidNow(), 12);
+}
+
 TEST_F(TableTest, APidWithoutAProcessIsToldAndWaitedFor) {
   Table({.pid = 10, .comm_prefix = "db"});
   Start({.pid = 11});
