@@ -5,6 +5,7 @@
 #include <cmath>
 #include <utility>
 
+#include "fodc/base/log.h"
 #include "fodc/base/strings.h"
 
 namespace fodc::collect {
@@ -111,6 +112,14 @@ constexpr ReadingDesc kAvg10{"fodc_pressure_avg10_ratio", kGauge,
                              "Share of the last 10 s in which tasks of the "
                              "target's cgroup stalled for the resource "
                              "(PSI)."};
+
+// Whether there is a problem that was not told last, which is told from now on.
+// One that is back is no news: a target may die and come back over and over.
+bool Differs(const std::string& problem, std::string* told) {
+  if (problem.empty() || problem == *told) return false;
+  *told = problem;
+  return true;
+}
 
 double Seconds(std::chrono::nanoseconds d) {
   return static_cast<double>(
@@ -237,6 +246,10 @@ void Targets::Reader::Set(Readings::Index index,
 void Targets::Reader::Read(const target::Row& row, recorder::FrameTime time) {
   ReadRow(row);
   const target::TargetReadings readings = reader_.Read(row);
+  if (Differs(reader_.problem(), &told_unread_)) {
+    LogWarn("target cannot be read whole",
+            {{"target", name_}, {"problem", told_unread_}});
+  }
   ReadProcess(readings.process);
   if (readings.memory) ReadMemory(*readings.memory);
   if (readings.cpu) ReadCpu(*readings.cpu);
@@ -246,6 +259,12 @@ void Targets::Reader::Read(const target::Row& row, recorder::FrameTime time) {
     pressure = machine_.Read().pressure;
   ReadPressure(pressure);
   readings_.Commit(time);
+}
+
+void Targets::Reader::TellProblem(const std::string& problem) {
+  if (Differs(problem, &told_problem_)) {
+    LogWarn("target not found", {{"target", name_}, {"problem", problem}});
+  }
 }
 
 void Targets::Reader::ReadRow(const target::Row& row) {

@@ -20,6 +20,8 @@ class Targets::Reader {
   ~Reader();
 
   void Read(const target::Row& row, recorder::FrameTime time);
+  // Logs why the target is not found, once for each reason.
+  void TellProblem(const std::string& problem);
   const std::string& name() const { return name_; }
 
  private:
@@ -39,6 +41,8 @@ class Targets::Reader {
   target::MachineReader machine_;
   Readings readings_;
   std::unique_ptr<Indexes> at_;
+  std::string told_problem_;
+  std::string told_unread_;
 };
 
 }  // namespace fodc::collect

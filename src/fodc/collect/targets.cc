@@ -138,6 +138,8 @@ bool Targets::Check() {
         break;
     }
   }
+  for (std::size_t i = 0; i < readers_.size(); ++i)
+    readers_[i]->TellProblem(table_.rows()[i].problem);
   Arm();
   return !events_.empty();
 }

@@ -9,12 +9,14 @@
 
 #include "fodc/base/file.h"
 #include "fodc/base/strings.h"
+#include "fodc/collect/collector_testing.h"
 #include "fodc/collect/recording_testing.h"
 
 namespace fodc::collect {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -216,6 +218,37 @@ TEST_F(TargetsTest, UptimeDoesNotFollowTheWallClock) {
   const double before = Read()["fodc_target_uptime_seconds"];
   clock_.StepUnix(std::chrono::hours(5));
   EXPECT_NEAR(Read()["fodc_target_uptime_seconds"], before + 1, 1e-6);
+}
+
+TEST_F(TargetsTest, SaysOnceWhyATargetIsNotFound) {
+  const LogCapture log;
+  Fork();
+  Watch();
+  Read();
+  EXPECT_THAT(log.Lines("target not found"), IsEmpty());
+  End(SIGKILL);
+  Reap();
+  for (int i = 0; i < 5; ++i) Read();
+  const auto lines = log.Lines("target not found");
+  ASSERT_THAT(lines, SizeIs(1));
+  EXPECT_THAT(lines[0], HasSubstr("target=db"));
+  EXPECT_THAT(lines[0], HasSubstr("problem=\"nothing listens on the port\""));
+}
+
+TEST_F(TargetsTest, SaysOnceWhatOfATargetCannotBeRead) {
+  TempDirectory tree;
+  ASSERT_TRUE(MakeDirectories(tree.File("7/fd")).ok());
+  ASSERT_TRUE(WriteFileAtomically(tree.File("7/stat"),
+                                  "7 (db) S 1 1 1 0 -1 0 10 0 2 0 150 50 0 0 "
+                                  "20 0 3 0 4711 8192 2\n")
+                  .ok());
+  const LogCapture log;
+  Targets targets({{.container_name = "db", .pid = 7}},
+                  {.proc_root = tree.path()}, loop_, recording_);
+  for (int i = 1; i < 5; ++i) targets.Read({.monotonic_ms = i, .unix_ms = i});
+  const auto lines = log.Lines("target cannot be read whole");
+  ASSERT_THAT(lines, SizeIs(1));
+  EXPECT_THAT(lines[0], HasSubstr("7/status"));
 }
 
 // Two containers of one name are two targets, and none takes the other's lines.

@@ -38,6 +38,7 @@ struct Hidden {
   struct Ownerless {
     std::vector<std::uint64_t> inodes;
     MonotonicTime until;
+    bool is_denied = false;
   };
   std::map<std::uint16_t, Ownerless> ownerless;  // by port of the spec
 };
@@ -187,14 +188,14 @@ class TargetTable::Impl {
       out.is_listened_to = true;
       Hidden::Ownerless& ownerless = hidden.ownerless[port];
       if (out.inodes == ownerless.inodes && now < ownerless.until) {
-        out.is_denied = true;
+        out.is_denied = out.is_denied || ownerless.is_denied;
         continue;
       }
       bool is_denied = false;
       out.owners = finder_.OwnersOf(out.inodes, first, &is_denied);
       if (!out.owners.empty()) return out;
       out.is_denied = out.is_denied || is_denied;
-      ownerless = {out.inodes, now + options_.port_check_interval};
+      ownerless = {out.inodes, now + options_.port_check_interval, is_denied};
     }
     return out;
   }

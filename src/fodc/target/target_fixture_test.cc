@@ -355,8 +355,11 @@ TEST_F(TableTest, WithoutARuleItSaysSo) {
 TEST_F(TableTest, AnEmptyTreeIsNoError) {
   Listen({{2121, 77}});
   Table({.endpoint_ports = {2121}});
-  EXPECT_EQ(PidNow(), 0);
-  EXPECT_THAT(table_->rows()[0].problem, HasSubstr("owns the port"));
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_EQ(PidNow(), 0);
+    EXPECT_EQ(table_->rows()[0].problem,
+              "no process visible here owns the port");
+  }
 }
 
 }  // namespace
