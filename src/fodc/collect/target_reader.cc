@@ -12,6 +12,7 @@ namespace fodc::collect {
 namespace {
 
 using exposition::MetricType;
+using target::ProcessReadings;
 
 constexpr auto kGauge = MetricType::kGauge;
 constexpr auto kCounter = MetricType::kCounter;
@@ -24,67 +25,43 @@ constexpr ReadingDesc kStart{"fodc_target_start_time_seconds", kGauge,
                              "When the target started, seconds since 1970."};
 constexpr ReadingDesc kUptime{"fodc_target_uptime_seconds", kGauge,
                               "Time since the target started."};
-constexpr ReadingDesc kRestarts{"fodc_target_restarts_total", kCounter,
-                                "Times that the target was found again after "
-                                "a death."};
-constexpr ReadingDesc kDeaths{"fodc_target_deaths_total", kCounter,
-                              "Times that the target's process was seen to "
-                              "end."};
-constexpr ReadingDesc kLastUptime{"fodc_target_last_death_uptime_seconds",
-                                  kGauge,
-                                  "How long the target had run when it last "
-                                  "ended."};
-constexpr ReadingDesc kLastDeath{"fodc_target_last_death_time_seconds", kGauge,
-                                 "When the target last ended, seconds since "
-                                 "1970."};
-constexpr ReadingDesc kLastExitCode{"fodc_target_last_exit_code", kGauge,
-                                    "Exit code with which the target last "
-                                    "ended, where the kernel tells."};
-constexpr ReadingDesc kLastSignal{"fodc_target_last_signal", kGauge,
-                                  "Signal that last ended the target, where "
-                                  "the kernel tells."};
-constexpr ReadingDesc kProcesses{"fodc_target_processes", kGauge,
-                                 "Processes that fit the target at the last "
-                                 "search."};
+constexpr ReadingDesc kRestarts{
+    "fodc_target_restarts_total", kCounter,
+    "Times that the target was found again after a death."};
+constexpr ReadingDesc kDeaths{
+    "fodc_target_deaths_total", kCounter,
+    "Times that the target's process was seen to end."};
+constexpr ReadingDesc kLastUptime{
+    "fodc_target_last_death_uptime_seconds", kGauge,
+    "How long the target had run when it last ended."};
+constexpr ReadingDesc kLastDeath{
+    "fodc_target_last_death_time_seconds", kGauge,
+    "When the target last ended, seconds since 1970."};
+constexpr ReadingDesc kLastExitCode{
+    "fodc_target_last_exit_code", kGauge,
+    "Exit code with which the target last ended, where the kernel tells."};
+constexpr ReadingDesc kLastSignal{
+    "fodc_target_last_signal", kGauge,
+    "Signal that last ended the target, where the kernel tells."};
+constexpr ReadingDesc kProcesses{
+    "fodc_target_processes", kGauge,
+    "Processes that fit the target at the last search."};
+constexpr ReadingDesc kStalled{"fodc_pressure_stalled_seconds_total", kCounter,
+                               "Time in which tasks of the target's cgroup "
+                               "stalled for the resource (PSI)."};
+constexpr ReadingDesc kAvg10{"fodc_pressure_avg10_ratio", kGauge,
+                             "Share of the last 10 s in which tasks of the "
+                             "target's cgroup stalled for the resource (PSI)."};
 constexpr ReadingDesc kCpu{"fodc_target_cpu_seconds_total", kCounter,
                            "CPU time that the target used."};
-constexpr ReadingDesc kResident{"fodc_target_resident_memory_bytes", kGauge,
-                                "Resident memory of the target."};
-constexpr ReadingDesc kAnon{"fodc_target_anonymous_memory_bytes", kGauge,
-                            "Resident memory of the target that no file "
-                            "backs."};
-constexpr ReadingDesc kVirtual{"fodc_target_virtual_memory_bytes", kGauge,
-                               "Virtual memory of the target."};
-constexpr ReadingDesc kSwap{"fodc_target_swap_bytes", kGauge,
-                            "Memory of the target that is swapped out."};
-constexpr ReadingDesc kThreads{"fodc_target_threads", kGauge,
-                               "Threads of the target."};
-constexpr ReadingDesc kOpenFiles{"fodc_target_open_files", kGauge,
-                                 "Open file descriptors of the target."};
-constexpr ReadingDesc kMaxOpenFiles{"fodc_target_max_open_files", kGauge,
-                                    "Limit of open file descriptors of the "
-                                    "target."};
 constexpr ReadingDesc kFaults{"fodc_target_page_faults_total", kCounter,
                               "Page faults of the target."};
-constexpr ReadingDesc kSwitches{"fodc_target_context_switches_total", kCounter,
-                                "Context switches of the target's main "
-                                "thread."};
-constexpr ReadingDesc kIo{"fodc_target_io_bytes_total", kCounter,
-                          "Bytes that the target read from and wrote to "
-                          "storage."};
-
-constexpr ReadingDesc kUsage{"fodc_container_memory_usage_bytes", kGauge,
-                             "Memory charged to the target's cgroup."};
-constexpr ReadingDesc kWorkingSet{"fodc_container_memory_working_set_bytes",
-                                  kGauge,
-                                  "Memory of the target's cgroup less its "
-                                  "inactive file pages."};
-constexpr ReadingDesc kLimit{"fodc_container_memory_limit_bytes", kGauge,
-                             "Smallest memory limit of the target's cgroup "
-                             "and its ancestors."};
-constexpr ReadingDesc kHigh{"fodc_container_memory_high_bytes", kGauge,
-                            "Smallest memory.high of the target's cgroup and "
-                            "its ancestors."};
+constexpr ReadingDesc kSwitches{
+    "fodc_target_context_switches_total", kCounter,
+    "Context switches of the target's main thread."};
+constexpr ReadingDesc kIo{
+    "fodc_target_io_bytes_total", kCounter,
+    "Bytes that the target read from and wrote to storage."};
 constexpr ReadingDesc kMemory{"fodc_container_memory_bytes", kGauge,
                               "Parts of the memory of the target's cgroup."};
 constexpr ReadingDesc kEvents{"fodc_container_memory_events_total", kCounter,
@@ -92,26 +69,6 @@ constexpr ReadingDesc kEvents{"fodc_container_memory_events_total", kCounter,
 constexpr ReadingDesc kContainerCpu{"fodc_container_cpu_seconds_total",
                                     kCounter,
                                     "CPU time of the target's cgroup."};
-constexpr ReadingDesc kCpuLimit{"fodc_container_cpu_limit_cores", kGauge,
-                                "Smallest CPU quota of the target's cgroup "
-                                "and its ancestors."};
-constexpr ReadingDesc kPeriods{"fodc_container_cpu_periods_total", kCounter,
-                               "CPU quota periods that passed."};
-constexpr ReadingDesc kThrottled{"fodc_container_cpu_throttled_periods_total",
-                                 kCounter,
-                                 "CPU quota periods in which the target's "
-                                 "cgroup was throttled."};
-constexpr ReadingDesc kThrottledSeconds{
-    "fodc_container_cpu_throttled_seconds_total", kCounter,
-    "Time for which the target's cgroup was throttled."};
-
-constexpr ReadingDesc kStalled{"fodc_pressure_stalled_seconds_total", kCounter,
-                               "Time in which tasks of the target's cgroup "
-                               "stalled for the resource (PSI)."};
-constexpr ReadingDesc kAvg10{"fodc_pressure_avg10_ratio", kGauge,
-                             "Share of the last 10 s in which tasks of the "
-                             "target's cgroup stalled for the resource "
-                             "(PSI)."};
 
 // Whether there is a problem that was not told last, which is told from now on.
 // One that is back is no news: a target may die and come back over and over.
@@ -131,6 +88,99 @@ double Seconds(std::chrono::nanoseconds d) {
 double Milliseconds(double seconds) { return std::round(seconds * 1e3) / 1e3; }
 
 double Double(std::uint64_t value) { return static_cast<double>(value); }
+
+template <typename T>
+std::optional<double> Optional(const std::optional<T>& value) {
+  if (!value) return std::nullopt;
+  return static_cast<double>(*value);
+}
+template <auto kMember>
+std::optional<double> Process(const target::TargetReadings& r) {
+  return Optional(r.process.*kMember);
+}
+template <auto kMember>
+std::optional<double> Memory(const target::TargetReadings& r) {
+  return r.memory ? Optional((*r.memory).*kMember) : std::nullopt;
+}
+template <auto kMember>
+std::optional<double> Cpu(const target::TargetReadings& r) {
+  return r.cpu ? Optional((*r.cpu).*kMember) : std::nullopt;
+}
+
+// What is recorded as it was read, if it was.
+struct Copied {
+  ReadingDesc desc;
+  std::optional<double> (*get)(const target::TargetReadings&);
+  std::string_view key = {};  // of a label beside `target`; empty: none
+  std::string_view value = {};
+};
+constexpr auto kCopied = std::to_array<Copied>({
+    {kCpu, &Process<&ProcessReadings::cpu_user_seconds>, "mode", "user"},
+    {kCpu, &Process<&ProcessReadings::cpu_system_seconds>, "mode", "system"},
+    {{"fodc_target_resident_memory_bytes", kGauge,
+      "Resident memory of the target."},
+     &Process<&ProcessReadings::resident_bytes>},
+    {{"fodc_target_anonymous_memory_bytes", kGauge,
+      "Resident memory of the target that no file backs."},
+     &Process<&ProcessReadings::resident_anon_bytes>},
+    {{"fodc_target_virtual_memory_bytes", kGauge,
+      "Virtual memory of the target."},
+     &Process<&ProcessReadings::virtual_bytes>},
+    {{"fodc_target_swap_bytes", kGauge,
+      "Memory of the target that is swapped out."},
+     &Process<&ProcessReadings::swap_bytes>},
+    {{"fodc_target_threads", kGauge, "Threads of the target."},
+     &Process<&ProcessReadings::threads>},
+    {{"fodc_target_open_files", kGauge, "Open file descriptors of the target."},
+     &Process<&ProcessReadings::open_files>},
+    {{"fodc_target_max_open_files", kGauge,
+      "Limit of open file descriptors of the target."},
+     &Process<&ProcessReadings::max_open_files>},
+    {kFaults, &Process<&ProcessReadings::minor_faults>, "kind", "minor"},
+    {kFaults, &Process<&ProcessReadings::major_faults>, "kind", "major"},
+    {kSwitches, &Process<&ProcessReadings::main_thread_voluntary_switches>,
+     "kind", "voluntary"},
+    {kSwitches, &Process<&ProcessReadings::main_thread_involuntary_switches>,
+     "kind", "involuntary"},
+    {kIo, &Process<&ProcessReadings::read_storage_bytes>, "direction", "read"},
+    {kIo, &Process<&ProcessReadings::write_storage_bytes>, "direction",
+     "write"},
+    {{"fodc_container_memory_usage_bytes", kGauge,
+      "Memory charged to the target's cgroup."},
+     &Memory<&CgroupMemory::usage_bytes>},
+    {{"fodc_container_memory_working_set_bytes", kGauge,
+      "Memory of the target's cgroup less its inactive file pages."},
+     &Memory<&CgroupMemory::working_set_bytes>},
+    {{"fodc_container_memory_limit_bytes", kGauge,
+      "Smallest memory limit of the target's cgroup and its ancestors."},
+     &Memory<&CgroupMemory::limit_bytes>},
+    {{"fodc_container_memory_high_bytes", kGauge,
+      "Smallest memory.high of the target's cgroup and its ancestors."},
+     &Memory<&CgroupMemory::high_bytes>},
+    {kMemory, &Memory<&CgroupMemory::anon_bytes>, "kind", "anon"},
+    {kMemory, &Memory<&CgroupMemory::file_bytes>, "kind", "file"},
+    {kMemory, &Memory<&CgroupMemory::swap_bytes>, "kind", "swap"},
+    {kEvents, &Memory<&CgroupMemory::high_events>, "event", "high"},
+    {kEvents, &Memory<&CgroupMemory::max_events>, "event", "max"},
+    {kEvents, &Memory<&CgroupMemory::oom_events>, "event", "oom"},
+    {kEvents, &Memory<&CgroupMemory::oom_kill_events>, "event", "oom_kill"},
+    {kEvents, &Memory<&CgroupMemory::oom_group_kill_events>, "event",
+     "oom_group_kill"},
+    {kContainerCpu, &Cpu<&CgroupCpu::user_seconds>, "mode", "user"},
+    {kContainerCpu, &Cpu<&CgroupCpu::system_seconds>, "mode", "system"},
+    {{"fodc_container_cpu_limit_cores", kGauge,
+      "Smallest CPU quota of the target's cgroup and its ancestors."},
+     &Cpu<&CgroupCpu::limit_cpus>},
+    {{"fodc_container_cpu_periods_total", kCounter,
+      "CPU quota periods that passed."},
+     &Cpu<&CgroupCpu::periods>},
+    {{"fodc_container_cpu_throttled_periods_total", kCounter,
+      "CPU quota periods in which the target's cgroup was throttled."},
+     &Cpu<&CgroupCpu::throttled_periods>},
+    {{"fodc_container_cpu_throttled_seconds_total", kCounter,
+      "Time for which the target's cgroup was throttled."},
+     &Cpu<&CgroupCpu::throttled_seconds>},
+});
 
 }  // namespace
 
@@ -162,39 +212,9 @@ struct Targets::Reader::Indexes {
     last_exit_code = add(kLastExitCode);
     last_signal = add(kLastSignal);
     processes = add(kProcesses);
-    cpu_user = add(kCpu, "mode", "user");
-    cpu_system = add(kCpu, "mode", "system");
-    resident = add(kResident);
-    anon = add(kAnon);
-    virtual_memory = add(kVirtual);
-    swap = add(kSwap);
-    threads = add(kThreads);
-    open_files = add(kOpenFiles);
-    max_open_files = add(kMaxOpenFiles);
-    minor_faults = add(kFaults, "kind", "minor");
-    major_faults = add(kFaults, "kind", "major");
-    voluntary = add(kSwitches, "kind", "voluntary");
-    involuntary = add(kSwitches, "kind", "involuntary");
-    io_read = add(kIo, "direction", "read");
-    io_write = add(kIo, "direction", "write");
-    usage = add(kUsage);
-    working_set = add(kWorkingSet);
-    limit = add(kLimit);
-    high = add(kHigh);
-    memory_anon = add(kMemory, "kind", "anon");
-    memory_file = add(kMemory, "kind", "file");
-    memory_swap = add(kMemory, "kind", "swap");
-    event_high = add(kEvents, "event", "high");
-    event_max = add(kEvents, "event", "max");
-    event_oom = add(kEvents, "event", "oom");
-    event_oom_kill = add(kEvents, "event", "oom_kill");
-    event_oom_group_kill = add(kEvents, "event", "oom_group_kill");
-    container_user = add(kContainerCpu, "mode", "user");
-    container_system = add(kContainerCpu, "mode", "system");
-    cpu_limit = add(kCpuLimit);
-    periods = add(kPeriods);
-    throttled = add(kThrottled);
-    throttled_seconds = add(kThrottledSeconds);
+    for (std::size_t i = 0; i < kCopied.size(); ++i) {
+      copied[i] = add(kCopied[i].desc, kCopied[i].key, kCopied[i].value);
+    }
     const std::array<std::pair<Resource*, const char*>, 3> resources = {
         {{&memory, "memory"}, {&cpu, "cpu"}, {&io, "io"}}};
     for (const auto& [resource, resource_name] : resources) {
@@ -210,13 +230,8 @@ struct Targets::Reader::Indexes {
   }
 
   Index up, pid, start, uptime, restarts, deaths, last_uptime, last_death,
-      last_exit_code, last_signal, processes, cpu_user, cpu_system, resident,
-      anon, virtual_memory, swap, threads, open_files, max_open_files,
-      minor_faults, major_faults, voluntary, involuntary, io_read, io_write;
-  Index usage, working_set, limit, high, memory_anon, memory_file, memory_swap,
-      event_high, event_max, event_oom, event_oom_kill, event_oom_group_kill;
-  Index container_user, container_system, cpu_limit, periods, throttled,
-      throttled_seconds;
+      last_exit_code, last_signal, processes;
+  std::array<Index, kCopied.size()> copied;
   Resource memory, cpu, io;
 };
 
@@ -233,16 +248,6 @@ Targets::Reader::Reader(recorder::Recording& recording, std::string name,
 
 Targets::Reader::~Reader() = default;
 
-void Targets::Reader::Set(Readings::Index index,
-                          const std::optional<std::uint64_t>& value) {
-  if (value) readings_.Set(index, Double(*value));
-}
-
-void Targets::Reader::Set(Readings::Index index,
-                          const std::optional<double>& value) {
-  if (value) readings_.Set(index, *value);
-}
-
 void Targets::Reader::Read(const target::Row& row, recorder::FrameTime time) {
   ReadRow(row);
   const target::TargetReadings readings = reader_.Read(row);
@@ -250,9 +255,11 @@ void Targets::Reader::Read(const target::Row& row, recorder::FrameTime time) {
     LogWarn("target cannot be read whole",
             {{"target", name_}, {"problem", told_unread_}});
   }
-  ReadProcess(readings.process);
-  if (readings.memory) ReadMemory(*readings.memory);
-  if (readings.cpu) ReadCpu(*readings.cpu);
+  for (std::size_t i = 0; i < kCopied.size(); ++i) {
+    if (const auto value = kCopied[i].get(readings)) {
+      readings_.Set(at_->copied[i], *value);
+    }
+  }
   CgroupPressure pressure = readings.pressure;
   // Where the group has none of its own (cgroup v1): the machine's.
   if (!pressure.memory && !pressure.cpu && !pressure.io)
@@ -279,7 +286,8 @@ void Targets::Reader::ReadRow(const target::Row& row) {
   }
   readings_.Set(at_->restarts, Double(row.restarts_total));
   readings_.Set(at_->deaths, Double(row.deaths_total));
-  Set(at_->last_uptime, row.last_uptime_seconds);
+  if (row.last_uptime_seconds)
+    readings_.Set(at_->last_uptime, *row.last_uptime_seconds);
   if (row.last_death_at)
     readings_.Set(at_->last_death,
                   Seconds(row.last_death_at->time_since_epoch()));
@@ -288,48 +296,6 @@ void Targets::Reader::ReadRow(const target::Row& row) {
   if (row.last_exit.signal)
     readings_.Set(at_->last_signal, *row.last_exit.signal);
   readings_.Set(at_->processes, Double(row.candidates));
-}
-
-void Targets::Reader::ReadProcess(const target::ProcessReadings& p) {
-  Set(at_->cpu_user, p.cpu_user_seconds);
-  Set(at_->cpu_system, p.cpu_system_seconds);
-  Set(at_->resident, p.resident_bytes);
-  Set(at_->anon, p.resident_anon_bytes);
-  Set(at_->virtual_memory, p.virtual_bytes);
-  Set(at_->swap, p.swap_bytes);
-  Set(at_->threads, p.threads);
-  Set(at_->open_files, p.open_files);
-  Set(at_->max_open_files, p.max_open_files);
-  Set(at_->minor_faults, p.minor_faults);
-  Set(at_->major_faults, p.major_faults);
-  Set(at_->voluntary, p.main_thread_voluntary_switches);
-  Set(at_->involuntary, p.main_thread_involuntary_switches);
-  Set(at_->io_read, p.read_storage_bytes);
-  Set(at_->io_write, p.write_storage_bytes);
-}
-
-void Targets::Reader::ReadMemory(const CgroupMemory& m) {
-  Set(at_->usage, m.usage_bytes);
-  Set(at_->working_set, m.working_set_bytes);
-  Set(at_->limit, m.limit_bytes);
-  Set(at_->high, m.high_bytes);
-  Set(at_->memory_anon, m.anon_bytes);
-  Set(at_->memory_file, m.file_bytes);
-  Set(at_->memory_swap, m.swap_bytes);
-  Set(at_->event_high, m.high_events);
-  Set(at_->event_max, m.max_events);
-  Set(at_->event_oom, m.oom_events);
-  Set(at_->event_oom_kill, m.oom_kill_events);
-  Set(at_->event_oom_group_kill, m.oom_group_kill_events);
-}
-
-void Targets::Reader::ReadCpu(const CgroupCpu& c) {
-  Set(at_->container_user, c.user_seconds);
-  Set(at_->container_system, c.system_seconds);
-  Set(at_->cpu_limit, c.limit_cpus);
-  Set(at_->periods, c.periods);
-  Set(at_->throttled, c.throttled_periods);
-  Set(at_->throttled_seconds, c.throttled_seconds);
 }
 
 void Targets::Reader::ReadPressure(const CgroupPressure& pressure) {

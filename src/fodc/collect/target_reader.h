@@ -3,7 +3,6 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 
 #include "fodc/collect/readings.h"
@@ -28,12 +27,7 @@ class Targets::Reader {
   struct Indexes;
 
   void ReadRow(const target::Row& row);
-  void ReadProcess(const target::ProcessReadings& p);
-  void ReadMemory(const CgroupMemory& m);
-  void ReadCpu(const CgroupCpu& c);
   void ReadPressure(const CgroupPressure& pressure);
-  void Set(Readings::Index index, const std::optional<std::uint64_t>& value);
-  void Set(Readings::Index index, const std::optional<double>& value);
 
   const std::string name_;
   const Clock& clock_;
