@@ -20,7 +20,7 @@ class ClientStream final : public Stream {
   ClientStream(net::EventLoop& loop, Decoder decoder)
       : Stream(loop, std::move(decoder)) {}
 
-  void Open(std::shared_ptr<OpenStreams> open_streams,
+  void Open(std::shared_ptr<Pending> open_streams,
             const std::shared_ptr<grpc::Channel>& channel,
             const std::string& method,
             const std::map<std::string, std::string>& headers) {
@@ -67,7 +67,7 @@ class ClientStream final : public Stream {
       open->Remove();
     }
     const std::shared_ptr<ClientStream> stream;
-    std::shared_ptr<OpenStreams> open_streams;
+    std::shared_ptr<Pending> open_streams;
     grpc::ClientContext context;
   };
 
@@ -131,7 +131,7 @@ void KeepCallbackQueue() {
 }  // namespace
 
 std::shared_ptr<Stream> OpenClientStream(
-    net::EventLoop& loop, std::shared_ptr<OpenStreams> open_streams,
+    net::EventLoop& loop, std::shared_ptr<Pending> open_streams,
     const std::shared_ptr<grpc::Channel>& channel, const std::string& method,
     const std::map<std::string, std::string>& headers, Decoder decoder) {
   KeepCallbackQueue();

@@ -23,8 +23,7 @@ struct AgentContext {
   const recorder::Recording& recording;
   const std::function<fleet::AgentIdentity()> identity;
   const AgentLink::Options options;
-  const std::shared_ptr<OpenStreams> open_streams =
-      std::make_shared<OpenStreams>();
+  const std::shared_ptr<Pending> open_streams = std::make_shared<Pending>();
 
   MonotonicTime Now() const { return loop.clock().Monotonic(); }
 };

@@ -73,7 +73,7 @@ class TestClient {
 
  private:
   net::EventLoop& loop_;
-  std::shared_ptr<OpenStreams> open_ = std::make_shared<OpenStreams>();
+  std::shared_ptr<Pending> open_ = std::make_shared<Pending>();
   std::shared_ptr<grpc::Channel> channel_;
 };
 

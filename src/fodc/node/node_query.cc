@@ -13,7 +13,7 @@
 
 #include "banyandb/database/v1/rpc.pb.h"
 #include "fodc/base/log.h"
-#include "fodc/base/mutex.h"
+#include "fodc/base/pending.h"
 #include "fodc/base/strings.h"
 #include "fodc/base/tsan.h"
 
@@ -49,28 +49,6 @@ Status Decode(grpc::ByteBuffer* bytes, std::optional<NodeInfo>* node) {
   if (response.has_node()) *node = TakeNode(response.node());
   return OkStatus();
 }
-
-// Tries under way. They post to the loop: whoever lets it go waits first.
-class Pending {
- public:
-  void Add() {
-    MutexLock lock(mutex_);
-    ++count_;
-  }
-  void Remove() {
-    MutexLock lock(mutex_);
-    if (--count_ == 0) none_.NotifyAll();
-  }
-  void WaitForNone() {
-    MutexLock lock(mutex_);
-    while (count_ > 0) none_.Wait(mutex_);
-  }
-
- private:
-  Mutex mutex_;
-  CondVar none_;
-  int count_ FODC_GUARDED_BY(mutex_) = 0;
-};
 
 // One try. Deletes itself when gRPC is done with it.
 class Try final : public grpc::ClientUnaryReactor {
@@ -146,6 +124,7 @@ struct NodeQuery::Impl : std::enable_shared_from_this<NodeQuery::Impl> {
   const std::function<void(const NodeInfo&)> changed;
   std::vector<Port> ports;
   std::optional<NodeInfo> current;
+  // Tries under way.
   const std::shared_ptr<Pending> pending = std::make_shared<Pending>();
   bool stopped = false;
 };
