@@ -187,8 +187,6 @@ void NodeQuery::Impl::Choose() {
   }
   if (chosen == nullptr || current == *chosen) return;
   current = *chosen;
-  LogInfo("node says what it is",
-          {{"node", current->name}, {"role", current->role}});
   changed(*current);
 }
 
