@@ -105,7 +105,6 @@ class Scraper {
   const ScrapeOptions options_;
   net::EventLoop& loop_;
   net::HttpClient& client_;
-  recorder::Recording& recording_;
   Page page_;
   Readings own_;
   Readings::Index up_, duration_, samples_, errors_, bad_lines_, page_bytes_;

@@ -263,7 +263,7 @@ void Targets::Reader::Read(const target::Row& row, recorder::FrameTime time) {
   CgroupPressure pressure = readings.pressure;
   // Where the group has none of its own (cgroup v1): the machine's.
   if (!pressure.memory && !pressure.cpu && !pressure.io)
-    pressure = machine_.Read().pressure;
+    pressure = machine_.Read();
   ReadPressure(pressure);
   readings_.Commit(time);
 }

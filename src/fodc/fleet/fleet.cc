@@ -134,21 +134,6 @@ const Mirror* Fleet::mirror(const AgentId& id) const {
   return it == mirrors_.end() ? nullptr : it->second.mirror.get();
 }
 
-std::optional<recorder::Snapshot> Fleet::TakeSnapshot(const AgentId& id) const {
-  const Mirror* m = mirror(id);
-  if (m == nullptr) return std::nullopt;
-  return m->recording().Take();
-}
-
-std::vector<Fleet::Window> Fleet::TakeWindows() const {
-  std::vector<Window> out;
-  for (const Agent& agent : *List()) {
-    const Mirror* m = mirror(agent.id);
-    if (m != nullptr) out.push_back({agent, m->recording().Take()});
-  }
-  return out;
-}
-
 Fleet::Stats Fleet::stats() const {
   Stats s;
   s.registry = registry_.stats();

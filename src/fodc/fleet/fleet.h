@@ -7,7 +7,6 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
 #include <vector>
 
 #include "fodc/base/clock.h"
@@ -17,7 +16,6 @@
 #include "fodc/fleet/registry.h"
 #include "fodc/recorder/recording.h"
 #include "fodc/recorder/series_pool.h"
-#include "fodc/recorder/snapshot.h"
 
 namespace fodc::fleet {
 
@@ -48,12 +46,6 @@ class Fleet {
                                         // series not included
   };
 
-  // A recording beside the agent that it is of.
-  struct Window {
-    Agent agent;
-    recorder::Snapshot snapshot;
-  };
-
   // `clock` must outlive the fleet.
   Fleet(const Clock& clock, const Options& options);
 
@@ -77,9 +69,6 @@ class Fleet {
   AgentList List() const { return registry_.List(); }
   // Null for an agent without one (v1).
   const Mirror* mirror(const AgentId& id) const;
-  std::optional<recorder::Snapshot> TakeSnapshot(const AgentId& id) const;
-  // Every mirrored recording, in the order of List().
-  std::vector<Window> TakeWindows() const;
   Stats stats() const;
 
  private:

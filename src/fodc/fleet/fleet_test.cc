@@ -96,7 +96,6 @@ TEST_F(FleetTest, MirrorsFlightAgentsOnly) {
   EXPECT_NE(fleet.mirror(flight), nullptr);
   EXPECT_EQ(fleet.mirror(other), nullptr);
   EXPECT_THAT(fleet.Apply(other, {}), StatusIs(Code::kNotFound, ::testing::_));
-  EXPECT_EQ(fleet.TakeWindows().size(), 1u);
   EXPECT_EQ(fleet.stats().v1, 1u);
   EXPECT_EQ(fleet.stats().flight, 1u);
 }

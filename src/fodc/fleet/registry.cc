@@ -11,22 +11,6 @@ namespace fodc::fleet {
 Registry::Registry(const Clock& clock, const Options& options)
     : clock_(clock), options_(options) {}
 
-Status Registry::CheckOptions(const Options& o) {
-  if (o.heartbeat_timeout <= std::chrono::nanoseconds::zero()) {
-    return InvalidArgument("--agent-heartbeat-timeout must be positive");
-  }
-  if (o.cleanup_timeout <= o.heartbeat_timeout) {
-    return InvalidArgument(
-        StrCat("--agent-cleanup-timeout (", FormatGoDuration(o.cleanup_timeout),
-               ") must be greater than --agent-heartbeat-timeout (",
-               FormatGoDuration(o.heartbeat_timeout), ")"));
-  }
-  if (o.max_agents == 0) {
-    return InvalidArgument("--max-agents must be positive");
-  }
-  return OkStatus();
-}
-
 bool Registry::IsLive(const Entry& e) const {
   return e.connected && e.agent.status != AgentStatus::kOffline &&
          clock_.Monotonic() - e.agent.last_heard <= options_.heartbeat_timeout;

@@ -70,10 +70,6 @@ class Registry {
   // `clock` must outlive the registry.
   Registry(const Clock& clock, const Options& options);
 
-  // The flags, before a registry is made of them.
-  // Errors: kInvalidArgument naming the flag.
-  static Status CheckOptions(const Options& options);
-
   // One agent per pod. When nobody is alive behind the old entry, the newcomer
   // takes its place, and a flight agent its recording, that of its own instance
   // before another's; a second live one is admitted beside it, in conflict.

@@ -271,13 +271,5 @@ TEST_F(RegistryTest, ListsStayAsTheyWereTaken) {
   EXPECT_EQ(registry_.List()->at(0).status, AgentStatus::kOffline);
 }
 
-TEST(RegistryOptionsTest, CleanupMustExceedTheHeartbeatTimeout) {
-  EXPECT_THAT(
-      Registry::CheckOptions(
-          {.heartbeat_timeout = seconds(30), .cleanup_timeout = seconds(30)}),
-      StatusIs(Code::kInvalidArgument, HasSubstr("--agent-cleanup-timeout")));
-  EXPECT_THAT(Registry::CheckOptions({}), IsOk());
-}
-
 }  // namespace
 }  // namespace fodc::fleet

@@ -9,6 +9,7 @@
 #include <grpcpp/security/credentials.h>
 
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "banyandb/database/v1/rpc.pb.h"
@@ -34,8 +35,6 @@ NodeInfo TakeNode(const v1::Node& node) {
     }
   }
   info.labels.insert(node.labels().begin(), node.labels().end());
-  info.grpc_address = node.grpc_address();
-  info.http_address = node.http_address();
   return info;
 }
 
@@ -225,10 +224,6 @@ NodeQuery::~NodeQuery() {
 
 void NodeQuery::Start() {
   for (std::size_t i = 0; i < impl_->ports.size(); ++i) impl_->Ask(i);
-}
-
-const std::optional<NodeInfo>& NodeQuery::current() const {
-  return impl_->current;
 }
 
 std::vector<NodeQuery::PortStats> NodeQuery::stats() const {

@@ -8,7 +8,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,8 +20,6 @@ struct NodeInfo {
   std::string name;  // the node's id in its cluster
   std::string role;  // "ROLE_DATA", "ROLE_LIAISON" or "ROLE_UNSPECIFIED"
   std::map<std::string, std::string> labels;
-  std::string grpc_address;
-  std::string http_address;
   friend bool operator==(const NodeInfo&, const NodeInfo&) = default;
 };
 
@@ -43,8 +40,10 @@ class NodeQuery {
     Status last_failure;  // OK once the newest try succeeded
   };
 
-  // `changed` is called whenever current() is another than before. `loop` must
-  // outlive the query.
+  // `changed` is called with the node of the first port, in the order given,
+  // whose role is known, else of the first that answered, whenever that is
+  // another than before. A node that stops answering stays what it was. `loop`
+  // must outlive the query.
   NodeQuery(net::EventLoop& loop, const Options& options,
             std::function<void(const NodeInfo&)> changed);
   // Cancels what is under way and waits for it to end.
@@ -52,9 +51,6 @@ class NodeQuery {
 
   void Start();
 
-  // The node of the first port, in the order given, whose role is known; else
-  // of the first that answered. A node that stops answering stays what it was.
-  const std::optional<NodeInfo>& current() const;
   std::vector<PortStats> stats() const;
 
  private:

@@ -193,9 +193,6 @@ class TargetReader::Impl {
     out->major_faults = s.major_faults;
     out->threads = s.threads;
     out->virtual_bytes = s.virtual_bytes;
-    out->start_time_unix_seconds =
-        std::chrono::duration<double>(instance.started_at.time_since_epoch())
-            .count();
     const auto read = [this](OptionalFile* file) {
       Status failure;
       auto text = file->Read(&buffer_, &failure);
@@ -207,9 +204,7 @@ class TargetReader::Impl {
       Note(status.status());
       if (status.ok()) {
         out->resident_bytes = status->resident_bytes;
-        out->resident_peak_bytes = status->resident_peak_bytes;
         out->resident_anon_bytes = status->resident_anon_bytes;
-        out->resident_file_bytes = status->resident_file_bytes;
         out->swap_bytes = status->swap_bytes;
         out->main_thread_voluntary_switches =
             status->main_thread_voluntary_switches;
@@ -224,10 +219,6 @@ class TargetReader::Impl {
       const Result<ProcessIo> io = ParseProcessIo(*text);
       Note(io.status());
       if (io.ok()) {
-        out->read_chars_bytes = io->read_chars_bytes;
-        out->write_chars_bytes = io->write_chars_bytes;
-        out->read_syscalls = io->read_syscalls;
-        out->write_syscalls = io->write_syscalls;
         out->read_storage_bytes = io->read_storage_bytes;
         out->write_storage_bytes = io->write_storage_bytes;
       }
@@ -266,25 +257,19 @@ const std::string& TargetReader::problem() const { return impl_->problem(); }
 MachineReader::MachineReader(const std::string& proc_root)
     : cpu_(proc_root + "/pressure/cpu"),
       memory_(proc_root + "/pressure/memory"),
-      io_(proc_root + "/pressure/io") {
-  const Result<std::string> text = ReadFile(proc_root + "/meminfo");
-  if (!text.ok()) return;
-  const Result<std::uint64_t> total = ParseMemTotalBytes(*text);
-  if (total.ok()) memory_bytes_ = *total;
-}
+      io_(proc_root + "/pressure/io") {}
 
-MachineReadings MachineReader::Read() {
-  MachineReadings out;
-  out.memory_bytes = memory_bytes_;
+CgroupPressure MachineReader::Read() {
+  CgroupPressure out;
   const auto read = [this](OptionalFile* file, std::optional<Pressure>* into) {
     const auto text = file->Read(&buffer_);
     if (!text) return;
     const Result<Pressure> p = ParsePressure(*text);
     if (p.ok()) *into = *p;
   };
-  read(&cpu_, &out.pressure.cpu);
-  read(&memory_, &out.pressure.memory);
-  read(&io_, &out.pressure.io);
+  read(&cpu_, &out.cpu);
+  read(&memory_, &out.memory);
+  read(&io_, &out.io);
   return out;
 }
 

@@ -24,22 +24,15 @@ struct ProcessReadings {
   std::optional<std::uint64_t> threads;
   std::optional<std::uint64_t> virtual_bytes;
   std::optional<std::uint64_t> resident_bytes;
-  std::optional<std::uint64_t> resident_peak_bytes;
   std::optional<std::uint64_t> resident_anon_bytes;
-  std::optional<std::uint64_t> resident_file_bytes;
   std::optional<std::uint64_t> swap_bytes;
   std::optional<std::uint64_t> open_files;
-  std::optional<std::uint64_t> max_open_files;    // absent if unlimited, too
-  std::optional<std::uint64_t> read_chars_bytes;  // page cache included
-  std::optional<std::uint64_t> write_chars_bytes;
-  std::optional<std::uint64_t> read_syscalls;
-  std::optional<std::uint64_t> write_syscalls;
+  std::optional<std::uint64_t> max_open_files;  // absent if unlimited, too
   std::optional<std::uint64_t> read_storage_bytes;
   std::optional<std::uint64_t> write_storage_bytes;
   // Of the main thread alone.
   std::optional<std::uint64_t> main_thread_voluntary_switches;
   std::optional<std::uint64_t> main_thread_involuntary_switches;
-  std::optional<double> start_time_unix_seconds;
 };
 
 struct TargetReadings {
@@ -49,12 +42,6 @@ struct TargetReadings {
   std::optional<CgroupMemory> memory;
   std::optional<CgroupCpu> cpu;
   CgroupPressure pressure;
-};
-
-// Of the whole machine.
-struct MachineReadings {
-  CgroupPressure pressure;  // /proc/pressure
-  std::optional<std::uint64_t> memory_bytes;
 };
 
 struct ReaderOptions {
@@ -86,16 +73,16 @@ class TargetReader {
   std::unique_ptr<Impl> impl_;
 };
 
+// /proc/pressure, of the whole machine.
 class MachineReader {
  public:
   explicit MachineReader(const std::string& proc_root = "/proc");
-  MachineReadings Read();
+  CgroupPressure Read();
 
  private:
   OptionalFile cpu_;
   OptionalFile memory_;
   OptionalFile io_;
-  std::optional<std::uint64_t> memory_bytes_;
   std::string buffer_;
 };
 
