@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include "fodc/base/log.h"
+
 namespace fodc::agent {
 
 NodeIdentity::NodeIdentity(std::string pod_name, std::string role,
@@ -22,7 +24,24 @@ bool NodeIdentity::Learn(std::string_view role, const Labels& labels) {
   std::string new_role = given_role_;
   if (new_role.empty()) new_role = has_role ? role : fleet::kRoleUnspecified;
   Labels new_labels = given_labels_;
-  new_labels.insert(labels.begin(), labels.end());
+  std::size_t room = kMaxLearntBytes;
+  std::size_t left_out = 0;
+  for (const auto& [key, value] : labels) {
+    if (new_labels.contains(key)) continue;
+    const std::size_t bytes = fleet::EncodedLabelBytes(key, value);
+    if (new_labels.size() >= fleet::kMaxIdentityLabels || bytes > room) {
+      ++left_out;
+      continue;
+    }
+    room -= bytes;
+    new_labels.emplace(key, value);
+  }
+  if (left_out > 0 && !std::exchange(told_left_out_, true)) {
+    LogWarn("the node has more labels than a proxy takes",
+            {{"left_out", left_out},
+             {"limit", fleet::kMaxIdentityLabels},
+             {"limit_bytes", kMaxLearntBytes}});
+  }
   if (new_role == role_ && new_labels == labels_) return false;
   role_ = std::move(new_role);
   labels_ = std::move(new_labels);

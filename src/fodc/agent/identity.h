@@ -2,6 +2,7 @@
 // Who the node is: what the operator said, over what the node says.
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <memory>
 #include <string>
@@ -12,6 +13,10 @@
 
 namespace fodc::agent {
 
+// What the node's own labels may take. So much of a proxy's limit
+// (fleet::CheckIdentitySize) the operator's words must leave: see Check.
+inline constexpr std::size_t kMaxLearntBytes = std::size_t{16} << 10;
+
 // Belongs to the loop's thread.
 class NodeIdentity {
  public:
@@ -21,7 +26,8 @@ class NodeIdentity {
   NodeIdentity(std::string pod_name, std::string role, Labels labels);
 
   // What the node answered. An answer without a role does not take back one
-  // that was known. Returns whether anything changed.
+  // that was known. Labels that no proxy would take, for there are too many,
+  // are left out and told. Returns whether anything changed.
   bool Learn(std::string_view role, const Labels& labels);
 
   const std::string& pod_name() const { return pod_name_; }
@@ -39,6 +45,7 @@ class NodeIdentity {
   const Labels given_labels_;
   std::string role_;
   Labels labels_;
+  bool told_left_out_ = false;
   std::map<std::string, std::shared_ptr<const exposition::Identity>,
            std::less<>>
       cache_;

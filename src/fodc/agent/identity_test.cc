@@ -37,6 +37,31 @@ TEST(NodeIdentityTest, WhatTheOperatorSaidStays) {
   EXPECT_THAT(id.labels(), ElementsAre(Pair("type", "hot"), Pair("zone", "a")));
 }
 
+TEST(NodeIdentityTest, LabelsThatNoProxyWouldTakeAreLeftOut) {
+  const auto is_taken = [](const NodeIdentity& id) {
+    fleet::AgentIdentity identity;
+    identity.pod_name = id.pod_name();
+    identity.labels = id.labels();
+    return fleet::CheckIdentitySize(fleet::EncodedBytes(identity),
+                                    identity.labels.size())
+        .ok();
+  };
+  NodeIdentity::Labels many;
+  for (int i = 0; i < 200; ++i) many["k" + std::to_string(i)] = "v";
+  NodeIdentity id("pod-0", "", {{"zzz", "given"}});
+  EXPECT_TRUE(id.Learn("ROLE_DATA", many));
+  EXPECT_EQ(id.labels().size(), fleet::kMaxIdentityLabels);
+  EXPECT_EQ(id.labels().at("zzz"), "given");
+  EXPECT_TRUE(is_taken(id));
+  EXPECT_FALSE(id.Learn("ROLE_DATA", many));
+
+  EXPECT_TRUE(id.Learn("ROLE_DATA",
+                       {{"large", std::string(100'000, 'x')}, {"small", "y"}}));
+  EXPECT_THAT(id.labels(),
+              ElementsAre(Pair("small", "y"), Pair("zzz", "given")));
+  EXPECT_TRUE(is_taken(id));
+}
+
 TEST(NodeIdentityTest, LabelsOfASourceFollow) {
   NodeIdentity id("pod-0", "", {{"type", "hot"}});
   const auto before = id.For("db");

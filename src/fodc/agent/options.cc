@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <array>
 
+#include "fodc/agent/identity.h"
 #include "fodc/base/strings.h"
+#include "fodc/fleet/agent.h"
 #include "fodc/program/addresses.h"
 
 namespace fodc::agent {
@@ -265,6 +267,18 @@ Result<Checked> Check(const Options& o) {
   }
   FODC_ASSIGN_OR_RETURN(c.node_labels, ParseNodeLabels(o.node_labels));
   c.role = CanonicalRole(o.node_role);
+  fleet::AgentIdentity identity;
+  identity.role = c.role;
+  identity.labels = c.node_labels;
+  identity.node_name = o.pod_name;
+  identity.pod_name = o.pod_name;
+  identity.container_names = o.container_names;
+  identity.advertise_address = o.advertise_addr;
+  // Else every proxy would refuse it, for ever.
+  FODC_RETURN_IF_ERROR(
+      fleet::CheckIdentitySize(fleet::EncodedBytes(identity) + kMaxLearntBytes,
+                               identity.labels.size())
+          .WithContext("--node-labels, --container-names, --advertise-addr"));
   return c;
 }
 

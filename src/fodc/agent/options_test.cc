@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "fodc/base/status_matchers.h"
+#include "fodc/base/strings.h"
 
 namespace fodc::agent {
 namespace {
@@ -116,6 +117,28 @@ TEST(CheckTest, RefusesWhatGoLetsThrough) {
   refused([](Options& o) { o.poll_metrics_compression = "zip"; },
           "--poll-metrics-compression");
   refused([](Options& o) { o.pod_name = "\xff"; }, "--pod-name");
+}
+
+TEST(CheckTest, RefusesAnIdentityThatEveryProxyWouldRefuse) {
+  Options o;
+  const auto labels = [](int count, std::size_t value_bytes) {
+    std::string text;
+    for (int i = 0; i < count; ++i) {
+      text +=
+          StrCat(i == 0 ? "" : ",", "k", i, "=", std::string(value_bytes, 'v'));
+    }
+    return text;
+  };
+  o.node_labels = labels(64, 10);
+  EXPECT_THAT(Check(o), IsOk());
+  o.node_labels = labels(65, 10);
+  EXPECT_THAT(Check(o),
+              StatusIs(Code::kInvalidArgument, AllOf(HasSubstr("--node-labels"),
+                                                     HasSubstr("65 labels"))));
+  o.node_labels = labels(60, 1000);
+  EXPECT_THAT(Check(o),
+              StatusIs(Code::kInvalidArgument,
+                       AllOf(HasSubstr("--node-labels"), HasSubstr("bytes"))));
 }
 
 TEST(CheckTest, AnEmptyProxyAddressMeansNone) {

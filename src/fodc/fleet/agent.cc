@@ -30,6 +30,30 @@ std::string NewUuid() {
   return out;
 }
 
+// Whatever the contract: a tag and a length of each text.
+constexpr std::size_t kTextOverhead = 8;
+
+std::size_t EncodedLabelBytes(std::string_view key, std::string_view value) {
+  return 3 * kTextOverhead + key.size() + value.size();
+}
+
+std::size_t EncodedBytes(const AgentIdentity& identity) {
+  constexpr std::size_t kNumbers = 64;
+  std::size_t bytes = kNumbers;
+  for (const std::string* text :
+       {&identity.node_name, &identity.instance_id, &identity.role,
+        &identity.pod_name, &identity.advertise_address}) {
+    bytes += kTextOverhead + text->size();
+  }
+  for (const std::string& name : identity.container_names) {
+    bytes += kTextOverhead + name.size();
+  }
+  for (const auto& [key, value] : identity.labels) {
+    bytes += EncodedLabelBytes(key, value);
+  }
+  return bytes;
+}
+
 Status CheckIdentitySize(std::size_t bytes, std::size_t labels) {
   if (bytes > kMaxIdentityBytes) {
     return InvalidArgument(StrCat("identity of ", bytes,

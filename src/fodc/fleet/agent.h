@@ -58,7 +58,11 @@ struct AgentIdentity {
 inline constexpr std::size_t kMaxIdentityBytes = 64u << 10;
 inline constexpr std::size_t kMaxIdentityLabels = 64;
 
-// `bytes`: encoded.
+// What an identity takes when it is encoded, at most; and one of its labels.
+std::size_t EncodedBytes(const AgentIdentity& identity);
+std::size_t EncodedLabelBytes(std::string_view key, std::string_view value);
+
+// What a proxy takes, for both ends. `bytes`: encoded.
 // Errors: kInvalidArgument naming the limit.
 Status CheckIdentitySize(std::size_t bytes, std::size_t labels);
 
