@@ -12,6 +12,7 @@
 
 #include "fodc/collect/collector_testing.h"
 #include "fodc/net/compression.h"
+#include "tests/support/gzip.h"
 
 namespace fodc::collect {
 namespace {
@@ -163,13 +164,13 @@ std::vector<Failure> Failures() {
       {"gzip bomb", ScrapeError::kTooLarge,
        [] {
          HttpResponse r =
-             Make(200, kText, net::Gzip(std::string(10'000'000, ' ')));
+             Make(200, kText, test::Gzip(std::string(10'000'000, ' ')));
          r.coded_as = net::ContentCoding::kGzip;
          return r;
        }},
       {"gzip cut short", ScrapeError::kBadEncoding,
        [] {
-         HttpResponse r = Make(200, kText, net::Gzip("a 1\n").substr(0, 20));
+         HttpResponse r = Make(200, kText, test::Gzip("a 1\n").substr(0, 20));
          r.coded_as = net::ContentCoding::kGzip;
          return r;
        }},

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/net/compression.h"
 
-#include <isa-l/crc.h>
 #include <isa-l/igzip_lib.h>
-#include <zlib.h>
 #include <zstd.h>
 
 #include <algorithm>
@@ -33,31 +31,30 @@ std::uint8_t* Bytes(std::string_view s) {
   return reinterpret_cast<std::uint8_t*>(const_cast<char*>(s.data()));
 }
 
-// One ISA-L deflate stream.
-class Deflater {
+class GzipCompressor final : public Compressor {
  public:
-  explicit Deflater(std::uint16_t gzip_flag)
+  GzipCompressor()
       : level_buffer_(std::make_unique<std::uint8_t[]>(kIsalBufferBytes)),
         stream_(std::make_unique<isal_zstream>()) {
     isal_deflate_init(stream_.get());
     stream_->level = kIsalLevel;
     stream_->level_buf = level_buffer_.get();
     stream_->level_buf_size = kIsalBufferBytes;
-    stream_->gzip_flag = gzip_flag;
+    stream_->gzip_flag = IGZIP_GZIP;
   }
 
-  void Add(std::string_view text, bool last, std::uint16_t flush,
-           std::string* out) {
+  void Add(std::string_view piece, bool last, std::string* out,
+           bool flush) override {
     do {
-      const std::string_view step = text.substr(0, kMaxStep);
-      text.remove_prefix(step.size());
+      const std::string_view step = piece.substr(0, kMaxStep);
+      piece.remove_prefix(step.size());
       stream_->next_in = Bytes(step);
       stream_->avail_in = static_cast<std::uint32_t>(step.size());
-      const bool at_end = text.empty();
+      const bool at_end = piece.empty();
       stream_->end_of_stream = last && at_end ? 1 : 0;
-      stream_->flush = at_end ? flush : static_cast<std::uint16_t>(NO_FLUSH);
+      stream_->flush = flush && at_end ? SYNC_FLUSH : NO_FLUSH;
       Drain(out);
-    } while (!text.empty());
+    } while (!piece.empty());
   }
 
  private:
@@ -76,17 +73,6 @@ class Deflater {
 
   std::unique_ptr<std::uint8_t[]> level_buffer_;
   std::unique_ptr<isal_zstream> stream_;
-};
-
-class GzipCompressor final : public Compressor {
- public:
-  void Add(std::string_view piece, bool last, std::string* out,
-           bool flush) override {
-    deflater_.Add(piece, last, flush ? SYNC_FLUSH : NO_FLUSH, out);
-  }
-
- private:
-  Deflater deflater_{IGZIP_GZIP};
 };
 
 class ZstdCompressor final : public Compressor {
@@ -119,13 +105,6 @@ class ZstdCompressor final : public Compressor {
 
  private:
   ZSTD_CCtx* context_;
-};
-
-class IdentityCompressor final : public Compressor {
- public:
-  void Add(std::string_view piece, bool, std::string* out, bool) override {
-    out->append(piece);
-  }
 };
 
 Status TooLarge(std::size_t max_out_bytes) {
@@ -273,7 +252,7 @@ std::unique_ptr<Compressor> MakeCompressor(ContentCoding coding) {
     case ContentCoding::kIdentity:
       break;
   }
-  return std::make_unique<IdentityCompressor>();
+  return nullptr;
 }
 
 std::unique_ptr<Decompressor> MakeDecompressor(ContentCoding coding) {
@@ -286,46 +265,6 @@ std::unique_ptr<Decompressor> MakeDecompressor(ContentCoding coding) {
       break;
   }
   return nullptr;
-}
-
-std::string Gzip(std::string_view text) {
-  std::string out;
-  Deflater(IGZIP_GZIP).Add(text, true, NO_FLUSH, &out);
-  return out;
-}
-
-GzipPart MakeGzipPart(std::string_view text) {
-  GzipPart part;
-  part.text_bytes = text.size();
-  part.crc32 = crc32_gzip_refl(0, Bytes(text), text.size());
-  if (!text.empty()) {
-    Deflater(IGZIP_DEFLATE).Add(text, false, FULL_FLUSH, &part.deflate);
-  }
-  return part;
-}
-
-void GzipJoiner::AppendHeader(std::string* out) {
-  // RFC 1952: magic, deflate, no flags, no time, no hints, system unknown.
-  static constexpr char kHeader[10] = {'\x1f', '\x8b', 8, 0, 0,
-                                       0,      0,      0, 0, '\xff'};
-  out->append(kHeader, sizeof kHeader);
-}
-
-void GzipJoiner::AppendPart(const GzipPart& part, std::string* out) {
-  out->append(part.deflate);
-  crc32_ = static_cast<std::uint32_t>(
-      crc32_combine(crc32_, part.crc32, static_cast<z_off_t>(part.text_bytes)));
-  text_bytes_ += part.text_bytes;
-}
-
-void GzipJoiner::AppendTrailer(std::string* out) const {
-  // An empty last block of fixed codes, then the checksum and the length.
-  out->append("\x03\x00", 2);
-  for (const std::uint64_t word : {std::uint64_t{crc32_}, text_bytes_}) {
-    for (int shift = 0; shift < 32; shift += 8) {
-      out->push_back(static_cast<char>((word >> shift) & 0xff));
-    }
-  }
 }
 
 }  // namespace fodc::net

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -24,35 +23,8 @@ class Compressor {
                    bool flush = false) = 0;
 };
 
-// kIdentity copies.
+// Null for kIdentity.
 std::unique_ptr<Compressor> MakeCompressor(ContentCoding coding);
-
-// The whole of `text` as one gzip member.
-std::string Gzip(std::string_view text);
-
-// One gzip member put together from parts that were compressed apart (cached,
-// or on other threads), in any number. Its body is the concatenation of the
-// parts' texts.
-struct GzipPart {
-  std::string deflate;      // raw deflate, ended by a full flush
-  std::uint32_t crc32 = 0;  // of the text
-  std::uint64_t text_bytes = 0;
-};
-GzipPart MakeGzipPart(std::string_view text);
-
-class GzipJoiner {
- public:
-  // Begins the member.
-  static void AppendHeader(std::string* out);
-  // Appends the part's bytes.
-  void AppendPart(const GzipPart& part, std::string* out);
-  // Ends the member.
-  void AppendTrailer(std::string* out) const;
-
- private:
-  std::uint32_t crc32_ = 0;
-  std::uint64_t text_bytes_ = 0;
-};
 
 // Takes one stream apart: gzip (several members one after the other too) or
 // zstd. Not thread-safe. Memory: the format's window (gzip 32 KiB; zstd frames

@@ -271,10 +271,6 @@ void EventLoop::Stop() {
   asio::post(impl_->io, [impl = impl_.get()] { impl->io.stop(); });
 }
 
-bool EventLoop::InLoopThread() const {
-  return impl_->thread.load() == std::this_thread::get_id();
-}
-
 void EventLoop::Post(Task task) {
   ++impl_->posted_waiting;
   asio::post(impl_->io, [impl = impl_.get(), t = std::move(task)]() mutable {

@@ -97,9 +97,6 @@ class EventLoop {
   // has not begun returns at once. A later Run goes on.
   void Stop();
 
-  // Whether the caller is the thread inside Run or RunReady. Thread-safe.
-  bool InLoopThread() const;
-
   // Thread-safe. Runs `task` on the loop, in the order of posting of each
   // thread. Post is for answers to what the loop asked for (bounded by the
   // asking); TryPost is for what others start, and gives false, drops and

@@ -74,7 +74,6 @@ struct Transfer {
   std::unique_ptr<Decompressor> decoder;
   std::string piece;  // decoded, for the sink
   bool to_sink = false;
-  std::size_t buffer_start = 0;
   std::size_t limit = 0;
 
   std::size_t Fail(Status s) {
@@ -163,8 +162,8 @@ std::size_t Transfer::OnBody(std::string_view bytes) {
     return bytes.size();
   }
   if (decoder) {
-    Status s = decoder->Add(bytes, &result.body, buffer_start + limit);
-    result.body_bytes = result.body.size() - buffer_start;
+    Status s = decoder->Add(bytes, &result.body, limit);
+    result.body_bytes = result.body.size();
     if (!s.ok()) {
       return Fail(s.code() == Code::kResourceExhausted ? TooLarge()
                                                        : std::move(s));
@@ -266,9 +265,6 @@ Status HttpClient::Impl::Configure(Transfer& t) {
   curl_easy_setopt(c, CURLOPT_MAXFILESIZE_LARGE,
                    static_cast<curl_off_t>(r.max_body_bytes));
   curl_easy_setopt(c, CURLOPT_USERAGENT, options.user_agent.c_str());
-  if (!r.unix_socket.empty()) {
-    curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, r.unix_socket.c_str());
-  }
   const auto add = [&t](const std::string& line) {
     t.headers.reset(curl_slist_append(t.headers.release(), line.c_str()));
   };
@@ -299,8 +295,6 @@ Status HttpClient::Impl::Configure(Transfer& t) {
 void HttpClient::Impl::Begin(std::unique_ptr<Transfer> transfer) {
   Transfer& t = *transfer;
   t.result.url = WithoutUserInfo(t.request.url);
-  t.result.body = std::move(t.request.buffer);
-  t.buffer_start = t.result.body.size();
   if (!t.failure.ok()) {
     Status refusal = std::move(t.failure);
     return Complete(std::move(transfer), std::move(refusal));
@@ -383,13 +377,9 @@ void HttpClient::Impl::Complete(std::unique_ptr<Transfer> t, Status status) {
     CURL* c = t->easy.get();
     long http_status = 0;
     long connects = 0;
-    curl_off_t first_byte_us = 0;
     curl_easy_getinfo(c, CURLINFO_RESPONSE_CODE, &http_status);
     curl_easy_getinfo(c, CURLINFO_NUM_CONNECTS, &connects);
-    curl_easy_getinfo(c, CURLINFO_STARTTRANSFER_TIME_T, &first_byte_us);
     r.http_status = static_cast<int>(http_status);
-    r.time_to_first_byte = std::chrono::microseconds(first_byte_us);
-    r.reused_connection = connects == 0 && http_status != 0;
     curl_easy_reset(c);
     if (spare.size() < kMaxSpareHandles) spare.push_back(std::move(t->easy));
     MutexLock lock(mutex);
@@ -472,12 +462,6 @@ void HttpClient::Impl::Run(const std::stop_token& stop) {
     Complete(Remove(active.begin()->second.get()),
              Cancelled("the client ends"));
   }
-}
-
-Status HttpClientResult::Overall() const {
-  if (!status.ok()) return status;
-  if (http_status >= 200 && http_status < 300) return OkStatus();
-  return Unavailable(StrCat("HTTP ", http_status, " from ", url));
 }
 
 HttpClient::HttpClient() : HttpClient(Options()) {}

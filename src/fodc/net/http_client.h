@@ -21,8 +21,6 @@ namespace fodc::net {
 struct HttpClientRequest {
   // http:// or https://. Proxies of the environment are not used.
   std::string url{};
-  // When set, the socket to connect to; the URL's host is only a name then.
-  std::string unix_socket{};
   std::vector<std::pair<std::string, std::string>> headers{};
   // For everything: name, connect, headers, body. Must be positive.
   std::chrono::milliseconds deadline{5'000};
@@ -30,11 +28,8 @@ struct HttpClientRequest {
   std::size_t max_body_bytes = 16u << 20;
   // Ask for gzip (and zstd).
   bool accept_compressed = true;
-  // The body is appended here and comes back in the result: hand in the
-  // buffer of the previous result and nothing is allocated.
-  std::string buffer{};
   // When set, it gets the decoded body piece by piece on the client's thread
-  // instead of `buffer`, for a status of 200..299 only; a failure ends the
+  // instead of the result, for a status of 200..299 only; a failure ends the
   // request with that status.
   UniqueFunction<Status(std::string_view piece)> sink{};
 };
@@ -51,15 +46,10 @@ struct HttpClientResult {
   Status status{};
   int http_status = 0;  // 0: none came
   std::string content_type{};
-  std::string body{};            // the request's buffer, also after a failure
+  std::string body{};            // what came of it, also after a failure
   std::uint64_t wire_bytes = 0;  // of the body, before decoding
   std::uint64_t body_bytes = 0;  // after
-  std::chrono::nanoseconds time_to_first_byte{0};
   std::chrono::nanoseconds duration{0};
-  bool reused_connection = false;
-
-  // `status`, or else a status for a code other than 2xx: "HTTP 500 from URL".
-  Status Overall() const;
   std::string url{};  // without user and password; so is every status
 };
 

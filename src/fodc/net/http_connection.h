@@ -123,7 +123,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   ContentCoding ChooseCoding();
   std::string MakeHeader(std::optional<std::size_t> content_length) const;
-  void SendFixed(std::string_view body);
   void SendSlice();
   void OnSlice();
   void Pump();
@@ -155,7 +154,6 @@ class Connection : public std::enable_shared_from_this<Connection> {
   MonotonicTime handle_start_;
   bool keep_alive_ = true;
   bool is_http11_ = true;
-  std::string_view accept_encoding_;
   std::shared_ptr<HttpRequest> request_;
   const Router::Entry* route_ = nullptr;
   std::shared_ptr<Responder::Exchange> exchange_;

@@ -10,6 +10,7 @@
 #include "fodc/base/status_matchers.h"
 #include "fodc/net/compression.h"
 #include "fodc/net/http_test_peer.h"
+#include "tests/support/gzip.h"
 
 namespace fodc::net {
 namespace {
@@ -319,7 +320,7 @@ TEST_F(HttpServerTest, CompressesForAClientThatAsks) {
 }
 
 TEST_F(HttpServerTest, SendsABodyThatIsKeptCompressedAsItIs) {
-  const auto kept = std::make_shared<const std::string>(Gzip("kept"));
+  const auto kept = std::make_shared<const std::string>(test::Gzip("kept"));
   server_.Route("/x", Access::kViewer, [&](const HttpRequest& r) {
     EXPECT_TRUE(r.accepts_gzip);
     HttpResponse response;
