@@ -111,8 +111,7 @@ void AgentLink::Impl::Resolved(
   }
   for (const std::string& target : wanted) {
     if (!sessions.contains(target)) {
-      sessions[target] =
-          std::make_unique<ProxySession>(context, target, name.address.host);
+      sessions[target] = std::make_unique<ProxySession>(context, target);
     }
   }
   // An address that the name has no more goes once nobody answers there.
@@ -168,8 +167,8 @@ void AgentLink::Start() {
     }
     name.targets = {*target};
     if (!impl_->sessions.contains(*target)) {
-      impl_->sessions[*target] = std::make_unique<ProxySession>(
-          impl_->context, *target, address->host);
+      impl_->sessions[*target] =
+          std::make_unique<ProxySession>(impl_->context, *target);
     }
   }
 }

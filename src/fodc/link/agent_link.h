@@ -12,7 +12,6 @@
 
 #include "fodc/base/status.h"
 #include "fodc/fleet/agent.h"
-#include "fodc/net/credentials.h"
 #include "fodc/net/event_loop.h"
 #include "fodc/net/unique_function.h"
 #include "fodc/recorder/recording.h"
@@ -54,7 +53,6 @@ class AgentLink {
   struct Options {
     // "HOST:PORT"; a name stands for every address that it resolves to.
     std::vector<std::string> proxies;
-    net::Credentials credentials;  // empty: cleartext
     std::string agent_version;
     bool allow_flight = true;  // false: speaks v1 to everybody
 

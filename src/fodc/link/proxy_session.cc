@@ -16,8 +16,7 @@ namespace fodc::link {
 namespace {
 
 std::shared_ptr<grpc::Channel> Dial(const AgentContext& context,
-                                    const std::string& target,
-                                    const std::string& host) {
+                                    const std::string& target) {
   using std::chrono::duration_cast;
   using std::chrono::milliseconds;
   grpc::ChannelArguments args;
@@ -34,14 +33,8 @@ std::shared_ptr<grpc::Channel> Dial(const AgentContext& context,
                   duration_cast<milliseconds>(context.options.tcp_user_timeout)
                       .count()));
   args.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);  // see server.cc
-  const net::Credentials& c = context.options.credentials;
-  std::shared_ptr<grpc::ChannelCredentials> credentials =
-      grpc::InsecureChannelCredentials();
-  if (!c.ca_pem.empty() || !c.cert_pem.empty()) {
-    credentials = grpc::SslCredentials({c.ca_pem, c.key_pem, c.cert_pem});
-    args.SetSslTargetNameOverride(host);
-  }
-  return grpc::CreateCustomChannel(target, credentials, args);
+  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(),
+                                   args);
 }
 
 }  // namespace
@@ -60,11 +53,9 @@ std::string_view LinkStateName(LinkState state) {
   return "waiting";
 }
 
-ProxySession::ProxySession(AgentContext& context, std::string target,
-                           std::string host)
+ProxySession::ProxySession(AgentContext& context, std::string target)
     : context_(context),
       target_(std::move(target)),
-      host_(std::move(host)),
       backoff_(context.options.min_backoff, context.options.max_backoff,
                std::random_device{}()) {
   stats_.address = target_.substr(target_.find(':') + 1);
@@ -75,7 +66,7 @@ ProxySession::ProxySession(AgentContext& context, std::string target,
 ProxySession::~ProxySession() = default;
 
 void ProxySession::Attempt() {
-  channel_ = Dial(context_, target_, host_);
+  channel_ = Dial(context_, target_);
   stats_.state = LinkState::kConnecting;
   welcomed_ = false;
   Converse(context_.options.allow_flight);

@@ -56,8 +56,8 @@ std::unique_ptr<Conversation> StartV1Conversation(
 // dials again, until stopped.
 class ProxySession {
  public:
-  // `target`: "ipv4:10.0.0.7:17912"; `host`: the name that was asked for.
-  ProxySession(AgentContext& context, std::string target, std::string host);
+  // `target`: "ipv4:10.0.0.7:17912".
+  ProxySession(AgentContext& context, std::string target);
   ~ProxySession();
 
   void OnAppended();
@@ -74,7 +74,6 @@ class ProxySession {
 
   AgentContext& context_;
   const std::string target_;
-  const std::string host_;
   ProxyLinkStats stats_;
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<Conversation> conversation_;

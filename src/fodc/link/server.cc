@@ -220,20 +220,8 @@ Result<std::unique_ptr<LinkServer>> LinkServer::Start(net::EventLoop& loop,
   // agent far away.
   builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_STREAM_LOOKAHEAD_BYTES, 256 * 1024);
-  std::shared_ptr<grpc::ServerCredentials> credentials =
-      grpc::InsecureServerCredentials();
-  if (!o.credentials.cert_pem.empty()) {
-    grpc::SslServerCredentialsOptions ssl(
-        o.credentials.ca_pem.empty()
-            ? GRPC_SSL_DONT_REQUEST_CLIENT_CERTIFICATE
-            : GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
-    ssl.pem_root_certs = o.credentials.ca_pem;
-    ssl.pem_key_cert_pairs.push_back(
-        {o.credentials.key_pem, o.credentials.cert_pem});
-    credentials = grpc::SslServerCredentials(ssl);
-  }
-  builder.AddListeningPort(ListenAddress(o.listen_address), credentials,
-                           &impl->port);
+  builder.AddListeningPort(ListenAddress(o.listen_address),
+                           grpc::InsecureServerCredentials(), &impl->port);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr || impl->port == 0) {
     return Unavailable(StrCat("cannot listen on ", o.listen_address,

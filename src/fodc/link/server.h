@@ -13,7 +13,6 @@
 #include "fodc/fleet/agent_commander.h"
 #include "fodc/fleet/fleet.h"
 #include "fodc/fleet/question_queue.h"
-#include "fodc/net/credentials.h"
 #include "fodc/net/event_loop.h"
 #include "fodc/net/unique_function.h"
 
@@ -25,7 +24,6 @@ class LinkServer final : public fleet::AgentCommander {
  public:
   struct Options {
     std::string listen_address = ":17912";  // "HOST:PORT"; port 0: any
-    net::Credentials credentials;           // empty: cleartext
     std::string version;                    // of this program
     std::string instance_id;                // of this proxy; empty: made up
     std::size_t max_message_bytes = 32u << 20;

@@ -277,18 +277,7 @@ Status HttpClient::Impl::Configure(Transfer& t) {
     add(line);
   }
   if (r.accept_compressed) add("Accept-Encoding: zstd, gzip;q=0.9");
-  const Credentials& k = options.credentials;
-  if (!k.bearer_token.empty()) add("Authorization: Bearer " + k.bearer_token);
   if (t.headers) curl_easy_setopt(c, CURLOPT_HTTPHEADER, t.headers.get());
-  const auto blob = [c](CURLoption option, const std::string& pem) {
-    if (pem.empty()) return;
-    // Not copied: the options live as long as the thread.
-    curl_blob b{const_cast<char*>(pem.data()), pem.size(), CURL_BLOB_NOCOPY};
-    curl_easy_setopt(c, option, &b);
-  };
-  blob(CURLOPT_CAINFO_BLOB, k.ca_pem);
-  blob(CURLOPT_SSLCERT_BLOB, k.cert_pem);
-  blob(CURLOPT_SSLKEY_BLOB, k.key_pem);
   return OkStatus();
 }
 

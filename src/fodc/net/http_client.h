@@ -13,7 +13,6 @@
 #include <vector>
 
 #include "fodc/base/status.h"
-#include "fodc/net/credentials.h"
 #include "fodc/net/unique_function.h"
 
 namespace fodc::net {
@@ -61,7 +60,6 @@ class HttpClient {
     long max_connections_per_endpoint = 4;  // further requests wait
     long max_idle_connections = 256;
     std::string user_agent = "fodc";
-    Credentials credentials{};  // for https; the token for every request
   };
   struct Stats {
     std::uint64_t in_flight = 0;  // now

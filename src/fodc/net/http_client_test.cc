@@ -70,8 +70,7 @@ TEST(HttpClientTest, SendsWhatTheRequestSays) {
     seen = request;
     return RawServer::Send(fd, Ok(""));
   });
-  HttpClient client({.user_agent = "fodc-agent/1",
-                     .credentials = {.bearer_token = "secret"}});
+  HttpClient client({.user_agent = "fodc-agent/1"});
   ASSERT_THAT(GetAndWait(client, {.url = server.Url("/p?a=b"),
                                   .headers = {{"X-A", "1"}}})
                   .status,
@@ -79,7 +78,6 @@ TEST(HttpClientTest, SendsWhatTheRequestSays) {
   const std::lock_guard lock(mutex);
   EXPECT_THAT(seen, AllOf(HasSubstr("GET /p?a=b HTTP/1.1\r\n"),
                           HasSubstr("User-Agent: fodc-agent/1\r\n"),
-                          HasSubstr("Authorization: Bearer secret\r\n"),
                           HasSubstr("Accept-Encoding: zstd, gzip;q=0.9\r\n"),
                           HasSubstr("X-A: 1\r\n")));
 }

@@ -206,10 +206,7 @@ void HttpServer::SetAuthorizer(Authorizer authorizer) {
   impl_->state().authorizer = std::move(authorizer);
 }
 
-Status HttpServer::Listen(const std::string& address, const Credentials& tls) {
-  if (!tls.cert_pem.empty() || !tls.ca_pem.empty()) {
-    return Unimplemented("listen on " + address + ": TLS is not built in");
-  }
+Status HttpServer::Listen(const std::string& address) {
   return impl_->Listen(address);
 }
 

@@ -15,7 +15,6 @@
 #include <vector>
 
 #include "fodc/base/status.h"
-#include "fodc/net/credentials.h"
 #include "fodc/net/event_loop.h"
 #include "fodc/net/http_message.h"
 
@@ -143,8 +142,8 @@ class HttpServer {
   // "host:port", ":port" (all addresses, both families), "[::1]:0". Port 0
   // takes a free one. May be called for several addresses.
   // Errors: kInvalidArgument naming the address; kAlreadyExists when the port
-  // is taken; those of bind(2); kUnimplemented for TLS credentials.
-  Status Listen(const std::string& address, const Credentials& tls = {});
+  // is taken; those of bind(2).
+  Status Listen(const std::string& address);
   // Of the first Listen; 0 before.
   std::uint16_t port() const;
 
