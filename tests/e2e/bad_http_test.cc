@@ -128,7 +128,7 @@ TEST_F(BadHttpTest, SlowClientsMeetADeadline) {
 TEST_F(BadHttpTest, ClientThatDoesNotReadIsCutAndCostsNobody) {
   const auto cut = [&] {
     return ValueOf(proxy_.Get("/metrics").body,
-                   "fodc_proxy_http_timeouts_total", {{"kind", "write"}});
+                   "fodc_proxy_http_timeouts_total", {{"phase", "write"}});
   };
   EXPECT_EQ(cut(), 0);
   RawConnection lazy(proxy_.port());

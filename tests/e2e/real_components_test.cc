@@ -312,7 +312,7 @@ TEST_F(RealComponentsTest, FodcctlShowsMetricsAndWindows) {
   EXPECT_GT(ReadCsv(csv.out).size(), 0U) << csv.out;
   const Output bad =
       Fodcctl({"--proxy", s_->proxy.Url(""), "metrics", "--match", "{broken"});
-  EXPECT_EQ(bad.exit_code, 1);
+  EXPECT_EQ(bad.exit_code, 2);
   EXPECT_THAT(bad.err, HasSubstr("broken"));
 }
 

@@ -32,6 +32,7 @@ std::string SeriesKey(PageReader* reader, std::uint32_t line) {
   std::string out(d.name);
   out += '{';
   AppendCanonicalLabels(&out, d.labels);
+  out += '}';
   return out;
 }
 
