@@ -13,6 +13,13 @@
 
 namespace fodc::exposition {
 
+inline void ReadPage(PageReader* reader, std::string_view page,
+                     Format format = Format::kText) {
+  PageBuffer buffer;
+  FODC_CHECK(buffer.Append(page).ok());
+  reader->Read(format, &buffer);
+}
+
 // "name{labels} family type help unit" of one line.
 inline std::string DescribeText(PageReader* reader, std::uint32_t line) {
   const SeriesDesc d = reader->Describe(line);

@@ -17,15 +17,6 @@ using ::testing::SizeIs;
 
 constexpr Incarnation kLife = 1'000'001;
 
-exposition::SeriesDesc Desc(std::string_view name) {
-  return {.name = name,
-          .labels = {},
-          .family = name,
-          .type = exposition::MetricType::kGauge,
-          .help = "",
-          .unit = ""};
-}
-
 struct Many {
   Many(std::string_view prefix, int n) {
     for (int i = 0; i < n; ++i) names.push_back(StrCat(prefix, i));

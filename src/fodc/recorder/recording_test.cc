@@ -20,15 +20,6 @@ using ::testing::SizeIs;
 
 constexpr Incarnation kLife = 1'000'001;
 
-exposition::SeriesDesc Desc(std::string_view name) {
-  return {.name = name,
-          .labels = {},
-          .family = name,
-          .type = exposition::MetricType::kGauge,
-          .help = "",
-          .unit = ""};
-}
-
 FrameTime At(std::int64_t ms) { return {ms, ms + 1'700'000'000'000}; }
 
 void Append(Recording* r, SourceId s, std::int64_t ms,

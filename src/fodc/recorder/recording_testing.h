@@ -7,6 +7,7 @@
 #include <map>
 #include <random>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -25,6 +26,16 @@ struct ModelFrame {
   std::map<std::string, std::uint64_t> samples;
   friend bool operator==(const ModelFrame&, const ModelFrame&) = default;
 };
+
+// A gauge without labels.
+inline exposition::SeriesDesc Desc(std::string_view name) {
+  return {.name = name,
+          .labels = {},
+          .family = name,
+          .type = exposition::MetricType::kGauge,
+          .help = "",
+          .unit = ""};
+}
 
 inline std::string KeyOf(const Series& s) {
   std::string key;
