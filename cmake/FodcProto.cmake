@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # fodc_add_proto(<name> ROOT <import root> PROTOS a.proto ... [GRPC b.proto ...])
 # -> fodc_<name>, alias fodc::<name>: the generated messages and, for the files
-# under GRPC, the services.
+# under GRPC, the services (which the fuzzers do without).
 include_guard()
 function(fodc_add_proto name)
   cmake_parse_arguments(A "" "ROOT" "PROTOS;GRPC;DEPS" ${ARGN})
@@ -14,7 +14,7 @@ function(fodc_add_proto name)
     string(REGEX REPLACE "\\.proto$" "" stem ${proto})
     set(files ${out}/${stem}.pb.cc ${out}/${stem}.pb.h)
     set(args --cpp_out=${out})
-    if(proto IN_LIST A_GRPC)
+    if(proto IN_LIST A_GRPC AND NOT FODC_FUZZ)
       list(APPEND files ${out}/${stem}.grpc.pb.cc ${out}/${stem}.grpc.pb.h)
       list(APPEND args --grpc_out=${out}
         --plugin=protoc-gen-grpc=${FODC_GRPC_PLUGIN})
@@ -27,7 +27,9 @@ function(fodc_add_proto name)
   add_library(fodc_${name} STATIC ${generated})
   add_library(fodc::${name} ALIAS fodc_${name})
   target_include_directories(fodc_${name} SYSTEM PUBLIC ${out})
-  target_link_libraries(fodc_${name} PUBLIC ${A_DEPS} protobuf::libprotobuf
-    PkgConfig::GRPCPP)
+  target_link_libraries(fodc_${name} PUBLIC ${A_DEPS} protobuf::libprotobuf)
+  if(NOT FODC_FUZZ)
+    target_link_libraries(fodc_${name} PUBLIC PkgConfig::GRPCPP)
+  endif()
   fodc_without_ubsan(fodc_${name})
 endfunction()

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Queries and selectors from anybody.
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fodc/api/request_filter.h"
+#include "fodc/api/selector.h"
+
+namespace fodc::api {
+namespace {
+
+void ReadQuery(std::string_view text) {
+  const auto query = net::Query::Parse(text);
+  if (!query.ok()) return;
+  if (const auto filter = NodeFilter::Parse(*query); filter.ok()) {
+    const std::map<std::string, std::string> labels = {{"type", "hot"}};
+    const bool taken = filter->Takes("ROLE_DATA", "pod", labels);
+    if (filter->takes_all() && !taken) std::abort();
+  }
+  if (const auto window = ParseWindow(*query);
+      window.ok() && window->has_value() &&
+      (*window)->from_unix_ms > (*window)->to_unix_ms) {
+    std::abort();
+  }
+  (void)ParseAt(*query);
+  (void)ParseFormat(*query, {"json", "openmetrics"});
+}
+
+void ReadSelector(std::string_view text) {
+  const auto selector = Selector::Parse(text);
+  if (!selector.ok()) {
+    if (selector.status().message().empty()) std::abort();
+    return;
+  }
+  const std::vector<exposition::Label> labels = {{"a", "b"}, {"le", "0.5"}};
+  for (const std::string_view name : {"up", "a:b", "x_total"}) {
+    if (selector->Matches(name, labels) && !selector->MayMatchName(name)) {
+      std::abort();
+    }
+  }
+}
+
+}  // namespace
+}  // namespace fodc::api
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
+                                      std::size_t size) {
+  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  fodc::api::ReadQuery(text);
+  fodc::api::ReadSelector(text);
+  return 0;
+}

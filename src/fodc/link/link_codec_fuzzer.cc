@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+// Messages from anybody who speaks a protocol of the link. The first byte says
+// which message the rest is.
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "fodc/exposition/names.h"
+#include "fodc/link/flight_codec.h"
+#include "fodc/link/v1_codec.h"
+#include "fodc/recorder/recording.h"
+
+namespace fodc::link {
+namespace {
+
+template <typename Message>
+bool Read(const std::uint8_t* data, std::size_t size, Message* out) {
+  return out->ParseFromArray(data, static_cast<int>(size));
+}
+
+void FlightEntries(const std::uint8_t* data, std::size_t size) {
+  flight::v1::Entries message;
+  if (!Read(data, size, &message)) return;
+  const auto entries = TakeEntries(&message);
+  if (!entries.ok()) return;
+
+  constexpr std::size_t kBudget = 4u << 20;
+  recorder::Recording recording(1, {.budget_bytes = kBudget});
+  flight::v1::Entries again;
+  for (const recorder::LogEntry& entry : *entries) {
+    if (recording.Apply(entry).code() == Code::kOutOfRange) {
+      recording.AcceptGap();
+      recording.Apply(entry).IgnoreError();
+    }
+    if (recording.memory_bytes() > kBudget) std::abort();
+    again.set_incarnation(IncarnationOf(entry));
+    const std::size_t before = again.ByteSizeLong();
+    AppendEntry(entry, &again);
+    if (again.ByteSizeLong() - before > EntryBytes(entry)) std::abort();
+  }
+  if (entries->empty()) return;
+  const auto back = TakeEntries(&again);
+  if (!back.ok() || back->size() != entries->size()) std::abort();
+}
+
+void FlightIdentity(const std::uint8_t* data, std::size_t size) {
+  flight::v1::Identity message;
+  if (!Read(data, size, &message)) return;
+  const auto identity = TakeIdentity(message);
+  if (!identity.ok()) return;
+  flight::v1::Identity again;
+  PutIdentity(*identity, &again);
+  if (!TakeIdentity(again).ok()) std::abort();
+}
+
+void V1AnswerOfAnAgent(const std::uint8_t* data, std::size_t size) {
+  V1Answer message;
+  if (!Read(data, size, &message)) return;
+  const auto metrics = static_cast<std::size_t>(message.metrics_size());
+  const auto answer =
+      TakeV1Answer(&message, {{"type", "hot"}, {"1", "bad name"}}, UnixTime());
+  if (answer->samples.size() + answer->refused_samples != metrics) std::abort();
+  for (const fleet::MetricSample& s : answer->samples) {
+    if (!exposition::IsMetricName(s.name) ||
+        !std::is_sorted(s.labels.begin(), s.labels.end())) {
+      std::abort();
+    }
+    for (const auto& [name, value] : s.labels) {
+      if (!exposition::IsLabelName(name)) std::abort();
+    }
+  }
+}
+
+void V1QuestionOfAProxy(const std::uint8_t* data, std::size_t size) {
+  banyandb::fodc::v1::StreamMetricsResponse message;
+  if (!Read(data, size, &message)) return;
+  const fleet::MetricsQuestion question = TakeQuestion(message);
+  banyandb::fodc::v1::StreamMetricsResponse again;
+  PutQuestion(question, &again);
+  const recorder::Recording recording(1, {.budget_bytes = 4u << 20});
+  V1AnswerStats stats;
+  const std::string answer =
+      EncodeV1Answer(recording.Take(), {}, question, UnixTime(), {}, &stats);
+  V1Answer read;
+  if (!read.ParseFromString(answer)) std::abort();
+}
+
+}  // namespace
+}  // namespace fodc::link
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
+                                      std::size_t size) {
+  using namespace fodc::link;
+  if (size == 0) return 0;
+  switch (data[0] & 3) {
+    case 0:
+      FlightEntries(data + 1, size - 1);
+      break;
+    case 1:
+      FlightIdentity(data + 1, size - 1);
+      break;
+    case 2:
+      V1AnswerOfAnAgent(data + 1, size - 1);
+      break;
+    default:
+      V1QuestionOfAProxy(data + 1, size - 1);
+  }
+  return 0;
+}
