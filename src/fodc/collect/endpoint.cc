@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "fodc/base/strings.h"
+#include "fodc/net/url.h"
 
 namespace fodc::collect {
 namespace {
@@ -18,8 +19,7 @@ bool IsPort(std::string_view text, std::uint16_t* port) {
 }
 
 bool IsLoopbackHost(std::string_view host) {
-  return EqualsIgnoreCase(host, "localhost") || host == "[::1]" ||
-         host.starts_with("127.");
+  return net::IsLocalhost(host) || host == "[::1]" || host.starts_with("127.");
 }
 
 // Without user and password, whatever is wrong with the rest: neither has an

@@ -12,6 +12,7 @@
 #include <string_view>
 
 #include "fodc/base/strings.h"
+#include "fodc/net/url.h"
 
 namespace fodc::net {
 namespace {
@@ -85,6 +86,7 @@ Result<Listener> ListenTcp(const std::string& address) {
     return Bind(reinterpret_cast<const sockaddr*>(&any4), sizeof any4, AF_INET,
                 address);
   }
+  if (IsLocalhost(host)) host = "127.0.0.1";
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;

@@ -11,6 +11,7 @@
 
 #include "fodc/base/mutex.h"
 #include "fodc/base/strings.h"
+#include "fodc/net/url.h"
 
 namespace fodc::net {
 namespace {
@@ -80,6 +81,7 @@ void Resolver::Resolve(const std::string& host, Done done) {
       }
     });
   };
+  if (IsLocalhost(host)) return answer(std::vector<std::string>{"127.0.0.1"});
   try {
     std::thread([host, answer] { answer(LookUp(host)); }).detach();
   } catch (const std::system_error& e) {

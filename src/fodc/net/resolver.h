@@ -21,7 +21,7 @@ namespace fodc::net {
 class Resolver {
  public:
   // Numeric addresses, each once, in ascending order. A name with both kinds
-  // gives those of IPv4.
+  // gives those of IPv4; "localhost" needs no lookup.
   using Done = UniqueFunction<void(Result<std::vector<std::string>>)>;
 
   // `loop` must outlive the resolver.

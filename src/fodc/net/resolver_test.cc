@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/net/resolver.h"
 
+#include <dlfcn.h>
 #include <gmock/gmock.h>
 #include <netdb.h>
 
@@ -12,6 +13,7 @@
 #include <thread>
 
 #include "fodc/base/status_matchers.h"
+#include "fodc/net/listen.h"
 
 namespace {
 
@@ -21,10 +23,15 @@ std::atomic<bool> released{false};
 
 }  // namespace
 
-// In place of the C library's: a name server that does not answer for as long
-// as the test wants.
-extern "C" int getaddrinfo(const char* node, const char* /*service*/,
-                           const addrinfo* /*hints*/, addrinfo** /*out*/) {
+// In place of the C library's: knows no name but numbers, and has a name server
+// that does not answer for as long as the test wants.
+extern "C" int getaddrinfo(const char* node, const char* service,
+                           const addrinfo* hints, addrinfo** out) {
+  if (std::string_view(node) == "127.0.0.1") {
+    static const auto real = reinterpret_cast<decltype(&getaddrinfo)>(
+        ::dlsym(RTLD_NEXT, "getaddrinfo"));
+    return real(node, service, hints, out);
+  }
   if (std::string_view(node) != "dead.test") return EAI_NONAME;
   ++waiting;
   while (!released) std::this_thread::sleep_for(std::chrono::milliseconds(1));
@@ -58,6 +65,15 @@ TEST_F(ResolverTest, TellsWhyAndForWhichHost) {
   ASSERT_TRUE(loop_.RunUntil([&] { return found.has_value(); }));
   EXPECT_THAT(*found, StatusIs(Code::kUnavailable,
                                ::testing::HasSubstr("nobody.test")));
+}
+
+TEST_F(ResolverTest, KnowsLocalhostWithoutALookup) {
+  Resolver resolver(loop_);
+  Found found = Unavailable("not yet");
+  resolver.Resolve("LocalHost", [&](Found f) { found = std::move(f); });
+  EXPECT_TRUE(loop_.RunUntil([&] { return found.ok(); }));
+  EXPECT_THAT(*found, ::testing::ElementsAre("127.0.0.1"));
+  EXPECT_THAT(ListenTcp("localhost:0"), IsOk());
 }
 
 TEST_F(ResolverTest, ADeadNameServerHoldsUpNobodyElse) {

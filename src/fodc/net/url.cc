@@ -121,6 +121,10 @@ std::string WithoutUserInfo(std::string_view url) {
   return StrCat(url.substr(0, host), url.substr(host + at + 1));
 }
 
+bool IsLocalhost(std::string_view host) {
+  return EqualsIgnoreCase(host, "localhost");
+}
+
 std::string CleanPath(std::string_view path) {
   std::vector<std::string_view> kept;
   bool slash_at_end = false;

@@ -53,6 +53,10 @@ Result<Target> SplitTarget(std::string_view target);
 // and errors.
 std::string WithoutUserInfo(std::string_view url);
 
+// "localhost" in any case: 127.0.0.1 on every machine, whatever its /etc/hosts
+// or name server says, as RFC 6761 has it.
+bool IsLocalhost(std::string_view host);
+
 // Without "//", "/./" and "/../"; a final slash stays.
 std::string CleanPath(std::string_view path);
 
