@@ -2,6 +2,7 @@
 // The demo, as a script runs it.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 
 #include <nlohmann/json.hpp>
 
@@ -17,58 +18,162 @@ using testing::HasSubstr;
 
 const std::string kDemo = test::SourcePath("tools/demo");
 
-TEST(DemoTest, ShowsThreeNodesAndEndsByItself) {
-  const TempDirectory dir;
-  const std::uint16_t http = FreePort();
-  std::uint16_t base = 0;
-  // Seven ports in a row.
-  for (base = 32'000; base < 32'700; base += 7) {
-    bool free = true;
-    for (int i = 0; i < 7; ++i) {
-      free &= !RawConnection(static_cast<std::uint16_t>(base + i)).connected();
+class DemoTest : public testing::Test {
+ protected:
+  DemoTest() {
+    // Seven ports in a row.
+    for (base_ = 32'000; base_ < 32'700; base_ += 7) {
+      bool free = true;
+      for (std::uint16_t port : Ports()) free &= !IsOpen(port);
+      if (free) break;
     }
-    if (free) break;
   }
-  Process demo = Process::Start(
-      {.name = "demo",
-       .argv = {kDemo, "--seconds", "8", StrCat("--http-port=", http),
-                StrCat("--grpc-port=", FreePort()),
-                StrCat("--base-port=", base),
-                StrCat("--bin-dir=", ProgramPath(""))},
-       .env = {{"TMPDIR", dir.path()}},
-       .log_path = dir.File("log"),
-       .stdout_path = ""});
-  const std::string url = StrCat("http://127.0.0.1:", http);
+
+  void Start(std::vector<std::string> more = {}) {
+    std::vector<std::string> argv = {
+        kDemo, StrCat("--http-port=", http_), StrCat("--grpc-port=", grpc_),
+        StrCat("--base-port=", base_), StrCat("--bin-dir=", ProgramPath(""))};
+    argv.insert(argv.end(), more.begin(), more.end());
+    demo_ = Process::Start({.name = "demo",
+                            .argv = std::move(argv),
+                            .env = {{"TMPDIR", dir_.path()}},
+                            .log_path = dir_.File("log"),
+                            .stdout_path = ""});
+  }
+  std::vector<std::uint16_t> Ports() const {
+    std::vector<std::uint16_t> out = {http_, grpc_};
+    for (int i = 0; i < 7; ++i) {
+      out.push_back(static_cast<std::uint16_t>(base_ + i));
+    }
+    return out;
+  }
+  static bool IsOpen(std::uint16_t port) {
+    return RawConnection(port).connected();
+  }
+  std::string Url(std::string_view path) const {
+    return StrCat("http://127.0.0.1:", http_, path);
+  }
+  // /cluster's entry of the node; null if there is none.
+  nlohmann::json NodeOf(std::string_view name) const {
+    const auto cluster =
+        nlohmann::json::parse(Get(Url("/cluster")).body, nullptr, false);
+    if (cluster.is_discarded()) return nullptr;
+    for (const auto& node : cluster["nodes"]) {
+      if (node["name"] == name) return node;
+    }
+    return nullptr;
+  }
+  // The process that the demo started under this name; 0 if none.
+  pid_t PidOf(std::string_view name) const {
+    const std::string file =
+        RunToEnd({"sh", "-c",
+                  StrCat("cat ", dir_.path(), "/fodc-demo-*/", name, ".pid")})
+            .out;
+    return static_cast<pid_t>(
+        ParseInt(std::string_view(file).substr(0, file.find('\n')))
+            .value_or(0));
+  }
+  void ExpectNothingLeft() const {
+    for (std::uint16_t port : Ports()) EXPECT_FALSE(IsOpen(port)) << port;
+    EXPECT_EQ(RunToEnd({"ls", dir_.path()}).out, "log\n");
+  }
+
+  const TempDirectory dir_;
+  const std::uint16_t http_ = FreePort();
+  const std::uint16_t grpc_ = FreePort();
+  std::uint16_t base_ = 0;
+  Process demo_;
+};
+
+TEST_F(DemoTest, ShowsThreeNodesAndEndsByItself) {
+  Start({"--seconds", "8"});
   EXPECT_TRUE(WaitUntil(
       [&] {
-        const std::string page = Get(url + "/metrics").body;
+        const std::string page = Get(Url("/metrics")).body;
         return page.find("\netcd_server_has_leader{") != std::string::npos &&
                page.find("\nnode_load1{") != std::string::npos &&
                page.find("\nprometheus_build_info{") != std::string::npos;
       },
       20s, 100ms))
-      << demo.Log();
-  EXPECT_EQ(demo.WaitExitCode(40s), 0) << demo.Log();
-  const std::string log = demo.Log();
-  for (const char* text : {"etcd-0", "node-exporter-0", "prometheus-0", "NODE",
-                           "BYTES/SAMPLE", "online"}) {
+      << demo_.Log();
+  EXPECT_EQ(demo_.WaitExitCode(40s), 0) << demo_.Log();
+  const std::string log = demo_.Log();
+  for (const std::string& text :
+       {std::string("etcd-0"), std::string("node-exporter-0"),
+        std::string("prometheus-0"), std::string("online"), Url("/metrics"),
+        Url("/cluster"), Url("/metrics-windows")}) {
     EXPECT_THAT(log, HasSubstr(text));
   }
-  // Nothing that it started is left, and neither are its files.
-  EXPECT_FALSE(RawConnection(http).connected());
-  EXPECT_EQ(RunToEnd({"ls", dir.path()}).out, "log\n");
+  EXPECT_THAT(log, testing::ContainsRegex("NODE +ROLE +UP +RSS +CPU +SERIES "
+                                          "+SAMPLES +WINDOW +BYTES/SAMPLE"));
+  ExpectNothingLeft();
 }
 
-TEST(DemoTest, SaysWhichPortIsTaken) {
+TEST_F(DemoTest, StartsAgainWhatWasKilledAndStopsAtCtrlC) {
+  Start();
+  ASSERT_TRUE(WaitUntil(
+      [&] {
+        const auto node = NodeOf("etcd-0");
+        return !node.is_null() && node["window"]["frames"] > 8 &&
+               node["indicators"]["up"] == 1;
+      },
+      30s, 100ms))
+      << demo_.Log();
+  const auto before = NodeOf("etcd-0");
+  const pid_t agent = PidOf("agent-etcd");
+  const pid_t etcd = PidOf("etcd");
+  ASSERT_GT(agent, 0);
+  ASSERT_GT(etcd, 0);
+  ASSERT_EQ(before["targets"][0]["pid"], etcd);
+  ASSERT_EQ(kill(agent, SIGKILL), 0);
+  ASSERT_EQ(kill(etcd, SIGKILL), 0);
+  ASSERT_TRUE(WaitUntil(
+      [&] {
+        const auto node = NodeOf("etcd-0");
+        return !node.is_null() && node["agent"]["status"] == "online" &&
+               node["agent"]["id"] != before["agent"]["id"] &&
+               node["indicators"]["up"] == 1 &&
+               node["targets"][0]["pid"] == PidOf("etcd");
+      },
+      30s, 100ms))
+      << demo_.Log();
+  EXPECT_NE(PidOf("agent-etcd"), agent);
+  EXPECT_NE(PidOf("etcd"), etcd);
+  // The window begins where it began.
+  EXPECT_EQ(NodeOf("etcd-0")["window"]["from"], before["window"]["from"]);
+
+  demo_.Signal(SIGINT);  // to the script alone: to all is not worse
+  EXPECT_EQ(demo_.WaitExitCode(30s), 0) << demo_.Log();
+  ExpectNothingLeft();
+}
+
+TEST_F(DemoTest, EndsWithAnErrorWhenAProgramFails) {
+  Start({"--seconds", "6"});
+  ASSERT_TRUE(
+      WaitUntil([&] { return !NodeOf("etcd-0").is_null(); }, 30s, 100ms))
+      << demo_.Log();
+  ASSERT_EQ(kill(PidOf("agent-etcd"), SIGABRT), 0);
+  EXPECT_EQ(demo_.WaitExitCode(40s), 1) << demo_.Log();
+  EXPECT_THAT(demo_.Log(), HasSubstr("agent-etcd ended with status"));
+}
+
+TEST_F(DemoTest, SaysWhichPortIsTaken) {
   const FakeEndpoint taken("x 1\n");
-  const Output o =
-      RunToEnd({kDemo, StrCat("--http-port=", taken.port()), "--seconds=1"});
-  EXPECT_EQ(o.exit_code, 1);
-  EXPECT_THAT(o.err, HasSubstr(StrCat("port ", taken.port())));
-  EXPECT_THAT(o.err, HasSubstr("--http-port"));
+  const auto run = [&](const char* flag, int port) {
+    const Output o =
+        RunToEnd({kDemo, "--seconds=1", StrCat("--http-port=", http_),
+                  StrCat("--grpc-port=", grpc_), StrCat("--base-port=", base_),
+                  StrCat(flag, "=", port)});
+    EXPECT_EQ(o.exit_code, 1);
+    EXPECT_THAT(o.err, HasSubstr(StrCat("port ", taken.port())));
+    EXPECT_THAT(o.err, HasSubstr(flag));
+  };
+  run("--http-port", taken.port());
+  run("--grpc-port", taken.port());
+  for (int i = 0; i < 7; ++i) run("--base-port", taken.port() - i);
 }
 
-TEST(DemoTest, RefusesUnknownArguments) {
+TEST_F(DemoTest, RefusesUnknownArguments) {
   const Output o = RunToEnd({kDemo, "--sekonds", "1"});
   EXPECT_EQ(o.exit_code, 2);
   EXPECT_THAT(o.err, HasSubstr("--sekonds"));
