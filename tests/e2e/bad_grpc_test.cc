@@ -45,13 +45,7 @@ class BadGrpcTest : public testing::Test {
   void SetUp() override {
     agent_.emplace(dir_, AgentOptions{.pod = "honest",
                                       .endpoint_ports = {endpoint_.port()},
-                                      .containers = {},
-                                      .proxy_ports = {proxy_.grpc_port()},
-                                      .interval = "250ms",
-                                      .role = "ROLE_DATA",
-                                      .labels = "",
-                                      .recorder_dir = "",
-                                      .flags = {}});
+                                      .proxy_ports = {proxy_.grpc_port()}});
     ASSERT_TRUE(proxy_.Start());
     ASSERT_TRUE(agent_->Start());
     ExpectHonestAgentUnharmed();

@@ -23,13 +23,7 @@ class BadHttpTest : public testing::Test {
   void SetUp() override {
     agent_.emplace(dir_, AgentOptions{.pod = "a",
                                       .endpoint_ports = {endpoint_.port()},
-                                      .containers = {},
-                                      .proxy_ports = {proxy_.grpc_port()},
-                                      .interval = "250ms",
-                                      .role = "ROLE_DATA",
-                                      .labels = "",
-                                      .recorder_dir = "",
-                                      .flags = {}});
+                                      .proxy_ports = {proxy_.grpc_port()}});
     ASSERT_TRUE(proxy_.Start());
     ASSERT_TRUE(agent_->Start());
     ASSERT_TRUE(WaitUntil(

@@ -73,8 +73,7 @@ class RealComponentsTest : public testing::Test {
                                 .interval = "1s",
                                 .role = n.role,
                                 .labels = n.labels,
-                                .recorder_dir = "spill-" + n.pod,
-                                .flags = {}});
+                                .recorder_dir = "spill-" + n.pod});
       s_->agents.back().Launch();
     }
     ASSERT_TRUE(s_->proxy.WaitReady());

@@ -66,16 +66,16 @@ class FodcProxy : public Server {
 };
 
 struct AgentOptions {
-  std::string pod;
-  std::vector<std::uint16_t> endpoint_ports;
-  std::vector<std::string> containers;     // none, or as many as ports
-  std::vector<std::uint16_t> proxy_ports;  // gRPC
+  std::string pod = {};
+  std::vector<std::uint16_t> endpoint_ports = {};
+  std::vector<std::string> containers = {};     // none, or as many as ports
+  std::vector<std::uint16_t> proxy_ports = {};  // gRPC
   std::string interval = "250ms";
   std::string role = "ROLE_DATA";
-  std::string labels;
+  std::string labels = {};
   // Under the test's directory; empty: no spill.
-  std::string recorder_dir;
-  std::vector<std::string> flags;
+  std::string recorder_dir = {};
+  std::vector<std::string> flags = {};
 };
 
 class FodcAgent : public Server {
