@@ -56,10 +56,6 @@ class BadPageTest : public testing::Test {
                                       .endpoint_ports = {good_.port(), port},
                                       .containers = {"good", "bad"},
                                       .proxy_ports = {FreePort()},
-                                      .interval = "250ms",
-                                      .role = "ROLE_DATA",
-                                      .labels = "",
-                                      .recorder_dir = "",
                                       .flags = std::move(flags)});
     ASSERT_TRUE(agent_->Start());
   }
@@ -315,6 +311,10 @@ TEST_F(BadPageTest, SeriesExplosionIsBoundedAndCounted) {
   EXPECT_LE(ValueOf(page, "fodc_agent_recording_bytes"), 4.0 * (1 << 20));
   EXPECT_EQ(ValueOf(page, "good"), 1);
   EXPECT_EQ(ValueOf(page, "steady"), 1);
+  // What is held is bounded, and said once.
+  EXPECT_LE(ValueOf(page, "fodc_agent_recording_series"), 10'000);
+  EXPECT_EQ(Count(agent_->Log(), "series are refused: beyond"), 1U)
+      << agent_->Log();
   // Pages of 3 MB, their layouts of 100,000 lines, and the recording.
   EXPECT_LT(StatusKib(agent_->process().pid(), "RssAnon"), 120u << 10);
   EXPECT_EQ(agent_->Stop(), 0) << agent_->Log();

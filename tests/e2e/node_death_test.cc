@@ -4,9 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <cmath>
+#include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 
 #include "fodc/base/strings.h"
 #include "tests/support/cluster.h"
@@ -23,12 +26,7 @@ class NodeDeathTest : public testing::Test {
     agent_.emplace(dir_, AgentOptions{.pod = "n",
                                       .endpoint_ports = {node_.port()},
                                       .containers = {"exporter"},
-                                      .proxy_ports = {proxy_.grpc_port()},
-                                      .interval = "250ms",
-                                      .role = "ROLE_DATA",
-                                      .labels = "",
-                                      .recorder_dir = "",
-                                      .flags = {}});
+                                      .proxy_ports = {proxy_.grpc_port()}});
   }
 
   double Shown(const std::string& name) {
@@ -86,11 +84,14 @@ TEST_F(NodeDeathTest, KilledNodeIsStaleAfterTwoIntervalsAndItsReturnIsSeen) {
 
 TEST_F(NodeDeathTest, NodeThatDiesAtEveryStartLeavesEachDeathAndUptime) {
   ASSERT_TRUE(proxy_.Start());
+  const auto begin = std::chrono::steady_clock::now();
   ASSERT_TRUE(node_.Start());
   ASSERT_TRUE(agent_->Start());
+  std::vector<double> lives;  // seconds, at most
   constexpr int kDeaths = 3;
   for (int death = 1; death <= kDeaths; ++death) {
     SCOPED_TRACE(death);
+    const auto start = death > 1 ? std::chrono::steady_clock::now() : begin;
     if (death > 1) {
       ASSERT_TRUE(node_.Start());
     }
@@ -99,6 +100,9 @@ TEST_F(NodeDeathTest, NodeThatDiesAtEveryStartLeavesEachDeathAndUptime) {
              Shown("fodc_target_pid") == node_.process().pid();
     }));
     node_.Kill();
+    lives.push_back(
+        std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
+            .count());
     EXPECT_TRUE(WaitUntil([&] {
       return Shown("fodc_target_deaths_total") == death &&
              Shown("fodc_target_up") == 0;
@@ -109,15 +113,62 @@ TEST_F(NodeDeathTest, NodeThatDiesAtEveryStartLeavesEachDeathAndUptime) {
   EXPECT_GT(uptime, 0);
   EXPECT_LT(uptime, 20);
   // Each death stands in the window with the uptime before it.
+  std::map<std::int64_t, double> uptimes;
   const Window window = ProxyWindow(proxy_, "n");
-  const std::vector<double> deaths =
-      Values(window, "fodc_target_deaths_total{");
+  for (const auto& [key, samples] : window) {
+    if (key.starts_with("fodc_target_last_death_uptime_seconds{")) {
+      uptimes.insert(samples.begin(), samples.end());
+    }
+  }
+  std::map<double, std::set<double>> uptimes_of_deaths;
+  for (const auto& [key, samples] : window) {
+    if (!key.starts_with("fodc_target_deaths_total{")) continue;
+    for (const auto& [time, deaths] : samples) {
+      if (deaths > 0) uptimes_of_deaths[deaths].insert(uptimes[time]);
+    }
+  }
+  ASSERT_EQ(uptimes_of_deaths.size(), static_cast<std::size_t>(kDeaths));
   for (int death = 1; death <= kDeaths; ++death) {
-    EXPECT_THAT(deaths, testing::Contains(death));
+    SCOPED_TRACE(death);
+    ASSERT_EQ(uptimes_of_deaths[death].size(), 1u);
+    EXPECT_GT(*uptimes_of_deaths[death].begin(), 0);
+    // The kernel counts starts in hundredths of a second.
+    EXPECT_LE(*uptimes_of_deaths[death].begin(),
+              lives[static_cast<std::size_t>(death - 1)] + 0.3);
   }
   const json target = ClusterTarget();
   EXPECT_EQ(target.value("up", true), false) << target;
   EXPECT_EQ(target.value("restarts", -1), kDeaths - 1) << target;
+  EXPECT_EQ(target.value("deaths", -1), kDeaths) << target;
+  EXPECT_GT(target.value("last_death_uptime_seconds", -1.0), 0) << target;
+}
+
+// It never comes so far as to listen: found by its name.
+TEST_F(NodeDeathTest, NodeThatDiesBeforeItListensIsCounted) {
+  const std::string program = dir_.File("fodcnode");
+  ASSERT_EQ(RunToEnd({"cp", "/bin/sleep", program}).exit_code, 0);
+  agent_.emplace(dir_, AgentOptions{.pod = "n",
+                                    .endpoint_ports = {node_.port()},
+                                    .containers = {"exporter"},
+                                    .proxy_ports = {proxy_.grpc_port()},
+                                    .flags = {"--target-comm=fodcnode"}});
+  ASSERT_TRUE(proxy_.Start());
+  ASSERT_TRUE(agent_->Start());
+  for (int death = 1; death <= 3; ++death) {
+    SCOPED_TRACE(death);
+    Process life = Process::Start({.name = "fodcnode",
+                                   .argv = {program, "2"},
+                                   .env = {},
+                                   .log_path = dir_.File("fodcnode.log"),
+                                   .stdout_path = ""});
+    EXPECT_TRUE(WaitUntil([&] {
+      return Shown("fodc_target_deaths_total") == death &&
+             Shown("fodc_target_up") == 0;
+    })) << Shown("fodc_target_deaths_total");
+    EXPECT_NEAR(Shown("fodc_target_last_death_uptime_seconds"), 2, 1.5);
+    EXPECT_EQ(Shown("up"), 0);
+  }
+  EXPECT_EQ(ClusterTarget().value("deaths", -1), 3) << ClusterTarget();
 }
 
 }  // namespace

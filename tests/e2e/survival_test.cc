@@ -51,16 +51,20 @@ class CountingEndpoint {
 
 class SurvivalTest : public testing::Test {
  protected:
-  SurvivalTest() : relay_(proxy_.grpc_port()) {
-    agent_.emplace(dir_, AgentOptions{.pod = "a",
-                                      .endpoint_ports = {endpoint_.port()},
-                                      .containers = {},
-                                      .proxy_ports = {relay_.port()},
-                                      .interval = "200ms",
-                                      .role = "ROLE_DATA",
-                                      .labels = "",
-                                      .recorder_dir = "spill",
-                                      .flags = {}});
+  explicit SurvivalTest(
+      std::vector<std::string> proxy_flags = {"--heartbeat-interval=1s"})
+      : proxy_(dir_, std::move(proxy_flags)), relay_(proxy_.grpc_port()) {
+    UseAgent(Options());
+  }
+
+  // In place of the one that the fixture makes.
+  void UseAgent(AgentOptions options) { agent_.emplace(dir_, options); }
+  AgentOptions Options() const {
+    return {.pod = "a",
+            .endpoint_ports = {endpoint_.port()},
+            .proxy_ports = {relay_.port()},
+            .interval = "200ms",
+            .recorder_dir = "spill"};
   }
 
   bool StartBoth() { return proxy_.Start() && agent_->Start() && Recorded(5); }
@@ -139,7 +143,7 @@ class SurvivalTest : public testing::Test {
 
   TempDirectory dir_{"fodc-survival"};
   CountingEndpoint endpoint_;
-  FodcProxy proxy_{dir_, {"--heartbeat-interval=1s"}};
+  FodcProxy proxy_;
   TcpRelay relay_;
   std::optional<FodcAgent> agent_;
   std::vector<std::pair<std::int64_t, std::int64_t>> down_;
@@ -179,15 +183,9 @@ TEST_F(SurvivalTest, AgentRestartedHasItsWindowAndTheProxyNoHole) {
 }
 
 TEST_F(SurvivalTest, WhatAKilledAgentHadNotSpilledIsStillOnTheProxy) {
-  agent_.emplace(dir_, AgentOptions{.pod = "a",
-                                    .endpoint_ports = {endpoint_.port()},
-                                    .containers = {},
-                                    .proxy_ports = {relay_.port()},
-                                    .interval = "200ms",
-                                    .role = "ROLE_DATA",
-                                    .labels = "",
-                                    .recorder_dir = "",
-                                    .flags = {}});
+  AgentOptions options = Options();
+  options.recorder_dir.clear();
+  UseAgent(options);
   ASSERT_TRUE(StartBoth());
   ASSERT_TRUE(Recorded(8));
   ASSERT_TRUE(CaughtUp());
@@ -211,19 +209,51 @@ TEST_F(SurvivalTest, LinkCutAndHealedLeavesNoHole) {
 // A stretch is 120 scrapes: what was missed comes in sealed chunks, not in
 // rows.
 TEST_F(SurvivalTest, LinkCutForSeveralStretchesLeavesNoHole) {
-  agent_.emplace(dir_, AgentOptions{.pod = "a",
-                                    .endpoint_ports = {endpoint_.port()},
-                                    .containers = {},
-                                    .proxy_ports = {relay_.port()},
-                                    .interval = "50ms",
-                                    .role = "ROLE_DATA",
-                                    .labels = "",
-                                    .recorder_dir = "spill",
-                                    .flags = {}});
+  AgentOptions options = Options();
+  options.interval = "50ms";
+  UseAgent(options);
   ASSERT_TRUE(StartBoth());
   ASSERT_TRUE(CaughtUp());
   relay_.Cut();
   ASSERT_TRUE(Recorded(300, 60s));
+  relay_.Heal();
+  ASSERT_TRUE(CaughtUp());
+  ExpectNoHole(0);
+  ExpectEqualWindows();
+}
+
+// Longer than the proxy takes an agent for alive.
+TEST_F(SurvivalTest, LinkCutForAMinuteLeavesNoHole) {
+  ASSERT_TRUE(StartBoth());
+  ASSERT_TRUE(CaughtUp());
+  relay_.Cut();
+  ASSERT_TRUE(Recorded(300, 90s));
+  EXPECT_THAT(proxy_.Get("/cluster").body, HasSubstr("\"offline\""));
+  relay_.Heal();
+  ASSERT_TRUE(CaughtUp());
+  ExpectNoHole(0);
+  ExpectEqualWindows();
+}
+
+class ForgetfulProxyTest : public SurvivalTest {
+ protected:
+  ForgetfulProxyTest()
+      : SurvivalTest({"--heartbeat-interval=1s", "--agent-heartbeat-timeout=2s",
+                      "--agent-cleanup-timeout=4s"}) {}
+};
+
+// It has forgotten the agent and its window, and gets both again.
+TEST_F(ForgetfulProxyTest, LinkCutForLongerLeavesNoHole) {
+  ASSERT_TRUE(StartBoth());
+  ASSERT_TRUE(CaughtUp());
+  relay_.Cut();
+  ASSERT_TRUE(WaitUntil(
+      [&] {
+        return proxy_.Get("/cluster").body.find("\"pod_name\"") ==
+               std::string::npos;
+      },
+      30s, 100ms))
+      << proxy_.Get("/cluster").body;
   relay_.Heal();
   ASSERT_TRUE(CaughtUp());
   ExpectNoHole(0);
@@ -240,9 +270,15 @@ TEST_F(SurvivalTest, FrozenLinkIsNoticedAndLeavesNoHole) {
         return proxy_.Get("/cluster").body.find("\"offline\"") !=
                std::string::npos;
       },
-      12s, 100ms))
+      10s, 100ms))
       << "after 10 s a dead connection must be known: "
       << proxy_.Get("/cluster").body;
+  EXPECT_TRUE(WaitUntil(
+      [&] {
+        return ValueOf(agent_->Get("/metrics").body,
+                       "fodc_agent_link_connected") == 0;
+      },
+      2s, 100ms));
   relay_.Heal();
   ASSERT_TRUE(CaughtUp());
   ExpectNoHole(0);
@@ -260,16 +296,9 @@ TEST_F(SurvivalTest, AgentRecordsBeforeAnyProxyIsThere) {
 
 TEST_F(SurvivalTest, EachOfTwoProxiesHasTheWholeWindow) {
   FodcProxy second(dir_, {"--heartbeat-interval=1s"}, "second-proxy");
-  agent_.emplace(
-      dir_, AgentOptions{.pod = "a",
-                         .endpoint_ports = {endpoint_.port()},
-                         .containers = {},
-                         .proxy_ports = {relay_.port(), second.grpc_port()},
-                         .interval = "200ms",
-                         .role = "ROLE_DATA",
-                         .labels = "",
-                         .recorder_dir = "spill",
-                         .flags = {}});
+  AgentOptions options = Options();
+  options.proxy_ports.push_back(second.grpc_port());
+  UseAgent(options);
   ASSERT_TRUE(second.Start());
   ASSERT_TRUE(StartBoth());
   proxy_.Kill();
