@@ -2,6 +2,8 @@
 // The real program: starting, ending, and coming back after kill -9.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <csignal>
@@ -86,6 +88,83 @@ TEST_F(AgentProcessTest, AStartThatFailsSaysWhyAndEndsWithACode) {
   EXPECT_THAT(o.err, HasSubstr("--prometheus-listen-addr"));
   EXPECT_EQ(test::RunToEnd({program, "--help"}).exit_code, 0);
   EXPECT_EQ(test::RunToEnd({program, "--version"}).exit_code, 0);
+}
+
+// A memory cgroup (version 1) with a limit of 64 MiB, as a container has it.
+class ContainerTest : public AgentProcessTest {
+ protected:
+  static constexpr double kLimitBytes = 64 << 20;
+
+  void SetUp() override {
+    const std::string procs = group_ + "/cgroup.procs";
+    if (::mkdir(group_.c_str(), 0755) != 0 ||
+        test::RunToEnd({"sh", "-c",
+                        StrCat("echo ", static_cast<std::int64_t>(kLimitBytes),
+                               " > ", group_, "/memory.limit_in_bytes")})
+                .exit_code != 0) {
+      GTEST_SKIP() << "SKIPPED: no limit can be set in " << group_;
+    }
+  }
+  void TearDown() override {
+    // A group can be removed once the kernel has let go of the dead.
+    (void)WaitUntil([&] { return ::rmdir(group_.c_str()) == 0; }, 5s, 10ms);
+  }
+  // What an agent in the group says its budget is.
+  double BudgetWith(const std::string& flag) {
+    const std::uint16_t port = test::FreePort();
+    test::Process agent = test::Process::Start(
+        {.name = "agent",
+         .argv = {"sh", "-c",
+                  StrCat("echo $$ > ", group_, "/cgroup.procs; exec \"$@\""),
+                  "sh", test::ProgramPath("fodc-agent"), "--proxy-addr=",
+                  StrCat("--poll-metrics-ports=", endpoint_.port()),
+                  "--poll-metrics-interval=100ms",
+                  StrCat("--prometheus-listen-addr=127.0.0.1:", port), flag},
+         .env = {},
+         .log_path = dir_.File("agent.log"),
+         .stdout_path = ""});
+    double budget = 0;
+    EXPECT_TRUE(WaitUntil([&] {
+      budget =
+          ValueOf(test::Get(StrCat("http://127.0.0.1:", port, "/metrics")).body,
+                  "fodc_agent_recording_budget_bytes");
+      return budget > 0;
+    })) << agent.Log();
+    return budget;
+  }
+
+  const std::string group_ =
+      StrCat("/sys/fs/cgroup/memory/fodc-agent-test-", ::getpid());
+};
+
+TEST_F(ContainerTest, TheBudgetIsTheLeastOfFlagAndShareOfTheLimit) {
+  EXPECT_NEAR(BudgetWith("--max-metrics-memory-usage-percentage=10"),
+              kLimitBytes / 10, 1);
+  EXPECT_NEAR(BudgetWith("--max-metrics-memory-usage-percentage=5"),
+              kLimitBytes / 20, 1);
+  EXPECT_EQ(BudgetWith("--recorder-memory=1MiB"), 1 << 20);
+}
+
+TEST_F(AgentProcessTest, FollowsTheTargetItIsTold) {
+  const auto target_of = [&](const std::string& flag) {
+    AgentOptions o = Options();
+    o.flags.push_back(flag);
+    FodcAgent agent(dir_, o);
+    EXPECT_TRUE(agent.Start()) << agent.Log();
+    double pid = 0;
+    EXPECT_TRUE(WaitUntil([&] {
+      pid = ValueOf(agent.Get("/metrics").body, "fodc_target_pid");
+      return pid > 0;
+    })) << agent.Log();
+    return pid;
+  };
+  // Without a word: the owner of the port that is scraped.
+  EXPECT_EQ(target_of("--log-level=info"), ::getpid());
+  test::Server node = test::MakeNodeExporter(dir_);
+  ASSERT_TRUE(node.Start());
+  const pid_t pid = node.process().pid();
+  EXPECT_EQ(target_of(StrCat("--target-pid=", pid)), pid);
+  EXPECT_EQ(target_of(StrCat("--target-port=", node.port())), pid);
 }
 
 TEST_F(AgentProcessTest, WhatIsStaleLeavesItsPage) {
