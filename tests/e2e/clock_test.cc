@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The wall clock steps under a running agent: its recording stays in order, the
-// step is visible, nothing is lost or there twice.
+// step is visible, nothing is lost or there twice. Or under a running proxy.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -83,6 +83,57 @@ TEST_P(ClockStepTest, RecordingStaysOrderedAndWhole) {
       }
     }
     EXPECT_EQ(jumps, 1);
+  }
+}
+
+// The proxy's own clock says nothing about what the agents recorded.
+TEST_P(ClockStepTest, OfTheProxyCostsNothing) {
+  const TempDirectory dir("fodc-clock");
+  const std::string shim = dir.File("offset");
+  ASSERT_TRUE(WriteFileAtomically(shim, "0").ok());
+  std::atomic<std::uint64_t> served{0};
+  const FakeEndpoint endpoint([&served](std::string_view, Exchange& e) {
+    e.Answer(200, StrCat("served_total ", ++served, "\n"));
+  });
+  const std::uint16_t http = FreePort();
+  const std::uint16_t grpc = FreePort();
+  Process proxy = Process::Start(
+      {.name = "proxy",
+       .argv = {ProgramPath("fodc-proxy"), "--heartbeat-interval=1s",
+                StrCat("--grpc-listen-addr=127.0.0.1:", grpc),
+                StrCat("--http-listen-addr=127.0.0.1:", http)},
+       .env = {{"LD_PRELOAD", FODC_CLOCK_SHIM_LIBRARY},
+               {"FODC_CLOCK_SHIM", shim}},
+       .log_path = dir.File("proxy.log"),
+       .stdout_path = ""});
+  FodcAgent agent(dir, {.pod = "a",
+                        .endpoint_ports = {endpoint.port()},
+                        .proxy_ports = {grpc},
+                        .interval = "200ms"});
+  ASSERT_TRUE(agent.Start());
+  const auto get = [&](const std::string& path) {
+    return Get(StrCat("http://127.0.0.1:", http, path)).body;
+  };
+  const auto shown = [&] { return ValueOf(get("/metrics"), "served_total"); };
+  ASSERT_TRUE(WaitUntil([&] { return shown() >= 8; }, 20s)) << proxy.Log();
+  ASSERT_TRUE(WriteFileAtomically(shim, std::to_string(GetParam())).ok());
+  // Never taken for stale or offline, and every scrape goes on to come.
+  const double goal = shown() + 15;
+  double before = 0;
+  ASSERT_TRUE(WaitUntil([&] {
+    const double now = shown();
+    EXPECT_GE(now, before);
+    before = now;
+    return now >= goal;
+  })) << before;
+  EXPECT_EQ(get("/cluster").find("\"offline\""), std::string::npos);
+  const std::string window = get(StrCat(
+      "/metrics-windows?start_time=", TimeText(NowUnixMs() - 60'000),
+      "&end_time=", TimeText(NowUnixMs() + 60'000), "&match[]=served_total"));
+  for (int i = 1; i < static_cast<int>(goal); ++i) {
+    EXPECT_NE(window.find(StrCat("\"value\":", i, "}")), std::string::npos)
+        << i << "\n"
+        << window;
   }
 }
 
