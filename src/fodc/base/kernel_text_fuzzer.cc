@@ -68,7 +68,6 @@ void Parse(unsigned which, std::string_view text) {
       (void)ParseMemoryLimit(text).ok();
       (void)ParseBootTime(text).ok();
       (void)ParseUptimeSeconds(text).ok();
-      (void)ParseMemTotalBytes(text).ok();
       (void)ParseSocketLink(text);
   }
 }

@@ -14,7 +14,6 @@
 #define FODC_CAPABILITY(x) FODC_ANNOTATION(capability(x))
 #define FODC_SCOPED_CAPABILITY FODC_ANNOTATION(scoped_lockable)
 #define FODC_GUARDED_BY(x) FODC_ANNOTATION(guarded_by(x))
-#define FODC_PT_GUARDED_BY(x) FODC_ANNOTATION(pt_guarded_by(x))
 #define FODC_REQUIRES(...) FODC_ANNOTATION(requires_capability(__VA_ARGS__))
 #define FODC_EXCLUDES(...) FODC_ANNOTATION(locks_excluded(__VA_ARGS__))
 #define FODC_ACQUIRE(...) FODC_ANNOTATION(acquire_capability(__VA_ARGS__))

@@ -238,19 +238,6 @@ UnixTime StartTime(std::uint64_t boot_time_s, std::uint64_t start_ticks) {
   return UnixTime(std::chrono::seconds(s) + std::chrono::nanoseconds(ns));
 }
 
-Result<std::uint64_t> ParseMemTotalBytes(std::string_view text) {
-  std::string_view line;
-  while (NextLine(&text, &line)) {
-    if (!ConsumePrefix(&line, "MemTotal:")) continue;
-    const std::optional<std::uint64_t> v = NextUint(&line);
-    if (!v || NextField(&line) != "kB") {
-      return DataLoss("MemTotal is no number of kB");
-    }
-    return *v * kBytesPerKib;
-  }
-  return DataLoss("MemTotal is missing");
-}
-
 Result<std::string> ReadBootId(std::string_view root) {
   FODC_ASSIGN_OR_RETURN(
       const std::string text,

@@ -88,9 +88,6 @@ Result<double> ReadUptimeSeconds(std::string_view root);
 // When the process of `start_ticks` started; to a second, as btime is.
 UnixTime StartTime(std::uint64_t boot_time_s, std::uint64_t start_ticks);
 
-// MemTotal of /proc/meminfo.
-Result<std::uint64_t> ParseMemTotalBytes(std::string_view text);
-
 // The random id of this boot: /proc/sys/kernel/random/boot_id, trimmed.
 Result<std::string> ReadBootId(std::string_view root);
 

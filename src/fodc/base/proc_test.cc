@@ -180,13 +180,6 @@ TEST(ParseUptimeTest, TakesTheFirstWord) {
                                 static_cast<double>(ClockTicksPerSecond()));
 }
 
-TEST(ParseMemTotalTest, ReadsThisMachine) {
-  const auto total = ParseMemTotalBytes(*ReadFile("/proc/meminfo"));
-  ASSERT_THAT(total, IsOk());
-  EXPECT_GT(*total, 64u << 20);
-  EXPECT_FALSE(ParseMemTotalBytes("MemFree: 1 kB\n").ok());
-}
-
 constexpr std::string_view kTcp =
     "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when "
     "retrnsmt"

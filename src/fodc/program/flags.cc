@@ -88,10 +88,6 @@ struct Flags::Impl {
   std::string env_prefix;
   std::vector<std::unique_ptr<Flag::State>> flags;
   std::vector<std::function<Status()>> checks;
-  std::vector<std::string>* arguments = nullptr;
-  std::size_t min_arguments = 0;
-  std::size_t max_arguments = 0;
-  std::string arguments_usage;
 
   Flag::State* Find(std::string_view name) {
     const auto it =
@@ -131,21 +127,16 @@ std::optional<std::string> Flags::Impl::Environment(
 Result<std::vector<std::string>> Flags::Impl::Prepare(
     const std::vector<std::string>& given) {
   std::vector<std::string> flags_given;
-  std::vector<std::string> plain;
   for (std::size_t i = 0; i < given.size(); ++i) {
     const std::string& token = given[i];
-    if (token == "--") {
-      plain.insert(plain.end(),
-                   given.begin() + static_cast<std::ptrdiff_t>(i) + 1,
-                   given.end());
-      break;
-    }
+    if (token == "--" && i + 1 == given.size()) break;
     if (token.size() > 1 && token[0] == '-' && token[1] != '-') {
       return InvalidArgument("unknown flag " + ToValidUtf8(token));
     }
-    if (!token.starts_with("--")) {
-      plain.push_back(token);
-      continue;
+    if (!token.starts_with("--") || token == "--") {
+      return InvalidArgument(
+          StrCat("unexpected argument \"",
+                 ToValidUtf8(token == "--" ? given[i + 1] : token), "\""));
     }
     const std::size_t equals = token.find('=');
     const std::string name = token.substr(
@@ -176,14 +167,6 @@ Result<std::vector<std::string>> Flags::Impl::Prepare(
       flags_given.push_back(StrCat("--", flag->name, "=", *value));
     }
   }
-  if (plain.size() < min_arguments || plain.size() > max_arguments) {
-    if (max_arguments == 0) {
-      return InvalidArgument("unexpected argument \"" +
-                             ToValidUtf8(plain.front()) + "\"");
-    }
-    return InvalidArgument("expected arguments: " + arguments_usage);
-  }
-  if (arguments != nullptr) *arguments = std::move(plain);
   return flags_given;
 }
 
@@ -366,14 +349,6 @@ Flag Flags::List(std::string name, std::vector<std::string>* value,
   return Flag(f);
 }
 
-void Flags::Arguments(std::vector<std::string>* values, std::size_t min,
-                      std::size_t max, std::string usage) {
-  impl_->arguments = values;
-  impl_->min_arguments = min;
-  impl_->max_arguments = max;
-  impl_->arguments_usage = std::move(usage);
-}
-
 void Flags::CheckAll(std::function<Status()> check) {
   impl_->checks.push_back(std::move(check));
 }
@@ -418,7 +393,6 @@ std::vector<FlagInfo> Flags::Listing() const {
 std::string Flags::Help() const {
   std::string out = StrCat(impl_->program, ": ", impl_->summary,
                            "\n\nUsage: ", impl_->program, " [flags]");
-  if (!impl_->arguments_usage.empty()) out += ' ' + impl_->arguments_usage;
   out +=
       StrCat("\n\nEvery flag is also read from the environment, as ",
              EnvironmentName(impl_->env_prefix, "flag-name"), ".\n\nFlags:\n");

@@ -91,10 +91,6 @@ class Flags {
   Flag Bytes(std::string name, std::uint64_t* value, std::string help);
   Flag List(std::string name, std::vector<std::string>* value,
             std::string help);
-  // Arguments that are no flags, `min` to `max` of them; none without this.
-  // `usage` names them in the help ("FILE").
-  void Arguments(std::vector<std::string>* values, std::size_t min,
-                 std::size_t max, std::string usage);
   // After all flags are read, for rules between several of them.
   void CheckAll(std::function<Status()> check);
 

@@ -249,13 +249,11 @@ TEST_F(FlagsTest, HelpAndVersionEndTheProgramWell) {
   EXPECT_EQ(Parse({"--version"}).out, "fodc-test 1.2.3\n");
 }
 
-TEST_F(FlagsTest, ArgumentsAreTakenWhereDeclared) {
-  std::vector<std::string> files;
-  flags_.Arguments(&files, 1, 2, "FILE...");
-  EXPECT_THAT(Parse({}).error, HasSubstr("FILE..."));
-  EXPECT_THAT(Parse({"a", "b", "c"}).error, HasSubstr("FILE..."));
-  ASSERT_TRUE(Parse({"a", "--ratio=1", "--", "--b"}).run);
-  EXPECT_THAT(files, ElementsAre("a", "--b"));
+TEST_F(FlagsTest, TakesNothingButFlags) {
+  EXPECT_THAT(Parse({"a"}).error, HasSubstr("unexpected argument \"a\""));
+  EXPECT_THAT(Parse({"--", "--b"}).error,
+              HasSubstr("unexpected argument \"--b\""));
+  EXPECT_TRUE(Parse({"--ratio=1", "--"}).run);
 }
 
 }  // namespace

@@ -28,12 +28,6 @@ void BlockSignals() {
   FODC_CHECK(::signal(SIGPIPE, SIG_IGN) != SIG_ERR);
 }
 
-void UnblockSignals() {
-  const sigset_t set = OurSignals();
-  (void)::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
-  (void)::signal(SIGPIPE, SIG_DFL);
-}
-
 Result<SignalWatch> SignalWatch::Create(
     net::EventLoop& loop, net::UniqueFunction<void(int signal)> on_signal) {
   const sigset_t set = OurSignals();

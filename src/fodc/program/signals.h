@@ -13,8 +13,6 @@ namespace fodc::program {
 // Blocks SIGINT, SIGTERM and SIGHUP and ignores SIGPIPE. In main, before the
 // first thread, so that every thread inherits it.
 void BlockSignals();
-// Undoes BlockSignals for a child between fork and exec.
-void UnblockSignals();
 
 // Calls `on_signal` on the loop for each SIGINT, SIGTERM and SIGHUP from its
 // making to its end. Needs BlockSignals.
