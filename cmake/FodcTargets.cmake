@@ -67,6 +67,31 @@ function(fodc_add_program name)
   target_link_libraries(${name} PRIVATE ${A_DEPS} fodc_warnings)
 endfunction()
 
+# Half of the compiler's time goes into tests, and it is their callees that are
+# to be fast. (ThreadSanitizer's suppressions need functions inlined.)
+function(fodc_test_options target)
+  target_compile_options(${target} PRIVATE $<$<CONFIG:RelWithDebInfo>:-O1>)
+  if(FODC_SANITIZE MATCHES address)
+    target_compile_options(${target} PRIVATE -O0)
+  endif()
+  fodc_without_ubsan(${target})
+  target_link_libraries(${target} PRIVATE GTest::gmock GTest::gtest_main
+    fodc_warnings)
+endfunction()
+
+# What every test includes is read once, not by each of its files.
+function(fodc_use_test_headers target)
+  if(NOT TARGET fodc_test_headers)
+    file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/test_headers.cc CONTENT "")
+    add_executable(fodc_test_headers ${CMAKE_BINARY_DIR}/test_headers.cc)
+    fodc_test_options(fodc_test_headers)
+    target_precompile_headers(fodc_test_headers PRIVATE <gmock/gmock.h>
+      <gtest/gtest.h> <algorithm> <atomic> <chrono> <functional> <map>
+      <memory> <optional> <string> <string_view> <thread> <variant> <vector>)
+  endif()
+  target_precompile_headers(${target} REUSE_FROM fodc_test_headers)
+endfunction()
+
 # fodc_add_test(<name> SRCS x_test.cc DEPS targets [LABELS unit|link|e2e|kernel]
 #               [TIMEOUT seconds] [ENV NAME=value ...])
 # One ctest entry per binary, judged by its exit code; ./dev lists the cases that
@@ -93,15 +118,9 @@ function(fodc_add_test name)
   add_executable(${name} ${A_SRCS})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src
     ${PROJECT_SOURCE_DIR})
-  target_link_libraries(${name} PRIVATE ${A_DEPS} fodc::test_paths GTest::gmock
-    GTest::gtest_main fodc_warnings)
-  # Half of the compiler's time goes into tests, and it is their callees that
-  # are to be fast. (ThreadSanitizer's suppressions need functions inlined.)
-  target_compile_options(${name} PRIVATE $<$<CONFIG:RelWithDebInfo>:-O1>)
-  if(FODC_SANITIZE MATCHES address)
-    target_compile_options(${name} PRIVATE -O0)
-  endif()
-  fodc_without_ubsan(${name})
+  target_link_libraries(${name} PRIVATE ${A_DEPS} fodc::test_paths)
+  fodc_test_options(${name})
+  fodc_use_test_headers(${name})
   set_target_properties(${name} PROPERTIES
     RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/test)
   add_test(NAME ${name} COMMAND ${name})
