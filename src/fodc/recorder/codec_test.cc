@@ -4,6 +4,7 @@
 
 #include <limits>
 #include <random>
+#include <tuple>
 
 #include "fodc/base/status_matchers.h"
 #include "fodc/recorder/bytes.h"
@@ -86,6 +87,39 @@ TEST(RowCodecTest, NamesTheOffsetOfTheDamage) {
   }
   EXPECT_THAT(DecodeRow(bytes + "x", {}, &read),
               StatusIs(Code::kDataLoss, HasSubstr("row damaged at byte")));
+}
+
+// Numbers of foreign bytes at the ends of what they can be.
+TEST(IdRunsTest, RefusesRunsBeyondEveryId) {
+  constexpr std::int64_t kMost = UINT32_MAX;
+  for (const auto& [first, n, good] :
+       {std::tuple{std::int64_t{INT64_MAX}, 1u, false},
+        {std::int64_t{INT64_MAX} - 1, 2u, false},
+        {std::int64_t{INT64_MIN}, 1u, false},
+        {std::int64_t{-1}, 1u, false},
+        {kMost + 1, 1u, false},
+        {kMost, 2u, false},
+        {kMost, 1u, true},
+        {std::int64_t{0}, 0u, false}}) {
+    std::string bytes;
+    AppendVarint(&bytes, std::max(n, 1u));
+    AppendSigned(&bytes, first);
+    AppendVarint(&bytes, n);
+    ByteReader in(bytes);
+    std::vector<SeriesId> ids;
+    EXPECT_EQ(ReadIdRuns(&in, &ids), good) << first << " " << n;
+    EXPECT_EQ(ids.size(), good ? n : 0u) << first << " " << n;
+  }
+}
+
+TEST(IdRunsTest, GoesOnAfterTheLastId) {
+  const std::vector<SeriesId> ids = {UINT32_MAX - 1, UINT32_MAX, 5, 6};
+  std::string bytes;
+  AppendIdRuns(&bytes, ids);
+  ByteReader in(bytes);
+  std::vector<SeriesId> read;
+  EXPECT_TRUE(ReadIdRuns(&in, &read));
+  EXPECT_EQ(read, ids);
 }
 
 // Columns of one kind each, of every length up to a few groups.

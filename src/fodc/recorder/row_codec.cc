@@ -211,30 +211,32 @@ void Row::Clear() {
 
 void AppendIdRuns(std::string* out, std::span<const SeriesId> ids) {
   AppendVarint(out, ids.size());
-  std::uint32_t next = 0;
+  std::int64_t next = 0;
   for (std::size_t i = 0; i < ids.size();) {
     std::size_t n = 1;
     while (i + n < ids.size() && ids[i + n] == ids[i] + n) ++n;
-    AppendSigned(out, static_cast<std::int64_t>(ids[i]) - next);
+    AppendSigned(out, ids[i] - next);
     AppendVarint(out, n);
-    next = ids[i] + static_cast<std::uint32_t>(n);
+    next = ids[i] + static_cast<std::int64_t>(n);
     i += n;
   }
 }
 
 bool ReadIdRuns(ByteReader* in, std::vector<SeriesId>* ids) {
+  constexpr std::int64_t kIds = std::int64_t{UINT32_MAX} + 1;
   const std::size_t count = in->Bounded(kMaxSlots);
   std::int64_t next = 0;
   while (in->ok() && ids->size() < count) {
     const std::int64_t first = WrapAdd(next, in->Signed());
     const std::size_t n = in->Bounded(count - ids->size());
-    if (first < 0 || first + static_cast<std::int64_t>(n) > 0xffffffff ||
-        n == 0) {
+    // `first` may be anything: nothing is added to it before it is bounded.
+    if (n == 0 || first < 0 || first > kIds - static_cast<std::int64_t>(n)) {
       in->Fail();
       break;
     }
     for (std::size_t i = 0; i < n; ++i) {
-      ids->push_back(static_cast<SeriesId>(first + static_cast<int>(i)));
+      ids->push_back(
+          static_cast<SeriesId>(first + static_cast<std::int64_t>(i)));
     }
     next = first + static_cast<std::int64_t>(n);
   }
