@@ -126,8 +126,7 @@ void OwnReadings::Read(recorder::FrameTime time) {
   readings_.Set(budget_, budget_bytes_);
   readings_.Set(series_, static_cast<double>(stats.active_series));
   // Whole seconds: a finer figure would cost more than it tells.
-  readings_.Set(window_, static_cast<double>(
-                             (stats.to_unix_ms - stats.from_unix_ms) / 1000));
+  readings_.Set(window_, static_cast<double>(stats.window_ms / 1000));
   readings_.Set(expected_,
                 static_cast<double>(stats.expected_window_ms / 1000));
   readings_.Set(refused_, static_cast<double>(stats.refused_series));

@@ -185,7 +185,7 @@ void AppendWindow(const fleet::Mirror& mirror, std::size_t share_bytes,
   json->Int(s.frames);
   json->Key("expected_seconds");
   // At the rate of what is sealed: the open end costs more by the sample.
-  const auto reach = static_cast<double>(s.to_unix_ms - s.from_unix_ms) / 1000;
+  const auto reach = static_cast<double>(s.window_ms) / 1000;
   if (s.sealed_bytes > 0 && reach > 0) {
     json->Number(std::floor(reach * static_cast<double>(share_bytes) /
                             static_cast<double>(s.sealed_bytes)));

@@ -2,7 +2,10 @@
 // /metrics over real sockets.
 #include <gmock/gmock.h>
 
+#include <nlohmann/json.hpp>
+
 #include "fodc/api/api_test_peer.h"
+#include "fodc/api/json_writer.h"
 #include "fodc/net/compression.h"
 
 namespace fodc::api {
@@ -127,6 +130,27 @@ TEST_F(MetricsTest, GivesAnyInstantOfTheWindow) {
   EXPECT_EQ(Get("/metrics?at=").status, 400);
   EXPECT_EQ(Get("/metrics?at=soon").status, 400);
   EXPECT_THAT(Get("/metrics?at=soon").body, HasSubstr("Invalid at format: "));
+}
+
+// The clock of the node was set back: some instants came twice.
+TEST_F(MetricsTest, GivesInstantsThatTheClockWentBackTo) {
+  Node a(this, "a-0");
+  const std::int64_t start = ToUnixMillis(clock_.Unix());
+  for (int i = 0; i < 10; ++i) {
+    a.Scrape("page", {{"x", {}, 100.0 + i}});
+    clock_.Advance(seconds(1));
+    if (i == 5) clock_.StepUnix(-std::chrono::hours(1));
+  }
+  // 6 s of the hour that came again.
+  const std::int64_t again = start + 8000 - 3'600'000;
+  EXPECT_THAT(
+      Get(StrCat("/metrics?at=", FormatRfc3339(FromUnixMillis(again), 3))).body,
+      HasSubstr("} 108\n"));
+  const auto cluster = nlohmann::json::parse(Get("/cluster").body);
+  EXPECT_EQ(cluster["nodes"][0]["window"]["from"],
+            FormatInstant(start + 6000 - 3'600'000, 3));
+  EXPECT_EQ(cluster["nodes"][0]["window"]["to"],
+            FormatInstant(start + 5000, 3));
 }
 
 TEST_F(MetricsTest, ClaimsNothingOfInstantsThatNoWindowHas) {

@@ -53,8 +53,8 @@ std::string StatText(const std::string& path, const OpenedRecording& opened) {
   line("frames", std::to_string(s.frames));
   if (s.frames > 0) {
     line("from", TimeText(s.from_unix_ms));
-    line("to", StrCat(TimeText(s.to_unix_ms), " (",
-                      HumanDuration(s.to_unix_ms - s.from_unix_ms), ")"));
+    line("to",
+         StrCat(TimeText(s.to_unix_ms), " (", HumanDuration(s.window_ms), ")"));
   }
   line("bytes",
        StrCat(opened.disk_bytes, " (",

@@ -119,8 +119,7 @@ void CollectFleet(const fleet::Fleet& fleet, Families* out) {
     series += r.active_series;
     samples += r.samples;
     if (r.frames == 0) continue;
-    const double reach =
-        static_cast<double>(r.to_unix_ms - r.from_unix_ms) / 1000;
+    const double reach = static_cast<double>(r.window_ms) / 1000;
     reaches.push_back(reach);
     // The open end costs more by the sample and is not the rate to go by.
     if (reach > 0 && r.sealed_bytes > 0) {

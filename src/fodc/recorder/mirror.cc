@@ -451,7 +451,6 @@ void Recording::Impl::AdoptNewest(Life* life, const Section& section,
   const std::size_t row_at = section.rows() - 1;
   state.newest = {life->incarnation, section.sequences()[row_at]};
   state.time = section.times()[row_at];
-  newest_unix_ms = state.time.unix_ms;
   SlotState slots;
   std::vector<double> column(section.rows());
   ColumnDecoder::Cache cache;

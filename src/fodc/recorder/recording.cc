@@ -7,6 +7,24 @@
 #include "fodc/recorder/snapshot_state.h"
 
 namespace fodc::recorder {
+namespace {
+
+constexpr std::int64_t kLongestMs = 1'000'000'000'000'000;  // 30,000 years
+
+// From the least to the greatest instant.
+struct Extent {
+  std::int64_t from = INT64_MAX;
+  std::int64_t to = INT64_MIN;
+
+  void Take(std::int64_t first, std::int64_t last) {
+    from = std::min(from, first);
+    to = std::max(to, last);
+  }
+  bool empty() const { return to < from; }
+  std::int64_t length() const { return empty() ? 0 : to - from; }
+};
+
+}  // namespace
 
 Recording::Recording(Incarnation incarnation, RecordingOptions options)
     : impl_(std::make_unique<Impl>(incarnation, std::move(options))) {}
@@ -116,20 +134,27 @@ RecordingStats Recording::stats() const {
   r.evicted_samples = s.evicted_samples;
   r.refused_series = s.refused_series;
   std::int64_t span_ms = 0;
-  bool first = true;
+  Extent unix_ms;
   for (const Life& life : s.lives) {
     r.series += life.table->ids.size();
+    Extent monotonic_ms;
     for (const HeldChunk& c : life.chunks) {
       r.frames += c.chunk->frames();
       span_ms += c.chunk->to_monotonic_ms() - c.chunk->from_monotonic_ms();
-      if (first) r.from_unix_ms = c.chunk->min_unix_ms();
-      first = false;
-      r.to_unix_ms = c.chunk->max_unix_ms();
+      unix_ms.Take(c.chunk->min_unix_ms(), c.chunk->max_unix_ms());
+      monotonic_ms.Take(c.chunk->from_monotonic_ms(),
+                        c.chunk->to_monotonic_ms());
     }
+    if (&life == &s.lives.back() && !s.open.empty()) {
+      unix_ms.Take(s.open_min_unix_ms, s.open_max_unix_ms);
+      monotonic_ms.Take(s.open_from_monotonic_ms, s.newest_monotonic_ms);
+    }
+    // A peer's times may be anything.
+    r.window_ms = std::min(r.window_ms + monotonic_ms.length(), kLongestMs);
   }
-  if (!s.open.empty()) {
-    if (first) r.from_unix_ms = s.open_from_unix_ms;
-    r.to_unix_ms = s.newest_unix_ms;
+  if (!unix_ms.empty()) {
+    r.from_unix_ms = unix_ms.from;
+    r.to_unix_ms = unix_ms.to;
   }
   for (const auto& [id, state] : s.states) {
     r.active_series += state.slots.active;
@@ -137,11 +162,11 @@ RecordingStats Recording::stats() const {
   }
   const std::size_t fixed = r.open_bytes + r.index_bytes;
   if (s.sealed_bytes > 0 && s.options.budget_bytes > fixed) {
-    constexpr double kLongest = 1e15;  // 30,000 years
-    r.expected_window_ms = static_cast<std::int64_t>(std::min(
-        kLongest, static_cast<double>(span_ms) *
-                      static_cast<double>(s.options.budget_bytes - fixed) /
-                      static_cast<double>(s.sealed_bytes)));
+    r.expected_window_ms = static_cast<std::int64_t>(
+        std::min(static_cast<double>(kLongestMs),
+                 static_cast<double>(span_ms) *
+                     static_cast<double>(s.options.budget_bytes - fixed) /
+                     static_cast<double>(s.sealed_bytes)));
   }
   return r;
 }
@@ -369,7 +394,12 @@ void Recording::Impl::Forget(Life* life, std::uint32_t ordinal) {
 void Recording::Impl::StoreRow(SourceState* state, SourceId source,
                                const FrameName& name, FrameTime time,
                                std::string_view payload) {
-  if (open.empty()) open_from_unix_ms = time.unix_ms;
+  if (open.empty()) {
+    open_from_monotonic_ms = time.monotonic_ms;
+    open_min_unix_ms = open_max_unix_ms = time.unix_ms;
+  }
+  open_min_unix_ms = std::min(open_min_unix_ms, time.unix_ms);
+  open_max_unix_ms = std::max(open_max_unix_ms, time.unix_ms);
   open.Append({.source = source,
                .sequence = name.sequence,
                .time = time,
@@ -380,7 +410,6 @@ void Recording::Impl::StoreRow(SourceState* state, SourceId source,
   open_samples += state->slots.active;
   appended_samples += state->slots.active;
   newest_monotonic_ms = time.monotonic_ms;
-  newest_unix_ms = time.unix_ms;
   lives.back().last = name.sequence;
 }
 

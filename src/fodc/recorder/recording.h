@@ -55,8 +55,13 @@ struct RecordingStats {
   std::uint64_t evicted_samples = 0;
   std::uint64_t refused_series = 0;  // lines, ever, when they came
   std::uint64_t refused_lines = 0;   // now
-  std::int64_t from_unix_ms = 0;     // of the oldest frame held
-  std::int64_t to_unix_ms = 0;       // of the newest frame held
+  // The least and the greatest wall-clock time of what is held. The clock may
+  // have been set meanwhile: their difference says nothing of the window.
+  std::int64_t from_unix_ms = 0;
+  std::int64_t to_unix_ms = 0;
+  // How long what is held took to happen, by the monotonic clock: each life
+  // from its oldest frame to its newest, without what lies between lives.
+  std::int64_t window_ms = 0;
   // How far the window will reach once the budget is full, at the rate of
   // bytes of what is held now. 0 until anything is sealed.
   std::int64_t expected_window_ms = 0;

@@ -98,14 +98,15 @@ struct Recording::Impl {
   OpenRows open;
   OpenRows sealed_tail;  // newest rows of the stretch sealed last
   std::uint64_t open_samples = 0;
-  std::int64_t open_from_unix_ms = 0;
+  std::int64_t open_from_monotonic_ms = 0;  // of the open stretch
+  std::int64_t open_min_unix_ms = 0;
+  std::int64_t open_max_unix_ms = 0;
   Sequence wire_stretch = 0;  // as the sender names the open stretch
   std::uint32_t open_ordinal = 1;
   std::map<SourceId, SourceState> states;
   Incarnation states_of = 0;  // the life that `states` belongs to
   Incarnation current = 0;    // the life that the sender writes; 0: not known
   std::int64_t newest_monotonic_ms = INT64_MIN;
-  std::int64_t newest_unix_ms = 0;
   bool gap_accepted = false;
 
   // Appending owner only.

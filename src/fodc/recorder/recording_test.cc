@@ -174,6 +174,61 @@ TEST(RecordingTest, StaysOrderedWhenTheWallClockSteps) {
   EXPECT_THAT((*before)[0].values, ElementsAre(21'000));
 }
 
+// The wall clock goes back by an hour in the middle, and then on.
+class WallClockTest : public ::testing::Test {
+ protected:
+  static constexpr std::int64_t kHour = 3'600'000;
+
+  WallClockTest() {
+    const exposition::SeriesDesc d = Desc("x");
+    recording_.SpliceLines(source_, 0, 0, {&d, 1});
+    for (int i = 0; i < 5; ++i) Add(1000 * i, 2 * kHour + 1000 * i);
+    for (int i = 5; i < 10; ++i) Add(1000 * i, kHour + 1000 * i);
+  }
+  void Add(std::int64_t monotonic_ms, std::int64_t unix_ms) {
+    const auto v = static_cast<double>(unix_ms);
+    recording_.Append(source_, {monotonic_ms, unix_ms}, {&v, 1}, std::nullopt);
+  }
+
+  Recording recording_{kLife, {.stretch_rows = 4}};
+  const SourceId source_ = recording_.OpenSource("page", "");
+};
+
+TEST_F(WallClockTest, WindowIsFromTheLeastToTheGreatestInstant) {
+  for (const bool sealed : {false, true}) {
+    if (sealed) recording_.Seal();
+    const RecordingStats s = recording_.stats();
+    EXPECT_EQ(s.from_unix_ms, kHour + 5000);
+    EXPECT_EQ(s.to_unix_ms, 2 * kHour + 4000);
+    EXPECT_EQ(s.window_ms, 9000);
+  }
+  // Only open rows.
+  Recording open(kLife, {});
+  const SourceId s = open.OpenSource("page", "");
+  for (const FrameTime t : {FrameTime{1, 50}, {2, 90}, {3, 10}, {4, 20}}) {
+    open.Append(s, t, {}, std::nullopt);
+  }
+  EXPECT_EQ(open.stats().from_unix_ms, 10);
+  EXPECT_EQ(open.stats().to_unix_ms, 90);
+  EXPECT_EQ(open.stats().window_ms, 3);
+}
+
+TEST_F(WallClockTest, WindowsOfLivesAddUp) {
+  Recording mirror(1, {});
+  for (const LogEntry& e : EntriesOf(recording_)) {
+    ASSERT_THAT(mirror.Apply(e), IsOk());
+  }
+  Recording next(kLife + 1, {});
+  const SourceId s = next.OpenSource("page", "");
+  // Another boot: its monotonic clock is not comparable.
+  next.Append(s, {3, 9 * kHour}, {}, std::nullopt);
+  next.Append(s, {503, 9 * kHour + 500}, {}, std::nullopt);
+  for (const LogEntry& e : EntriesOf(next)) {
+    ASSERT_THAT(mirror.Apply(e), IsOk());
+  }
+  EXPECT_EQ(mirror.stats().window_ms, 9500);
+}
+
 TEST(RecordingTest, ForgetsSeriesWithTheirLastSample) {
   Recording r(kLife, {.budget_bytes = 60'000, .stretch_rows = 10});
   const SourceId s = r.OpenSource("page", "");
