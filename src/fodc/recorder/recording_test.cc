@@ -4,11 +4,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <random>
 #include <utility>
 
 #include "fodc/base/status_matchers.h"
 #include "fodc/recorder/recording_testing.h"
+#include "fodc/recorder/series_reader.h"
 
 namespace fodc::recorder {
 namespace {
@@ -227,6 +229,39 @@ TEST_F(WallClockTest, WindowsOfLivesAddUp) {
     ASSERT_THAT(mirror.Apply(e), IsOk());
   }
   EXPECT_EQ(mirror.stats().window_ms, 9500);
+}
+
+TEST_F(WallClockTest, SeriesComeInTheOrderOfTime) {
+  const auto reader = recording_.Take().OpenSeriesReader({}, nullptr);
+  SeriesView view;
+  std::span<const std::int64_t> times;
+  std::span<const double> values;
+  ASSERT_TRUE(reader->Next(&view, &times, &values));
+  ASSERT_THAT(times, SizeIs(10));
+  EXPECT_TRUE(std::is_sorted(times.begin(), times.end()));
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    EXPECT_EQ(values[i], static_cast<double>(times[i]));
+  }
+  EXPECT_EQ(times[0], kHour + 5000);
+}
+
+// What was written at one and the same instant stays in the order of the log.
+TEST_F(WallClockTest, EqualInstantsStayInTheOrderOfTheLog) {
+  Recording r(kLife, {.stretch_rows = 3});
+  const SourceId s = r.OpenSource("page", "");
+  const exposition::SeriesDesc d = Desc("x");
+  r.SpliceLines(s, 0, 0, {&d, 1});
+  int i = 0;
+  for (const std::int64_t unix_ms : {5, 5, 1, 5, 1, 1, 5}) {
+    const double v = ++i;
+    r.Append(s, {i, unix_ms}, {&v, 1}, std::nullopt);
+  }
+  r.Take().ReadSeries({}, nullptr,
+                      [&](const SeriesView&, auto times, auto values) {
+                        EXPECT_THAT(times, ElementsAre(1, 1, 1, 5, 5, 5, 5));
+                        EXPECT_THAT(values, ElementsAre(3, 5, 6, 1, 2, 4, 7));
+                        return true;
+                      });
 }
 
 TEST(RecordingTest, ForgetsSeriesWithTheirLastSample) {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <map>
+#include <tuple>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -32,12 +33,18 @@ struct Snapshot::SeriesReader::Impl {
   std::vector<Place> places;  // by key, then in the order of the log
   std::size_t next = 0;
   int damaged = 0;
+  // Whether the log is in the order of the wall clock, so that nothing need be
+  // sorted.
+  bool in_order = true;
+  std::map<std::string_view, std::int64_t> newest_unix_ms;  // by source
   std::vector<std::int64_t> times;
   std::vector<double> values;
   std::vector<double> column;
 
   void Collect(const SeriesFilter& filter);
+  void LookAtOrder(std::string_view source, const Section& section);
   void ReadPlace(const Place& place);
+  void SortByTime();
 };
 
 void Snapshot::SeriesReader::Impl::Collect(const SeriesFilter& filter) {
@@ -68,6 +75,7 @@ void Snapshot::SeriesReader::Impl::Collect(const SeriesFilter& filter) {
       }
       const Section& section = **opened;
       const SourceInfo& source = State::Source(*life, section.source());
+      LookAtOrder(source.name, section);
       auto& keys_of_source = by_source[source.name];
       auto& keys_here = by_index[section.source()];
       keys_here.resize(life->table->ids.size(), kUnseen);
@@ -112,6 +120,33 @@ void Snapshot::SeriesReader::Impl::Collect(const SeriesFilter& filter) {
   }
 }
 
+void Snapshot::SeriesReader::Impl::LookAtOrder(std::string_view source,
+                                               const Section& section) {
+  if (!in_order) return;
+  std::int64_t& newest =
+      newest_unix_ms.try_emplace(source, INT64_MIN).first->second;
+  for (const FrameTime& t : section.times()) {
+    in_order &= t.unix_ms >= newest;
+    newest = t.unix_ms;
+  }
+}
+
+// What was read at one and the same instant stays in the order of the log.
+void Snapshot::SeriesReader::Impl::SortByTime() {
+  if (in_order || std::is_sorted(times.begin(), times.end())) return;
+  std::vector<std::pair<std::int64_t, double>> points;
+  points.reserve(times.size());
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    points.emplace_back(times[i], values[i]);
+  }
+  std::stable_sort(
+      points.begin(), points.end(),
+      [](const auto& a, const auto& b) { return a.first < b.first; });
+  for (std::size_t i = 0; i < times.size(); ++i) {
+    std::tie(times[i], values[i]) = points[i];
+  }
+}
+
 void Snapshot::SeriesReader::Impl::ReadPlace(const Place& place) {
   const Section& section = *sections[place.section];
   column.resize(section.rows());
@@ -147,6 +182,7 @@ void Snapshot::SeriesReader::Read(std::size_t i,
   for (std::uint32_t p = 0; p < key.places; ++p) {
     s.ReadPlace(s.places[key.first_place + p]);
   }
+  s.SortByTime();
   *unix_ms = s.times;
   *values = s.values;
 }

@@ -19,8 +19,8 @@ class Snapshot::SeriesReader {
   SeriesReader& operator=(const SeriesReader&) = delete;
 
   // The next series with samples in the range, and its samples in the order of
-  // the log. The spans are valid until the next call, the view's strings as
-  // long as the reader. False at the end.
+  // the wall clock, whatever steps it made. The spans are valid until the next
+  // call, the view's strings as long as the reader. False at the end.
   bool Next(SeriesView* series, std::span<const std::int64_t>* unix_ms,
             std::span<const double>* values);
 

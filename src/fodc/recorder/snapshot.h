@@ -58,7 +58,8 @@ class Snapshot {
                                       std::int64_t max_age_ms) const;
 
   // Calls `sink` once for each series that the filter takes and that has
-  // samples in the range, with its samples in the order of the log. Decodes
+  // samples in the range, with its samples in the order of the wall clock
+  // (where it was set back that is not the order of the log). Decodes
   // the columns asked for, one series at a time: memory does not grow with the
   // range beyond one decompressed window. Stops when `sink` returns false.
   // A damaged chunk is passed over and counted in *damaged, if given.
