@@ -104,6 +104,7 @@ Result<std::shared_ptr<const Chunk>> Chunk::Parse(std::string bytes) {
       c.sections_.reserve(std::min<std::size_t>(sections, 64));
     c.sections_.push_back(s);
   }
+  c.reading_bytes_ = plain_bytes + slots * kReadingBytesPerSlot;
   const std::size_t begin = in.offset();
   if (rows != frames || begin + offset != body) {
     return Damaged("sections do not fit", begin);

@@ -52,6 +52,8 @@ class Chunk {
   std::span<const SectionInfo> sections() const { return sections_; }
   const std::string& bytes() const { return bytes_; }
   std::size_t memory_bytes() const;
+  // What it is to a reader: all sections decompressed, and their columns known.
+  std::size_t reading_bytes() const { return reading_bytes_; }
 
   // Decompresses a section and checks it. Errors: kDataLoss.
   Result<std::unique_ptr<const Section>> Open(std::size_t index) const;
@@ -64,6 +66,7 @@ class Chunk {
   Sequence first_ = 0;
   Sequence last_ = 0;
   std::uint64_t samples_ = 0;
+  std::size_t reading_bytes_ = 0;
   std::int64_t from_monotonic_ms_ = 0;
   std::int64_t to_monotonic_ms_ = 0;
   std::int64_t min_unix_ms_ = 0;

@@ -18,5 +18,10 @@ inline constexpr std::size_t kMaxChunkBytes = std::size_t{64} << 20;
 inline constexpr std::size_t kMaxPlainBytes = std::size_t{64} << 20;
 inline constexpr std::size_t kFreePlainBytes = std::size_t{16} << 20;
 inline constexpr std::size_t kMaxPlainPerStored = 64;
+// All chunks of a recording together, as they are when they are read, by its
+// budget: what is stored of them may be next to nothing.
+inline constexpr std::size_t kMaxReadingPerBudget = 32;
+// What a reader keeps of each column beside its bytes.
+inline constexpr std::size_t kReadingBytesPerSlot = 16;
 
 }  // namespace fodc::recorder

@@ -3,12 +3,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <numeric>
 
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
 #include "fodc/recorder/chunk.h"
 #include "fodc/recorder/recording_testing.h"
+#include "fodc/recorder/series_reader.h"
 
 namespace fodc::recorder {
 namespace {
@@ -344,6 +346,105 @@ TEST(MirrorBoundsTest, Sources) {
   }
   EXPECT_THAT(last, StatusIs(Code::kResourceExhausted, HasSubstr("sources")));
   EXPECT_LT(n, 60);
+}
+
+// Chunks of which next to nothing is stored, and that are large when read:
+// columns of a few values over and over.
+class BombsTest : public ::testing::Test {
+ protected:
+  static constexpr SeriesId kSlots = 64;
+  static constexpr Sequence kRows = 1024;
+  static constexpr int kChunks = 200;  // of 400 KiB
+
+  static double ValueAt(Sequence row, Slot slot) {
+    // A few noisy values of its own for each slot, over and over.
+    const std::uint64_t noise =
+        (row % 16 + slot * 16 + 1) * 0x9e37'79b9'7f4a'7c15;
+    return FromBits(0x3ff0'0000'0000'0000 | noise >> 12);
+  }
+  explicit BombsTest(std::size_t budget = std::size_t{1} << 20)
+      : mirror_(1, {.budget_bytes = budget}) {
+    EXPECT_THAT(mirror_.Apply(SourceOf(kLife)), IsOk());
+    for (SeriesId id = 1; id <= kSlots; ++id) {
+      EXPECT_THAT(mirror_.Apply(SeriesOf(kLife, id)), IsOk());
+    }
+    SlotState state;
+    for (Sequence r = 0; r < kRows; ++r) {
+      Row row;
+      row.complete = r == 0;
+      if (row.complete) row.added = Ids(1, kSlots);
+      for (Slot s = 0; s < kSlots; ++s) {
+        row.changes.push_back({s, 0, ValueAt(r, s)});
+      }
+      EncodeRow(row, &state, &payloads_.emplace_back());
+    }
+  }
+  void Apply(int chunks) {
+    for (int i = 0; i < chunks; ++i) {
+      ASSERT_THAT(mirror_.Apply(ChunkOfRows(
+                      static_cast<Sequence>(i) * kRows + 1, payloads_)),
+                  IsOk());
+    }
+  }
+
+  std::vector<std::string> payloads_;
+  Recording mirror_;
+};
+
+TEST_F(BombsTest, AMirrorHoldsNoMoreThanItsReadersCanOpen) {
+  Apply(kChunks);
+  const RecordingStats s = mirror_.stats();
+  EXPECT_LE(s.bytes, std::size_t{1} << 20);
+  // More of them would have fitted.
+  EXPECT_LT(s.sealed_bytes, std::size_t{700} << 10);
+  EXPECT_GT(s.reading_bytes / s.chunks, std::size_t{400} << 10);
+  EXPECT_LE(s.reading_bytes, std::size_t{32} << 20);
+  EXPECT_GT(s.reading_bytes, std::size_t{31} << 20);
+}
+
+class LargeBombsTest : public BombsTest {
+ protected:
+  LargeBombsTest() : BombsTest(std::size_t{10} << 20) {}
+};
+
+TEST_F(LargeBombsTest, AReaderOpensThemOneAfterTheOther) {
+  Apply(kChunks);
+  ASSERT_GT(mirror_.stats().reading_bytes, std::size_t{80} << 20);
+  const Snapshot snapshot = mirror_.Take();
+  const auto check = [](const SeriesView& view, auto times, auto values) {
+    const auto slot = static_cast<Slot>(
+        std::stoul(std::string(view.series->name()).substr(1)));
+    ASSERT_THAT(values, SizeIs(kRows * kChunks));
+    for (std::size_t i = 0; i < values.size(); i += 61) {
+      ASSERT_EQ(times[i], At(static_cast<std::int64_t>(i + 1) * 1000).unix_ms);
+      ASSERT_EQ(values[i], ValueAt(i % kRows, slot - 1)) << i;
+    }
+  };
+  SeriesView view;
+  std::span<const std::int64_t> times;
+  std::span<const double> values;
+  const auto reader = snapshot.OpenSeriesReader({}, nullptr);
+  SeriesId series = 0;
+  for (; reader->Next(&view, &times, &values); ++series) {
+    check(view, times, values);
+  }
+  EXPECT_EQ(series, kSlots);
+  EXPECT_LE(reader->work().peak_bytes, std::size_t{50} << 20);
+  // Some series at a time, not one by one.
+  EXPECT_LT(reader->work().sections_opened, 20u * kChunks);
+
+  // In the order of the families, as they are asked for.
+  const auto any_order = snapshot.OpenSeriesReader({}, nullptr);
+  std::map<std::string, std::size_t> by_name;
+  for (std::size_t i = 0; i < any_order->size(); ++i) {
+    by_name[std::string(any_order->series(i).series->name())] = i;
+  }
+  for (const auto& [name, i] : by_name) {
+    any_order->Read(i, &times, &values);
+    check(any_order->series(i), times, values);
+  }
+  EXPECT_LE(any_order->work().peak_bytes, std::size_t{50} << 20);
+  EXPECT_LT(any_order->work().sections_opened, 20u * kChunks);
 }
 
 // Sections that are each within bounds, but not all together.

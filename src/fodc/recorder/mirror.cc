@@ -66,10 +66,8 @@ void Recording::Impl::Follow(Incarnation incarnation) {
   Life* life = FindLife(incarnation);
   if (life == nullptr || life == &lives.back()) return;
   for (const HeldChunk& c : life->chunks) {
-    sealed_bytes -= c.chunk->memory_bytes();
-    sealed_samples -= c.chunk->samples();
+    SubtractChunk(*c.chunk);
     evicted_samples += c.chunk->samples();
-    --chunk_count;
   }
   std::erase_if(lives,
                 [=](const Life& l) { return l.incarnation == incarnation; });
@@ -411,10 +409,8 @@ Status Recording::Impl::ApplyChunk(const ChunkEntry& entry) {
          life->chunks.back().chunk->first() >= chunk->first()) {
     const HeldChunk old = life->chunks.back();
     life->chunks.pop_back();
-    sealed_bytes -= old.chunk->memory_bytes();
-    sealed_samples -= old.chunk->samples();
+    SubtractChunk(*old.chunk);
     appended_samples -= old.chunk->samples();
-    --chunk_count;
   }
   appended_samples -= open_samples;
   open.Clear();

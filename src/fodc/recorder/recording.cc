@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "fodc/recorder/chunk_format.h"
 #include "fodc/recorder/recording_impl.h"
 #include "fodc/recorder/snapshot_state.h"
 
@@ -124,6 +125,7 @@ RecordingStats Recording::stats() const {
   const Impl& s = *impl_;
   RecordingStats r;
   r.sealed_bytes = s.sealed_bytes;
+  r.reading_bytes = s.reading_bytes;
   r.open_bytes = s.open.memory_bytes() + s.sealed_tail.memory_bytes();
   r.index_bytes = s.IndexBytes();
   r.bytes = r.sealed_bytes + r.open_bytes + r.index_bytes;
@@ -324,8 +326,13 @@ std::size_t Recording::Impl::CellsWith(const SourceState& state,
   return cells;
 }
 
+bool Recording::Impl::IsTooMuch() const {
+  return reading_bytes / kMaxReadingPerBudget > options.budget_bytes ||
+         MemoryBytes() > options.budget_bytes;
+}
+
 void Recording::Impl::Trim() {
-  while (MemoryBytes() > options.budget_bytes) {
+  while (IsTooMuch()) {
     if (EvictOldest()) continue;
     if (!sealed_tail.empty()) {
       sealed_tail.Clear();
@@ -341,10 +348,8 @@ bool Recording::Impl::EvictOldest() {
     if (life->chunks.empty()) continue;
     const HeldChunk held = life->chunks.front();
     life->chunks.pop_front();
-    sealed_bytes -= held.chunk->memory_bytes();
-    sealed_samples -= held.chunk->samples();
+    SubtractChunk(*held.chunk);
     evicted_samples += held.chunk->samples();
-    --chunk_count;
     // Its rows refer to series that may go now.
     if (life->chunks.empty() && &*life == &lives.back()) sealed_tail.Clear();
     if (life->chunks.empty() && &*life != &lives.back()) {
@@ -467,9 +472,17 @@ std::shared_ptr<const Chunk> ChunkOf(Incarnation incarnation,
   return chunk.ok() ? *std::move(chunk) : nullptr;
 }
 
+void Recording::Impl::SubtractChunk(const Chunk& chunk) {
+  sealed_bytes -= chunk.memory_bytes();
+  reading_bytes -= chunk.reading_bytes();
+  sealed_samples -= chunk.samples();
+  --chunk_count;
+}
+
 void Recording::Impl::AddChunk(Life* life, std::shared_ptr<const Chunk> chunk,
                                std::uint32_t ordinal) {
   sealed_bytes += chunk->memory_bytes();
+  reading_bytes += chunk->reading_bytes();
   sealed_samples += chunk->samples();
   ++chunk_count;
   life->chunks.push_back({chunk, ordinal});

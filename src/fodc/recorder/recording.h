@@ -43,6 +43,7 @@ struct HeldRange {
 struct RecordingStats {
   std::size_t bytes = 0;  // everything held, index and open rows included
   std::size_t sealed_bytes = 0;     // chunks
+  std::size_t reading_bytes = 0;    // the same, decompressed; not held
   std::size_t open_bytes = 0;       // rows of the open stretch
   std::size_t index_bytes = 0;      // series, slots, sources, chunk directory
   std::uint64_t series = 0;         // distinct, of everything held
@@ -68,6 +69,8 @@ struct RecordingStats {
 };
 
 struct RecordingOptions {
+  // Of everything held. Besides, chunks go when all of them decompressed are
+  // more than 32 times that: whoever reads them must be able to.
   std::size_t budget_bytes = 10u << 20;
   std::size_t max_series = 50'000;  // active series of bounded sources
   // A stretch is sealed when it has this many rows of one source, ...

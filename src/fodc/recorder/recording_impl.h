@@ -118,6 +118,7 @@ struct Recording::Impl {
   SeriesId next_series_id = 1;
 
   std::size_t sealed_bytes = 0;
+  std::size_t reading_bytes = 0;  // of the same chunks
   std::uint64_t sealed_samples = 0;
   std::uint64_t chunk_count = 0;
   std::uint64_t appended_samples = 0;
@@ -131,6 +132,7 @@ struct Recording::Impl {
   void Touch(Life* life, SeriesId id);
   std::size_t IndexBytes() const;
   std::size_t MemoryBytes() const;
+  bool IsTooMuch() const;
   void Trim();
   bool EvictOldest();
   void Forget(Life* life, std::uint32_t ordinal);
@@ -138,6 +140,8 @@ struct Recording::Impl {
                 FrameTime time, std::string_view payload);
   // `keep_slots`: a mirror goes on with the sender's slots.
   void SealOpen(bool keep_slots);
+  // No longer held, for whatever reason.
+  void SubtractChunk(const Chunk& chunk);
   void AddChunk(Life* life, std::shared_ptr<const Chunk> chunk,
                 std::uint32_t ordinal);
   void RefreshLayout(SourceState* state);

@@ -11,10 +11,17 @@
 
 namespace fodc::recorder {
 
-// Keeps the snapshot alive. One thread at a time.
+// Keeps the snapshot alive. One thread at a time. Holds the sections of the
+// range open as far as they are kMostOpenBytes together. If they are more, it
+// opens the others one by one, and reads as many series ahead each time as fit
+// into kAheadSamples, or into an eighth of what the sections take if that is
+// more: so the time that it takes stays in proportion to them.
 class Snapshot::SeriesReader {
  public:
   ~SeriesReader();
+  static constexpr std::size_t kMostOpenBytes = std::size_t{32} << 20;
+  static constexpr std::size_t kAheadSamples = 1'000'000;
+
   SeriesReader(const SeriesReader&) = delete;
   SeriesReader& operator=(const SeriesReader&) = delete;
 
@@ -24,8 +31,9 @@ class Snapshot::SeriesReader {
   bool Next(SeriesView* series, std::span<const std::int64_t>* unix_ms,
             std::span<const double>* values);
 
-  // The same in any order: what the filter took, by number. A series may turn
-  // out to have no samples in the range: the spans are empty then.
+  // The same in any order, cheapest family by family (in the order of their
+  // names): what the filter took, by number. A series may turn out to have no
+  // samples in the range: the spans are empty then.
   std::size_t size() const;
   SeriesView series(std::size_t i) const;
   void Read(std::size_t i, std::span<const std::int64_t>* unix_ms,
@@ -33,6 +41,15 @@ class Snapshot::SeriesReader {
 
   // Damaged chunks passed over so far.
   int damaged() const;
+
+  // What it took so far.
+  struct Work {
+    std::uint64_t sections_opened = 0;
+    std::uint64_t columns_decoded = 0;
+    // The most that opened sections and samples read ahead took at a time.
+    std::size_t peak_bytes = 0;
+  };
+  const Work& work() const;
 
  private:
   friend class Snapshot;
