@@ -4,11 +4,13 @@
 #include <sys/stat.h>
 
 #include <cerrno>
+#include <functional>
 #include <string_view>
 #include <utility>
 
 #include "fodc/base/strings.h"
 #include "fodc/recorder/entry_codec.h"
+#include "fodc/recorder/log_applier.h"
 #include "fodc/recorder/recording_file.h"
 #include "fodc/wal/wal.h"
 
@@ -63,15 +65,8 @@ Status ReadLog(const std::string& directory, OpenedRecording* opened) {
       opened->damage.push_back(std::move(text));
     }
   };
-  recorder::Recording& recording = opened->recording;
-  const auto apply = [&recording](const recorder::LogEntry& entry) {
-    if (recording.Apply(entry).code() == Code::kOutOfRange) {
-      recording.AcceptGap();
-      // What is refused now refers to what was lost with a damaged record.
-      recording.Apply(entry).IgnoreError();
-    }
-    return OkStatus();
-  };
+  // What is refused refers to what was lost with a damaged record.
+  recorder::LogApplier apply(&opened->recording);
   wal::ReadOptions options;
   options.phase = "offline";
   options.on_damage = [&](const wal::Damage& d) {
@@ -83,8 +78,9 @@ Status ReadLog(const std::string& directory, OpenedRecording* opened) {
       [&](const wal::Record& record) {
         opened->disk_bytes += record.payload.size() + wal::kRecordOverheadBytes;
         const auto entries = recorder::UnpackEntries(record.payload);
-        const Status s = entries.ok() ? recorder::ReadEntries(*entries, apply)
-                                      : entries.status();
+        const Status s =
+            entries.ok() ? recorder::ReadEntries(*entries, std::ref(apply))
+                         : entries.status();
         if (!s.ok()) {
           damaged(StrCat(directory, ": record ", record.sequence, ": offset ",
                          record.offset, ": ", s.message()));

@@ -24,11 +24,7 @@ Status Mirror::Apply(const recorder::LogEntry& entry, MonotonicTime now) {
   ++stats_.entries;
   const recorder::EntryFrames frames(entry);
   const recorder::FrameName before = recording_.newest();
-  Status status = recording_.Apply(entry);
-  if (status.code() == Code::kOutOfRange) {
-    recording_.AcceptGap();
-    status = recording_.Apply(entry);
-  }
+  Status status = recording_.ApplyOverGap(entry);
   if (status.code() == Code::kOutOfRange) {
     // Asking for it again would not help.
     stats_.unusable += frames.count();

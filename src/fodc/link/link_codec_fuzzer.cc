@@ -31,10 +31,7 @@ void FlightEntries(const std::uint8_t* data, std::size_t size) {
   recorder::Recording recording(1, {.budget_bytes = kBudget});
   flight::v1::Entries again;
   for (const recorder::LogEntry& entry : *entries) {
-    if (recording.Apply(entry).code() == Code::kOutOfRange) {
-      recording.AcceptGap();
-      recording.Apply(entry).IgnoreError();
-    }
+    recording.ApplyOverGap(entry).IgnoreError();
     if (recording.memory_bytes() > kBudget) std::abort();
     again.set_incarnation(IncarnationOf(entry));
     const std::size_t before = again.ByteSizeLong();

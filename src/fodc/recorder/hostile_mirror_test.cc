@@ -151,6 +151,19 @@ TEST_F(HostileMirrorTest, AnOverlappingChunkLeavesTheStretchAsItWas) {
   EXPECT_EQ(frames[3].samples.at("n1{}"), BitsOf(8));
 }
 
+// A hole is accepted before the entry at hand, not before whatever comes next.
+TEST_F(HostileMirrorTest, ARefusedFrameAcceptsNoGapForOthers) {
+  Begin();
+  Rows other = rows_;
+  EXPECT_THAT(mirror_.ApplyOverGap(RowOf(5, 1, other.Changing(8))),
+              StatusIs(Code::kOutOfRange, HasSubstr("not held")));
+  const RowEntry skips = RowOf(6, 6, Rows().Complete({1, 2, 3}, 9));
+  EXPECT_THAT(mirror_.Apply(skips),
+              StatusIs(Code::kOutOfRange, HasSubstr("frame 6 follows 3")));
+  EXPECT_THAT(mirror_.ApplyOverGap(skips), IsOk());
+  EXPECT_EQ(mirror_.held().back().missing, 2u);
+}
+
 TEST_F(HostileMirrorTest, ALifeThatWasEvictedMayComeAgain) {
   Begin();
   mirror_.Seal();

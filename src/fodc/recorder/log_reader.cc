@@ -68,14 +68,7 @@ bool Recording::Impl::Define(
     if (!defined->Add(id)) continue;
     const Series* series = life.table->Get(id);
     if (series == nullptr) continue;
-    if (!sink(SeriesEntry{.incarnation = life.incarnation,
-                          .id = id,
-                          .name = std::string(series->name()),
-                          .labels = std::string(series->labels()),
-                          .family = std::string(series->family()),
-                          .type = series->type(),
-                          .help = std::string(series->help()),
-                          .unit = std::string(series->unit())})) {
+    if (!sink(EntryOf(life.incarnation, id, *series))) {
       return false;
     }
   }

@@ -269,7 +269,6 @@ Status Recording::Impl::TakeRow(const RowEntry& entry) {
       s.stored.reset();
     }
   }
-  gap_accepted = false;
   if (new_states) {
     states.clear();
     states_of = life->incarnation;
@@ -415,7 +414,6 @@ Status Recording::Impl::ApplyChunk(const ChunkEntry& entry) {
   appended_samples -= open_samples;
   open.Clear();
   open_samples = 0;
-  gap_accepted = false;
   const std::uint32_t ordinal = open_ordinal++;
   // The newest frames are in the chunk now; Latest needs their values.
   if (states_of != life->incarnation) {

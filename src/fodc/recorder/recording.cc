@@ -74,7 +74,16 @@ void Recording::Seal() {
 }
 
 Status Recording::Apply(const LogEntry& entry) { return impl_->Apply(entry); }
-void Recording::AcceptGap() { impl_->gap_accepted = true; }
+
+Status Recording::ApplyOverGap(const LogEntry& entry) {
+  Status status = impl_->Apply(entry);
+  if (status.code() != Code::kOutOfRange) return status;
+  impl_->gap_accepted = true;
+  status = impl_->Apply(entry);
+  impl_->gap_accepted = false;
+  return status;
+}
+
 void Recording::Follow(Incarnation incarnation) { impl_->Follow(incarnation); }
 
 LogPosition Recording::ReadLog(

@@ -159,12 +159,15 @@ class Recording {
   // Lives are in the order in which they came; their numbers say nothing of it.
   // Errors, each leaving the recording as it was: kInvalidArgument for an
   // unknown source or series or text that may not stand on a page, kDataLoss
-  // for damaged bytes, kOutOfRange for a frame that skips (the caller decides;
-  // AcceptGap makes the next one legal) or is of a life that is over,
+  // for damaged bytes, kOutOfRange for a frame that skips (the caller decides:
+  // ApplyOverGap takes it) or is of a life that is over,
   // kResourceExhausted for a series that there is no room for and for the
   // frames that refer to it.
   Status Apply(const LogEntry& entry);
-  void AcceptGap();
+  // The same, with a hole before the entry if need be: what is missing cannot
+  // be waited for. kOutOfRange still for a frame that builds on what is
+  // missing.
+  Status ApplyOverGap(const LogEntry& entry);
   // The life that the sender writes now: the newest one. If it is held, but
   // another came after it, it is forgotten, for it comes anew. Once it is
   // there, lives that are not held are older ones and refused.

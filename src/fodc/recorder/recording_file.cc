@@ -4,11 +4,13 @@
 #include <xxhash.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "fodc/base/file.h"
 #include "fodc/base/strings.h"
 #include "fodc/recorder/bytes.h"
 #include "fodc/recorder/entry_codec.h"
+#include "fodc/recorder/log_applier.h"
 #include "fodc/recorder/log_reader.h"
 #include "fodc/recorder/snapshot_state.h"
 
@@ -135,12 +137,15 @@ class FileReader {
         const Result<std::string> entries = UnpackEntries(
             block.payload, std::min(kFreeBytes, most_bytes_ - unpacked_bytes_));
         if (entries.ok()) unpacked_bytes_ += entries->size();
-        Status status = entries.ok() ? OkStatus() : entries.status();
-        if (status.ok()) {
-          status = ReadEntries(*entries,
-                               [this](const LogEntry& e) { return Apply(e); });
+        LogApplier applier(&recording_);
+        const Status status = entries.ok()
+                                  ? ReadEntries(*entries, std::ref(applier))
+                                  : entries.status();
+        if (!status.ok()) {
+          Damage(offset, length, status.message());
+        } else if (applier.refused() > 0) {
+          Damage(offset, length, applier.Refusals());
         }
-        if (!status.ok()) Damage(offset, length, status.message());
         return;
       }
       case kEnd:
@@ -150,16 +155,6 @@ class FileReader {
         Damage(offset, length,
                StrCat("block of unknown kind ", int{block.kind}));
     }
-  }
-
-  Status Apply(const LogEntry& entry) {
-    Status status = recording_.Apply(entry);
-    if (status.code() == Code::kOutOfRange) {
-      // Frames are missing before this one: a gap, told where it arose.
-      recording_.AcceptGap();
-      status = recording_.Apply(entry);
-    }
-    return status;
   }
 
   std::string_view bytes_;
@@ -211,15 +206,8 @@ std::string EncodeRecordingFile(const Snapshot& snapshot, const FileInfo& info,
         const std::size_t at = life->table->Find(id);
         if (at == SeriesTable::kNone || defined[at]) continue;
         defined[at] = true;
-        const Series& s = *life->table->series[at];
-        AppendEntry(&entries, SeriesEntry{.incarnation = life->incarnation,
-                                          .id = id,
-                                          .name = std::string(s.name()),
-                                          .labels = std::string(s.labels()),
-                                          .family = std::string(s.family()),
-                                          .type = s.type(),
-                                          .help = std::string(s.help()),
-                                          .unit = std::string(s.unit())});
+        AppendEntry(&entries,
+                    EntryOf(life->incarnation, id, *life->table->series[at]));
         if (entries.size() < kMaxBatchBytes) continue;
         AppendBlock(&out, kEntries, PackEntries(entries));
         entries.clear();

@@ -47,10 +47,7 @@ void Apply(Recording* recording, LogEntry entry) {
     const std::uint64_t sum = XXH3_64bits(bytes.data(), body);
     std::memcpy(bytes.data() + body, &sum, sizeof sum);
   }
-  if (recording->Apply(entry).code() == Code::kOutOfRange) {
-    recording->AcceptGap();
-    recording->Apply(entry).IgnoreError();
-  }
+  recording->ApplyOverGap(entry).IgnoreError();
   if (recording->memory_bytes() > kBudget) std::abort();
 }
 

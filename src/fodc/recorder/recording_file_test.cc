@@ -111,6 +111,42 @@ TEST(RecordingFileTest, GivesUpAmongHeadersOfNoBlocks) {
             bytes.size());
 }
 
+std::string BlockOf(const std::string& packed) {
+  std::string block = "FDRB\2";
+  AppendFixed(&block, static_cast<std::uint32_t>(packed.size()));
+  AppendFixed(&block,
+              std::uint64_t{XXH3_64bits_withSeed(packed.data(), packed.size(),
+                                                 2 + packed.size() * 256)});
+  return block + packed;
+}
+
+// One bad entry takes none of its neighbours along.
+TEST(RecordingFileTest, GoesOnAfterARefusedEntry) {
+  std::vector<ModelFrame> model;
+  const Recording r = Small(&model);
+  std::string bytes = EncodeRecordingFile(Recording(1, {}).Take(), {});
+  std::string entries;
+  for (const LogEntry& e : EntriesOf(r)) {
+    if (const auto* series = std::get_if<SeriesEntry>(&e)) {
+      SeriesEntry bad = *series;
+      bad.id += 1000;
+      bad.name = "no name";
+      AppendEntry(&entries, bad);
+    }
+    AppendEntry(&entries, e);
+  }
+  const std::size_t block = bytes.size();
+  bytes += BlockOf(PackEntries(entries));
+  FileReport report;
+  const auto read = DecodeRecordingFile(bytes, FileReadingOptions(), &report);
+  ASSERT_THAT(read, IsOk());
+  EXPECT_EQ(FramesOf(*read), model);
+  ASSERT_EQ(report.damaged_regions, 1u);
+  EXPECT_EQ(report.damage[0].offset, block);
+  EXPECT_THAT(report.damage[0].reason, HasSubstr("entries refused"));
+  EXPECT_THAT(report.damage[0].reason, HasSubstr("illegal name"));
+}
+
 // What is small on the disk may be large in memory, but not without bound.
 TEST(RecordingFileTest, HoldsNoMoreThanItsSizeAllows) {
   std::vector<ModelFrame> model;
@@ -126,12 +162,7 @@ TEST(RecordingFileTest, HoldsNoMoreThanItsSizeAllows) {
       AppendEntry(&entries, e);
     }
     const std::string packed = PackEntries(entries);
-    bytes += StrCat("FDRB", "\2");
-    AppendFixed(&bytes, static_cast<std::uint32_t>(packed.size()));
-    AppendFixed(&bytes,
-                std::uint64_t{XXH3_64bits_withSeed(packed.data(), packed.size(),
-                                                   2 + packed.size() * 256)});
-    bytes += packed;
+    bytes += BlockOf(packed);
   }
   ASSERT_LT(bytes.size(), 2u << 20);
   FileReport report;

@@ -107,7 +107,7 @@ struct Recording::Impl {
   Incarnation states_of = 0;  // the life that `states` belongs to
   Incarnation current = 0;    // the life that the sender writes; 0: not known
   std::int64_t newest_monotonic_ms = INT64_MIN;
-  bool gap_accepted = false;
+  bool gap_accepted = false;  // by the call at hand
 
   // Appending owner only.
   SeriesIndex index;

@@ -6,6 +6,18 @@
 
 namespace fodc::recorder {
 
+SeriesEntry EntryOf(Incarnation incarnation, SeriesId id,
+                    const Series& series) {
+  return {.incarnation = incarnation,
+          .id = id,
+          .name = std::string(series.name()),
+          .labels = std::string(series.labels()),
+          .family = std::string(series.family()),
+          .type = series.type(),
+          .help = std::string(series.help()),
+          .unit = std::string(series.unit())};
+}
+
 std::size_t SeriesTable::Find(SeriesId id) const {
   const auto second = ids.begin() + static_cast<std::ptrdiff_t>(first_run);
   // Ids mostly come in ascending order: then one run is behind the other.

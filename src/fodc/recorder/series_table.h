@@ -13,6 +13,9 @@
 
 namespace fodc::recorder {
 
+// What defines a series in a log.
+SeriesEntry EntryOf(Incarnation incarnation, SeriesId id, const Series& series);
+
 // Ids and their series: two runs of ascending ids, of which no id of one is in
 // the other. Shared with snapshots: copied before it is changed while one is
 // alive.

@@ -3,10 +3,12 @@
 
 #include <algorithm>
 #include <atomic>
+#include <functional>
 #include <utility>
 
 #include "fodc/base/strings.h"
 #include "fodc/recorder/entry_codec.h"
+#include "fodc/recorder/log_applier.h"
 #include "fodc/wal/wal.h"
 
 namespace fodc::recorder {
@@ -97,16 +99,7 @@ Result<std::unique_ptr<Spill>> Spill::Open(const Options& options,
 
 Spill::LoadReport Spill::Load(Recording* recording) {
   LoadReport report;
-  const auto apply = [&](const LogEntry& entry) {
-    Status s = recording->Apply(entry);
-    if (s.code() == Code::kOutOfRange) {
-      recording->AcceptGap();
-      s = recording->Apply(entry);
-    }
-    ++report.entries;
-    if (!s.ok()) ++report.refused;
-    return OkStatus();
-  };
+  LogApplier applier(recording);
   bool rewrite = false;
   const auto load = [&](wal::Log* log, bool is_chunks) {
     wal::ReadOptions read;
@@ -119,8 +112,8 @@ Spill::LoadReport Spill::Load(Recording* recording) {
     const auto summary = log->Read(
         [&](const wal::Record& r) {
           const Result<std::string> entries = UnpackEntries(r.payload);
-          Status s =
-              entries.ok() ? ReadEntries(*entries, apply) : entries.status();
+          Status s = entries.ok() ? ReadEntries(*entries, std::ref(applier))
+                                  : entries.status();
           if (!s.ok()) {
             report.damage.push_back(StrCat(log->directory(), " record ",
                                            r.sequence, " at byte ", r.offset,
@@ -148,6 +141,8 @@ Spill::LoadReport Spill::Load(Recording* recording) {
   load(logs_->chunks.get(), true);
   const FrameName newest = recording->newest();
   load(logs_->tail.get(), false);
+  report.entries = applier.entries();
+  report.refused = applier.refused();
   chunk_position_ = {};
   if (!rewrite) {
     chunk_position_ = {newest.incarnation, newest.sequence};
