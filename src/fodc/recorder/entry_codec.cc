@@ -143,17 +143,21 @@ Result<std::string> UnpackEntries(std::string_view packed,
                                   std::size_t max_bytes) {
   if (packed.empty()) return DataLoss("batch of entries is empty");
   const std::string_view body = packed.substr(1);
-  if (packed[0] == kPlain) return std::string(body);
+  const auto too_large = [max_bytes] {
+    return ResourceExhausted(
+        StrCat("batch of entries is larger than ", max_bytes, " bytes"));
+  };
+  if (packed[0] == kPlain) {
+    if (body.size() > max_bytes) return too_large();
+    return std::string(body);
+  }
   if (packed[0] != kCompressed) return DataLoss("unknown kind of batch");
   const unsigned long long size =
       ZSTD_getFrameContentSize(body.data(), body.size());
   if (size == ZSTD_CONTENTSIZE_UNKNOWN || size == ZSTD_CONTENTSIZE_ERROR) {
     return DataLoss("batch of entries does not say its size");
   }
-  if (size > max_bytes) {
-    return ResourceExhausted(
-        StrCat("batch of entries is larger than ", max_bytes, " bytes"));
-  }
+  if (size > max_bytes) return too_large();
   std::string plain(size, '\0');
   const std::size_t n =
       ZSTD_decompress(plain.data(), plain.size(), body.data(), body.size());

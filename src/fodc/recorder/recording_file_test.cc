@@ -147,6 +147,31 @@ TEST(RecordingFileTest, GoesOnAfterARefusedEntry) {
   EXPECT_THAT(report.damage[0].reason, HasSubstr("illegal name"));
 }
 
+// The bound is on all blocks, however they are packed.
+TEST(RecordingFileTest, HoldsThePlainBlocksAgainstTheSum) {
+  std::string plain(64 << 10, '\1');  // of no entries
+  plain[0] = 0;
+  const std::size_t large = 120u << 20;
+  std::string bytes;
+  std::size_t rest = large;
+  for (int round = 0; round < 3; ++round) {
+    bytes = EncodeRecordingFile(Recording(1, {}).Take(), {});
+    bytes += BlockOf(PackEntries(std::string(large, '\0')));
+    bytes += BlockOf(PackEntries(std::string(rest, '\0')));
+    bytes += BlockOf(plain);
+    bytes += BlockOf(PackEntries(std::string(large, '\0')));
+    // All but half of the plain block.
+    rest = (256u << 20) + 64 * bytes.size() - large - plain.size() / 2;
+  }
+  FileReport report;
+  ASSERT_THAT(DecodeRecordingFile(bytes, FileReadingOptions(), &report),
+              IsOk());
+  ASSERT_EQ(report.damage.size(), 4u);
+  EXPECT_THAT(report.damage[1].reason, HasSubstr("entry damaged"));
+  EXPECT_THAT(report.damage[2].reason, HasSubstr("larger than"));
+  EXPECT_THAT(report.damage[3].reason, HasSubstr("larger than"));
+}
+
 // What is small on the disk may be large in memory, but not without bound.
 TEST(RecordingFileTest, HoldsNoMoreThanItsSizeAllows) {
   std::vector<ModelFrame> model;
