@@ -34,6 +34,9 @@ struct Spill::Logs {
   // The newest chunk of each segment of chunks, by its first record.
   std::map<std::uint64_t, LogPosition> newest;
   std::atomic<std::uint64_t> disk_bytes{0};
+  // Of the batch written last.
+  std::atomic<std::uint64_t> written_chunk_bytes{0};
+  std::atomic<std::uint64_t> written_tail_bytes{0};
   bool reopen = false;
   // Damage was read: its segments are set aside before the next write, not
   // before, so that a second Load finds what the first one found.
@@ -182,8 +185,7 @@ Spill::Batch Spill::Collect(const Recording& recording) {
   batch.ends_whole = batch.chunk_position.incarnation == newest.incarnation &&
                      batch.chunk_position.sequence == newest.sequence;
   if (sealed) {
-    batch.chunks = PackEntries(entries);
-    collected_bytes_ += batch.chunks.size();
+    batch.chunks = std::move(entries);
   } else {
     batch.roll_chunks = false;
   }
@@ -193,7 +195,7 @@ Spill::Batch Spill::Collect(const Recording& recording) {
     tail_defined_.Clear();
     tail_position_ = batch.chunk_position;
   }
-  entries.clear();
+  entries = std::string();
   // A row comes with all that it needs, too.
   std::size_t before_rows = SIZE_MAX;
   batch.tail_position =
@@ -205,7 +207,7 @@ Spill::Batch Spill::Collect(const Recording& recording) {
         return before_rows == SIZE_MAX ||
                entries.size() - before_rows < kMaxBatchBytes;
       });
-  if (!entries.empty()) batch.tail = PackEntries(entries);
+  batch.tail = std::move(entries);
   return batch;
 }
 
@@ -214,11 +216,14 @@ Status Spill::Write(const Batch& batch) {
   if (logs.reopen || logs.chunks == nullptr || logs.tail == nullptr) {
     FODC_RETURN_IF_ERROR(logs.Reopen(options_, clock_));
   }
+  logs.written_chunk_bytes = logs.written_tail_bytes = 0;
   const auto write = [&]() -> Status {
     FODC_RETURN_IF_ERROR(logs.SetDamagedAside());
     if (!batch.chunks.empty()) {
+      const std::string packed = PackEntries(batch.chunks);
+      logs.written_chunk_bytes = packed.size();
       if (batch.roll_chunks) FODC_RETURN_IF_ERROR(logs.chunks->Roll());
-      FODC_RETURN_IF_ERROR(logs.chunks->Append(kChunkRecord, batch.chunks));
+      FODC_RETURN_IF_ERROR(logs.chunks->Append(kChunkRecord, packed));
       FODC_RETURN_IF_ERROR(logs.chunks->Sync());
       const std::uint64_t segment =
           logs.chunks->segments().back().first_sequence;
@@ -235,7 +240,9 @@ Status Spill::Write(const Batch& batch) {
     if (batch.restart_tail) FODC_RETURN_IF_ERROR(logs.tail->Roll());
     const std::uint64_t first = logs.tail->next_sequence();
     if (!batch.tail.empty()) {
-      FODC_RETURN_IF_ERROR(logs.tail->Append(kTailRecord, batch.tail));
+      const std::string packed = PackEntries(batch.tail);
+      logs.written_tail_bytes = packed.size();
+      FODC_RETURN_IF_ERROR(logs.tail->Append(kTailRecord, packed));
       FODC_RETURN_IF_ERROR(logs.tail->Sync());
     }
     if (batch.restart_tail) {
@@ -268,7 +275,9 @@ bool Spill::Finish(const Batch& batch, const Status& written) {
   counters_.disk_bytes = logs_->disk_bytes;
   if (written.ok()) {
     ++counters_.writes;
-    counters_.written_bytes += batch.chunks.size() + batch.tail.size();
+    counters_.written_bytes +=
+        logs_->written_chunk_bytes + logs_->written_tail_bytes;
+    collected_bytes_ += logs_->written_chunk_bytes;
     chunk_position_ = batch.chunk_position;
     tail_position_ = batch.tail_position;
     if (!batch.chunks.empty()) rewrite_ = begin_whole_ = false;

@@ -45,7 +45,7 @@ class Spill {
 
   // What one interval adds. Owns its bytes.
   struct Batch {
-    std::string chunks;  // packed entries; may be empty
+    std::string chunks;  // entries; may be empty
     bool roll_chunks = false;
     // First and last of the batches that bring everything held anew.
     bool begins_whole = false;
@@ -77,7 +77,8 @@ class Spill {
   // another recording, as long as nothing was written.
   LoadReport Load(Recording* recording);
 
-  // What is new since the batch before. Cheap: about the bytes of the rows.
+  // What is new since the batch before. Cheap: copies its bytes, at most some
+  // 32 MiB; what takes time, packing them, is Write's.
   Batch Collect(const Recording& recording);
 
   // Writes and syncs. After a failure the disk may hold a part; the next batch

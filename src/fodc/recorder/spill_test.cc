@@ -10,6 +10,7 @@
 #include "fodc/base/file.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
+#include "fodc/recorder/entry_codec.h"
 #include "fodc/recorder/recording_testing.h"
 
 namespace fodc::recorder {
@@ -96,6 +97,34 @@ TEST_F(SpillTest, KeepsOnlyTheOpenStretchInTheTail) {
     most = std::max<std::uint64_t>(most, fs::file_size(Segments("tail")[0]));
   }
   EXPECT_LT(most, 64'000u);
+}
+
+// The owner's thread packs nothing: that is for the thread that writes.
+TEST_F(SpillTest, HandsOutEntriesAsTheyAre) {
+  auto spill = OpenSpill();
+  Recording r(1000, {.stretch_rows = 10});
+  spill->Load(&r);
+  RandomSource a(&r, "a", 3);
+  for (int i = 0; i < 35; ++i) a.Step(At(i * 1000));
+  const Spill::Batch batch = spill->Collect(r);
+  std::uint64_t chunks = 0;
+  std::uint64_t rows = 0;
+  const auto count = [&](const LogEntry& e) {
+    chunks += std::holds_alternative<ChunkEntry>(e) ? 1 : 0;
+    rows += std::holds_alternative<RowEntry>(e) ? 1 : 0;
+    return OkStatus();
+  };
+  EXPECT_THAT(ReadEntries(batch.chunks, count), IsOk());
+  EXPECT_EQ(chunks, 3u);
+  EXPECT_THAT(ReadEntries(batch.tail, count), IsOk());
+  EXPECT_EQ(rows, 5u);
+  const Status written = spill->Write(batch);
+  EXPECT_THAT(written, IsOk());
+  spill->Finish(batch, written);
+  const Spill::Counters& counters = spill->counters();
+  EXPECT_GT(counters.written_bytes, 0u);
+  EXPECT_LE(counters.written_bytes, counters.disk_bytes);
+  EXPECT_LT(counters.written_bytes, batch.chunks.size() + batch.tail.size());
 }
 
 TEST_F(SpillTest, DropsWhatLeftTheWindow) {
