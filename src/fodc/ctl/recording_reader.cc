@@ -41,7 +41,6 @@ Result<OpenedRecording> OpenFile(const std::string& path) {
                             path, recorder::FileReadingOptions(), &report));
   OpenedRecording opened{.recording = std::move(recording),
                          .identity = IdentityOf(report.info),
-                         .is_spill = false,
                          .disk_bytes = report.file_bytes,
                          .damage = {},
                          .damaged_regions = report.damaged_regions};
@@ -57,79 +56,118 @@ Result<OpenedRecording> OpenFile(const std::string& path) {
   return opened;
 }
 
-// Applies the records of one log, over gaps and around damage.
-Status ReadLog(const std::string& directory, OpenedRecording* opened) {
-  const auto damaged = [&](std::string text) {
-    ++opened->damaged_regions;
-    if (opened->damage.size() < recorder::FileReport::kMaxDamage) {
-      opened->damage.push_back(std::move(text));
-    }
-  };
-  // What is refused refers to what was lost with a damaged record.
-  recorder::LogApplier apply(&opened->recording);
-  wal::ReadOptions options;
-  options.phase = "offline";
-  options.on_damage = [&](const wal::Damage& d) {
-    damaged(StrCat(d.path, ": offset ", d.offset, ": ", d.length_bytes,
-                   " bytes: ", d.reason));
-  };
-  const auto summary = wal::ReadOnly(
-      directory,
-      [&](const wal::Record& record) {
-        opened->disk_bytes += record.payload.size() + wal::kRecordOverheadBytes;
-        const auto entries = recorder::UnpackEntries(record.payload);
-        const Status s =
-            entries.ok() ? recorder::ReadEntries(*entries, std::ref(apply))
-                         : entries.status();
-        if (!s.ok()) {
-          damaged(StrCat(directory, ": record ", record.sequence, ": offset ",
-                         record.offset, ": ", s.message()));
-        }
-        return OkStatus();
-      },
-      options);
-  FODC_RETURN_IF_ERROR(summary.status());
-  if (summary->tail == wal::Tail::kTorn) {
-    damaged(StrCat(directory, ": offset of the end: ", summary->torn_bytes,
-                   " bytes: the last write was cut (the agent's next start "
-                   "repairs it)"));
-  }
-  return OkStatus();
-}
-
 // What room recorder's Spill keeps, read without its lock.
-Result<OpenedRecording> OpenSpill(const std::string& path) {
+class SpillReader {
+ public:
+  SpillReader(std::string path, OpenedRecording* opened)
+      : path_(std::move(path)),
+        opened_(*opened),
+        applier_(&opened->recording) {}
+
+  // The tail is read first, but applied last: what the agent seals meanwhile
+  // is in both, and not in neither.
+  Status Read(const std::function<void()>& between) {
+    struct Kept {
+      std::string payload;
+      std::string where;
+    };
+    std::vector<Kept> tail;
+    bool found = false;
+    FODC_RETURN_IF_ERROR(ReadLog("/tail", &found, [&](const wal::Record& r) {
+      tail.push_back({std::string(r.payload), WhereOf("/tail", r)});
+    }));
+    if (between) between();
+    FODC_RETURN_IF_ERROR(ReadLog("/chunks", &found, [&](const wal::Record& r) {
+      Apply(r.payload, WhereOf("/chunks", r));
+    }));
+    for (const Kept& record : tail) Apply(record.payload, record.where);
+    if (!found) {
+      return NotFound(path_ +
+                      ": no recording in this directory (a --recorder-dir has "
+                      "the directories chunks and tail)");
+    }
+    // Otherwise they refer to what was lost, which is told already.
+    if (applier_.refused() > 0 && opened_.damaged_regions == 0) {
+      Damaged(StrCat(path_, ": ", applier_.Refusals()));
+    }
+    return OkStatus();
+  }
+
+ private:
+  void Damaged(std::string text) {
+    ++opened_.damaged_regions;
+    if (opened_.damage.size() < recorder::FileReport::kMaxDamage) {
+      opened_.damage.push_back(std::move(text));
+    }
+  }
+  std::string WhereOf(std::string_view log, const wal::Record& record) const {
+    return StrCat(path_, log, ": record ", record.sequence, ": offset ",
+                  record.offset);
+  }
+  void Apply(std::string_view payload, std::string_view where) {
+    const auto entries = recorder::UnpackEntries(payload);
+    const Status s = entries.ok()
+                         ? recorder::ReadEntries(*entries, std::ref(applier_))
+                         : entries.status();
+    if (!s.ok()) Damaged(StrCat(where, ": ", s.message()));
+  }
+  Status ReadLog(std::string_view log, bool* found,
+                 const std::function<void(const wal::Record&)>& take) {
+    const std::string directory = StrCat(path_, log);
+    const auto exists = wal::Exists(directory);
+    if (!exists.ok() || !*exists) return OkStatus();
+    *found = true;
+    wal::ReadOptions options;
+    options.phase = "offline";
+    options.on_damage = [&](const wal::Damage& d) {
+      Damaged(StrCat(d.path, ": offset ", d.offset, ": ", d.length_bytes,
+                     " bytes: ", d.reason));
+    };
+    const auto summary = wal::ReadOnly(
+        directory,
+        [&](const wal::Record& record) {
+          opened_.disk_bytes +=
+              record.payload.size() + wal::kRecordOverheadBytes;
+          take(record);
+          return OkStatus();
+        },
+        options);
+    FODC_RETURN_IF_ERROR(summary.status());
+    if (summary->tail == wal::Tail::kTorn) {
+      Damaged(StrCat(directory, ": offset of the end: ", summary->torn_bytes,
+                     " bytes: the last write was cut (the agent's next start "
+                     "repairs it)"));
+    }
+    return OkStatus();
+  }
+
+  const std::string path_;
+  OpenedRecording& opened_;
+  recorder::LogApplier applier_;
+};
+
+Result<OpenedRecording> OpenSpill(const std::string& path,
+                                  const std::function<void()>& between) {
   OpenedRecording opened{
       .recording = recorder::Recording(1, recorder::FileReadingOptions()),
       .identity = {},
-      .is_spill = true,
       .disk_bytes = 0,
       .damage = {},
       .damaged_regions = 0};
-  bool found = false;
-  for (const char* name : {"/chunks", "/tail"}) {
-    const auto exists = wal::Exists(path + name);
-    if (!exists.ok() || !*exists) continue;
-    found = true;
-    FODC_RETURN_IF_ERROR(ReadLog(path + name, &opened));
-  }
-  if (!found) {
-    return NotFound(path +
-                    ": no recording in this directory (a --recorder-dir has "
-                    "the directories chunks and tail)");
-  }
+  FODC_RETURN_IF_ERROR(SpillReader(path, &opened).Read(between));
   return opened;
 }
 
 }  // namespace
 
-Result<OpenedRecording> OpenRecording(const std::string& path) {
+Result<OpenedRecording> OpenRecording(const std::string& path,
+                                      const std::function<void()>& between) {
   struct stat info {};
   if (::stat(path.c_str(), &info) != 0) {
     return ErrnoStatus(errno, "open " + path);
   }
   if (S_ISDIR(info.st_mode)) {
-    return OpenSpill(path);
+    return OpenSpill(path, between);
   }
   return OpenFile(path);
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -15,7 +16,6 @@ namespace fodc::ctl {
 struct OpenedRecording {
   recorder::Recording recording;
   RecordingIdentity identity;
-  bool is_spill = false;
   std::uint64_t disk_bytes = 0;
   // What could not be read: "<path>: offset 123: 45 bytes: reason".
   std::vector<std::string> damage;
@@ -23,8 +23,9 @@ struct OpenedRecording {
 };
 
 // Reads everything that is whole; changes nothing. The agent of a spill may be
-// running.
+// running. `between`: called when a part of a spill was read, for tests.
 // Errors: kNotFound and the like, kDataLoss if the path holds no recording.
-Result<OpenedRecording> OpenRecording(const std::string& path);
+Result<OpenedRecording> OpenRecording(
+    const std::string& path, const std::function<void()>& between = nullptr);
 
 }  // namespace fodc::ctl
