@@ -4,32 +4,40 @@
 #include <algorithm>
 #include <deque>
 #include <memory>
-#include <span>
+#include <optional>
 #include <string_view>
 #include <utility>
 
 #include "fodc/base/file.h"
 #include "fodc/base/strings.h"
 #include "fodc/ctl/frame_file.h"
+#include "fodc/exposition/names.h"
 #include "fodc/exposition/page_reader.h"
 
 namespace fodc::ctl {
 namespace {
 
 using exposition::Label;
-using exposition::LineEdit;
 using exposition::SeriesDesc;
+
+// Says which file a series is of.
+constexpr std::string_view kLabel = "recording";
 
 // A description that keeps its text.
 class OwnedDesc {
  public:
   OwnedDesc(const SeriesDesc& d, std::string_view recording)
       : name_(d.name), family_(d.family), help_(d.help), unit_(d.unit) {
+    const auto is_taken = [&d](std::string_view name) {
+      return std::ranges::find(d.labels, name, &Label::name) != d.labels.end();
+    };
     for (const Label& l : d.labels) {
-      text_.emplace_back(l.name == "recording" ? "exported_recording" : l.name);
+      text_.push_back(l.name == kLabel
+                          ? exposition::ExportedName(l.name, is_taken)
+                          : std::string(l.name));
       text_.emplace_back(l.value);
     }
-    text_.emplace_back("recording");
+    text_.emplace_back(kLabel);
     text_.emplace_back(recording);
     for (std::size_t i = 0; i < text_.size(); i += 2) {
       labels_.push_back({text_[i], text_[i + 1]});
@@ -80,15 +88,13 @@ class Importer {
     reader_.Read(openmetrics ? exposition::Format::kOpenMetrics
                              : exposition::Format::kText,
                  &buffer_);
-    std::size_t line = 0;
-    for (const LineEdit& edit : reader_.edits()) {
-      if (edit.kind == LineEdit::Kind::kRemove) {
-        recording_->SpliceLines(source_, line, edit.count, {});
-        continue;
-      }
-      if (edit.kind == LineEdit::Kind::kInsert) Insert(line, edit.count);
-      line += edit.count;
-    }
+    std::optional<OwnedDesc> desc;
+    recording_->EditLines(
+        source_, reader_.edits(), [&](std::size_t line) -> SeriesDesc {
+          desc.emplace(reader_.Describe(static_cast<std::uint32_t>(line)),
+                       stem_);
+          return desc->desc();
+        });
     recording_->Append(source_, {monotonic_ms, frame_.unix_ms},
                        reader_.values(), reader_.changed());
     ++summary_->frames;
@@ -97,17 +103,6 @@ class Importer {
   }
 
  private:
-  void Insert(std::size_t at, std::size_t count) {
-    std::deque<OwnedDesc> owned;
-    std::vector<SeriesDesc> descs;
-    for (std::size_t i = 0; i < count; ++i) {
-      owned.emplace_back(reader_.Describe(static_cast<std::uint32_t>(at + i)),
-                         stem_);
-      descs.push_back(owned.back().desc());
-    }
-    recording_->SpliceLines(source_, at, 0, descs);
-  }
-
   FrameFile file_;
   std::string stem_;
   ImportedFile* summary_;

@@ -8,6 +8,7 @@
 
 #include "fodc/api/selector.h"
 #include "fodc/base/clock.h"
+#include "fodc/base/file.h"
 #include "fodc/base/strings.h"
 #include "fodc/ctl/nodes.h"
 #include "fodc/ctl/page_import.h"
@@ -111,6 +112,24 @@ std::string StatJson(const std::string& path, const OpenedRecording& opened) {
   return out + "]}\n";
 }
 
+// A file that cannot be read whole is none to leave behind.
+Status CheckReadable(std::string_view bytes,
+                     const recorder::RecordingStats& written) {
+  recorder::FileReport report;
+  FODC_ASSIGN_OR_RETURN(const recorder::Recording read,
+                        recorder::DecodeRecordingFile(
+                            bytes, recorder::FileReadingOptions(), &report));
+  if (report.damaged_regions > 0) {
+    return DataLoss("the recording cannot be read back: " +
+                    report.damage[0].reason);
+  }
+  if (read.stats().samples != written.samples || written.evicted_samples > 0) {
+    return DataLoss(StrCat("the recording has ", read.stats().samples, " of ",
+                           written.appended_samples, " samples"));
+  }
+  return OkStatus();
+}
+
 }  // namespace
 
 Status RunStat(const StatCommand& command, Output* out, Output* errors) {
@@ -177,8 +196,10 @@ Status RunImport(const ImportCommand& command, Output* out, Output* errors) {
         errors->Append(StrCat("fodcctl: left out: ", left_out, "\n")));
   }
   recording.Seal();
-  FODC_RETURN_IF_ERROR(recorder::WriteRecordingFile(
-      command.output, recording.Take(), {{"program", "fodcctl"}}));
+  const std::string bytes =
+      recorder::EncodeRecordingFile(recording.Take(), {{"program", "fodcctl"}});
+  FODC_RETURN_IF_ERROR(CheckReadable(bytes, recording.stats()));
+  FODC_RETURN_IF_ERROR(WriteFileAtomically(command.output, bytes));
   for (const ImportedFile& file : summary.files) {
     std::string line = StrCat(file.name, ": ", file.frames, " frames");
     if (file.failed > 0) line += StrCat(", ", file.failed, " failed scrapes");

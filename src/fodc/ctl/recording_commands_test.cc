@@ -156,6 +156,26 @@ TEST_F(RecordingCommandsTest, CatGivesItBackInEachFormat) {
             "# TYPE b_total counter\nb_total{recording=\"x\"} 2\n");
 }
 
+// Pages of an import of an import have both labels.
+TEST_F(RecordingCommandsTest, ImportsPagesThatWereImportedBefore) {
+  Write("x.frames",
+        Frame(1, 10,
+              "a{exported_recording=\"r\",recording=\"s\"} 1\nb 2\n"
+              "c{exported_exported_recording=\"q\",exported_recording=\"r\","
+              "recording=\"s\"} 3\n"));
+  Import();
+  EXPECT_EQ(json::parse(Stat(true))["damaged_regions"], 0);
+  EXPECT_EQ(Cat({}),
+            "# TYPE a untyped\n"
+            "a{exported_exported_recording=\"s\",exported_recording=\"r\","
+            "recording=\"x\"} 1 10000\n"
+            "# TYPE b untyped\nb{recording=\"x\"} 2 10000\n"
+            "# TYPE c untyped\n"
+            "c{exported_exported_exported_recording=\"s\","
+            "exported_exported_recording=\"q\",exported_recording=\"r\","
+            "recording=\"x\"} 3 10000\n");
+}
+
 // The agent seals and spills while its directory is read.
 TEST_F(RecordingCommandsTest, ReadsTheSpillOfARunningAgentWithoutAHole) {
   FakeClock clock;

@@ -112,13 +112,14 @@ const std::vector<Label>& LabelMerger::Merge(std::string_view canonical_labels,
   for (Label& label : own_) {
     const bool is_legal = IsLabelName(label.name);
     if (is_legal && !identity.Has(label.name)) continue;
+    const auto is_taken = [&](std::string_view name) {
+      return identity.Has(name) ||
+             std::any_of(own_.begin(), own_.end(),
+                         [&](const auto& l) { return l.name == name; });
+    };
     std::string name =
-        is_legal ? StrCat("exported_", label.name) : ToLabelName(label.name);
-    while (identity.Has(name) ||
-           std::any_of(own_.begin(), own_.end(),
-                       [&](const auto& l) { return l.name == name; })) {
-      name.insert(0, "exported_");
-    }
+        is_legal ? std::string(label.name) : ToLabelName(label.name);
+    if (is_legal || is_taken(name)) name = ExportedName(name, is_taken);
     label.name = renamed_.emplace_back(std::move(name));
     sorted = false;
   }

@@ -48,4 +48,14 @@ std::string NodeLabelName(std::string_view key) {
   return ToLabelName(std::string("node_").append(key));
 }
 
+std::string ExportedName(
+    std::string_view name,
+    const std::function<bool(std::string_view)>& is_taken) {
+  std::string free(name);
+  do {
+    free.insert(0, "exported_");
+  } while (is_taken(free));
+  return free;
+}
+
 }  // namespace fodc::exposition

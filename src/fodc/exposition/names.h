@@ -2,6 +2,7 @@
 // Names of metrics and labels: what is legal, and what is made of the rest.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -21,5 +22,9 @@ std::string ToLabelName(std::string_view text);
 // The name under which a node's label is shown: node_<key>, `_` for each byte
 // that is not legal.
 std::string NodeLabelName(std::string_view key);
+
+// `name` with "exported_" before it, as often as it takes until it is free.
+std::string ExportedName(std::string_view name,
+                         const std::function<bool(std::string_view)>& is_taken);
 
 }  // namespace fodc::exposition
