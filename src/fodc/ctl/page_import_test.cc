@@ -263,7 +263,8 @@ TEST_F(SmallImportTest, SelectorsAndRangesChoose) {
 TEST_F(SmallImportTest, TextFormatsKeepFamiliesTogether) {
   Write("x.frames",
         Frame(1, 10, 200,
-              "# TYPE h histogram\nh_bucket{le=\"+Inf\"} 1\nh_sum 2\n"
+              "# TYPE h histogram\nh_bucket{le=\"2\"} 1\n"
+              "h_bucket{le=\"10\"} 1\nh_bucket{le=\"+Inf\"} 1\nh_sum 2\n"
               "h_count 1\n# HELP c_total C.\n# TYPE c_total counter\n"
               "c_total 5\n"));
   Write("y.frames", Frame(1, 11, 200, "# TYPE c_total counter\nc_total 6\n"));
@@ -273,9 +274,11 @@ TEST_F(SmallImportTest, TextFormatsKeepFamiliesTogether) {
             "c_total{recording=\"x\"} 5 10.000\n"
             "c_total{recording=\"y\"} 6 11.000\n"
             "# TYPE h histogram\n"
+            "h_bucket{le=\"2\",recording=\"x\"} 1 10.000\n"
+            "h_bucket{le=\"10\",recording=\"x\"} 1 10.000\n"
             "h_bucket{le=\"+Inf\",recording=\"x\"} 1 10.000\n"
-            "h_count{recording=\"x\"} 1 10.000\n"
             "h_sum{recording=\"x\"} 2 10.000\n"
+            "h_count{recording=\"x\"} 1 10.000\n"
             "# EOF\n");
 }
 

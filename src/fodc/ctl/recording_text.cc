@@ -2,12 +2,13 @@
 #include "fodc/ctl/recording_text.h"
 
 #include <algorithm>
+#include <map>
 #include <memory>
-#include <set>
 #include <span>
-#include <tuple>
+#include <utility>
 #include <vector>
 
+#include "fodc/api/answered_series.h"
 #include "fodc/ctl/sample_writer.h"
 #include "fodc/exposition/identity.h"
 #include "fodc/recorder/series.h"
@@ -72,18 +73,29 @@ struct Held {
   std::vector<double> values;
 };
 
-bool ComesBefore(const SeriesView& a, const SeriesView& b) {
-  const auto order = [](const SeriesView& v) {
-    return std::tuple(v.series->family(), v.series->name(), v.series->labels(),
-                      v.source_name);
-  };
-  return order(a) < order(b);
+// What the text formats sort by: families together, and in a family what is of
+// one label set, buckets by their bounds.
+struct Order {
+  std::string_view family;
+  api::ComponentOrder component;
+  std::string_view name;
+  std::string_view source_name;
+  friend auto operator<=>(const Order&, const Order&) = default;
+};
+Order OrderOf(const SeriesView& v) {
+  const recorder::Series& s = *v.series;
+  return {.family = s.family(),
+          .component =
+              api::OrderInFamily(s.name(), s.labels(), s.family(), s.type()),
+          .name = s.name(),
+          .source_name = v.source_name};
 }
 
-// Reads the series in `keys` and writes them in the order of ComesBefore.
+// Reads the series in `keys` and writes them by their numbers.
 Status WriteBatch(const recorder::Snapshot& snapshot,
-                  const ShowOptions& options, const std::set<Key>& keys,
-                  Shower* shower, SampleWriter* writer, int* damaged) {
+                  const ShowOptions& options,
+                  const std::map<Key, std::size_t>& keys, Shower* shower,
+                  SampleWriter* writer, int* damaged) {
   std::vector<Held> held;
   snapshot.ReadSeries(
       options.range,
@@ -96,8 +108,8 @@ Status WriteBatch(const recorder::Snapshot& snapshot,
         return true;
       },
       damaged);
-  std::sort(held.begin(), held.end(), [](const Held& a, const Held& b) {
-    return ComesBefore(a.view, b.view);
+  std::sort(held.begin(), held.end(), [&](const Held& a, const Held& b) {
+    return keys.at(KeyOf(a.view)) < keys.at(KeyOf(b.view));
   });
   for (const Held& h : held) {
     FODC_RETURN_IF_ERROR(
@@ -113,6 +125,7 @@ Status WriteByFamily(const recorder::Snapshot& snapshot,
                      SampleWriter* writer, int* damaged) {
   struct Entry {
     SeriesView view;
+    Order order;
     std::uint64_t samples = 0;
   };
   std::vector<Entry> entries;
@@ -121,17 +134,16 @@ Status WriteByFamily(const recorder::Snapshot& snapshot,
       [&](const SeriesView& view) { return shower->Takes(view); },
       [&](const SeriesView& view, std::span<const std::int64_t> unix_ms,
           std::span<const double>) {
-        entries.push_back({view, unix_ms.size()});
+        entries.push_back({view, OrderOf(view), unix_ms.size()});
         return true;
       },
       damaged);
-  std::sort(entries.begin(), entries.end(), [](const auto& a, const auto& b) {
-    return ComesBefore(a.view, b.view);
-  });
-  std::set<Key> keys;
+  std::sort(entries.begin(), entries.end(),
+            [](const auto& a, const auto& b) { return a.order < b.order; });
+  std::map<Key, std::size_t> keys;
   std::uint64_t samples = 0;
   for (std::size_t i = 0; i < entries.size(); ++i) {
-    keys.insert(KeyOf(entries[i].view));
+    keys.emplace(KeyOf(entries[i].view), i);
     samples += entries[i].samples;
     const bool family_ends =
         i + 1 == entries.size() || entries[i + 1].view.series->family() !=

@@ -24,12 +24,13 @@ void AppendTime(std::string* out, std::int64_t unix_ms) {
 
 // Seconds with three decimals.
 void AppendSeconds(std::string* out, std::int64_t unix_ms) {
+  auto all_ms = static_cast<std::uint64_t>(unix_ms);
   if (unix_ms < 0) {
     out->push_back('-');
-    unix_ms = -unix_ms;
+    all_ms = 0 - all_ms;
   }
-  out->append(std::to_string(unix_ms / 1000));
-  const std::string ms = std::to_string(1000 + unix_ms % 1000);
+  out->append(std::to_string(all_ms / 1000));
+  const std::string ms = std::to_string(1000 + all_ms % 1000);
   out->push_back('.');
   out->append(ms, 1);
 }
