@@ -5,7 +5,7 @@
 #include <map>
 #include <memory>
 #include <span>
-#include <utility>
+#include <tuple>
 #include <vector>
 
 #include "fodc/api/answered_series.h"
@@ -63,9 +63,11 @@ bool IsText(SampleFormat format) {
   return format == SampleFormat::kText || format == SampleFormat::kOpenMetrics;
 }
 
-// One series of one source.
-using Key = std::pair<std::string_view, const recorder::Series*>;
-Key KeyOf(const SeriesView& view) { return {view.source_name, view.series}; }
+// One series of one source, whatever was said of its family in the range.
+using Key = std::tuple<std::string_view, std::string_view, std::string_view>;
+Key KeyOf(const SeriesView& view) {
+  return {view.source_name, view.series->name(), view.series->labels()};
+}
 
 struct Held {
   SeriesView view;

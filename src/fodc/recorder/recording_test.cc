@@ -176,6 +176,67 @@ TEST(RecordingTest, StaysOrderedWhenTheWallClockSteps) {
   EXPECT_THAT((*before)[0].values, ElementsAre(21'000));
 }
 
+// A database was upgraded: its help text is another one, its series are not.
+TEST(RecordingTest, OneSeriesWhateverItsHelpText) {
+  Recording r(kLife, {.stretch_rows = 4});
+  const SourceId s = r.OpenSource("page", "");
+  exposition::SeriesDesc d = Desc("x");
+  std::vector<double> expected;
+  // Old, new, old, new: within chunks, and from one to the next.
+  const std::string_view helps[] = {"old", "old", "new", "old", "old",
+                                    "new", "new", "new", "old", "newest"};
+  std::string_view last;
+  for (int i = 0; i < 10; ++i) {
+    d.help = helps[i];
+    if (d.help != last) {
+      r.SpliceLines(s, 0, i == 0 ? 0 : 1, {&d, 1});
+    }
+    last = d.help;
+    Append(&r, s, i * 1000, {i + 0.5});
+    expected.push_back(i + 0.5);
+  }
+  for (const bool sealed : {false, true}) {
+    if (sealed) r.Seal();
+    int series = 0;
+    r.Take().ReadSeries(
+        {}, nullptr, [&](const SeriesView& view, auto times, auto values) {
+          ++series;
+          EXPECT_EQ(view.series->help(), "newest");
+          EXPECT_TRUE(std::is_sorted(times.begin(), times.end()));
+          EXPECT_THAT(values, ::testing::ElementsAreArray(expected));
+          return true;
+        });
+    EXPECT_EQ(series, 1);
+  }
+}
+
+// One series of many, in one chunk of many.
+TEST(RecordingTest, DecodesOnlyWhatIsAskedFor) {
+  Recording r(kLife, {.stretch_rows = 10});
+  const SourceId s = r.OpenSource("page", "");
+  std::vector<std::string> names;
+  for (int i = 0; i < 100; ++i) names.push_back("x" + std::to_string(i));
+  std::vector<exposition::SeriesDesc> descs;
+  for (const std::string& name : names) descs.push_back(Desc(name));
+  r.SpliceLines(s, 0, 0, descs);
+  for (int i = 0; i < 200; ++i) {
+    Append(&r, s, i * 1000, std::vector<double>(100, i));
+  }
+  r.Seal();
+  ASSERT_EQ(r.stats().chunks, 20u);
+  const auto reader = r.Take().OpenSeriesReader(
+      {At(53'000).unix_ms, At(55'000).unix_ms},
+      [](const SeriesView& view) { return view.series->name() == "x42"; });
+  SeriesView view;
+  std::span<const std::int64_t> times;
+  std::span<const double> values;
+  ASSERT_TRUE(reader->Next(&view, &times, &values));
+  EXPECT_THAT(values, ElementsAre(53, 54, 55));
+  EXPECT_FALSE(reader->Next(&view, &times, &values));
+  EXPECT_EQ(reader->work().sections_opened, 1u);
+  EXPECT_EQ(reader->work().columns_decoded, 1u);
+}
+
 // The wall clock goes back by an hour in the middle, and then on.
 class WallClockTest : public ::testing::Test {
  protected:

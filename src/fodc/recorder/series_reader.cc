@@ -13,6 +13,20 @@
 
 namespace fodc::recorder {
 
+namespace {
+
+// Of series of one pool, by name and labels.
+struct TextHash {
+  std::size_t operator()(const Series* s) const { return s->hash(); }
+};
+struct SameText {
+  bool operator()(const Series* a, const Series* b) const {
+    return a == b || (a->name() == b->name() && a->labels() == b->labels());
+  }
+};
+
+}  // namespace
+
 struct Snapshot::SeriesReader::Impl {
   static constexpr std::uint32_t kRefused = UINT32_MAX - 1;
 
@@ -22,6 +36,7 @@ struct Snapshot::SeriesReader::Impl {
     std::uint32_t first_place = 0;
     std::uint32_t places = 0;
     std::uint64_t rows = 0;  // of all its places
+    std::uint32_t last_window = UINT32_MAX;
   };
   // One section of one chunk.
   struct Window {
@@ -79,8 +94,10 @@ void Snapshot::SeriesReader::Impl::Collect(const SeriesFilter& filter) {
   constexpr std::uint32_t kUnseen = UINT32_MAX;
   std::vector<std::uint32_t> key_of;    // of each slot of each window
   std::vector<std::size_t> first_slot;  // of each window, in key_of
-  // A series of one source is one series in all lives.
-  std::map<std::string_view, std::unordered_map<const Series*, std::uint32_t>>
+  // A series of one source is one series in all lives, and whatever its help
+  // text was.
+  std::map<std::string_view,
+           std::unordered_map<const Series*, std::uint32_t, TextHash, SameText>>
       by_source;
   // The same by source and index in the table of the life at hand.
   std::map<SourceId, std::vector<std::uint32_t>> by_index;
@@ -105,6 +122,7 @@ void Snapshot::SeriesReader::Impl::Collect(const SeriesFilter& filter) {
       auto& keys_here = by_index[section.source()];
       keys_here.resize(life->table->ids.size(), kUnseen);
       first_slot.push_back(key_of.size());
+      const auto here = static_cast<std::uint32_t>(windows.size());
       for (Slot s = 0; s < section.slots(); ++s) {
         const std::size_t at = life->table->Find(section.ids()[s]);
         std::uint32_t& key = key_of.emplace_back(kRefused);
@@ -126,8 +144,12 @@ void Snapshot::SeriesReader::Impl::Collect(const SeriesFilter& filter) {
         }
         key = known;
         if (key == kRefused) continue;
-        ++keys[key].places;
-        keys[key].rows += section.rows();
+        Key& k = keys[key];
+        k.view.series = life->table->series[at].get();  // the newest one
+        ++k.places;
+        k.rows += section.rows();
+        // One of two texts in a part of the rows each, in any order.
+        in_order &= std::exchange(k.last_window, here) != here;
       }
       Window& window = windows.emplace_back();
       window.chunk = part.chunk;
