@@ -60,6 +60,7 @@ struct PageReader::State {
   FamilyIndex new_families;
   bool families_known = false;
   std::size_t last_row = 0;
+  bool followed = false;
   std::vector<Label> labels;
   std::string label_arena;
   std::string help;
@@ -327,6 +328,7 @@ void PageReader::Read(Format format, PageBuffer* buffer) {
                   : PageBuffer::kSlackBytes);
 
   s.edits.clear();
+  s.followed = false;
   s.changed_count = 0;
   if (!s.has_page) {
     s.format = format;
@@ -335,6 +337,7 @@ void PageReader::Read(Format format, PageBuffer* buffer) {
     s.page = text;
     s.Count(has_odd_rows);
   } else if (format == s.format && s.Follow(text)) {
+    s.followed = true;
     s.page = text;
   } else {
     s.Replace(text, format);
@@ -402,6 +405,8 @@ SeriesDesc PageReader::Describe(std::uint32_t line) {
   out.unit = family.unit;
   return out;
 }
+
+bool PageReader::followed() const { return state_->followed; }
 
 const PageStats& PageReader::stats() const { return state_->stats; }
 

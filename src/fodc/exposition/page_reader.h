@@ -77,6 +77,10 @@ class PageReader {
   // Read. `line` < values().size().
   SeriesDesc Describe(std::uint32_t line);
 
+  // Whether the page was read by its differences from the one before: of lines
+  // that stayed only the values, and only inserted lines were parsed.
+  bool followed() const;
+
   const PageStats& stats() const;
   std::span<const ProblemLine> problems() const;
   std::size_t memory_bytes() const;

@@ -56,6 +56,32 @@ TEST(PageReaderTest, FollowsLinesThatComeAndGo) {
   EXPECT_THAT(reader.values(), ElementsAre(1, 4, 50));
 }
 
+// Otherwise each page would be parsed from end to end.
+TEST(PageReaderTest, ReadsPagesByTheirDifferences) {
+  for (const bool portable : {false, true}) {
+    PageReader::Options options;
+    options.portable = portable;
+    PageReader reader(options);
+    std::string lines;
+    for (int i = 0; i < 100; ++i) {
+      lines += "a{i=\"" + std::to_string(i) + "\"} 1\n";
+    }
+    ReadPage(&reader, lines + "b 1\nc 1\n");
+    EXPECT_FALSE(reader.followed());
+    ReadPage(&reader, lines + "b 1\nc 1\n");
+    EXPECT_TRUE(reader.followed());
+    ReadPage(&reader, lines + "b 1.25\nc 1000000\n");
+    EXPECT_TRUE(reader.followed());
+    ReadPage(&reader, lines + "b 1.25\nbb 2\nc 1\n");  // inserted
+    EXPECT_TRUE(reader.followed());
+    ReadPage(&reader, lines + "bb 2\nc 1\n");  // removed
+    EXPECT_TRUE(reader.followed());
+    // Another format is another page.
+    ReadPage(&reader, lines + "# EOF\n", Format::kOpenMetrics);
+    EXPECT_FALSE(reader.followed());
+  }
+}
+
 TEST(PageReaderTest, AChangedFamilyReplacesItsLinesOnly) {
   PageReader reader;
   ReadPage(&reader, "# HELP a Old.\n# TYPE a gauge\na{x=\"1\"} 1\nb 2\n");
