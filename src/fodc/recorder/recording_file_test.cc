@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 #include <xxhash.h>
 
+#include <map>
+
 #include "fodc/base/file.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
@@ -273,10 +275,22 @@ TEST_P(RecordedPagesTest, ComeBackBitForBit) {
     expected.push_back(sum);
   }
   FileReport report;
-  const auto read = DecodeRecordingFile(
-      EncodeRecordingFile(recording.Take(), {}), FileReadingOptions(), &report);
+  recording.Seal();
+  const std::string file = EncodeRecordingFile(recording.Take(), {});
+  const auto read = DecodeRecordingFile(file, FileReadingOptions(), &report);
   ASSERT_THAT(read, IsOk());
   EXPECT_TRUE(report.complete);
+  // How small: a tenth more than it is, the text of the series included (of
+  // which node has the most by the sample).
+  const std::map<std::string_view, double> most_bytes_per_sample = {
+      {"prometheus", 0.303},    {"node", 0.584},
+      {"etcd", 0.116},          {"vm", 0.210},
+      {"banyandb-data", 0.166}, {"banyandb-liaison", 0.201}};
+  const RecordingStats stats = recording.stats();
+  const double most_bytes =
+      most_bytes_per_sample.at(GetParam()) * static_cast<double>(stats.samples);
+  EXPECT_LE(static_cast<double>(file.size()), most_bytes);
+  EXPECT_LE(static_cast<double>(stats.sealed_bytes), most_bytes);
   std::size_t at = 0;
   std::vector<std::uint64_t> hashes;
   std::shared_ptr<const std::vector<SeriesRef>> layout;
