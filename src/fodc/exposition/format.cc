@@ -41,11 +41,6 @@ std::optional<Format> FormatOfContentType(std::string_view content_type) {
   return {};
 }
 
-std::string_view AcceptHeader() {
-  return "application/openmetrics-text;version=1.0.0;q=0.75,"
-         "text/plain;version=0.0.4;q=0.5,*/*;q=0.1";
-}
-
 Format NegotiateFormat(std::string_view accept) {
   double openmetrics = 0;
   double text = 0;

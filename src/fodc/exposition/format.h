@@ -21,9 +21,6 @@ std::string_view ContentType(Format format);
 // Nothing for every other kind of content: HTML, JSON, protobuf.
 std::optional<Format> FormatOfContentType(std::string_view content_type);
 
-// What a scraper sends as Accept: OpenMetrics if the server has it, else text.
-std::string_view AcceptHeader();
-
 // The format to answer a request in whose Accept header is this: OpenMetrics
 // if it is asked for by name with at least the weight of text/plain.
 Format NegotiateFormat(std::string_view accept);

@@ -34,7 +34,9 @@ TEST(FormatTest, KnowsTheContentTypesOfBothFormats) {
 TEST(FormatTest, AnswersWhatIsAskedFor) {
   EXPECT_EQ(NegotiateFormat(""), Format::kText);
   EXPECT_EQ(NegotiateFormat("*/*"), Format::kText);
-  EXPECT_EQ(NegotiateFormat(AcceptHeader()), Format::kOpenMetrics);
+  EXPECT_EQ(NegotiateFormat("application/openmetrics-text;version=1.0.0;"
+                            "q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1"),
+            Format::kOpenMetrics);
   EXPECT_EQ(NegotiateFormat("application/openmetrics-text;q=0.1,text/plain"),
             Format::kText);
   EXPECT_EQ(NegotiateFormat("application/openmetrics-text;q=0"), Format::kText);

@@ -330,12 +330,10 @@ ParsedLine ParseLine(std::string_view line, Format format, bool unterminated) {
     return bad(IsValidUtf8(line) ? LineProblem::kBadName
                                  : LineProblem::kBadUtf8);
   }
-  const bool is_separated = !text.empty() && IsBlank(text[0]);
-  SkipBlanks(&text);
+  SkipBlanks(&text);  // `name{a="b"}1` is legal in text 0.0.4
   ParsedLine out;
   out.kind = LineKind::kSample;
   out.value_at = static_cast<std::uint32_t>(text.data() - line.data());
-  static_cast<void>(is_separated);  // `name{a="b"}1` is legal in text 0.0.4
   ParseValueAndTail(line.substr(out.value_at), format, &out);
   if (out.kind == LineKind::kBad) return bad(out.problem);
   out.hash = series_hash::Finish(

@@ -50,8 +50,6 @@ class ColumnDecoder {
   Status Init(std::string_view bytes, std::size_t rows, std::size_t columns);
 
   std::size_t columns() const { return modes_.size(); }
-  // True if all rows have the same bits: then Decode is cheap, too.
-  bool IsConstant(std::size_t column) const;
   // Writes `rows` values. Thread-safe.
   void Decode(std::size_t column, double* out) const;
   std::size_t memory_bytes() const;

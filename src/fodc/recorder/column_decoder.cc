@@ -165,10 +165,6 @@ Status ColumnDecoder::Init(std::string_view bytes, std::size_t rows,
   return OkStatus();
 }
 
-bool ColumnDecoder::IsConstant(std::size_t column) const {
-  return TransformOf(modes_[column]) == cf::kConstant;
-}
-
 std::size_t ColumnDecoder::memory_bytes() const {
   return modes_.capacity() + places_.capacity() * sizeof(Place) +
          moving_.capacity() * sizeof(std::uint32_t);

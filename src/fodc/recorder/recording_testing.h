@@ -39,9 +39,9 @@ inline exposition::SeriesDesc Desc(std::string_view name) {
 
 inline std::string KeyOf(const Series& s) {
   std::string key;
-  s.AppendName(&key);
+  key += s.name();
   key += '{';
-  s.AppendLabels(&key);
+  key += s.labels();
   key += '}';
   return key;
 }

@@ -65,9 +65,6 @@ class Series {
   // Of name and labels alone. Differs from pool to pool.
   std::uint64_t hash() const { return hash_; }
 
-  void AppendName(std::string* out) const { out->append(name()); }
-  void AppendLabels(std::string* out) const { out->append(labels()); }
-
  private:
   friend class SeriesPool;
   friend class SeriesRef;

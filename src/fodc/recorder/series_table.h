@@ -39,11 +39,6 @@ class SeriesIndex {
  public:
   static constexpr std::size_t kNone = SIZE_MAX;
 
-  struct Place {
-    SourceId source = 0;
-    Slot slot = kNoSlot;
-  };
-
   // Index into `table`, or kNone.
   std::size_t Find(const SeriesTable& table, SourceId source,
                    const Series* series) const;

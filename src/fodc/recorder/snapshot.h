@@ -22,8 +22,7 @@ struct SeriesView {
   std::string_view source_name;
   std::string_view container_name;
 };
-// Text of a series: see series.h (AppendName, AppendLabels, family, type,
-// help).
+// Text of a series: see series.h.
 
 // Chooses series; an empty function takes all.
 using SeriesFilter = std::function<bool(const SeriesView&)>;
