@@ -58,6 +58,10 @@ struct Life {
   static constexpr std::size_t kOverheadBytes = 1024;
 };
 
+// Of entries from elsewhere.
+bool IsSane(FrameTime t);
+Status UnknownSeries(const Life& life, std::string_view what, SeriesId id);
+
 // The chunk of an open stretch; null if its rows make none.
 std::shared_ptr<const Chunk> ChunkOf(Incarnation incarnation,
                                      const OpenRows& rows);
@@ -125,7 +129,7 @@ struct Recording::Impl {
   std::uint64_t evicted_samples = 0;
   std::uint64_t refused_series = 0;
 
-  // recording.cc
+  // recording_impl.cc
   Life* FindLife(Incarnation incarnation);
   Life& BeginLife(Incarnation incarnation);
   Life& OwnLife();
@@ -174,17 +178,19 @@ struct Recording::Impl {
   void ChangedRow(SourceState* state, std::span<const double> values,
                   std::optional<std::span<const std::uint32_t>> changed);
 
-  // mirror.cc
+  // apply_rows.cc
   void Follow(Incarnation incarnation);
   Status Apply(const LogEntry& entry);
   Status ApplySource(const SourceEntry& entry);
   Status ApplySeries(const SeriesEntry& entry);
   Status ApplyRowEntry(const RowEntry& entry);
   Status TakeRow(const RowEntry& entry);
-  Status ApplyChunk(const ChunkEntry& entry);
   Result<Life*> LifeFor(Incarnation incarnation);
   Result<Life*> KnownLife(Incarnation incarnation);
   Status CheckOrder(const Life& life, Sequence first);
+
+  // apply_chunks.cc
+  Status ApplyChunk(const ChunkEntry& entry);
   using Sections = std::vector<std::unique_ptr<const Section>>;
   Result<Sections> OpenChunk(const Life& life, const Chunk& chunk);
   void AdoptNewest(Life* life, const Section& section, std::uint32_t ordinal);
