@@ -104,12 +104,14 @@ void Api::Impl::Ask(std::vector<fleet::Agent> agents,
                     const fleet::MetricsQuestion& question,
                     MonotonicTime deadline,
                     net::UniqueFunction<void(std::vector<AgentAnswer>)> done) {
-  stats.v1_rounds += agents.size();
   AskAgents(commander, loop.clock(), std::move(agents), question, deadline,
+            options.v1_answer_bytes,
             [self = shared_from_this(),
              done = std::move(done)](std::vector<AgentAnswer> answers) mutable {
               for (const AgentAnswer& a : answers) {
-                if (!a.answer) {
+                if (a.too_large) {
+                  ++self->stats.v1_too_large;
+                } else if (!a.answer) {
                   ++self->stats.v1_silent;
                 } else if (self->options.observe_v1_seconds) {
                   self->options.observe_v1_seconds(

@@ -41,15 +41,17 @@ struct ApiOptions {
   // A window waits so long, or for the time that v1 gives, if that is less.
   std::chrono::nanoseconds window_deadline = std::chrono::seconds(10);
   std::size_t line_cache_bytes = 64u << 20;
+  // What the answers of v1 agents to one request may hold together.
+  std::size_t v1_answer_bytes = 1u << 30;
 };
 
 struct ApiStats {
   std::uint64_t pages = 0;
   std::uint64_t page_samples = 0;
   std::uint64_t windows = 0;
-  std::uint64_t v1_rounds = 0;    // v1 agents asked
-  std::uint64_t v1_silent = 0;    // ... that did not answer in time
-  std::uint64_t stale_nodes = 0;  // of the newest page: only `up` 0 was shown
+  std::uint64_t v1_silent = 0;     // v1 agents that did not answer in time
+  std::uint64_t v1_too_large = 0;  // ... for whose answers there was no room
+  std::uint64_t stale_nodes = 0;   // of the newest page: only `up` 0 was shown
   LineCacheStats lines;
 };
 

@@ -36,9 +36,10 @@ class FakeCommander final : public fleet::AgentCommander {
   };
   // What this agent answers from now on; without it, it is silent.
   void Answer(const fleet::AgentId& agent,
-              std::vector<fleet::MetricSample> samples) {
+              std::vector<fleet::MetricSample> samples, std::size_t bytes = 0) {
     auto answer = std::make_shared<fleet::MetricsAnswer>();
     answer->samples = std::move(samples);
+    answer->bytes = bytes;
     answers_[agent] = std::move(answer);
   }
   const std::vector<Asked>& asked() const { return asked_; }

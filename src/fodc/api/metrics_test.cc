@@ -211,6 +211,20 @@ TEST_F(MetricsTest, ASilentV1AgentCostsOnlyItsOwnRows) {
   EXPECT_EQ(api_->stats().v1_silent, 1u);
 }
 
+TEST_F(MetricsTest, AnswersBeyondTheRoomOfARequestAreLetGo) {
+  for (const char* pod : {"a-0", "b-0", "c-0"}) {
+    commander_.Answer(Admit(pod, AgentKind::kV1),
+                      {V1Sample("y", {{"pod_name", pod}}, 2)}, 512u << 20);
+  }
+  const std::string body = Get("/metrics").body;
+  EXPECT_THAT(body, HasSubstr("y{pod_name=\"a-0\"} 2\n"));
+  EXPECT_THAT(body, HasSubstr("y{pod_name=\"b-0\"} 2\n"));
+  EXPECT_THAT(body, Not(HasSubstr("y{pod_name=\"c-0\"")));
+  EXPECT_THAT(body, HasSubstr("pod_name=\"c-0\"} 0\n"));
+  EXPECT_EQ(api_->stats().v1_too_large, 1u);
+  EXPECT_EQ(api_->stats().v1_silent, 0u);
+}
+
 TEST_F(MetricsTest, AnswersInTimeForTheScraper) {
   Admit("silent-0", AgentKind::kV1);
   net::RawClient client(loop_, server_.port());

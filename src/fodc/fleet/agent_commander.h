@@ -35,6 +35,7 @@ struct MetricsAnswer {
   std::int64_t unix_ms = 0;  // of the message
   // Left out: their name, or that of a label, is none that a page can bear.
   std::uint64_t refused_samples = 0;
+  std::size_t bytes = 0;  // of memory, about
 };
 
 // Inclusive; nothing at all means the newest value of every series.

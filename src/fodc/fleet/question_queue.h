@@ -50,6 +50,8 @@ class QuestionQueue {
            Callback done);
   // The agent answered something.
   void OnAnswer(Answer answer);
+  // It said something that nobody asked for.
+  void OnUnasked() { ++stats_.unasked; }
   // Gives up what is past its deadline. Returns when to be called next;
   // MonotonicTime::max() if nothing waits.
   MonotonicTime OnTick();

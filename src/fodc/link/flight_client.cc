@@ -33,6 +33,9 @@ struct Batch {
   AgentMessage message;
   std::size_t bytes = 0;  // of its entries, at most
   recorder::Incarnation life() const { return message.entries().incarnation(); }
+  std::size_t entries() const {
+    return static_cast<std::size_t>(message.entries().entries_size());
+  }
 };
 
 class FlightClient final : public Conversation, private Stream::Handler {
@@ -45,7 +48,7 @@ class FlightClient final : public Conversation, private Stream::Handler {
         stats_(*stats),
         stream_(OpenClientStream(context.loop, context.open_streams, channel,
                                  "/fodc.flight.v1.FlightService/Connect", {},
-                                 DecoderOf<ProxyMessage>())),
+                                 DecoderOf<ProxyMessage>(kMaxParts))),
         last_heard_(context.Now()) {
     stream_->Attach(this);
     SendHello();
@@ -223,6 +226,7 @@ class FlightClient final : public Conversation, private Stream::Handler {
           }
           const recorder::Incarnation life = IncarnationOf(entry);
           if (batches.empty() || batches.back().life() != life ||
+              batches.back().entries() == kMaxEntries ||
               (message_bytes_ > 0 &&
                batches.back().bytes + size + kEnvelopeBytes > message_bytes_)) {
             batches.emplace_back().message.mutable_entries()->set_incarnation(

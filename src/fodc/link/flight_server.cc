@@ -32,7 +32,7 @@ Decoder FlightAgentDecoder(std::size_t max_message_bytes) {
                                       max_message_bytes));
     }
     auto word = std::make_shared<AgentWord>();
-    FODC_RETURN_IF_ERROR(DecodeInto(bytes, &word->message));
+    FODC_RETURN_IF_ERROR(DecodeBounded(bytes, kMaxParts, &word->message));
     if (word->message.body_case() == AgentMessage::kEntries) {
       FODC_ASSIGN_OR_RETURN(word->entries,
                             TakeEntries(word->message.mutable_entries()));

@@ -232,6 +232,75 @@ TEST_F(HostilePeerTest, AFlightMessageBeyondItsLimitIsRefused) {
   ExpectBystanderUnharmed();
 }
 
+// `times` empty messages in a repeated field.
+std::string Repeated(const std::string& one, int times) {
+  std::string all;
+  for (int i = 0; i < times; ++i) all += one;
+  return all;
+}
+
+TEST_F(HostilePeerTest, AnAnswerOfMillionsOfPartsIsRefused) {
+  StartWithBystander();
+  V1Peer bad(loop_, address());
+  bad.Register("bad");
+  ASSERT_TRUE(Until([&] { return bad.registered(); }));
+  bad.OpenMetrics();
+  RunFor(milliseconds(50));
+  server_->RequestMetrics(bad.id, {}, SystemClock().Monotonic() + seconds(5),
+                          [](auto) {});
+  ASSERT_TRUE(Until([&] { return bad.metrics->received() == 1; }));
+  bad.metrics->SendBytes(Repeated(std::string("\x0a\0", 2), 2'000'001));
+  EXPECT_THAT(EndOf(*bad.metrics),
+              StatusIs(Code::kResourceExhausted, HasSubstr("2000000 parts")));
+  ExpectBystanderUnharmed();
+}
+
+TEST_F(HostilePeerTest, AnAnswerThatNobodyAskedForIsNotDecoded) {
+  StartWithBystander();
+  V1Peer bad(loop_, address());
+  bad.Register("bad");
+  ASSERT_TRUE(Until([&] { return bad.registered(); }));
+  bad.OpenMetrics();
+  bad.metrics->SendBytes(std::string(100u << 10, '\xff'));
+  ASSERT_TRUE(Until([&] { return server_->stats().questions.unasked == 1; }));
+  EXPECT_FALSE(bad.metrics->end());
+  EXPECT_EQ(server_->stats().messages_refused, 0u);
+  // The next question is answered as ever.
+  bool answered = false;
+  server_->RequestMetrics(bad.id, {}, SystemClock().Monotonic() + seconds(5),
+                          [&](auto r) { answered = r.ok(); });
+  ASSERT_TRUE(Until([&] { return bad.metrics->received() == 1; }));
+  v1::StreamMetricsRequest large;
+  large.add_metrics()->set_name("x");
+  large.mutable_metrics(0)->set_description(std::string(100u << 10, 'x'));
+  bad.metrics->Send(large);
+  EXPECT_TRUE(Until([&] { return answered; }));
+  ExpectBystanderUnharmed();
+}
+
+TEST_F(HostilePeerTest, EntriesBeyondTheirNumberAreRefused) {
+  StartWithBystander();
+  TestClient c(loop_, address());
+  const auto sources = [](int times) {
+    // An entry with an empty source.
+    const std::string body = std::string("\x09\x07\0\0\0\0\0\0\0", 9) +
+                             Repeated(std::string("\x12\x02\x0a\0", 4), times);
+    AgentMessage m;
+    EXPECT_TRUE(m.mutable_entries()->ParseFromString(body));
+    return m;
+  };
+  auto s = c.Open(kConnect);
+  s->Send(Hello("f"));
+  ASSERT_TRUE(Until([&] { return s->received() == 1; }));
+  s->Send(sources(16'384));
+  ASSERT_TRUE(Until([&] { return server_->stats().flight_messages == 1; }));
+  EXPECT_FALSE(s->end());
+  s->Send(sources(40'000));
+  EXPECT_THAT(EndOf(*s),
+              StatusIs(Code::kResourceExhausted, HasSubstr("65536 parts")));
+  ExpectBystanderUnharmed();
+}
+
 TEST_F(HostilePeerTest, FlightOutOfOrderIsRefused) {
   StartWithBystander();
   TestClient c(loop_, address());

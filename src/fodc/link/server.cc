@@ -56,9 +56,9 @@ struct LinkServer::Impl : std::enable_shared_from_this<LinkServer::Impl> {
   void Accept(ServerStreams::Call& call);
   // On the loop.
   void Open(std::shared_ptr<ServerStream> stream, bool flight,
-            std::optional<V1Stream> kind, std::shared_ptr<SharedLabels> labels);
+            std::optional<V1Stream> kind, std::shared_ptr<V1Shared> shared);
   Status BindData(V1Stream kind, const std::shared_ptr<ServerStream>& stream,
-                  std::shared_ptr<SharedLabels> labels);
+                  std::shared_ptr<V1Shared> shared);
   V1Session* FindV1(const std::string& agent_id, const std::string& peer,
                     Status* error);
   void CheckDrained();
@@ -91,28 +91,28 @@ void LinkServer::Impl::Accept(ServerStreams::Call& call) {
     return;
   }
   opened.fetch_add(1);
-  auto labels = std::make_shared<SharedLabels>();
+  auto shared = std::make_shared<V1Shared>();
   Decoder decoder = flight
                         ? FlightAgentDecoder(core.options.flight_message_bytes)
-                    : kind ? V1StreamDecoder(*kind, labels, core.loop.clock())
+                    : kind ? V1StreamDecoder(*kind, shared, core.loop.clock())
                            : V1RegisterDecoder();
   const auto stream = call.Take(core.loop, std::move(decoder));
   const bool posted =
       core.loop.TryPost([self = shared_from_this(), stream, flight, kind,
-                         labels] { self->Open(stream, flight, kind, labels); });
+                         shared] { self->Open(stream, flight, kind, shared); });
   if (!posted) stream->Close(ResourceExhausted("the proxy is overloaded"));
 }
 
 void LinkServer::Impl::Open(std::shared_ptr<ServerStream> stream, bool flight,
                             std::optional<V1Stream> kind,
-                            std::shared_ptr<SharedLabels> labels) {
+                            std::shared_ptr<V1Shared> shared) {
   if (core.draining) {
     core.CloseSoon(std::move(stream),
                    Unavailable("the proxy is shutting down"));
     return;
   }
   if (kind) {
-    Status status = BindData(*kind, stream, std::move(labels));
+    Status status = BindData(*kind, stream, std::move(shared));
     if (!status.ok()) {
       refused.fetch_add(1);
       LogWarn("stream refused", {{"stream", V1StreamName(*kind)},
@@ -176,11 +176,11 @@ V1Session* LinkServer::Impl::FindV1(const std::string& agent_id,
 
 Status LinkServer::Impl::BindData(V1Stream kind,
                                   const std::shared_ptr<ServerStream>& stream,
-                                  std::shared_ptr<SharedLabels> labels) {
+                                  std::shared_ptr<V1Shared> shared) {
   Status error;
   V1Session* session = FindV1(stream->agent_id(), stream->peer(), &error);
   if (session == nullptr) return error;
-  return session->Bind(kind, stream, std::move(labels));
+  return session->Bind(kind, stream, std::move(shared));
 }
 
 void LinkServer::Impl::CheckDrained() {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/link/stream.h"
 
+#include <google/protobuf/descriptor.h>
+#include <google/protobuf/io/coded_stream.h>
 #include <google/protobuf/message_lite.h>
+#include <google/protobuf/wire_format_lite.h>
 #include <grpcpp/impl/codegen/proto_buffer_reader.h>
 #include <grpcpp/support/slice.h>
 
@@ -10,6 +13,75 @@
 #include "fodc/base/strings.h"
 
 namespace fodc::link {
+namespace {
+
+using google::protobuf::Descriptor;
+using google::protobuf::FieldDescriptor;
+using google::protobuf::internal::WireFormatLite;
+
+// Counts the parts of one message. What is damaged ends the count: the parser
+// says what is wrong.
+class PartCount {
+ public:
+  explicit PartCount(std::size_t limit) : left_(limit) {}
+
+  Status Add(google::protobuf::io::CodedInputStream* in,
+             const Descriptor& type) {
+    while (const std::uint32_t tag = in->ReadTag()) {
+      const auto kind = WireFormatLite::GetTagWireType(tag);
+      if (kind == WireFormatLite::WIRETYPE_START_GROUP) {
+        return InvalidArgument("the message has a group");
+      }
+      const FieldDescriptor* field =
+          type.FindFieldByNumber(WireFormatLite::GetTagFieldNumber(tag));
+      const Descriptor* inner =
+          field == nullptr ? nullptr : field->message_type();
+      if (field == nullptr || field->is_repeated() || inner != nullptr) {
+        if (left_ == 0) {
+          return ResourceExhausted("too many parts");
+        }
+        --left_;
+      }
+      if (inner == nullptr ||
+          kind != WireFormatLite::WIRETYPE_LENGTH_DELIMITED) {
+        if (!WireFormatLite::SkipField(in, tag)) return OkStatus();
+        continue;
+      }
+      std::uint32_t length = 0;
+      // As deep as a parser goes.
+      if (!in->ReadVarint32(&length) || depth_ == 100) return OkStatus();
+      const auto limit = in->PushLimit(static_cast<int>(length));
+      ++depth_;
+      FODC_RETURN_IF_ERROR(Add(in, *inner));
+      --depth_;
+      if (!in->ConsumedEntireMessage() || in->BytesUntilLimit() != 0) {
+        return OkStatus();
+      }
+      in->PopLimit(limit);
+    }
+    return OkStatus();
+  }
+
+ private:
+  std::size_t left_;
+  int depth_ = 0;
+};
+
+}  // namespace
+
+Status CheckParts(const grpc::ByteBuffer& bytes, const Descriptor& type,
+                  std::size_t max_parts) {
+  if (bytes.Length() / 2 <= max_parts) return OkStatus();
+  // The reader does not change the buffer, whatever its signature says.
+  grpc::ProtoBufferReader reader(const_cast<grpc::ByteBuffer*>(&bytes));
+  if (!reader.status().ok()) return OkStatus();
+  google::protobuf::io::CodedInputStream in(&reader);
+  const Status status = PartCount(max_parts).Add(&in, type);
+  if (status.code() != Code::kResourceExhausted) return status;
+  return ResourceExhausted(StrCat("a ", type.full_name(), " of ",
+                                  bytes.Length(), " bytes has more than ",
+                                  max_parts, " parts, which is the limit"));
+}
 
 Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return OkStatus();

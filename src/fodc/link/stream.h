@@ -20,8 +20,9 @@
 #include "fodc/net/event_loop.h"
 
 namespace google::protobuf {
+class Descriptor;
 class MessageLite;
-}
+}  // namespace google::protobuf
 
 namespace fodc::link {
 
@@ -37,14 +38,31 @@ grpc::ByteBuffer Encode(const google::protobuf::MessageLite& message);
 // that is not UTF-8.
 Status DecodeInto(const grpc::ByteBuffer& bytes,
                   google::protobuf::MessageLite* message);
+// Before a message becomes objects: a few bytes of wire may be one, and some
+// hundred in memory. Its parts are what repeats, what is a message, and what
+// the type does not know. Costs nothing for a message too short for so many.
+// Errors: kResourceExhausted beyond the limit, kInvalidArgument for a group.
+Status CheckParts(const grpc::ByteBuffer& bytes,
+                  const google::protobuf::Descriptor& type,
+                  std::size_t max_parts);
 template <typename M>
-Decoder DecoderOf() {
-  return [](const grpc::ByteBuffer& bytes) -> Result<Decoded> {
+Status DecodeBounded(const grpc::ByteBuffer& bytes, std::size_t max_parts,
+                     M* message) {
+  FODC_RETURN_IF_ERROR(CheckParts(bytes, *M::descriptor(), max_parts));
+  return DecodeInto(bytes, message);
+}
+template <typename M>
+Decoder DecoderOf(std::size_t max_parts) {
+  return [max_parts](const grpc::ByteBuffer& bytes) -> Result<Decoded> {
     auto message = std::make_shared<M>();
-    if (Status s = DecodeInto(bytes, message.get()); !s.ok()) return s;
+    FODC_RETURN_IF_ERROR(DecodeBounded(bytes, max_parts, message.get()));
     return Decoded(std::move(message));
   };
 }
+// Of any message that is no answer with metrics. An agent puts no more than
+// kMaxEntries into one.
+inline constexpr std::size_t kMaxParts = 65'536;
+inline constexpr std::size_t kMaxEntries = kMaxParts / 4;
 
 // Thread-safe towards gRPC; its methods belong to the loop.
 // Life: events arrive at the handler, in order, until OnDone, which is the

@@ -96,7 +96,7 @@ class V1Client final : public Conversation, private Stream::Handler {
         registration_(
             OpenClientStream(context.loop, context.open_streams, channel_,
                              "/banyandb.fodc.v1.FODCService/RegisterAgent", {},
-                             DecoderOf<v1::RegisterAgentResponse>())) {
+                             DecoderOf<v1::RegisterAgentResponse>(kMaxParts))) {
     registration_->Attach(this);
     SendRegistration();
     registration_->Read();
@@ -204,7 +204,8 @@ class V1Client final : public Conversation, private Stream::Handler {
         this,
         OpenClientStream(context_.loop, context_.open_streams, channel_,
                          StrCat("/banyandb.fodc.v1.FODCService/", method),
-                         {{"agent_id", agent_id_}}, DecoderOf<Question>()),
+                         {{"agent_id", agent_id_}},
+                         DecoderOf<Question>(kMaxParts)),
         std::move(answer)));
   }
 

@@ -302,6 +302,13 @@ bool HasLegalNames(const v1::Metric& m) {
          });
 }
 
+std::size_t HeldBytes(const fleet::MetricSample& s) {
+  std::size_t n = sizeof s + s.name.size() + s.help.size() +
+                  s.labels.capacity() * sizeof s.labels[0];
+  for (const auto& [key, value] : s.labels) n += key.size() + value.size();
+  return n;
+}
+
 }  // namespace
 
 std::string EncodeV1Answer(const recorder::Snapshot& snapshot,
@@ -358,6 +365,7 @@ std::shared_ptr<const fleet::MetricsAnswer> TakeV1Answer(
     s.type = FromV1(m.type());
     s.unix_ms = m.has_timestamp() ? ToUnixMillis(TakeTime(m.timestamp()))
                                   : out->unix_ms;
+    out->bytes += HeldBytes(s);
   }
   return out;
 }

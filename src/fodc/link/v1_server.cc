@@ -30,19 +30,20 @@ std::string_view V1StreamName(V1Stream kind) {
   return "";
 }
 
-void SharedLabels::Set(fleet::Labels labels) {
+void V1Shared::Set(fleet::Labels labels) {
   auto shared = std::make_shared<const fleet::Labels>(std::move(labels));
   MutexLock lock(mutex_);
   labels_ = std::move(shared);
 }
 
-std::shared_ptr<const fleet::Labels> SharedLabels::Get() const {
+std::shared_ptr<const fleet::Labels> V1Shared::Get() const {
   MutexLock lock(mutex_);
   return labels_;
 }
 
 Decoder V1RegisterDecoder() {
   return [](const grpc::ByteBuffer& bytes) -> Result<Decoded> {
+    FODC_RETURN_IF_ERROR(fleet::CheckIdentitySize(bytes.Length(), 0));
     auto m = std::make_shared<v1::RegisterAgentRequest>();
     FODC_RETURN_IF_ERROR(DecodeInto(bytes, m.get()));
     FODC_RETURN_IF_ERROR(
@@ -51,30 +52,40 @@ Decoder V1RegisterDecoder() {
   };
 }
 
-Decoder V1StreamDecoder(V1Stream kind, std::shared_ptr<SharedLabels> labels,
+// Of an answer: metrics, and their labels and timestamps. What the largest
+// message that is taken holds has two dozen bytes for each.
+constexpr std::size_t kMaxAnswerParts = 2'000'000;
+// An answer up to this is looked at even if nobody asked for it: what is no
+// message at all ends the stream.
+constexpr std::size_t kSmallAnswerBytes = 64u << 10;
+
+Decoder V1StreamDecoder(V1Stream kind, std::shared_ptr<V1Shared> shared,
                         const Clock& clock) {
   switch (kind) {
     case V1Stream::kMetrics:
-      return [labels = std::move(labels),
+      return [shared = std::move(shared),
               &clock](const grpc::ByteBuffer& bytes) -> Result<Decoded> {
+        if (!shared->awaits_answer && bytes.Length() > kSmallAnswerBytes) {
+          return Decoded();
+        }
         V1Answer answer;
-        FODC_RETURN_IF_ERROR(DecodeInto(bytes, &answer));
-        const auto registered = labels->Get();
+        FODC_RETURN_IF_ERROR(DecodeBounded(bytes, kMaxAnswerParts, &answer));
+        const auto registered = shared->Get();
         static const fleet::Labels kNone;
         return Decoded(
             std::const_pointer_cast<fleet::MetricsAnswer>(TakeV1Answer(
                 &answer, registered ? *registered : kNone, clock.Unix())));
       };
     case V1Stream::kTopology:
-      return DecoderOf<v1::StreamClusterTopologyRequest>();
+      return DecoderOf<v1::StreamClusterTopologyRequest>(kMaxParts);
     case V1Stream::kLifecycle:
-      return DecoderOf<v1::StreamLifecycleRequest>();
+      return DecoderOf<v1::StreamLifecycleRequest>(kMaxParts);
     case V1Stream::kCrash:
-      return DecoderOf<v1::StreamCrashDiagnosticsRequest>();
+      return DecoderOf<v1::StreamCrashDiagnosticsRequest>(kMaxParts);
     case V1Stream::kPressure:
-      return DecoderOf<v1::StreamPressureProfilesRequest>();
+      return DecoderOf<v1::StreamPressureProfilesRequest>(kMaxParts);
     case V1Stream::kSchema:
-      return DecoderOf<v1::StreamSchemaRegistryRequest>();
+      return DecoderOf<v1::StreamSchemaRegistryRequest>(kMaxParts);
   }
   return nullptr;
 }
@@ -97,6 +108,7 @@ V1Session::V1Session(ServerCore& core,
       [this](const fleet::MetricsQuestion& question) {
         v1::StreamMetricsResponse request;
         PutQuestion(question, &request);
+        At(V1Stream::kMetrics).shared->awaits_answer = true;
         At(V1Stream::kMetrics).stream->Write(Encode(request));
       });
 }
@@ -125,7 +137,7 @@ void V1Session::OnMessage(Decoded message, std::size_t) {
     }
     const fleet::Labels labels(m.labels().begin(), m.labels().end());
     (void)core_.fleet.registry().RefreshRole(id_, m.node_role(), labels);
-    if (auto& shared = At(V1Stream::kMetrics).labels; shared != nullptr) {
+    if (auto& shared = At(V1Stream::kMetrics).shared; shared != nullptr) {
       if (const fleet::Agent* agent = core_.fleet.registry().Find(id_)) {
         shared->Set(agent->identity.labels);
       }
@@ -232,17 +244,17 @@ void V1Session::AddStats(LinkServer::Stats* stats) const {
 void V1Session::Dismiss(const Status& status, std::uint32_t) { Finish(status); }
 
 Status V1Session::Bind(V1Stream kind, std::shared_ptr<ServerStream> stream,
-                       std::shared_ptr<SharedLabels> labels) {
+                       std::shared_ptr<V1Shared> shared) {
   Data& d = At(kind);
   if (d.stream != nullptr) {
     return PermissionDenied(StrCat("agent ", id_, " has a live ",
                                    V1StreamName(kind), " stream already"));
   }
   if (const fleet::Agent* agent = core_.fleet.registry().Find(id_)) {
-    labels->Set(agent->identity.labels);
+    shared->Set(agent->identity.labels);
   }
   d.stream = std::move(stream);
-  d.labels = std::move(labels);
+  d.shared = std::move(shared);
   d.stream->Attach(&d);
   d.stream->Read();
   return OkStatus();
@@ -253,9 +265,13 @@ void V1Session::Data::OnMessage(Decoded message, std::size_t) {
   session->Heard();
   // What other streams bring has no reader yet; it proves life, no more.
   if (kind == V1Stream::kMetrics) {
-    auto answer = std::static_pointer_cast<fleet::MetricsAnswer>(message);
-    session->core_.stats.v1_refused_samples += answer->refused_samples;
-    session->questions_->OnAnswer(std::move(answer));
+    if (message == nullptr) {
+      session->questions_->OnUnasked();
+    } else {
+      auto answer = std::static_pointer_cast<fleet::MetricsAnswer>(message);
+      session->core_.stats.v1_refused_samples += answer->refused_samples;
+      session->questions_->OnAnswer(std::move(answer));
+    }
     session->ArmQuestions();
   }
   if (stream != nullptr) stream->Read();
@@ -362,6 +378,9 @@ void V1Session::Try(const fleet::MetricsQuestion& question,
 
 void V1Session::ArmQuestions() {
   const MonotonicTime next = questions_->OnTick();
+  if (const auto& shared = At(V1Stream::kMetrics).shared; shared != nullptr) {
+    shared->awaits_answer = questions_->open();
+  }
   if (next == MonotonicTime::max()) {
     questions_timer_.Cancel();
     return;

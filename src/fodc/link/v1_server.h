@@ -3,6 +3,7 @@
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -29,12 +30,15 @@ enum class V1Stream : std::uint8_t {
 inline constexpr std::size_t kV1Streams = 6;
 std::string_view V1StreamName(V1Stream kind);  // "StreamMetrics"
 
-// The labels that the agent registered, for the thread that decodes its
-// samples.
-class SharedLabels {
+// What the thread that decodes an agent's samples knows of the session.
+class V1Shared {
  public:
+  // The labels that the agent registered.
   void Set(fleet::Labels labels);
   std::shared_ptr<const fleet::Labels> Get() const;
+
+  // Whether a question is open. What nobody asked for is not worth decoding.
+  std::atomic<bool> awaits_answer{false};
 
  private:
   mutable Mutex mutex_;
@@ -42,8 +46,9 @@ class SharedLabels {
 };
 
 Decoder V1RegisterDecoder();
-// `labels` is used by kMetrics alone.
-Decoder V1StreamDecoder(V1Stream kind, std::shared_ptr<SharedLabels> labels,
+// `shared` is used by kMetrics alone, which gives null for a large answer that
+// nobody asked for.
+Decoder V1StreamDecoder(V1Stream kind, std::shared_ptr<V1Shared> shared,
                         const Clock& clock);
 
 class V1Session final : public AgentSession, private Stream::Handler {
@@ -55,7 +60,7 @@ class V1Session final : public AgentSession, private Stream::Handler {
   // Takes a data stream of this agent.
   // Errors: kPermissionDenied when one of this kind is live already.
   Status Bind(V1Stream kind, std::shared_ptr<ServerStream> stream,
-              std::shared_ptr<SharedLabels> labels);
+              std::shared_ptr<V1Shared> shared);
 
   // An agent that left several questions in a row unanswered is asked in the
   // background, and nobody waits for it until it answers again.
@@ -77,7 +82,7 @@ class V1Session final : public AgentSession, private Stream::Handler {
     V1Session* session = nullptr;
     V1Stream kind = V1Stream::kMetrics;
     std::shared_ptr<ServerStream> stream;
-    std::shared_ptr<SharedLabels> labels;
+    std::shared_ptr<V1Shared> shared;
   };
   Data& At(V1Stream kind) { return data_[static_cast<std::size_t>(kind)]; }
 

@@ -218,6 +218,9 @@ void CollectApi(const api::Api& api, Families* out) {
   w.Counter("fodc_proxy_v1_silent_total",
             "v1 agents that did not answer an HTTP request in time.")
       .Value(s.v1_silent);
+  w.Counter("fodc_proxy_v1_too_large_total",
+            "Answers of v1 agents that an HTTP request had no room for.")
+      .Value(s.v1_too_large);
   w.Gauge("fodc_proxy_line_cache_bytes",
           "Memory of rendered lines and layouts.")
       .Value(s.lines.bytes);
