@@ -5,6 +5,7 @@
 #include <limits>
 #include <utility>
 
+#include "fodc/base/log.h"
 #include "fodc/base/strings.h"
 
 namespace fodc::fleet {
@@ -44,17 +45,29 @@ Registry::Admission Fleet::Admit(const Registry::Claim& claim) {
   if (claim.kind == AgentKind::kFlight) {
     Held& held = mirrors_[admission.id];
     if (held.mirror == nullptr) {
-      recorder::RecordingOptions recording = options_.recording;
-      recording.budget_bytes = options_.memory.total_bytes;
-      // What an agent may record is its own affair: here, bytes are the bound.
-      recording.max_series = std::numeric_limits<std::size_t>::max();
-      recording.pool = series_pool_;
-      held.mirror = std::make_unique<Mirror>(recording);
+      held.mirror = NewMirror();
     }
+    held.emptied = false;
     held.mirror->Follow(claim.identity.incarnation);
   }
   Share();
   return admission;
+}
+
+std::unique_ptr<Mirror> Fleet::NewMirror() const {
+  recorder::RecordingOptions recording = options_.recording;
+  recording.budget_bytes = options_.memory.total_bytes;
+  // What an agent may record is its own affair: here, bytes are the bound.
+  recording.max_series = std::numeric_limits<std::size_t>::max();
+  recording.pool = series_pool_;
+  // Nodes of one kind have the same series, and the first must not pay for all
+  // of it. Over all mirrors it is a quarter of the memory.
+  recording.free_text_bytes =
+      std::min(options_.memory.per_agent_bytes,
+               options_.memory.total_bytes /
+                   std::max<std::size_t>(registry_.options().max_agents, 1)) /
+      4;
+  return std::make_unique<Mirror>(recording);
 }
 
 void Fleet::Drop(const AgentId& id) {
@@ -62,6 +75,7 @@ void Fleet::Drop(const AgentId& id) {
   if (it == mirrors_.end()) return;
   Add(it->second.mirror->stats(), &gone_);
   used_bytes_ -= it->second.bytes;
+  text_bytes_ -= it->second.text_bytes;
   mirrors_.erase(it);
 }
 
@@ -93,40 +107,82 @@ Status Fleet::Apply(const AgentId& id,
     return NotFound(StrCat("agent ", id, " not found"));
   }
   Held& held = it->second;
+  if (held.emptied) {
+    return ResourceExhausted(
+        "the recording did not fit into the proxy's memory and begins anew");
+  }
   Status status;
   const MonotonicTime now = clock_.Monotonic();
   for (const recorder::LogEntry& entry : entries) {
     status = held.mirror->Apply(entry, now);
     if (!status.ok()) break;
   }
-  const std::size_t bytes = held.mirror->recording().memory_bytes();
   if (!held.precious && held.mirror->stats().frames > 0) {
     held.precious = true;
     registry_.SetPrecious(id, true);
   }
-  used_bytes_ += bytes - held.bytes;  // modulo 2^64: may shrink
-  held.bytes = bytes;
-  if (used_bytes_ > pool_bytes_) Share();
+  Look(&held);
+  if (used_bytes_ > pool_bytes_ || IsOver()) Share();
   return status;
 }
 
+std::size_t Fleet::SharedBytes() const {
+  const std::size_t all = series_pool_->bytes();
+  return all - std::min(all, text_bytes_);
+}
+
+bool Fleet::IsOver() const {
+  return used_bytes_ + SharedBytes() > options_.memory.total_bytes;
+}
+
+// Keeps the sums right. Modulo 2^64: they may shrink.
+void Fleet::Look(Held* held) {
+  const recorder::Recording& recording = held->mirror->recording();
+  const std::size_t bytes = recording.memory_bytes();
+  const std::size_t text_bytes = recording.pool_text_bytes();
+  used_bytes_ += bytes - held->bytes;
+  text_bytes_ += text_bytes - held->text_bytes;
+  held->bytes = bytes;
+  held->text_bytes = text_bytes;
+}
+
 void Fleet::Share() {
-  pool_bytes_ =
-      PoolBytes(options_.memory, mirrors_.size(), series_pool_->bytes());
   std::vector<std::size_t> used;
   used.reserve(mirrors_.size());
   for (auto& [id, held] : mirrors_) {
-    held.bytes = held.mirror->recording().memory_bytes();
+    Look(&held);
     used.push_back(held.bytes);
   }
+  pool_bytes_ = PoolBytes(options_.memory, mirrors_.size(), SharedBytes());
   // A little less than the pool, so that not every frame comes here again.
   const std::size_t level = WaterLevel(used, pool_bytes_ - pool_bytes_ / 32);
-  used_bytes_ = 0;
   for (auto& [id, held] : mirrors_) {
     held.mirror->recording().set_budget_bytes(std::min(level, pool_bytes_));
-    held.bytes = held.mirror->recording().memory_bytes();
-    used_bytes_ += held.bytes;
+    Look(&held);
   }
+  // Series of the newest frame, or of none yet, leave no recording. One that
+  // fills its memory with them goes as a whole, the largest first.
+  while (IsOver()) {
+    const auto largest = std::max_element(
+        mirrors_.begin(), mirrors_.end(), [](const auto& a, const auto& b) {
+          return a.second.bytes < b.second.bytes;
+        });
+    if (largest == mirrors_.end() || largest->second.bytes <= level) return;
+    Empty(largest->first, &largest->second, std::min(level, pool_bytes_));
+  }
+}
+
+void Fleet::Empty(const AgentId& id, Held* held, std::size_t budget_bytes) {
+  LogWarn("a recording does not fit into the memory and begins anew",
+          {{"agent_id", id}, {"bytes", held->bytes}});
+  Add(held->mirror->stats(), &gone_);
+  held->mirror = NewMirror();
+  if (const Agent* agent = registry_.Find(id); agent != nullptr) {
+    held->mirror->Follow(agent->identity.incarnation);
+  }
+  held->mirror->recording().set_budget_bytes(budget_bytes);
+  held->emptied = true;
+  Look(held);
 }
 
 const Mirror* Fleet::mirror(const AgentId& id) const {
@@ -157,7 +213,7 @@ Fleet::Stats Fleet::stats() const {
     s.memory_bytes += held.mirror->recording().memory_bytes();
     s.evicted_samples += held.mirror->recording().stats().evicted_samples;
   }
-  s.shared_bytes = series_pool_->bytes();
+  s.shared_bytes = SharedBytes();
   s.memory_bytes += s.shared_bytes;
   s.pool_bytes = pool_bytes_;
   return s;

@@ -41,7 +41,7 @@ class Fleet {
     Mirror::Stats mirrors;
     std::uint64_t evicted_samples = 0;  // of the mirrors that there are
     std::size_t memory_bytes = 0;       // held now, shared series included
-    std::size_t shared_bytes = 0;       // of that, series, counted once
+    std::size_t shared_bytes = 0;       // of that, series that none pays for
     std::size_t pool_bytes = 0;         // what the mirrors may hold, shared
                                         // series not included
   };
@@ -59,7 +59,8 @@ class Fleet {
   void Remove(const AgentId& id);
 
   // Takes in entries of the log of `id`, until the first error (see
-  // Mirror::Apply); kNotFound for an agent without a mirror.
+  // Mirror::Apply); kNotFound for an agent without a mirror,
+  // kResourceExhausted once its mirror had to be emptied: it begins anew.
   Status Apply(const AgentId& id, std::span<const recorder::LogEntry> entries);
 
   Registry& registry() { return registry_; }
@@ -74,9 +75,17 @@ class Fleet {
  private:
   struct Held {
     std::unique_ptr<Mirror> mirror;
-    std::size_t bytes = 0;  // when last looked at
-    bool precious = false;  // it holds frames, and the registry knows
+    std::size_t bytes = 0;       // when last looked at
+    std::size_t text_bytes = 0;  // of that, in the pool
+    bool precious = false;       // it holds frames, and the registry knows
+    bool emptied = false;        // it did not fit, and its session must know
   };
+  // Of the pool, what no mirror pays for.
+  std::size_t SharedBytes() const;
+  bool IsOver() const;
+  void Look(Held* held);
+  std::unique_ptr<Mirror> NewMirror() const;
+  void Empty(const AgentId& id, Held* held, std::size_t budget_bytes);
   void Drop(const AgentId& id);
   void Share();
 
@@ -87,6 +96,7 @@ class Fleet {
   Registry registry_;
   std::map<AgentId, Held> mirrors_;
   std::size_t used_bytes_ = 0;  // sum of Held::bytes
+  std::size_t text_bytes_ = 0;  // sum of Held::text_bytes
   std::size_t pool_bytes_ = 0;
   Mirror::Stats gone_;
 };

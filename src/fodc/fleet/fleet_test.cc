@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/fleet/fleet.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -16,6 +17,7 @@ namespace fodc::fleet {
 namespace {
 
 using recorder::LogEntry;
+using ::testing::HasSubstr;
 
 // An agent's recording, to be mirrored.
 class Source {
@@ -305,6 +307,72 @@ TEST_F(FleetTest, TheMirrorsKeepToTheirPoolAndTheSmallOnesKeepTheirs) {
   const std::size_t b = fleet.mirror(large[1])->recording().memory_bytes();
   EXPECT_GT(a + b + small_bytes,
             (options_.memory.total_bytes - stats.shared_bytes) * 8 / 10);
+}
+
+// One series that nobody else has, of 10 KB of text.
+recorder::SeriesEntry OwnSeries(recorder::Incarnation life,
+                                recorder::SeriesId id) {
+  recorder::SeriesEntry e;
+  e.incarnation = life;
+  e.id = id;
+  e.name = e.family = "x";
+  e.labels = "a=\"" + std::string(10'000, 'x') + std::to_string(life) + "_" +
+             std::to_string(id) + "\"";
+  return e;
+}
+
+TEST_F(FleetTest, WhoFillsThePoolWithTextPaysForItAndNobodyElse) {
+  options_.memory.per_agent_bytes = 10u << 20;
+  options_.memory.total_bytes = 16u << 20;
+  Fleet fleet(clock_, options_);
+  Source honest(5);
+  honest.Append(2000);
+  const AgentId bystander = fleet.Admit(Claim("honest", 5)).id;
+  ASSERT_THAT(fleet.Apply(bystander, honest.Read()), IsOk());
+  const std::uint64_t samples =
+      fleet.mirror(bystander)->recording().stats().samples;
+  std::vector<AgentId> bad;
+  for (recorder::Incarnation life = 100; life < 140; ++life) {
+    bad.push_back(fleet.Admit(Claim("b" + std::to_string(life), life)).id);
+  }
+  bool refused = false;
+  for (std::size_t i = 0; i < bad.size(); ++i) {
+    for (recorder::SeriesId id = 1; id <= 100; ++id) {
+      const LogEntry e = OwnSeries(100 + i, id);
+      refused |= !fleet.Apply(bad[i], {&e, 1}).ok();
+      ASSERT_LE(fleet.stats().memory_bytes, options_.memory.total_bytes);
+    }
+  }
+  (void)fleet.Sweep();
+  EXPECT_LE(fleet.stats().memory_bytes, options_.memory.total_bytes);
+  const auto kept = fleet.mirror(bystander)->recording().stats();
+  EXPECT_EQ(kept.samples, samples);
+  EXPECT_EQ(kept.evicted_samples, 0u);
+  // What was emptied is told so, and begins anew with its next registration.
+  EXPECT_EQ(refused || fleet.stats().mirrors.refused_series > 0, true);
+}
+
+TEST_F(FleetTest, AMirrorThatCannotShrinkBeginsAnew) {
+  options_.memory.per_agent_bytes = 4u << 20;
+  options_.memory.total_bytes = 4u << 20;
+  Fleet fleet(clock_, options_);
+  const AgentId large = fleet.Admit(Claim("large", 9)).id;
+  for (recorder::SeriesId id = 1; id <= 370; ++id) {
+    const LogEntry e = OwnSeries(9, id);
+    ASSERT_THAT(fleet.Apply(large, {&e, 1}), IsOk());
+  }
+  Source honest(5);
+  honest.Append(3000);
+  const AgentId bystander = fleet.Admit(Claim("honest", 5)).id;
+  ASSERT_THAT(fleet.Apply(bystander, honest.Read()), IsOk());
+  EXPECT_LE(fleet.stats().memory_bytes, options_.memory.total_bytes);
+  EXPECT_GT(fleet.mirror(bystander)->recording().memory_bytes(), 1u << 20);
+  const LogEntry e = OwnSeries(9, 400);
+  EXPECT_THAT(fleet.Apply(large, {&e, 1}),
+              StatusIs(Code::kResourceExhausted, HasSubstr("begins anew")));
+  fleet.Disconnect(large);
+  const AgentId again = fleet.Admit(Claim("large", 9)).id;
+  EXPECT_THAT(fleet.Apply(again, {&e, 1}), IsOk());
 }
 
 TEST_F(FleetTest, ForgetsAnAgentWithItsRecording) {

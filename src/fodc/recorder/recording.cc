@@ -205,6 +205,9 @@ Snapshot Recording::Take() const {
   state->latest = Latest();
   return Snapshot(std::move(state));
 }
+std::size_t Recording::pool_text_bytes() const {
+  return impl_->PoolTextBytes();
+}
 
 std::vector<SourceFrame> Recording::Latest() const {
   std::vector<SourceFrame> frames;

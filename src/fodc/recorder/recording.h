@@ -80,6 +80,9 @@ struct RecordingOptions {
   // Where series are interned. Null: a pool of its own, whose bytes count in
   // the budget. A shared pool's bytes do not: its owner counts them once.
   std::shared_ptr<SeriesPool> pool = nullptr;
+  // Of the text that it alone added to a shared pool, so much is not counted,
+  // nor is what fits into half of the budget.
+  std::size_t free_text_bytes = SIZE_MAX;
 };
 
 // Whether a source's series may be refused.
@@ -202,6 +205,8 @@ class Recording {
   // stays.
   void set_budget_bytes(std::size_t bytes);
   std::size_t memory_bytes() const;
+  // Of that, text in the shared pool.
+  std::size_t pool_text_bytes() const;
   Incarnation incarnation() const;
 
  private:

@@ -93,11 +93,15 @@ std::size_t Recording::Impl::IndexBytes() const {
 std::size_t Recording::Impl::MemoryBytes() const {
   // Text in a shared pool is its owner's to count. But a recording that fills
   // the pool with text that no other had pays for it.
+  return sealed_bytes + open.memory_bytes() + sealed_tail.memory_bytes() +
+         IndexBytes() + PoolTextBytes();
+}
+
+std::size_t Recording::Impl::PoolTextBytes() const {
   std::size_t made = 0;
   for (const Life& life : lives) made += life.all_made_bytes;
-  made -= std::min(made, options.budget_bytes / 2);
-  return sealed_bytes + open.memory_bytes() + sealed_tail.memory_bytes() +
-         IndexBytes() + made;
+  return made -
+         std::min({made, options.budget_bytes / 2, options.free_text_bytes});
 }
 
 std::size_t Recording::Impl::CellsWith(const SourceState& state,

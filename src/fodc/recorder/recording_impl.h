@@ -136,6 +136,7 @@ struct Recording::Impl {
   void Touch(Life* life, SeriesId id);
   std::size_t IndexBytes() const;
   std::size_t MemoryBytes() const;
+  std::size_t PoolTextBytes() const;
   bool IsTooMuch() const;
   void Trim();
   bool EvictOldest();
