@@ -34,6 +34,12 @@ constexpr auto kSweepInterval = std::chrono::minutes(2);
 constexpr std::string_view kTextType =
     "text/plain; version=0.0.4; charset=utf-8";
 
+// Of a v1 agent that gave no answer. One that came while others were waited
+// for was not asked.
+bool IsKnownDown(const fleet::Agent& agent, bool was_asked) {
+  return was_asked || agent.status == fleet::AgentStatus::kOffline;
+}
+
 }  // namespace
 
 struct Api::Impl : std::enable_shared_from_this<Api::Impl> {
@@ -180,6 +186,7 @@ void Api::Impl::FinishMetrics(const NodeFilter& filter,
         answers.begin(), answers.end(),
         [&](const AgentAnswer& a) { return a.agent.id == agent.id; });
     if (answer != answers.end() && answer->answer) continue;
+    if (!IsKnownDown(agent, answer != answers.end())) continue;
     ++stale;
     gatherer.AddFrames(frames.Down(agent, NowUnixMs()), &parts);
   }
@@ -269,7 +276,9 @@ HttpResponse Api::Impl::MakeWindows(const NodeFilter& filter,
         answers.begin(), answers.end(),
         [&](const AgentAnswer& a) { return a.agent.id == agent.id; });
     if (answer == answers.end() || !answer->answer) {
-      if (!window) add_frames(frames.Down(agent, NowUnixMs()));
+      if (!window && IsKnownDown(agent, answer != answers.end())) {
+        add_frames(frames.Down(agent, NowUnixMs()));
+      }
     } else if (!openmetrics) {
       rows.push_back(
           AnsweredRows(agent, answer->answer, window, selectors.get()));

@@ -225,6 +225,21 @@ TEST_F(MetricsTest, AnswersBeyondTheRoomOfARequestAreLetGo) {
   EXPECT_EQ(api_->stats().v1_silent, 0u);
 }
 
+TEST_F(MetricsTest, AV1AgentThatComesWhileThePageWaitsIsNotDown) {
+  Admit("silent-0", AgentKind::kV1);
+  for (const char* target : {"/metrics", "/metrics-windows"}) {
+    const std::size_t asked = commander_.asked().size();
+    net::RawClient client(loop_, server_.port());
+    client.Get(target);
+    loop_.RunUntil([&] { return commander_.asked().size() > asked; });
+    Admit(StrCat("late-", asked), AgentKind::kV1);
+    clock_.Advance(seconds(5));
+    const std::string body = client.Read().body;
+    EXPECT_THAT(body, HasSubstr("silent-0"));
+    EXPECT_THAT(body, Not(HasSubstr(StrCat("late-", asked)))) << target;
+  }
+}
+
 TEST_F(MetricsTest, AnswersInTimeForTheScraper) {
   Admit("silent-0", AgentKind::kV1);
   net::RawClient client(loop_, server_.port());
