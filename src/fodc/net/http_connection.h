@@ -162,6 +162,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   HttpResponse response_;
   std::shared_ptr<BodySource> source_;
   std::unique_ptr<Compressor> compressor_;
+  std::chrono::nanoseconds taking_{0};  // time the client took, and ...
+  std::size_t taken_bytes_ = 0;         // ... what it took in it
   bool header_sent_ = false;
   bool chunked_ = true;
   bool unflushed_ = false;

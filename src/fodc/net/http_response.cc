@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The writing half of a connection.
+#include <algorithm>
 #include <array>
 #include <boost/asio/post.hpp>
 #include <boost/asio/write.hpp>
@@ -92,6 +93,8 @@ void Connection::Respond(HttpResponse response) {
   source_ = std::move(response_.source);
   compressor_.reset();
   header_sent_ = false;
+  taking_ = {};
+  taken_bytes_ = 0;
   unflushed_ = false;
   woken_ = false;
   chunked_ = is_http11_;
@@ -166,12 +169,22 @@ std::string Connection::MakeHeader(
 
 template <typename Buffers>
 void Connection::Write(const Buffers& buffers, Step next) {
-  SetDeadline(server_.options.write_timeout, &server_.stats.write_timeouts);
+  const HttpServerOptions& o = server_.options;
+  const auto most =
+      o.answer_grace +
+      std::chrono::seconds(1) *
+          (taken_bytes_ / std::max<std::size_t>(o.min_bytes_per_second, 1));
+  const MonotonicTime began = server_.loop.clock().Monotonic();
+  SetDeadline(
+      std::min<std::chrono::nanoseconds>(o.write_timeout, most - taking_),
+      &server_.stats.write_timeouts);
   asio::async_write(
       socket_, buffers,
-      [self = shared_from_this(), next](const boost::system::error_code& ec,
-                                        std::size_t bytes) {
+      [self = shared_from_this(), next, began](
+          const boost::system::error_code& ec, std::size_t bytes) {
         if (self->state_ == State::kClosed) return;
+        self->taking_ += self->server_.loop.clock().Monotonic() - began;
+        self->taken_bytes_ += bytes;
         self->server_.stats.bytes_sent += bytes;
         if (ec) return self->ClientLeft(true);
         ((*self).*next)();

@@ -75,6 +75,11 @@ struct HttpServerOptions {
   // For each piece of a body (`piece_bytes`) to be taken by the client; what
   // the handler or source takes to make it does not count.
   std::chrono::milliseconds write_timeout{10'000};
+  // For a whole answer, what its source takes not counted: a client that takes
+  // each piece in time, but fewer bytes a second than these, must come to an
+  // end within the grace.
+  std::size_t min_bytes_per_second = 64 * 1024;
+  std::chrono::milliseconds answer_grace{60'000};
   std::size_t max_header_bytes = 32 * 1024;  // beyond: 431
   std::size_t max_body_bytes = 1024 * 1024;  // beyond: 413
   // When reached, the connection that has been idle longest is closed for the

@@ -375,6 +375,54 @@ TEST_F(HttpServerLimitsTest, AClientThatDoesNotReadIsCutOthersAreOnTime) {
   ExpectOthersServed();
 }
 
+TEST_F(HttpServerLimitsTest, AClientThatTricklesIsCutOthersAreOnTime) {
+  script_.next = [](std::string* piece, std::size_t max) {
+    piece->assign(max, 'x');
+    return BodyStep::kMore;
+  };
+  RawClient slow = Client(4096);
+  slow.Get("/stream");
+  ASSERT_TRUE(WaitFor([&] { return script_.alive; }));
+  // Each piece is taken in time: some 28 KiB/s.
+  std::chrono::seconds passed{0};
+  while (script_.alive && passed < 600s) {
+    const std::uint64_t before = stats().bytes_sent;
+    ASSERT_TRUE(WaitFor([&] {
+      slow.Discard(65536);
+      return stats().bytes_sent >= before + 256 * 1024 || !script_.alive;
+    }));
+    clock_.Advance(9s);
+    passed += 9s;
+    loop_.RunReady();
+  }
+  EXPECT_EQ(stats().write_timeouts, 1u);
+  EXPECT_GE(passed, 60s);
+  EXPECT_LE(passed, 240s);
+  ExpectOthersServed();
+}
+
+TEST_F(HttpServerLimitsTest, AClientThatTakesLongButEnoughIsNotCut) {
+  int left = 100;
+  script_.next = [&](std::string* piece, std::size_t max) {
+    piece->assign(max, 'x');
+    return --left == 0 ? BodyStep::kDone : BodyStep::kMore;
+  };
+  RawClient steady = Client(4096);
+  steady.Get("/stream");
+  ASSERT_TRUE(WaitFor([&] { return script_.alive; }));
+  while (script_.alive) {  // 128 KiB/s, for minutes
+    const std::uint64_t before = stats().bytes_sent;
+    ASSERT_TRUE(WaitFor([&] {
+      steady.Discard(65536);
+      return stats().bytes_sent >= before + 256 * 1024 || !script_.alive;
+    }));
+    clock_.Advance(2s);
+    loop_.RunReady();
+  }
+  EXPECT_EQ(left, 0);
+  EXPECT_EQ(stats().write_timeouts, 0u);
+}
+
 TEST_F(HttpServerLimitsTest, TheLongestIdleConnectionMakesRoom) {
   RawClient first = Client();
   first.Get("/x");

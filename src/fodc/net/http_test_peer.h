@@ -96,6 +96,11 @@ class RawClient {
       return ended_;
     });
   }
+  // Takes what has come, up to so many bytes, and forgets it.
+  void Discard(std::size_t bytes) {
+    std::string buffer(bytes, 0);
+    (void)::recv(fd_.get(), buffer.data(), buffer.size(), MSG_DONTWAIT);
+  }
   bool reset() const { return reset_; }
   bool Ended() {
     Receive();
