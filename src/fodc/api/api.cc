@@ -8,6 +8,7 @@
 #include "fodc/api/cluster.h"
 #include "fodc/api/cluster_text.h"
 #include "fodc/api/cpu_watch.h"
+#include "fodc/api/instant_page.h"
 #include "fodc/api/json_writer.h"
 #include "fodc/api/node_frames.h"
 #include "fodc/api/page.h"
@@ -34,6 +35,13 @@ constexpr auto kSweepInterval = std::chrono::minutes(2);
 constexpr std::string_view kTextType =
     "text/plain; version=0.0.4; charset=utf-8";
 
+HttpResponse Busy(std::string_view what, std::size_t limit) {
+  HttpResponse response = net::TextError(
+      503, StrCat("too many ", what, " are being read; the limit is ", limit));
+  response.headers.emplace_back("Retry-After", "5");
+  return response;
+}
+
 // Of a v1 agent that gave no answer. One that came while others were waited
 // for was not asked.
 bool IsKnownDown(const fleet::Agent& agent, bool was_asked) {
@@ -52,16 +60,20 @@ struct Api::Impl : std::enable_shared_from_this<Api::Impl> {
         started(l.clock().Monotonic()),
         gatherer(options.line_cache_bytes) {}
 
+  // Held by an answer for as long as it is at work, with this.
+  using Slot = std::shared_ptr<void>;
+  Slot Occupy(std::size_t* open);
+
   void Metrics(const RequestPtr& request, Responder responder);
   void FinishMetrics(const NodeFilter& filter, std::optional<std::int64_t> at,
-                     const std::vector<AgentAnswer>& answers,
+                     std::vector<AgentAnswer> answers, Slot slot,
                      Responder* responder);
   void Windows(const RequestPtr& request, Responder responder);
   HttpResponse MakeWindows(const NodeFilter& filter,
                            const std::optional<Window>& window,
                            std::shared_ptr<SelectorSet> selectors,
                            bool openmetrics,
-                           const std::vector<AgentAnswer>& answers);
+                           const std::vector<AgentAnswer>& answers, Slot slot);
   HttpResponse Cluster(const HttpRequest& request);
   HttpResponse Health() const;
   HttpResponse Discovery(const HttpRequest& request) const;
@@ -88,6 +100,8 @@ struct Api::Impl : std::enable_shared_from_this<Api::Impl> {
   NodeFrameReader frames;
   CpuWatch cpu;
   ApiStats stats;
+  std::size_t open_pages = 0;
+  std::size_t open_windows = 0;
   net::EventLoop::Handle sweep;
   net::EventLoop::Handle watch;
 };
@@ -128,7 +142,17 @@ void Api::Impl::Ask(std::vector<fleet::Agent> agents,
             });
 }
 
+Api::Impl::Slot Api::Impl::Occupy(std::size_t* open) {
+  ++*open;
+  return Slot(nullptr, [self = shared_from_this(), open](void*) { --*open; });
+}
+
 void Api::Impl::Metrics(const RequestPtr& request, Responder responder) {
+  if (open_pages >= options.max_pages) {
+    ++stats.refused;
+    return responder.Send(Busy("pages", options.max_pages));
+  }
+  Slot slot = Occupy(&open_pages);
   const auto at = ParseAt(request->query);
   if (!at.ok()) return responder.Send(net::StatusError(at.status()));
   const auto format = ParseFormat(request->query, {"text"});
@@ -151,34 +175,48 @@ void Api::Impl::Metrics(const RequestPtr& request, Responder responder) {
     question.end = FromUnixMillis(**at);
   }
   Ask(V1Agents(filter, false), question, Now() + wait,
-      [self = shared_from_this(), filter, at = *at,
+      [self = shared_from_this(), filter, at = *at, slot = std::move(slot),
        responder = std::make_shared<Responder>(std::move(responder))](
-          std::vector<AgentAnswer> answers) {
-        self->FinishMetrics(filter, at, answers, responder.get());
+          std::vector<AgentAnswer> answers) mutable {
+        self->FinishMetrics(filter, at, std::move(answers), std::move(slot),
+                            responder.get());
       });
 }
 
 void Api::Impl::FinishMetrics(const NodeFilter& filter,
                               std::optional<std::int64_t> at,
-                              const std::vector<AgentAnswer>& answers,
+                              std::vector<AgentAnswer> answers, Slot slot,
                               Responder* responder) {
   if (responder->cancelled()) return;
+  ++stats.pages;
+  if (at) {
+    std::vector<fleet::Agent> agents;
+    for (const fleet::Agent& agent : *fleet.List()) {
+      if (agent.status != fleet::AgentStatus::kConflict &&
+          Takes(filter, agent)) {
+        agents.push_back(agent);
+      }
+    }
+    return responder->Send(StreamText(
+        loop, std::move(slot), kTextType,
+        std::make_unique<InstantPage>(fleet, loop.clock(), frames, &gatherer,
+                                      &stats, std::move(agents),
+                                      std::move(answers), *at)));
+  }
   std::vector<PagePart> parts;
   std::uint64_t stale = 0;
+  std::uint64_t catching_up = 0;
   for (const fleet::Agent& agent : *fleet.List()) {
     if (agent.status == fleet::AgentStatus::kConflict ||
         !Takes(filter, agent)) {
       continue;
     }
     const fleet::Mirror* mirror = fleet.mirror(agent.id);
-    if (at && (mirror == nullptr || !Covers(*mirror, *at, NowUnixMs()))) {
-      continue;  // whether it was up then, nobody knows
-    }
     if (mirror != nullptr) {
       NodeFrames node =
-          at ? frames.At(agent, *mirror, *at)
-             : frames.Latest(agent, *mirror, Now(), NowUnixMs(), false);
+          frames.Latest(agent, *mirror, Now(), NowUnixMs(), false);
       stale += node.is_down ? 1 : 0;
+      catching_up += node.is_catching_up ? 1 : 0;
       gatherer.AddFrames(std::move(node), &parts);
       continue;
     }
@@ -191,9 +229,11 @@ void Api::Impl::FinishMetrics(const NodeFilter& filter,
     gatherer.AddFrames(frames.Down(agent, NowUnixMs()), &parts);
   }
   gatherer.AddAnswers(answers, &parts);
-  if (filter.takes_all() && !at) gatherer.AddOwn(options.own_metrics, &parts);
-  if (filter.takes_all() && !at) stats.stale_nodes = stale;
-  ++stats.pages;
+  if (filter.takes_all()) {
+    gatherer.AddOwn(options.own_metrics, &parts);
+    stats.stale_nodes = stale;
+    stats.catching_up_nodes = catching_up;
+  }
   if (parts.empty()) {
     HttpResponse empty;
     empty.content_type = kTextType;
@@ -202,10 +242,15 @@ void Api::Impl::FinishMetrics(const NodeFilter& filter,
   auto text = std::make_unique<PageText>(gatherer.lines(), std::move(parts));
   stats.page_samples += text->samples();
   responder->Send(
-      StreamText(loop, shared_from_this(), kTextType, std::move(text)));
+      StreamText(loop, std::move(slot), kTextType, std::move(text)));
 }
 
 void Api::Impl::Windows(const RequestPtr& request, Responder responder) {
+  if (open_windows >= options.max_windows) {
+    ++stats.refused;
+    return responder.Send(Busy("windows", options.max_windows));
+  }
+  Slot slot = Occupy(&open_windows);
   const auto window = ParseWindow(request->query);
   if (!window.ok()) return responder.Send(net::StatusError(window.status()));
   const auto format = ParseFormat(request->query, {"json", "openmetrics"});
@@ -227,12 +272,12 @@ void Api::Impl::Windows(const RequestPtr& request, Responder responder) {
   ++stats.windows;
   Ask(V1Agents(filter, true), question, Now() + wait,
       [self = shared_from_this(), filter, window = *window, selectors,
-       openmetrics,
+       openmetrics, slot = std::move(slot),
        responder = std::make_shared<Responder>(std::move(responder))](
-          std::vector<AgentAnswer> answers) {
+          std::vector<AgentAnswer> answers) mutable {
         if (responder->cancelled()) return;
-        responder->Send(
-            self->MakeWindows(filter, window, selectors, openmetrics, answers));
+        responder->Send(self->MakeWindows(
+            filter, window, selectors, openmetrics, answers, std::move(slot)));
       });
 }
 
@@ -240,7 +285,8 @@ HttpResponse Api::Impl::MakeWindows(const NodeFilter& filter,
                                     const std::optional<Window>& window,
                                     std::shared_ptr<SelectorSet> selectors,
                                     bool openmetrics,
-                                    const std::vector<AgentAnswer>& answers) {
+                                    const std::vector<AgentAnswer>& answers,
+                                    Slot slot) {
   TypedFamilies families;
   for (const AgentAnswer& a : answers) {
     if (a.answer) families.Add(*a.answer);
@@ -295,10 +341,10 @@ HttpResponse Api::Impl::MakeWindows(const NodeFilter& filter,
     }
   }
   struct Keep {
-    std::shared_ptr<Impl> impl;
+    Slot slot;
     std::shared_ptr<SelectorSet> selectors;
   };
-  auto keep = std::make_shared<Keep>(Keep{shared_from_this(), selectors});
+  auto keep = std::make_shared<Keep>(Keep{std::move(slot), selectors});
   if (openmetrics) {
     return StreamText(
         loop, std::move(keep),

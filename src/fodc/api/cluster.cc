@@ -102,11 +102,13 @@ void Read(const NodeNews& news, Summary* out) {
   }
 }
 
-// Of a node that is silent: what was so then may not be now.
-void ForgetTheMoment(Summary* summary) {
-  summary->up = 0;
+// Of a node that is silent, or of which nothing new has arrived yet: what was
+// so then may not be now.
+void ForgetTheMoment(bool is_down, Summary* summary) {
+  summary->up = is_down ? std::optional<double>(0) : std::nullopt;
   summary->cpu_cores.reset();
   summary->pressure.clear();
+  if (!is_down) return;
   for (auto& [name, target] : summary->targets) target.up = 0;
 }
 
@@ -221,7 +223,7 @@ void AppendClusterNode(const fleet::Agent& agent, const fleet::Mirror* mirror,
     if (news->age) {
       summary.age_seconds = static_cast<double>(news->age->count()) / 1000;
     }
-    if (news->is_silent) ForgetTheMoment(&summary);
+    if (news->is_silent) ForgetTheMoment(!news->is_catching_up, &summary);
   }
   JsonWriter json(out);
   json.BeginObject();

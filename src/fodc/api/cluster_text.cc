@@ -32,7 +32,8 @@ bool ClusterText::Append(std::string* out, std::size_t max_bytes) {
     const fleet::Mirror* mirror = fleet_.mirror(agent.id);
     std::optional<NodeNews> news;
     if (mirror != nullptr) {
-      news = NewestOf(*mirror, clock_.Monotonic(), ToUnixMillis(clock_.Unix()));
+      news = NewestOf(agent, *mirror, clock_.Monotonic(),
+                      ToUnixMillis(clock_.Unix()));
     }
     AppendClusterNode(agent, mirror, news ? &*news : nullptr,
                       cpu_.Cores(agent.id), share_bytes_, out);

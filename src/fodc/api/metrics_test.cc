@@ -6,6 +6,7 @@
 
 #include "fodc/api/api_test_peer.h"
 #include "fodc/api/json_writer.h"
+#include "fodc/api/instant_page.h"
 #include "fodc/net/compression.h"
 
 namespace fodc::api {
@@ -106,8 +107,94 @@ TEST_F(MetricsTest, TrustsNoWallClockOfAnAgent) {
 
 TEST_F(MetricsTest, ShowsUpZeroForANodeOfWhichNothingIsKnown) {
   Admit("a-0", AgentKind::kFlight);
+  EXPECT_THAT(Get("/metrics").body, Not(HasSubstr("up{")));
+  clock_.Advance(2 * fleet::Pace::kUnknownInterval + milliseconds(1));
   EXPECT_THAT(Get("/metrics").body,
               HasSubstr("up{node_role=\"ROLE_DATA\",pod_name=\"a-0\"} 0\n"));
+}
+
+// What an agent recorded over the last half hour: chunks, and a fresh row.
+std::vector<recorder::LogEntry> HalfAnHour(const Clock& clock) {
+  recorder::Recording recording(5, {.stretch_rows = 60});
+  const auto source = recording.OpenSource("scrape", "data");
+  exposition::SeriesDesc up;
+  up.name = up.family = "up";
+  recording.SpliceLines(source, 0, 0, {&up, 1});
+  const std::int64_t unix_ms = ToUnixMillis(clock.Unix());
+  const std::int64_t monotonic_ms = std::chrono::duration_cast<milliseconds>(
+                                        clock.Monotonic().time_since_epoch())
+                                        .count();
+  for (std::int64_t ago = 1800; ago >= 0; --ago) {
+    (void)recording.Append(source,
+                           {monotonic_ms - 1000 * ago, unix_ms - 1000 * ago},
+                           {{1.0}}, std::nullopt);
+  }
+  std::vector<recorder::LogEntry> entries;
+  recorder::Recording::Defined defined;
+  (void)recording.ReadLog({}, &defined, [&](const recorder::LogEntry& e) {
+    entries.push_back(e);
+    return true;
+  });
+  return entries;
+}
+
+TEST_F(MetricsTest, ANodeThatIsStillResumingIsNotDown) {
+  clock_.Advance(std::chrono::hours(1));
+  const auto id = Admit("a-0", AgentKind::kFlight);
+  const auto entries = HalfAnHour(clock_);
+  ASSERT_GT(entries.size(), 30u);
+  const auto send = [&](std::size_t from, std::size_t to) {
+    ASSERT_TRUE(
+        fleet_.Apply(id, std::span(entries).subspan(from, to - from)).ok());
+  };
+  const auto expect_no_up = [&] {
+    EXPECT_THAT(Get("/metrics").body, Not(HasSubstr("\nup{")));
+    EXPECT_EQ(api_->stats().stale_nodes, 0u);
+    EXPECT_EQ(api_->stats().catching_up_nodes, 1u);
+    EXPECT_EQ(Get("/metrics-windows").body, "[]\n");
+    EXPECT_THAT(Get("/cluster").body, HasSubstr("\"up\":null"));
+    // Nor was it at an instant that has not arrived.
+    EXPECT_EQ(Get(StrCat("/metrics?at=", FormatRfc3339(clock_.Unix(), 0))).body,
+              "");
+  };
+  expect_no_up();
+  send(0, 10);
+  clock_.Advance(seconds(15));
+  expect_no_up();
+  send(10, 20);
+  clock_.Advance(seconds(15));
+  expect_no_up();
+  send(20, entries.size());
+  EXPECT_THAT(Get("/metrics").body, HasSubstr("pod_name=\"a-0\"} 1\n"));
+  EXPECT_EQ(api_->stats().catching_up_nodes, 0u);
+  // From here on silence is silence.
+  clock_.Advance(2 * fleet::Pace::kUnknownInterval + milliseconds(1));
+  EXPECT_THAT(Get("/metrics").body, HasSubstr("pod_name=\"a-0\"} 0\n"));
+}
+
+TEST_F(MetricsTest, CatchingUpHasAnEnd) {
+  clock_.Advance(std::chrono::hours(1));
+  const auto id = Admit("a-0", AgentKind::kFlight);
+  const auto entries = HalfAnHour(clock_);
+  ASSERT_TRUE(fleet_.Apply(id, std::span(entries).first(10)).ok());
+  EXPECT_THAT(Get("/metrics").body, Not(HasSubstr("\nup{")));
+  // Nothing comes any more, ...
+  clock_.Advance(2 * fleet::Pace::kUnknownInterval + milliseconds(1));
+  EXPECT_THAT(Get("/metrics").body, HasSubstr("pod_name=\"a-0\"} 0\n"));
+  // ... or the agent is gone.
+  const auto gone = Admit("b-0", AgentKind::kFlight);
+  EXPECT_THAT(Get("/metrics").body, Not(HasSubstr("b-0")));
+  fleet_.Disconnect(gone);
+  EXPECT_THAT(Get("/metrics").body, HasSubstr("pod_name=\"b-0\"} 0\n"));
+  // ... or it sends history for ever.
+  const auto slow = Admit("c-0", AgentKind::kFlight);
+  for (std::size_t i = 0; i < 31; ++i) {
+    ASSERT_TRUE(fleet_.Apply(slow, std::span(entries).subspan(i, 1)).ok());
+    EXPECT_THAT(Get("/metrics").body, Not(HasSubstr("c-0"))) << i;
+    clock_.Advance(seconds(19));
+  }
+  clock_.Advance(seconds(19));
+  EXPECT_THAT(Get("/metrics").body, HasSubstr("pod_name=\"c-0\"} 0\n"));
 }
 
 TEST_F(MetricsTest, GivesAnyInstantOfTheWindow) {
@@ -151,6 +238,60 @@ TEST_F(MetricsTest, GivesInstantsThatTheClockWentBackTo) {
             FormatInstant(start + 6000 - 3'600'000, 3));
   EXPECT_EQ(cluster["nodes"][0]["window"]["to"],
             FormatInstant(start + 5000, 3));
+}
+
+TEST_F(MetricsTest, ReadsTheNodesOfAnInstantOneByOne) {
+  std::vector<std::unique_ptr<Node>> nodes;
+  for (int i = 0; i < 5; ++i) {
+    nodes.push_back(std::make_unique<Node>(this, StrCat("a-", i)));
+    nodes.back()->Scrape("page", {{"x", {}, 1.0 * i}});
+  }
+  NodeFrameReader frames;
+  PageGatherer gatherer(1u << 20);
+  ApiStats stats;
+  InstantPage page(fleet_, clock_, frames, &gatherer, &stats, *fleet_.List(),
+                   {}, ToUnixMillis(clock_.Unix()));
+  std::string text;
+  for (int i = 0; i < 5; ++i) {
+    EXPECT_TRUE(page.Append(&text, 65536));
+    EXPECT_EQ(text, "") << i;
+  }
+  while (page.Append(&text, 65536)) {
+  }
+  EXPECT_THAT(text, HasSubstr("pod_name=\"a-4\"} 4\n"));
+  EXPECT_EQ(text,
+            Get(StrCat("/metrics?at=", FormatRfc3339(clock_.Unix(), 3))).body);
+}
+
+TEST_F(MetricsTest, RefusesMoreAnswersThanItMayHold) {
+  Admit("silent-0", AgentKind::kV1);
+  for (const auto& [target, limit] :
+       {std::pair("/metrics", 4), std::pair("/metrics-windows", 2)}) {
+    const std::size_t asked = commander_.asked().size();
+    std::vector<net::RawClient> waiting;
+    for (int i = 0; i < limit; ++i) {
+      waiting.emplace_back(loop_, server_.port());
+      waiting.back().Get(target);
+    }
+    loop_.RunUntil([&, n = static_cast<std::size_t>(limit)] {
+      return commander_.asked().size() == asked + n;
+    });
+    const auto refused = Get(target);
+    EXPECT_EQ(refused.status, 503) << target;
+    EXPECT_EQ(refused.Header("Retry-After"), "5");
+    EXPECT_THAT(refused.body, HasSubstr(StrCat("the limit is ", limit)));
+    clock_.Advance(seconds(5));
+    for (net::RawClient& client : waiting) EXPECT_EQ(client.Read().status, 200);
+    // There is room again.
+    net::RawClient next(loop_, server_.port());
+    next.Get(target);
+    loop_.RunUntil([&, n = static_cast<std::size_t>(limit) + 1] {
+      return commander_.asked().size() == asked + n;
+    });
+    clock_.Advance(seconds(5));
+    EXPECT_EQ(next.Read().status, 200);
+  }
+  EXPECT_EQ(api_->stats().refused, 2u);
 }
 
 TEST_F(MetricsTest, ClaimsNothingOfInstantsThatNoWindowHas) {

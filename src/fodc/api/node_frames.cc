@@ -8,26 +8,31 @@ namespace fodc::api {
 namespace {
 
 constexpr std::string_view kUp = "up";
-constexpr int kFreshIntervals = 2;
 
 }  // namespace
 
-bool IsFresh(const fleet::Mirror& mirror, const recorder::SourceFrame& frame,
-             MonotonicTime now) {
-  return mirror.pace().AgeOf(frame.name, frame.time, now) <=
-         kFreshIntervals * mirror.pace().interval();
+bool IsCatchingUp(const fleet::Agent& agent, const fleet::Mirror& mirror,
+                  MonotonicTime now) {
+  return agent.status != fleet::AgentStatus::kOffline &&
+         mirror.IsCatchingUp(now);
 }
 
-bool Covers(const fleet::Mirror& mirror, std::int64_t unix_ms,
-            std::int64_t now_unix_ms) {
+bool IsFresh(const fleet::Mirror& mirror, const recorder::SourceFrame& frame,
+             MonotonicTime now) {
+  return mirror.pace().IsFresh(frame.name, frame.time, now);
+}
+
+bool Covers(const fleet::Agent& agent, const fleet::Mirror& mirror,
+            std::int64_t unix_ms, MonotonicTime now, std::int64_t now_unix_ms) {
   const recorder::RecordingStats s = mirror.recording().stats();
+  if (IsCatchingUp(agent, mirror, now)) now_unix_ms = s.to_unix_ms;
   // The agent's wall clock may be ahead of ours.
   return s.frames > 0 && unix_ms >= s.from_unix_ms &&
          unix_ms <= std::max(now_unix_ms, s.to_unix_ms);
 }
 
-NodeNews NewestOf(const fleet::Mirror& mirror, MonotonicTime now,
-                  std::int64_t now_unix_ms) {
+NodeNews NewestOf(const fleet::Agent& agent, const fleet::Mirror& mirror,
+                  MonotonicTime now, std::int64_t now_unix_ms) {
   NodeNews news;
   news.frames = mirror.recording().Latest();
   for (const recorder::SourceFrame& frame : news.frames) {
@@ -45,6 +50,7 @@ NodeNews NewestOf(const fleet::Mirror& mirror, MonotonicTime now,
   }
   news.is_silent = fresh.empty();
   if (!news.is_silent) news.frames = std::move(fresh);
+  news.is_catching_up = news.is_silent && IsCatchingUp(agent, mirror, now);
   return news;
 }
 
@@ -106,7 +112,9 @@ NodeFrames NodeFrameReader::Latest(const fleet::Agent& agent,
     (IsFresh(mirror, frame, now) ? node.frames : stale)
         .push_back(std::move(frame));
   }
-  if (node.frames.empty()) AddDown(stale, now_unix_ms, &node);
+  if (!node.frames.empty()) return node;
+  node.is_catching_up = IsCatchingUp(agent, mirror, now);
+  if (!node.is_catching_up) AddDown(stale, now_unix_ms, &node);
   return node;
 }
 
@@ -117,8 +125,7 @@ NodeFrames NodeFrameReader::At(const fleet::Agent& agent,
   node.agent = agent;
   node.keep =
       std::make_shared<const recorder::Snapshot>(mirror.recording().Take());
-  const std::int64_t limit = kFreshIntervals * mirror.pace().interval().count();
-  auto frames = node.keep->At(unix_ms, limit);
+  auto frames = node.keep->At(unix_ms, mirror.pace().patience().count());
   if (frames.ok()) node.frames = *std::move(frames);
   if (node.frames.empty()) AddDown({}, unix_ms, &node);
   return node;

@@ -48,7 +48,7 @@ Registry::Admission Fleet::Admit(const Registry::Claim& claim) {
       held.mirror = NewMirror();
     }
     held.emptied = false;
-    held.mirror->Follow(claim.identity.incarnation);
+    held.mirror->Follow(claim.identity.incarnation, clock_.Monotonic());
   }
   Share();
   return admission;
@@ -178,7 +178,7 @@ void Fleet::Empty(const AgentId& id, Held* held, std::size_t budget_bytes) {
   Add(held->mirror->stats(), &gone_);
   held->mirror = NewMirror();
   if (const Agent* agent = registry_.Find(id); agent != nullptr) {
-    held->mirror->Follow(agent->identity.incarnation);
+    held->mirror->Follow(agent->identity.incarnation, clock_.Monotonic());
   }
   held->mirror->recording().set_budget_bytes(budget_bytes);
   held->emptied = true;

@@ -15,9 +15,16 @@ constexpr recorder::Incarnation kNobody = 1;
 Mirror::Mirror(const recorder::RecordingOptions& options)
     : recording_(kNobody, options) {}
 
-void Mirror::Follow(recorder::Incarnation incarnation) {
+void Mirror::Follow(recorder::Incarnation incarnation, MonotonicTime now) {
+  followed_at_ = news_at_ = now;
+  caught_up_ = false;
   recording_.Follow(incarnation);
   pace_.Follow(incarnation);
+}
+
+bool Mirror::IsCatchingUp(MonotonicTime now) const {
+  return !caught_up_ && now - news_at_ <= pace_.patience() &&
+         now - followed_at_ <= kMostCatchingUp;
 }
 
 Status Mirror::Apply(const recorder::LogEntry& entry, MonotonicTime now) {
@@ -44,7 +51,9 @@ Status Mirror::Apply(const recorder::LogEntry& entry, MonotonicTime now) {
   if (!status.ok() || recording_.newest() == before) return status;
   if (const auto* row = std::get_if<recorder::RowEntry>(&entry)) {
     pace_.OnRow(*row, now);
+    caught_up_ = caught_up_ || pace_.IsFresh(row->name, row->time, now);
   }
+  news_at_ = now;
   const bool goes_on = frames.first.incarnation == before.incarnation;
   const recorder::Sequence next = goes_on ? before.sequence + 1 : 1;
   stats_.frames += frames.last + 1 - std::max(next, frames.first.sequence);

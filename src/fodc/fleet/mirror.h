@@ -34,7 +34,14 @@ class Mirror {
 
   // The life that the agent writes now, whatever its number: the clock that it
   // comes from may have been set back. Before the first entry of a session.
-  void Follow(recorder::Incarnation incarnation);
+  void Follow(recorder::Incarnation incarnation, MonotonicTime now);
+
+  // Whether what the agent has read of late may still be on its way: in a
+  // session that has brought no fresh row yet, for as long as news keep coming
+  // (an agent sends the oldest first) and a little longer, but for
+  // kMostCatchingUp at most.
+  static constexpr std::chrono::minutes kMostCatchingUp{10};
+  bool IsCatchingUp(MonotonicTime now) const;
 
   // Takes in one entry. A hole before it is accepted and counted: what the
   // agent no longer has cannot be waited for. Left out and counted are damaged
@@ -56,6 +63,9 @@ class Mirror {
   recorder::Recording recording_;
   Stats stats_;
   Pace pace_;
+  MonotonicTime followed_at_;
+  MonotonicTime news_at_;  // of this session
+  bool caught_up_ = false;
 };
 
 }  // namespace fodc::fleet

@@ -55,6 +55,11 @@ std::chrono::milliseconds Pace::interval() const {
   return slowest == 0 ? kUnknownInterval : std::chrono::milliseconds(slowest);
 }
 
+bool Pace::IsFresh(const recorder::FrameName& name,
+                   const recorder::FrameTime& time, MonotonicTime now) const {
+  return AgeOf(name, time, now) <= patience();
+}
+
 std::chrono::milliseconds Pace::AgeOf(const recorder::FrameName& name,
                                       const recorder::FrameTime& time,
                                       MonotonicTime now) const {

@@ -26,6 +26,12 @@ class Pace {
   // The time between frames of the slowest source, failed scrapes not counted.
   std::chrono::milliseconds interval() const;
 
+  // Whether the frame is no older than two intervals.
+  bool IsFresh(const recorder::FrameName& name, const recorder::FrameTime& time,
+               MonotonicTime now) const;
+  // What news may take before it is missed.
+  std::chrono::milliseconds patience() const { return 2 * interval(); }
+
   // Since the frame was read. The agent's monotonic clock is compared with
   // ours by the quickest row of the last minutes; its way here counts as age
   // only as far as it was slower than that one. A frame of another life is as

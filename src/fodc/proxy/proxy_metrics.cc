@@ -212,9 +212,17 @@ void CollectApi(const api::Api& api, Families* out) {
       .Value(s.page_samples);
   w.Counter("fodc_proxy_windows_total", "Answers of /metrics-windows.")
       .Value(s.windows);
+  w.Counter("fodc_proxy_busy_total",
+            "Requests for pages and windows refused, for too many were at "
+            "work.")
+      .Value(s.refused);
   w.Gauge("fodc_proxy_stale_nodes",
           "Nodes of which the newest page showed only up 0.")
       .Value(s.stale_nodes);
+  w.Gauge("fodc_proxy_catching_up_nodes",
+          "Nodes that the newest page left out, for their newest scrapes had "
+          "not arrived yet.")
+      .Value(s.catching_up_nodes);
   w.Counter("fodc_proxy_v1_silent_total",
             "v1 agents that did not answer an HTTP request in time.")
       .Value(s.v1_silent);
