@@ -218,9 +218,10 @@ class FlightClient final : public Conversation, private Stream::Handler {
     std::vector<Batch> batches;
     std::size_t bytes = 0;
     position_ = context_.recording.ReadLog(
-        position_, &defined_, [&](const recorder::LogEntry& entry) {
+        position_, &defined_, [&](const recorder::LogEntry& whole) {
+          recorder::LogEntry entry = Fitting(whole);
           const std::size_t size = EntryBytes(entry);
-          if (message_bytes_ > 0 && size + kEnvelopeBytes > message_bytes_) {
+          if (!Fits(entry)) {
             LeaveOut(size);
             return true;
           }
@@ -235,7 +236,8 @@ class FlightClient final : public Conversation, private Stream::Handler {
           Count(entry);
           bytes += size;
           batches.back().bytes += size;
-          AppendEntry(entry, batches.back().message.mutable_entries());
+          AppendEntry(std::move(entry),
+                      batches.back().message.mutable_entries());
           return bytes < room;
         });
     if (!batches.empty() && std::exchange(heartbeat_due_, false)) {
@@ -250,6 +252,27 @@ class FlightClient final : public Conversation, private Stream::Handler {
     }
     stats_.in_flight_bytes =
         static_cast<std::size_t>(entry_bytes_ - acknowledged_bytes_);
+  }
+
+  bool Fits(const recorder::LogEntry& entry) const {
+    return message_bytes_ == 0 ||
+           EntryBytes(entry) + kEnvelopeBytes <= message_bytes_;
+  }
+
+  // A series that does not fit into a message is told without its text: every
+  // frame of its source refers to it.
+  recorder::LogEntry Fitting(const recorder::LogEntry& entry) {
+    const auto* series = std::get_if<recorder::SeriesEntry>(&entry);
+    if (series == nullptr || Fits(entry)) return entry;
+    recorder::SeriesEntry brief = *series;
+    brief.help.clear();
+    if (Fits(brief)) return brief;
+    LeaveOut(EntryBytes(entry));
+    brief.name = brief.family = "fodc_series_too_long";
+    brief.labels = StrCat("id=\"", brief.id, "\"");
+    brief.unit.clear();
+    brief.type = exposition::MetricType::kUnknown;
+    return brief;
   }
 
   // The proxy would refuse it, and all that follows with it. What builds on it

@@ -209,6 +209,45 @@ TEST_F(FlightLinkTest, AFrameLargerThanTheProxysMessagesIsLeftOut) {
   EXPECT_FALSE(held.empty());
 }
 
+TEST_F(FlightLinkTest, ASeriesLargerThanTheProxysMessagesLosesItsTextOnly) {
+  options_.flight_message_bytes = 16u << 10;
+  StartAll();
+  const std::string text(20'000, 'x');
+  const std::string help(4000, 'h');
+  const exposition::Label label{"l", text};
+  const exposition::Label shorter{"l",
+                                  std::string_view(text).substr(0, 14'000)};
+  std::vector<exposition::SeriesDesc> lines(3);
+  lines[0].name = lines[0].family = "long";
+  lines[0].labels = {&label, 1};
+  lines[1].name = lines[1].family = "helped";
+  lines[1].labels = {&shorter, 1};
+  lines[1].help = help;
+  lines[2].name = lines[2].family = "short";
+  recorder::Recording& recording = agent_->recording();
+  const auto source = recording.OpenSource("mixed", "data");
+  recording.SpliceLines(source, 0, 0, lines);
+  const std::vector<double> values = {1, 2, 3};
+  (void)recording.Append(source, {2'000'000, 2'000'000}, values, std::nullopt);
+  agent_->Append(20);  // sealed, too
+  ASSERT_TRUE(Until([&] { return CaughtUp(); })) << Describe();
+  EXPECT_EQ(agent_->stats().connects, 1u);
+  EXPECT_EQ(server_->stats().messages_refused, 0u);
+  std::string names;
+  for (const auto& [series, samples] : AllSamples(mirror()->recording())) {
+    if (series.find("too_long") != std::string::npos ||
+        series.find("helped") != std::string::npos ||
+        series.find("short") != std::string::npos) {
+      EXPECT_EQ(samples.size(), 1u);
+      names += series.substr(0, series.find("xxx")) + ";";
+    }
+    EXPECT_EQ(series.find(std::string(15'000, 'x')), std::string::npos);
+  }
+  EXPECT_NE(names.find("fodc_series_too_long"), std::string::npos) << names;
+  EXPECT_NE(names.find("helped"), std::string::npos) << names;
+  EXPECT_NE(names.find("short"), std::string::npos) << names;
+}
+
 TEST_F(FlightLinkTest, ASessionThatIsRefusedAtOnceDoesNotShortenTheWait) {
   StartServer();
   relay_ = std::make_unique<test::TcpRelay>(server_->port());
@@ -287,6 +326,47 @@ TEST_F(FlightLinkTest, ADrainingProxySaysGoodbyeAndTheAgentComesBack) {
   RestartServer();
   agent_->Append(3);
   ExpectMirrored();
+}
+
+TEST_F(FlightLinkTest, AProxyThatNeverWelcomesIsLeft) {
+  StartServer();
+  relay_ = std::make_unique<test::TcpRelay>(server_->port());
+  relay_->Freeze();
+  TestAgent::Options o = AgentOptions();
+  o.link.connect_timeout = milliseconds(200);
+  agent_ = std::make_unique<TestAgent>(loop_, o);
+  agent_->Append(3);
+  agent_->StartLink();
+  ASSERT_TRUE(Until([&] { return agent_->stats().failures >= 2; }));
+  EXPECT_EQ(agent_->stats().connects, 0u);
+  relay_->Heal();
+  ExpectMirrored();
+}
+
+// The loser of a place is told when to try again, and heeds it.
+TEST_F(FlightLinkTest, AGoodbyeSaysWhenToComeBack) {
+  options_.flight_dead_after = seconds(30);
+  StartAll();
+  agent_->Append(3);
+  ExpectMirrored();
+  relay_->Freeze();
+  TestAgent::Options o = AgentOptions();
+  o.link.proxies = {address()};
+  o.instance = "another";
+  TestAgent rival(loop_, o);
+  rival.StartLink();
+  // It does not answer the probe: its place is taken.
+  ASSERT_TRUE(Until([&] { return rival.stats().state == LinkState::kFlight; }));
+  ASSERT_TRUE(Until([&] { return fleet_->stats().registry.replaced == 1; }));
+  relay_->Heal();
+  ASSERT_TRUE(
+      Until([&] { return agent_->stats().state == LinkState::kWaiting; }));
+  // Without the hint it would be back within 50 ms.
+  const std::uint64_t connections = relay_->connections();
+  RunFor(milliseconds(500));
+  EXPECT_EQ(relay_->connections(), connections);
+  EXPECT_EQ(agent_->stats().state, LinkState::kWaiting);
+  rival.StopLink();
 }
 
 TEST_F(FlightLinkTest, StreamsToEveryProxy) {

@@ -46,7 +46,7 @@ void DeclareFlags(program::Flags* flags, ProxyOptions* o) {
   flags
       ->Int("grpc-max-msg-size", &o->grpc_max_msg_size,
             "largest gRPC message taken, in bytes")
-      .AtLeast(256 << 10)  // the longest line of a page, with its help
+      .AtLeast(512 << 10)  // the longest series, with its help
       .AtMost(1 << 30);
   flags
       ->Duration("http-read-timeout", &o->http_read_timeout,

@@ -47,7 +47,7 @@ TEST(ProxyOptionsTest, ReadsEveryFlag) {
   const auto outcome = Parse(
       {"--grpc-listen-addr=127.0.0.1:1", "--http-listen-addr=:2",
        "--agent-heartbeat-timeout=15s", "--agent-cleanup-timeout=1m",
-       "--max-agents=7", "--grpc-max-msg-size=300000", "--http-read-timeout=1s",
+       "--max-agents=7", "--grpc-max-msg-size=600000", "--http-read-timeout=1s",
        "--http-write-timeout=2s", "--heartbeat-interval=5s",
        "--recorder-memory-per-agent=1MiB", "--recorder-memory=64MiB",
        "--http-max-connections=9", "--shutdown-timeout=3s"},
@@ -78,7 +78,7 @@ TEST(ProxyOptionsTest, NamesFlagValueAndLimit) {
               AllOf(HasSubstr("--heartbeat-interval"), HasSubstr("1.5s"),
                     HasSubstr("whole seconds")));
   EXPECT_THAT(ErrorOf({"--grpc-max-msg-size=65536"}),
-              AllOf(HasSubstr("--grpc-max-msg-size"), HasSubstr("262144")));
+              AllOf(HasSubstr("--grpc-max-msg-size"), HasSubstr("524288")));
 }
 
 }  // namespace
