@@ -215,6 +215,8 @@ Result<std::unique_ptr<LinkServer>> LinkServer::Start(net::EventLoop& loop,
                              Milliseconds(o.keepalive_timeout));
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  builder.AddChannelArgument(GRPC_ARG_MAX_CONNECTION_IDLE_MS,
+                             Milliseconds(o.connection_idle));
   // Small messages come evenly: measuring the bandwidth would answer each of
   // them with a ping. What it would find is given: enough for a resuming
   // agent far away.

@@ -37,6 +37,8 @@ class LinkServer final : public fleet::AgentCommander {
     // HTTP/2 pings to every agent: what notices a v1 agent that is gone.
     std::chrono::nanoseconds keepalive_time = std::chrono::seconds(10);
     std::chrono::nanoseconds keepalive_timeout = std::chrono::seconds(5);
+    // A connection without any stream is closed after this.
+    std::chrono::nanoseconds connection_idle = std::chrono::minutes(5);
     // A rival for a pod name is asked whether it lives.
     std::chrono::nanoseconds probe_timeout = std::chrono::seconds(2);
     // From opening a stream to its first message.

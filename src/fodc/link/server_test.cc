@@ -11,6 +11,7 @@
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
 #include "fodc/link/test_peer.h"
+#include "fodc/net/http_test_peer.h"
 
 namespace fodc::link {
 namespace {
@@ -362,6 +363,56 @@ TEST_F(V1ServerTest, GoesInGoodOrderWhileAgentsDial) {
     RestartServer();
     streams.clear();
   }
+}
+
+TEST_F(V1ServerTest, ALargeAnswerArrivesWhole) {
+  StartServer();
+  V1Peer peer(loop_, address());
+  peer.Register("a");
+  ASSERT_TRUE(Until([&] { return peer.registered(); }));
+  peer.OpenMetrics();
+  RunFor(milliseconds(50));
+  std::size_t samples = 0;
+  std::size_t bytes = 0;
+  server_->RequestMetrics(peer.id, {}, SystemClock().Monotonic() + seconds(10),
+                          [&](auto r) {
+                            ASSERT_TRUE(r.ok()) << r.status().ToString();
+                            samples = (*r)->samples.size();
+                            for (const auto& s : (*r)->samples) {
+                              bytes += s.help.size();
+                            }
+                          });
+  ASSERT_TRUE(Until([&] { return peer.metrics->received() == 1; }));
+  v1::StreamMetricsRequest answer;
+  for (int i = 0; i < 20; ++i) {
+    v1::Metric* metric = answer.add_metrics();
+    metric->set_name("up");
+    metric->set_description(std::string(1u << 20, 'x'));
+  }
+  peer.metrics->Send(answer);
+  ASSERT_TRUE(Until([&] { return samples != 0; }));
+  EXPECT_EQ(samples, 20u);
+  EXPECT_EQ(bytes, 20u << 20);
+}
+
+TEST_F(V1ServerTest, SilenceOfOurOwnAgentsIsNoticedInTenSeconds) {
+  const LinkServer::Options shipped;
+  EXPECT_LE(shipped.flight_dead_after + shipped.flight_heartbeat, seconds(10));
+  EXPECT_GE(shipped.flight_dead_after, 3 * shipped.flight_heartbeat);
+}
+
+TEST_F(V1ServerTest, AConnectionWithoutAnyStreamIsClosed) {
+  options_.connection_idle = milliseconds(300);
+  StartServer();
+  V1Peer live(loop_, address());
+  live.Register("live");
+  ASSERT_TRUE(Until([&] { return live.registered(); }));
+  // HTTP/2's first words, and silence.
+  net::RawClient idle(loop_, static_cast<std::uint16_t>(server_->port()));
+  idle.Send(std::string("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n") +
+            std::string("\0\0\0\x04\0\0\0\0\0", 9));
+  EXPECT_TRUE(Until([&] { return idle.Ended(); }));
+  EXPECT_FALSE(live.registration->end());
 }
 
 TEST_F(V1ServerTest, DrainEndsEveryStreamAndTakesNoMore) {

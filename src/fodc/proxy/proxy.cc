@@ -12,6 +12,7 @@
 #include "fodc/net/http_server.h"
 #include "fodc/program/log_sink.h"
 #include "fodc/program/version.h"
+#include "fodc/proxy/open_files.h"
 #include "fodc/proxy/proxy_metrics.h"
 
 namespace fodc::proxy {
@@ -50,14 +51,24 @@ link::LinkServer::Options LinkOptions(const ProxyOptions& o) {
   return out;
 }
 
-net::HttpServerOptions HttpOptions(const ProxyOptions& o) {
+net::HttpServerOptions HttpOptions(const ProxyOptions& o,
+                                   std::uint64_t open_files) {
   using std::chrono::duration_cast;
   using std::chrono::milliseconds;
   net::HttpServerOptions out;
   out.read_timeout = duration_cast<milliseconds>(o.http_read_timeout);
   out.header_timeout = std::min(out.header_timeout, out.read_timeout);
   out.write_timeout = duration_cast<milliseconds>(o.http_write_timeout);
-  out.max_connections = static_cast<std::size_t>(o.http_max_connections);
+  const auto wanted = static_cast<std::size_t>(o.http_max_connections);
+  out.max_connections = HttpConnectionsWithin(
+      open_files, static_cast<std::size_t>(o.max_agents), wanted);
+  if (out.max_connections < wanted) {
+    LogWarn("fewer HTTP connections, so that agents find open files",
+            {{"http_max_connections", out.max_connections},
+             {"wanted", wanted},
+             {"max_agents", o.max_agents},
+             {"open_files", open_files}});
+  }
   return out;
 }
 
@@ -105,7 +116,8 @@ Result<std::unique_ptr<Proxy>> Proxy::Start(net::EventLoop& loop,
   auto impl = std::make_unique<Impl>(loop, options);
   Impl* p = impl.get();
   // HTTP first: agents are taken in only by a proxy that can be asked.
-  p->http = std::make_unique<net::HttpServer>(loop, HttpOptions(options));
+  p->http = std::make_unique<net::HttpServer>(
+      loop, HttpOptions(options, RaiseOpenFiles()));
   const Status listens = p->http->Listen(options.http_listen_addr);
   if (!listens.ok()) {
     return listens.WithContext(
