@@ -157,6 +157,28 @@ TEST_F(DocumentsTest, ClusterListsEveryKindAndFilters) {
   ASSERT_EQ(some.size(), 1u);
   EXPECT_EQ(some[0]["name"], "b-0");
   EXPECT_EQ(Get("/cluster?role=nobody").body, "{\"nodes\":[]}\n");
+  const json one = json::parse(Get("/cluster?pod_name=A-0").body)["nodes"];
+  ASSERT_EQ(one.size(), 1u);
+  EXPECT_EQ(one[0]["name"], "a-0");
+}
+
+TEST_F(DocumentsTest, ClusterListsARivalBesideTheFirst) {
+  const auto first = Admit("a-0", AgentKind::kFlight);
+  fleet::Registry::Claim claim;
+  claim.kind = AgentKind::kV1;
+  claim.identity.pod_name = "a-0";
+  claim.identity.role = "ROLE_DATA";
+  claim.found_alive = {first};
+  ASSERT_TRUE(fleet_.Admit(claim).conflict);
+  const json nodes = json::parse(Get("/cluster").body)["nodes"];
+  ASSERT_EQ(nodes.size(), 2u);
+  std::map<std::string, std::string> status;
+  for (const json& node : nodes) {
+    EXPECT_EQ(node["pod_name"], "a-0");
+    status[node["agent"]["kind"]] = node["agent"]["status"];
+  }
+  EXPECT_EQ(status["flight"], "online");
+  EXPECT_EQ(status["v1"], "conflict");
 }
 
 TEST_F(DocumentsTest, ClusterHoldsManyNodes) {
@@ -202,6 +224,8 @@ TEST_F(DocumentsTest, DiscoveryNamesEveryEndpoint) {
   groups = json::parse(Get("/sd?pod_name=A-0").body);
   EXPECT_EQ(groups[0]["targets"], json::array({"agent.example:1234"}));
   EXPECT_EQ(Get("/sd?pod_name=x").body, "[]\n");
+  EXPECT_EQ(Get("/sd?role=ROLE_LIAISON").body, "[]\n");
+  EXPECT_EQ(json::parse(Get("/sd?role=role_data").body).size(), 1u);
 }
 
 TEST_F(DocumentsTest, ProbesAndVersion) {

@@ -332,6 +332,23 @@ TEST_F(MetricsTest, AsksV1AgentsAndMergesTheirAnswers) {
   EXPECT_FALSE(commander_.asked()[0].question.start.has_value());
 }
 
+TEST_F(MetricsTest, AsksV1AgentsForWhatWasCurrentAtAnInstant) {
+  const auto id = Admit("v-0", AgentKind::kV1);
+  const std::int64_t at = ToUnixMillis(clock_.Unix()) - 60'000;
+  const auto gauge = exposition::MetricType::kGauge;
+  commander_.Answer(
+      id, {V1Sample("x", {{"pod_name", "v-0"}}, 1, gauge, at - 10'000),
+           V1Sample("x", {{"pod_name", "v-0"}}, 2, gauge, at)});
+  const std::string body =
+      Get(StrCat("/metrics?at=", FormatRfc3339(FromUnixMillis(at), 3))).body;
+  EXPECT_EQ(body, "# TYPE x gauge\nx{pod_name=\"v-0\"} 2\n");
+  ASSERT_EQ(commander_.asked().size(), 1u);
+  const fleet::MetricsQuestion& asked = commander_.asked()[0].question;
+  EXPECT_EQ(asked.start,
+            FromUnixMillis(at - 2 * fleet::Pace::kUnknownInterval.count()));
+  EXPECT_EQ(asked.end, FromUnixMillis(at));
+}
+
 TEST_F(MetricsTest, ASilentV1AgentCostsOnlyItsOwnRows) {
   Node a(this, "a-0");
   const auto good = Admit("good-0", AgentKind::kV1);

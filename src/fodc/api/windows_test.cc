@@ -100,6 +100,46 @@ TEST_F(WindowsTest, WritesNanAsNull) {
   EXPECT_TRUE(rows[0]["data"][1]["value"].is_null());
 }
 
+TEST_F(WindowsTest, WritesInfinityAsNull) {
+  Node a(this, "a-0");
+  a.Scrape("page", {{"plus", {}, INFINITY}, {"minus", {}, -INFINITY}});
+  for (const std::string& query :
+       {std::string(), Query(start_, start_ + 1000)}) {
+    const json rows = Rows(query);
+    ASSERT_EQ(rows.size(), 2u) << query;
+    for (const json& row : rows) {
+      EXPECT_TRUE(row["data"][0]["value"].is_null()) << row;
+    }
+  }
+}
+
+TEST_F(WindowsTest, FiltersByRoleAndPod) {
+  Node a(this, "a-0", "ROLE_DATA");
+  Node b(this, "b-0", "ROLE_LIAISON");
+  Node c(this, "c-0", "ROLE_LIAISON");
+  for (Node* node : {&a, &b, &c}) node->Scrape("page", {{"x", {}, 1}});
+  for (const std::string& window :
+       {std::string(), "&" + Query(start_, start_ + 1000)}) {
+    for (const char* format : {"json", "openmetrics"}) {
+      const auto pods = [&](const std::string& filter) {
+        const auto r = Get(
+            StrCat("/metrics-windows?format=", format, "&", filter, window));
+        EXPECT_EQ(r.status, 200);
+        std::string out;
+        for (const char* pod : {"a-0", "b-0", "c-0"}) {
+          if (r.body.find(pod) != std::string::npos) out += pod;
+        }
+        return out;
+      };
+      EXPECT_EQ(pods("role=ROLE_DATA"), "a-0");
+      EXPECT_EQ(pods("role=liaison"), "b-0c-0");
+      EXPECT_EQ(pods("pod_name=B-0"), "b-0");
+      EXPECT_EQ(pods("pod_name=b-0&role=ROLE_DATA"), "");
+      EXPECT_EQ(pods("role=nobody"), "");
+    }
+  }
+}
+
 TEST_F(WindowsTest, SelectsByIdentityLabelsToo) {
   Node a(this, "a-0");
   Node b(this, "b-0");

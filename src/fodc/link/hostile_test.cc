@@ -403,6 +403,72 @@ TEST_F(HostilePeerTest, AThousandRegistrationsAreBounded) {
   streams.clear();
 }
 
+TEST_F(HostilePeerTest, AStreamThatSaysNothingIsEnded) {
+  options_.first_message_timeout = milliseconds(100);
+  options_.probe_timeout = milliseconds(50);
+  StartWithBystander();
+  TestClient c(loop_, address());
+  auto flight = c.Open(kConnect);
+  auto registration = c.OpenV1("RegisterAgent");
+  EXPECT_THAT(EndOf(*flight),
+              StatusIs(Code::kDeadlineExceeded, HasSubstr("no Hello")));
+  EXPECT_THAT(EndOf(*registration),
+              StatusIs(Code::kDeadlineExceeded, HasSubstr("no registration")));
+  ExpectBystanderUnharmed();
+}
+
+TEST_F(HostilePeerTest, TooManyThatSayNothingAreRefused) {
+  options_.max_unregistered_streams = 4;
+  StartWithBystander();
+  TestClient c(loop_, address());
+  std::vector<std::unique_ptr<TestStream>> silent;
+  for (int i = 0; i < 4; ++i) {
+    silent.push_back(i % 2 == 0 ? c.Open(kConnect) : c.OpenV1("RegisterAgent"));
+  }
+  ASSERT_TRUE(Until([&] { return server_->stats().open_streams >= 6; }));
+  RunFor(milliseconds(50));
+  auto fifth = c.Open(kConnect);
+  EXPECT_THAT(EndOf(*fifth),
+              StatusIs(Code::kResourceExhausted, HasSubstr("too many agents")));
+  for (const auto& s : silent) EXPECT_FALSE(s->end());
+  // When they are gone, there is room.
+  silent.clear();
+  ASSERT_TRUE(Until([&] { return server_->stats().open_streams <= 2; }));
+  V1Peer next(loop_, address());
+  next.Register("next");
+  EXPECT_TRUE(Until([&] { return next.registered(); }));
+  ExpectBystanderUnharmed();
+}
+
+TEST_F(HostilePeerTest, RegistrationsOfOneAddressAreSlowedDown) {
+  fleet_options_.registry.max_agents = 64;
+  options_.registrations_per_second = 0.001;
+  StartWithBystander();
+  // The burst is as large as the registry: a connection each, so that no other
+  // bound is met.
+  const std::size_t burst = fleet_options_.registry.max_agents;
+  TestClient c(loop_, address());
+  std::vector<std::unique_ptr<TestStream>> streams;
+  std::size_t refused = 0;
+  const auto attempt = [&](TestClient& from) {
+    auto s = from.OpenV1("RegisterAgent");
+    v1::RegisterAgentRequest m;  // without a role: refused by the registry
+    s->Send(m);
+    const Status end = EndOf(*s);
+    refused += end.message().find("too many registrations") != std::string::npos
+                   ? 1
+                   : 0;
+  };
+  for (std::size_t i = 1; i < burst; ++i) attempt(c);
+  EXPECT_EQ(refused, 0u);
+  for (int i = 0; i < 3; ++i) {
+    TestClient other(loop_, address());
+    attempt(other);
+  }
+  EXPECT_EQ(refused, 3u);
+  ExpectBystanderUnharmed();
+}
+
 TEST_F(HostilePeerTest, ATakenPortIsSaid) {
   StartServer();
   LinkServer::Options taken = options_;

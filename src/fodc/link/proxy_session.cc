@@ -17,27 +17,30 @@ namespace {
 
 std::shared_ptr<grpc::Channel> Dial(const AgentContext& context,
                                     const std::string& target) {
+  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(),
+                                   ChannelArguments(context.options));
+}
+
+}  // namespace
+
+grpc::ChannelArguments ChannelArguments(const AgentLink::Options& options) {
   using std::chrono::duration_cast;
   using std::chrono::milliseconds;
   grpc::ChannelArguments args;
   // Each session has a connection of its own, for a proxy binds streams to it.
   args.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  args.SetMaxReceiveMessageSize(
-      static_cast<int>(context.options.max_message_bytes));
+  args.SetMaxReceiveMessageSize(static_cast<int>(options.max_message_bytes));
   args.SetMaxSendMessageSize(-1);
   // Pings no more often than a Go server bears; but they make gRPC set TCP's
   // user timeout, which ends a link that swallows our heartbeats.
   args.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 300'000);
-  args.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
-              static_cast<int>(
-                  duration_cast<milliseconds>(context.options.tcp_user_timeout)
-                      .count()));
+  args.SetInt(
+      GRPC_ARG_KEEPALIVE_TIMEOUT_MS,
+      static_cast<int>(
+          duration_cast<milliseconds>(options.tcp_user_timeout).count()));
   args.SetInt(GRPC_ARG_HTTP2_BDP_PROBE, 0);  // see server.cc
-  return grpc::CreateCustomChannel(target, grpc::InsecureChannelCredentials(),
-                                   args);
+  return args;
 }
-
-}  // namespace
 
 std::string_view LinkStateName(LinkState state) {
   switch (state) {

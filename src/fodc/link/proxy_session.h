@@ -3,6 +3,7 @@
 #pragma once
 
 #include <grpcpp/channel.h>
+#include <grpcpp/support/channel_arguments.h>
 
 #include <chrono>
 #include <cstdint>
@@ -16,6 +17,9 @@
 #include "fodc/net/event_loop.h"
 
 namespace fodc::link {
+
+// How a proxy is dialled.
+grpc::ChannelArguments ChannelArguments(const AgentLink::Options& options);
 
 // What every session of an agent needs; outlives them all.
 struct AgentContext {

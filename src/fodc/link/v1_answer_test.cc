@@ -157,6 +157,33 @@ TEST_F(V1AgentTest, AnAnswerTooLargeForV1LosesItsOldestSeconds) {
             static_cast<std::uint64_t>(100 - answer.metrics_size()));
 }
 
+TEST_F(V1AgentTest, ALargeAnswerLeavesWhole) {
+  options_.recording.max_series = 100'000;
+  options_.recording.budget_bytes = 256u << 20;
+  options_.recording.stretch_bytes = 64u << 20;
+  Register();
+  recorder::Recording& recording = agent_->recording();
+  const auto source = recording.OpenSource("large", "data");
+  constexpr std::size_t kSeries = 200;
+  std::vector<std::string> texts;
+  for (std::size_t i = 0; i < kSeries; ++i) {
+    texts.push_back(std::string(100'000, 'x') + std::to_string(i));
+  }
+  std::vector<exposition::Label> labels;
+  for (const std::string& text : texts) labels.push_back({"l", text});
+  std::vector<exposition::SeriesDesc> lines(kSeries);
+  for (std::size_t i = 0; i < kSeries; ++i) {
+    lines[i].name = lines[i].family = "large";
+    lines[i].labels = {&labels[i], 1};
+  }
+  recording.SpliceLines(source, 0, 0, lines);
+  (void)recording.Append(source, {1000, 1'800'000'000'000},
+                         std::vector<double>(kSeries, 1), std::nullopt);
+  const auto answer = Ask("");
+  EXPECT_EQ(answer.metrics_size(), static_cast<int>(kSeries));
+  EXPECT_GT(answer.ByteSizeLong(), 19u << 20);
+}
+
 TEST_F(V1AgentTest, ANodeThatIsGoneDoesNotLookAlive) {
   options_.link.stale_after = std::chrono::hours(10'000);
   Register();

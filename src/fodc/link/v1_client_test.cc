@@ -9,6 +9,7 @@
 #include <string>
 #include <thread>
 
+#include "fodc/link/proxy_session.h"
 #include "fodc/link/v1_agent_testing.h"
 #include "tests/support/tcp_relay.h"
 
@@ -175,6 +176,36 @@ TEST_F(V1AgentTest, ARefusedRegistrationIsTriedAgain) {
   ASSERT_TRUE(Until([&] { return &proxy_.at("RegisterAgent") != first; }));
   EXPECT_NE(agent_->stats().last_failure.message().find("maximum number"),
             std::string::npos);
+}
+
+TEST_F(V1AgentTest, ARegistrationWithoutAnAnswerIsTriedAgain) {
+  options_.link.connect_timeout = milliseconds(200);
+  agent_ = std::make_unique<TestAgent>(loop_, options_);
+  agent_->StartLink();
+  ASSERT_TRUE(Until([&] { return proxy_.has("RegisterAgent"); }));
+  TestStream* first = &proxy_.at("RegisterAgent");
+  ASSERT_TRUE(Until([&] { return &proxy_.at("RegisterAgent") != first; }));
+  EXPECT_NE(agent_->stats().last_failure.message().find("did not answer"),
+            std::string::npos);
+  EXPECT_EQ(agent_->stats().connects, 0u);
+}
+
+// grpc-go hangs up on whoever pings more often than every five minutes.
+TEST_F(V1AgentTest, PingsNoMoreOftenThanAGoProxyBears) {
+  const grpc::ChannelArguments made = ChannelArguments(AgentLink::Options());
+  const grpc_channel_args args = made.c_channel_args();
+  int keepalive_ms = 0;
+  int without_calls = 0;
+  for (std::size_t i = 0; i < args.num_args; ++i) {
+    const std::string key = args.args[i].key;
+    if (key == GRPC_ARG_KEEPALIVE_TIME_MS) {
+      keepalive_ms = args.args[i].value.integer;
+    } else if (key == GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS) {
+      without_calls = args.args[i].value.integer;
+    }
+  }
+  EXPECT_GE(keepalive_ms, 300'000);
+  EXPECT_EQ(without_calls, 0);
 }
 
 // A proxy of which nothing comes back, not even TCP's word. Heartbeats find

@@ -6,10 +6,12 @@
 
 #include <set>
 
+#include "banyandb/fodc/v1/rpc.pb.h"
 #include "fodc/base/clock.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
 #include "fodc/link/test_agent.h"
+#include "fodc/link/test_peer.h"
 #include "fodc/net/http_test_peer.h"
 
 namespace fodc::proxy {
@@ -62,6 +64,76 @@ TEST_F(ProxyTest, ServesBothPortsAndItsOwnMetrics) {
     }
   }
   EXPECT_EQ(types, helps);
+}
+
+TEST_F(ProxyTest, CountsWhatAgentsSend) {
+  auto proxy = Proxy::Start(loop_, options_);
+  ASSERT_THAT(proxy, IsOk());
+  const std::string address = StrCat("127.0.0.1:", (*proxy)->grpc_port());
+  const auto value = [&](const std::string& series) -> double {
+    const std::string page = Get(**proxy, "/metrics").body;
+    const std::size_t at = page.find(StrCat("\n", series, " "));
+    if (at == std::string::npos) return -1;
+    return std::stod(page.substr(at + series.size() + 2));
+  };
+  const auto until = [&](const std::string& series, double expected) {
+    // The page is asked for from here, so this cannot be a task of the loop.
+    for (int i = 0; i < 500 && value(series) != expected; ++i) {
+      (void)loop_.RunUntil([] { return false; }, std::chrono::milliseconds(10));
+    }
+    EXPECT_EQ(value(series), expected) << series;
+  };
+  link::TestAgent::Options agent_options;
+  agent_options.link = link::QuickLinkOptions(address);
+  link::TestAgent agent(loop_, agent_options);
+  agent.Append(20);  // one frame of each of two sources
+  agent.StartLink();
+  until("fodc_proxy_frames_total", 40);
+  until("fodc_proxy_agents{state=\"online\"}", 1);
+  EXPECT_EQ(value("fodc_proxy_agents_by_kind{kind=\"flight\"}"), 1);
+  EXPECT_EQ(value("fodc_proxy_flight_frames_total"), 40);
+  EXPECT_EQ(value("fodc_proxy_flight_bytes_total"),
+            static_cast<double>(agent.stats().bytes_sent));
+  EXPECT_GT(value("fodc_proxy_log_entries_total"), 10);
+  EXPECT_GT(value("fodc_proxy_recording_bytes"), 1000);
+  EXPECT_EQ(value("fodc_proxy_recording_samples"),
+            static_cast<double>(agent.recording().stats().samples));
+  const auto stats = agent.recording().stats();
+  const double reach =
+      static_cast<double>(stats.to_unix_ms - stats.from_unix_ms) / 1000;
+  for (const char* stat : {"least", "median", "most"}) {
+    EXPECT_DOUBLE_EQ(
+        value(StrCat("fodc_proxy_window_seconds{stat=\"", stat, "\"}")), reach);
+  }
+  EXPECT_GT(value("fodc_proxy_window_expected_seconds"), reach);
+  EXPECT_EQ(value("fodc_proxy_gaps_total"), 0);
+
+  // One of v1, which answers one page.
+  link::V1Peer v1(loop_, address);
+  v1.Register("v");
+  ASSERT_TRUE(loop_.RunUntil([&] { return v1.registered(); },
+                             std::chrono::seconds(10)));
+  v1.OpenMetrics();
+  (void)loop_.RunUntil([] { return false; }, std::chrono::milliseconds(100));
+  net::RawClient client(loop_, (*proxy)->http_port());
+  client.Get("/metrics");
+  ASSERT_TRUE(loop_.RunUntil([&] { return v1.metrics->received() == 1; },
+                             std::chrono::seconds(10)));
+  v1.metrics->Send(banyandb::fodc::v1::StreamMetricsRequest());
+  EXPECT_EQ(client.Read().status, 200);
+  // Its kind left unasked: the counters of answers stay.
+  v1.registration->HalfClose();
+  until("fodc_proxy_agents{state=\"offline\"}", 1);
+  EXPECT_EQ(value("fodc_proxy_v1_answer_seconds_count"), 1);
+  EXPECT_EQ(value("fodc_proxy_agents_by_kind{kind=\"v1\"}"), 1);
+
+  // Round trips are known from the second heartbeat on.
+  for (int i = 0; i < 800 && agent.stats().round_trip.count() == 0; ++i) {
+    (void)loop_.RunUntil([] { return false; }, std::chrono::milliseconds(10));
+  }
+  agent.StopLink();
+  until("fodc_proxy_agents{state=\"offline\"}", 2);
+  EXPECT_EQ(value("fodc_proxy_agents{state=\"online\"}"), 0);
 }
 
 TEST_F(ProxyTest, NamesTheFlagOfAPortThatIsTaken) {
