@@ -136,6 +136,36 @@ TEST_F(ProxyTest, CountsWhatAgentsSend) {
   EXPECT_EQ(value("fodc_proxy_agents{state=\"online\"}"), 0);
 }
 
+TEST_F(ProxyTest, ARestartShowsNoLiveNodeAsDown) {
+  auto proxy = Proxy::Start(loop_, options_);
+  ASSERT_THAT(proxy, IsOk());
+  const std::string address = StrCat("127.0.0.1:", (*proxy)->grpc_port());
+  link::TestAgent::Options agent_options;
+  agent_options.link = link::QuickLinkOptions(address);
+  link::TestAgent agent(loop_, agent_options);
+  agent.Append(3000);
+  agent.StartLink();
+  const auto shown = [&] {
+    const std::string page = Get(**proxy, "/metrics").body;
+    EXPECT_THAT(page, ::testing::Not(HasSubstr("\nup{")));
+    return page.find("\nm{") != std::string::npos;
+  };
+  bool there = false;
+  for (int i = 0; i < 1000 && !there; ++i) there = shown();
+  ASSERT_TRUE(there);
+  proxy->reset();
+  options_.grpc_listen_addr = address;
+  proxy = Proxy::Start(loop_, options_);
+  ASSERT_THAT(proxy, IsOk());
+  there = false;
+  for (int i = 0; i < 1000 && !there; ++i) {
+    there = shown();
+    (void)loop_.RunUntil([] { return false; }, std::chrono::milliseconds(1));
+  }
+  EXPECT_TRUE(there);
+  agent.StopLink();
+}
+
 TEST_F(ProxyTest, NamesTheFlagOfAPortThatIsTaken) {
   auto first = Proxy::Start(loop_, options_);
   ASSERT_THAT(first, IsOk());
