@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <limits>
+#include <unordered_set>
 #include <utility>
 
 #include "fodc/base/log.h"
@@ -146,13 +147,28 @@ void Fleet::Look(Held* held) {
   held->text_bytes = text_bytes;
 }
 
+// Text whose maker has gone is nobody's, though others hold it: too much of it
+// is shared out anew among those.
+void Fleet::ClaimText() {
+  const std::size_t total = options_.memory.total_bytes;
+  if (SharedBytes() <= std::max(total / 8 * 3, claimed_bytes_ + total / 16)) {
+    return;
+  }
+  std::unordered_set<const void*> seen;
+  for (auto& [id, held] : mirrors_) {
+    held.mirror->recording().ClaimPoolText(
+        [&seen](const void* text) { return seen.insert(text).second; });
+    Look(&held);
+  }
+  claimed_bytes_ = SharedBytes();
+}
+
 void Fleet::Share() {
+  for (auto& [id, held] : mirrors_) Look(&held);
+  ClaimText();
   std::vector<std::size_t> used;
   used.reserve(mirrors_.size());
-  for (auto& [id, held] : mirrors_) {
-    Look(&held);
-    used.push_back(held.bytes);
-  }
+  for (const auto& [id, held] : mirrors_) used.push_back(held.bytes);
   pool_bytes_ = PoolBytes(options_.memory, mirrors_.size(), SharedBytes());
   // A little less than the pool, so that not every frame comes here again.
   const std::size_t level = WaterLevel(used, pool_bytes_ - pool_bytes_ / 32);

@@ -84,6 +84,7 @@ class Fleet {
   std::size_t SharedBytes() const;
   bool IsOver() const;
   void Look(Held* held);
+  void ClaimText();
   std::unique_ptr<Mirror> NewMirror() const;
   void Empty(const AgentId& id, Held* held, std::size_t budget_bytes);
   void Drop(const AgentId& id);
@@ -98,6 +99,7 @@ class Fleet {
   std::size_t used_bytes_ = 0;  // sum of Held::bytes
   std::size_t text_bytes_ = 0;  // sum of Held::text_bytes
   std::size_t pool_bytes_ = 0;
+  std::size_t claimed_bytes_ = 0;  // SharedBytes() after the last ClaimText
   Mirror::Stats gone_;
 };
 

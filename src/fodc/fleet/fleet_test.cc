@@ -375,6 +375,33 @@ TEST_F(FleetTest, AMirrorThatCannotShrinkBeginsAnew) {
   EXPECT_THAT(fleet.Apply(again, {&e, 1}), IsOk());
 }
 
+TEST_F(FleetTest, TextWhoseMakerHasGoneIsPaidForByWhoHoldsIt) {
+  options_.memory.per_agent_bytes = 4u << 20;
+  options_.memory.total_bytes = 4u << 20;
+  Fleet fleet(clock_, options_);
+  Source honest(5);
+  honest.Append(2000);
+  const AgentId bystander = fleet.Admit(Claim("honest", 5)).id;
+  ASSERT_THAT(fleet.Apply(bystander, honest.Read()), IsOk());
+  ASSERT_LT(fleet.mirror(bystander)->recording().memory_bytes(), 1u << 20);
+  const AgentId holder = fleet.Admit(Claim("holder", 9)).id;
+  recorder::SeriesId next = 0;
+  for (int round = 0; round < 6; ++round) {
+    const AgentId maker = fleet.Admit(Claim("maker", 8)).id;
+    for (int i = 0; i < 70; ++i) {
+      recorder::SeriesEntry e = OwnSeries(8, ++next);
+      LogEntry entry = e;
+      (void)fleet.Apply(maker, {&entry, 1});
+      e.incarnation = 9;
+      entry = e;
+      (void)fleet.Apply(holder, {&entry, 1});
+      ASSERT_LE(fleet.stats().memory_bytes, options_.memory.total_bytes);
+    }
+    fleet.Remove(maker);
+  }
+  EXPECT_EQ(fleet.mirror(bystander)->recording().stats().evicted_samples, 0u);
+}
+
 TEST_F(FleetTest, ForgetsAnAgentWithItsRecording) {
   Fleet fleet(clock_, options_);
   Source source(5);

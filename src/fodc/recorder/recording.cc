@@ -208,6 +208,10 @@ Snapshot Recording::Take() const {
 std::size_t Recording::pool_text_bytes() const {
   return impl_->PoolTextBytes();
 }
+void Recording::ClaimPoolText(
+    const std::function<bool(const void* text)>& first) {
+  impl_->ClaimPoolText(first);
+}
 
 std::vector<SourceFrame> Recording::Latest() const {
   std::vector<SourceFrame> frames;

@@ -207,6 +207,11 @@ class Recording {
   std::size_t memory_bytes() const;
   // Of that, text in the shared pool.
   std::size_t pool_text_bytes() const;
+  // Counts that anew: of all text in the shared pool, this recording pays for
+  // what it refers to and `first` was not asked about before. For the owner of
+  // the pool, who asks all recordings, when text is held by others than those
+  // who added it.
+  void ClaimPoolText(const std::function<bool(const void* text)>& first);
   Incarnation incarnation() const;
 
  private:

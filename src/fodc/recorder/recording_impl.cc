@@ -104,6 +104,26 @@ std::size_t Recording::Impl::PoolTextBytes() const {
          std::min({made, options.budget_bytes / 2, options.free_text_bytes});
 }
 
+void Recording::Impl::ClaimPoolText(
+    const std::function<bool(const void* text)>& first) {
+  constexpr std::size_t kOverheadBytes = 64;
+  for (Life& life : lives) {
+    life.made_bytes.assign(life.table->series.size(), 0);
+    life.all_made_bytes = 0;
+    for (std::size_t i = 0; i < life.made_bytes.size(); ++i) {
+      const Series& s = *life.table->series[i];
+      std::size_t bytes = 0;
+      if (first(&s)) bytes += s.labels().size() + kOverheadBytes;
+      if (first(s.name().data())) {  // one for all series of the name
+        bytes += s.name().size() + s.family().size() + s.help().size() +
+                 s.unit().size() + kOverheadBytes;
+      }
+      life.made_bytes[i] = static_cast<std::uint32_t>(bytes);
+      life.all_made_bytes += bytes;
+    }
+  }
+}
+
 std::size_t Recording::Impl::CellsWith(const SourceState& state,
                                        std::size_t slots) const {
   std::size_t cells =

@@ -138,6 +138,7 @@ struct Recording::Impl {
   std::size_t MemoryBytes() const;
   std::size_t PoolTextBytes() const;
   bool IsTooMuch() const;
+  void ClaimPoolText(const std::function<bool(const void* text)>& first);
   void Trim();
   bool EvictOldest();
   void Forget(Life* life, std::uint32_t ordinal);
