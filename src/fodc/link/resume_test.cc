@@ -343,32 +343,6 @@ TEST_F(FlightLinkTest, AProxyThatNeverWelcomesIsLeft) {
   ExpectMirrored();
 }
 
-// The loser of a place is told when to try again, and heeds it.
-TEST_F(FlightLinkTest, AGoodbyeSaysWhenToComeBack) {
-  options_.flight_dead_after = seconds(30);
-  StartAll();
-  agent_->Append(3);
-  ExpectMirrored();
-  relay_->Freeze();
-  TestAgent::Options o = AgentOptions();
-  o.link.proxies = {address()};
-  o.instance = "another";
-  TestAgent rival(loop_, o);
-  rival.StartLink();
-  // It does not answer the probe: its place is taken.
-  ASSERT_TRUE(Until([&] { return rival.stats().state == LinkState::kFlight; }));
-  ASSERT_TRUE(Until([&] { return fleet_->stats().registry.replaced == 1; }));
-  relay_->Heal();
-  ASSERT_TRUE(
-      Until([&] { return agent_->stats().state == LinkState::kWaiting; }));
-  // Without the hint it would be back within 50 ms.
-  const std::uint64_t connections = relay_->connections();
-  RunFor(milliseconds(500));
-  EXPECT_EQ(relay_->connections(), connections);
-  EXPECT_EQ(agent_->stats().state, LinkState::kWaiting);
-  rival.StopLink();
-}
-
 TEST_F(FlightLinkTest, StreamsToEveryProxy) {
   StartServer();
   fleet::Fleet other_fleet(SystemClock(), fleet_options_);
