@@ -5,8 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "fodc/api/api_test_peer.h"
-#include "fodc/api/json_writer.h"
 #include "fodc/api/instant_page.h"
+#include "fodc/api/json_writer.h"
 #include "fodc/net/compression.h"
 
 namespace fodc::api {
