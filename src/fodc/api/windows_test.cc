@@ -127,7 +127,10 @@ TEST_F(WindowsTest, FiltersByRoleAndPod) {
         EXPECT_EQ(r.status, 200);
         std::string out;
         for (const char* pod : {"a-0", "b-0", "c-0"}) {
-          if (r.body.find(pod) != std::string::npos) out += pod;
+          // Quoted: an agent's id may well have "c-0" in it.
+          if (r.body.find(StrCat('"', pod, '"')) != std::string::npos) {
+            out += pod;
+          }
         }
         return out;
       };
