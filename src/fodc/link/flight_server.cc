@@ -117,6 +117,7 @@ void FlightSession::OnMessage(Decoded message, std::size_t bytes) {
     case AgentMessage::kGoodbye:
       LogInfo("agent says goodbye",
               {{"agent_id", id_}, {"reason", m.goodbye().reason()}});
+      leaves_in_order_ = true;
       Finish(OkStatus());
       return;
     case AgentMessage::BODY_NOT_SET:
@@ -254,9 +255,7 @@ void FlightSession::Finish(const Status& status) {
   core_.CloseSoon(stream_, status);
   const auto probes = std::exchange(probes_, {});
   for (const auto& probe : probes) probe(false);
-  if (!id_.empty()) {
-    LogInfo("agent left", {{"agent_id", id_}, {"status", status}});
-  }
+  if (!id_.empty()) core_.TellLeft(id_, status, leaves_in_order_);
   core_.End(this);
 }
 
@@ -268,6 +267,7 @@ void FlightSession::Dismiss(const Status& status,
     out.mutable_goodbye()->set_retry_after_ms(retry_after_ms);
     stream_->Write(Encode(out));
   }
+  leaves_in_order_ = true;
   Finish(status);
 }
 

@@ -50,6 +50,7 @@ class FlightSession final : public AgentSession, private Stream::Handler {
   ServerCore& core_;
   std::shared_ptr<ServerStream> stream_;
   bool ended_ = false;
+  bool leaves_in_order_ = false;  // it said goodbye, or was told to go
   bool admitting_ = false;
   bool told_unusable_ = false;  // in the log
   MonotonicTime last_heard_;

@@ -141,6 +141,23 @@ void ServerCore::CloseSoon(std::shared_ptr<Stream> stream,
   closing_.emplace_back(std::move(stream), Now() + options.close_timeout);
 }
 
+void ServerCore::TellLeft(const fleet::AgentId& id, const Status& status,
+                          bool in_order) {
+  const fleet::Agent* agent = fleet.registry().Find(id);
+  const std::string pod_name = agent == nullptr ? "" : agent->identity.pod_name;
+  if (in_order || draining) {
+    LogInfo("agent left",
+            {{"agent_id", id}, {"pod_name", pod_name}, {"status", status}});
+  } else {
+    LogWarn(
+        "agent lost",
+        {{"agent_id", id},
+         {"pod_name", pod_name},
+         {"status", status.ok() ? Unavailable("the stream ended without a word")
+                                : status}});
+  }
+}
+
 void ServerCore::Sweep() {
   const MonotonicTime now = Now();
   // As in Tick: a proxy that was frozen for minutes must not take its own

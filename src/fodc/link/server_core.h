@@ -66,6 +66,8 @@ class ServerCore {
   // Ends a stream in good order, or by force after close_timeout. Nothing more
   // is heard of it.
   void CloseSoon(std::shared_ptr<Stream> stream, const Status& status);
+  // In the log: an agent left. It said so, or was told to go, if `in_order`.
+  void TellLeft(const fleet::AgentId& id, const Status& status, bool in_order);
   void Tick();
   // Of the fleet, every half of its heartbeat timeout.
   void Sweep();

@@ -223,9 +223,8 @@ void V1Session::Finish(const Status& status) {
   for (const auto& probe : probes) probe(false);
   questions_timer_.Cancel();
   questions_->Close(Unavailable(StrCat("agent ", id_, " left")));
-  if (!id_.empty()) {
-    LogInfo("agent left", {{"agent_id", id_}, {"status", status}});
-  }
+  // v1 has no goodbye but the end of its stream.
+  if (!id_.empty()) core_.TellLeft(id_, status, status.ok());
   AddStats(&core_.stats);
   core_.End(this);
 }

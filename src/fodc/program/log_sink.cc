@@ -8,9 +8,11 @@
 
 #include <atomic>
 #include <cerrno>
+#include <chrono>
 #include <mutex>
 #include <utility>
 
+#include "fodc/base/clock.h"
 #include "fodc/base/strings.h"
 
 namespace fodc::program {
@@ -22,8 +24,8 @@ std::string Format(bool json, LogLevel level, std::string_view message,
               : FormatLogfmt(level, message, fields);
 }
 
-// Writes the payload as it is: the line was made by the caller's thread. On
-// the writing thread alone.
+// Writes the payload, a line made by the caller's thread, with the moment of
+// the call in front. On the writing thread alone.
 class FdSink final : public spdlog::sinks::base_sink<std::mutex> {
  public:
   FdSink(int fd, bool json, spdlog::details::thread_pool* pool)
@@ -36,16 +38,24 @@ class FdSink final : public spdlog::sinks::base_sink<std::mutex> {
     if (dropped > told_) {
       const LogField fields[] = {{"lines", dropped - told_},
                                  {"total_lines", dropped}};
-      WriteLine(Format(json_, LogLevel::kWarn, "log lines dropped", fields));
+      WriteLine(msg.time,
+                Format(json_, LogLevel::kWarn, "log lines dropped", fields));
       told_ = dropped;
     }
-    WriteLine(std::string(msg.payload.data(), msg.payload.size()));
+    WriteLine(msg.time, {msg.payload.data(), msg.payload.size()});
   }
   void flush_() override {}
 
  private:
-  void WriteLine(std::string line) {
-    line += '\n';
+  void WriteLine(std::chrono::system_clock::time_point time,
+                 std::string_view text) {
+    const std::string stamp = FormatRfc3339(
+        UnixTime(std::chrono::duration_cast<std::chrono::nanoseconds>(
+            time.time_since_epoch())),
+        3);
+    const std::string line =
+        json_ ? StrCat("{\"time\":\"", stamp, "\",", text.substr(1), "\n")
+              : StrCat("time=", stamp, " ", text, "\n");
     std::string_view rest = line;
     while (!rest.empty()) {
       const ssize_t n = ::write(fd_, rest.data(), rest.size());

@@ -5,8 +5,10 @@
 #include <gmock/gmock.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <thread>
 
+#include "fodc/base/clock.h"
 #include "fodc/base/file.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
@@ -15,7 +17,9 @@
 namespace fodc::program {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::MatchesRegex;
 
 class LogSinkTest : public ::testing::Test {
  protected:
@@ -32,9 +36,16 @@ TEST_F(LogSinkTest, WritesLogfmtLinesInTheirOrder) {
     LogWarn("second", {{"n", 2}});
     LogDebug("hidden");
   }
-  EXPECT_EQ(Text(),
-            "level=info msg=\"agent started\" addr=:9090\n"
-            "level=warn msg=second n=2\n");
+  EXPECT_THAT(Text(),
+              MatchesRegex("time=[0-9-]+T[0-9:]+\\.[0-9]{3}Z level=info "
+                           "msg=\"agent started\" addr=:9090\n"
+                           "time=[0-9-]+T[0-9:]+\\.[0-9]{3}Z level=warn "
+                           "msg=second n=2\n"));
+  // The moment of the call.
+  const auto time = ParseRfc3339(Text().substr(5, 24));
+  ASSERT_THAT(time, IsOk());
+  EXPECT_LT(SystemClock().Unix() - *time, std::chrono::minutes(1));
+  EXPECT_GE(SystemClock().Unix(), *time);
 }
 
 TEST_F(LogSinkTest, WritesJsonAtTheLevelAskedFor) {
@@ -43,7 +54,9 @@ TEST_F(LogSinkTest, WritesJsonAtTheLevelAskedFor) {
     LogWarn("hidden");
     LogError("shown", {{"n", 2}});
   }
-  EXPECT_EQ(Text(), "{\"level\":\"error\",\"msg\":\"shown\",\"n\":2}\n");
+  EXPECT_THAT(Text(),
+              MatchesRegex("\\{\"time\":\"[0-9T:.-]+Z\",\"level\":\"error\","
+                           "\"msg\":\"shown\",\"n\":2\\}\n"));
 }
 
 TEST_F(LogSinkTest, DropsTheOldestWhenTheOutputIsStuckAndSaysSo) {
@@ -99,10 +112,9 @@ TEST_F(LogSinkTest, EffectiveFlagsAreOneLineWithoutSecrets) {
     const ScopedLog log(options);
     LogEffectiveValues(flags);
   }
-  EXPECT_EQ(Text(),
-            "{\"level\":\"info\",\"msg\":\"effective flags\",\"flags\":"
-            "\"--log-format=json (flag) --log-level=info (flag) "
-            "--token=***\"}\n");
+  EXPECT_THAT(Text(), EndsWith("\"level\":\"info\",\"msg\":\"effective flags\","
+                               "\"flags\":\"--log-format=json (flag) "
+                               "--log-level=info (flag) --token=***\"}\n"));
 }
 
 }  // namespace
