@@ -15,6 +15,7 @@
 #include "fodc/api/page_gatherer.h"
 #include "fodc/api/request_filter.h"
 #include "fodc/api/selector.h"
+#include "fodc/api/speakers.h"
 #include "fodc/api/text_body.h"
 #include "fodc/api/window_json.h"
 #include "fodc/api/window_openmetrics.h"
@@ -191,11 +192,8 @@ void Api::Impl::FinishMetrics(const NodeFilter& filter,
   ++stats.pages;
   if (at) {
     std::vector<fleet::Agent> agents;
-    for (const fleet::Agent& agent : *fleet.List()) {
-      if (agent.status != fleet::AgentStatus::kConflict &&
-          Takes(filter, agent)) {
-        agents.push_back(agent);
-      }
+    for (const fleet::Agent& agent : Speakers(*fleet.List())) {
+      if (Takes(filter, agent)) agents.push_back(agent);
     }
     return responder->Send(StreamText(
         loop, std::move(slot), kTextType,
@@ -206,11 +204,8 @@ void Api::Impl::FinishMetrics(const NodeFilter& filter,
   std::vector<PagePart> parts;
   std::uint64_t stale = 0;
   std::uint64_t catching_up = 0;
-  for (const fleet::Agent& agent : *fleet.List()) {
-    if (agent.status == fleet::AgentStatus::kConflict ||
-        !Takes(filter, agent)) {
-      continue;
-    }
+  for (const fleet::Agent& agent : Speakers(*fleet.List())) {
+    if (!Takes(filter, agent)) continue;
     const fleet::Mirror* mirror = fleet.mirror(agent.id);
     if (mirror != nullptr) {
       NodeFrames node =
@@ -303,7 +298,9 @@ HttpResponse Api::Impl::MakeWindows(const NodeFilter& filter,
     n.keep = std::move(node.keep);
     n.frames = std::move(node.frames);
   };
-  for (const fleet::Agent& agent : *fleet.List()) {
+  // JSON tells agents apart, by their id.
+  for (const fleet::Agent& agent :
+       openmetrics ? Speakers(*fleet.List()) : *fleet.List()) {
     if (!Takes(filter, agent)) continue;
     if (const fleet::Mirror* mirror = fleet.mirror(agent.id)) {
       if (!window) {

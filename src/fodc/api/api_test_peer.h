@@ -135,6 +135,12 @@ class ApiTest : public ::testing::Test {
         : test_(test),
           id_(test->Admit(pod, fleet::AgentKind::kFlight, role, labels)),
           recording_(5, {}) {}
+    // Of an agent that was admitted.
+    struct Admitted {
+      fleet::AgentId id;
+    };
+    Node(ApiTest* test, Admitted agent)
+        : test_(test), id_(std::move(agent.id)), recording_(5, {}) {}
 
     const fleet::AgentId& id() const { return id_; }
     // One frame of a source, now.

@@ -434,6 +434,50 @@ TEST_F(MetricsTest, LeavesOutASecondAgentOfOnePod) {
   EXPECT_THAT(body, Not(HasSubstr("} 2\n")));
 }
 
+// What it recorded stays until it is forgotten; but it would be there twice.
+TEST_F(MetricsTest, LeavesOutATwinThatDied) {
+  Node a(this, "a-0");
+  fleet::Registry::Claim claim;
+  claim.kind = AgentKind::kFlight;
+  claim.identity.pod_name = "a-0";
+  claim.identity.instance_id = "twin";
+  claim.identity.role = "ROLE_DATA";
+  claim.identity.incarnation = 5;
+  claim.identity.container_names = {"data"};
+  claim.found_alive = {a.id()};
+  const auto admission = fleet_.Admit(claim);
+  ASSERT_TRUE(admission.conflict);
+  Node twin(this, Node::Admitted{admission.id});
+  for (int i = 0; i < 3; ++i) {
+    a.Scrape("page", {{"x", {}, 1}});
+    twin.Scrape("page", {{"x", {}, 2}});
+    clock_.Advance(seconds(1));
+  }
+  const auto values = [&](const std::string& target) {
+    std::string out;
+    const std::string body = Get(target).body;
+    for (const std::string_view line : Split(body, '\n')) {
+      if (line.starts_with("x{")) out += line.substr(line.find("} ") + 1);
+    }
+    return out;
+  };
+  const std::string at =
+      StrCat("/metrics?at=", FormatRfc3339(clock_.Unix() - seconds(1), 3));
+  const std::string window =
+      StrCat("/metrics-windows?format=openmetrics&start_time=",
+             FormatRfc3339(clock_.Unix() - seconds(10), 3),
+             "&end_time=", FormatRfc3339(clock_.Unix(), 3));
+  const std::string recorded = values(window);
+  for (const fleet::AgentId& dead : {admission.id, a.id()}) {
+    EXPECT_EQ(values("/metrics"), " 1");
+    EXPECT_EQ(values(at), " 1");
+    EXPECT_EQ(values(window), recorded);
+    fleet_.Disconnect(dead);
+  }
+  // Both are gone: one of them.
+  EXPECT_EQ(values(at).size(), 2u);
+}
+
 TEST_F(MetricsTest, CompressesWhenAsked) {
   Node a(this, "a-0");
   std::vector<TestSample> many;
