@@ -14,6 +14,7 @@
 #include "fodc/ctl/output.h"
 #include "fodc/ctl/proxy_commands.h"
 #include "fodc/ctl/recording_commands.h"
+#include "fodc/program/version.h"
 
 namespace fodc::ctl {
 namespace {
@@ -28,7 +29,7 @@ struct Runner {
   Output* errors;
 
   Status operator()(const VersionCommand&) const {
-    return out->Append("fodcctl " FODC_VERSION "\n");
+    return out->Append(StrCat("fodcctl ", program::Version(), "\n"));
   }
   Status operator()(const NodesCommand& c) const {
     return RunNodes(c, {out, errors, ::isatty(STDOUT_FILENO) == 1, Columns},
