@@ -9,6 +9,7 @@
 #include <atomic>
 #include <cmath>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 
 #include "fodc/base/strings.h"
@@ -180,6 +181,11 @@ TEST_F(SurvivalTest, AgentRestartedHasItsWindowAndTheProxyNoHole) {
   // One scrape was perhaps under way when the agent died.
   ExpectNoHole(2);
   ExpectEqualWindows();
+  // A series of both lives is one.
+  const auto told = nlohmann::json::parse(
+      Fodcctl({"recording", "stat", agent_->recorder_dir(), "--json"}).out);
+  EXPECT_EQ(told["lives"].size(), 2u);
+  EXPECT_EQ(told["series"], RecordedWindow(agent_->recorder_dir()).size());
 }
 
 TEST_F(SurvivalTest, WhatAKilledAgentHadNotSpilledIsStillOnTheProxy) {

@@ -16,12 +16,18 @@
 #include "fodc/ctl/recording_text.h"
 #include "fodc/exposition/number.h"
 #include "fodc/recorder/recording_file.h"
+#include "fodc/recorder/series_reader.h"
 
 namespace fodc::ctl {
 namespace {
 
 std::string TimeText(std::int64_t unix_ms) {
   return FormatRfc3339(FromUnixMillis(unix_ms), 3);
+}
+
+// One that goes on in a later life is one.
+std::size_t DistinctSeries(const OpenedRecording& opened) {
+  return opened.recording.Take().OpenSeriesReader({}, nullptr)->size();
 }
 
 double BytesPerSample(const OpenedRecording& opened, std::uint64_t samples) {
@@ -49,7 +55,7 @@ std::string StatText(const std::string& path, const OpenedRecording& opened) {
     padded.resize(std::max<std::size_t>(padded.size(), 14), ' ');
     out += StrCat("  ", padded, "  ", value, "\n");
   };
-  line("series", std::to_string(s.series));
+  line("series", std::to_string(DistinctSeries(opened)));
   line("samples", std::to_string(s.samples));
   line("frames", std::to_string(s.frames));
   if (s.frames > 0) {
@@ -73,9 +79,11 @@ std::string StatText(const std::string& path, const OpenedRecording& opened) {
                             ? ""
                             : StrCat(", ", life.missing, " of them missing")));
   }
-  line("damage", opened.damaged_regions == 0
-                     ? "none"
-                     : StrCat(opened.damaged_regions, " places"));
+  line("damage",
+       opened.damaged_regions == 0
+           ? "none"
+           : StrCat(opened.damaged_regions,
+                    opened.damaged_regions == 1 ? " place" : " places"));
   for (const std::string& d : opened.damage) out += StrCat("    ", d, "\n");
   return out;
 }
@@ -84,8 +92,8 @@ std::string StatJson(const std::string& path, const OpenedRecording& opened) {
   const recorder::RecordingStats s = opened.recording.stats();
   std::string out = "{\"path\":";
   AppendJsonString(&out, path);
-  out += StrCat(",\"series\":", s.series, ",\"samples\":", s.samples,
-                ",\"frames\":", s.frames);
+  out += StrCat(",\"series\":", DistinctSeries(opened),
+                ",\"samples\":", s.samples, ",\"frames\":", s.frames);
   if (s.frames > 0) {
     out += StrCat(",\"from\":\"", TimeText(s.from_unix_ms), "\",\"to\":\"",
                   TimeText(s.to_unix_ms), "\"");
