@@ -225,9 +225,10 @@ void Api::Impl::FinishMetrics(const NodeFilter& filter,
   }
   gatherer.AddAnswers(answers, &parts);
   if (filter.takes_all()) {
-    gatherer.AddOwn(options.own_metrics, &parts);
+    // First, for the page tells of itself.
     stats.stale_nodes = stale;
     stats.catching_up_nodes = catching_up;
+    gatherer.AddOwn(options.own_metrics, &parts);
   }
   if (parts.empty()) {
     HttpResponse empty;

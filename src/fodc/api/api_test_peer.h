@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -82,11 +83,11 @@ class ApiTest : public ::testing::Test {
   ApiTest() {
     ApiOptions options;
     options.version = "1.2.3";
-    options.own_metrics = [](const OwnSink& sink) {
+    options.own_metrics = [this](const OwnSink& sink) {
       exposition::SeriesDesc desc;
       desc.name = desc.family = "fodc_proxy_test";
       desc.type = exposition::MetricType::kGauge;
-      sink(desc, 7);
+      sink(desc, own_value_ ? own_value_() : 7);
     };
     options.ready = [this] { return ready_; };
     options.max_pages = 4;
@@ -192,6 +193,7 @@ class ApiTest : public ::testing::Test {
   fleet::Fleet fleet_{clock_, {}};
   FakeCommander commander_{loop_};
   Status ready_;
+  std::function<double()> own_value_;  // of fodc_proxy_test; 7 if there is none
   std::unique_ptr<Api> api_;
   net::HttpServer server_{loop_};
 };

@@ -434,6 +434,15 @@ TEST_F(MetricsTest, LeavesOutASecondAgentOfOnePod) {
   EXPECT_THAT(body, Not(HasSubstr("} 2\n")));
 }
 
+TEST_F(MetricsTest, ThePageTellsOfItselfAndNotOfTheOneBefore) {
+  own_value_ = [&] { return static_cast<double>(api_->stats().stale_nodes); };
+  Node a(this, "a-0");
+  a.Scrape("page", {{"x", {}, 1}});
+  EXPECT_THAT(Get("/metrics").body, HasSubstr("\nfodc_proxy_test 0\n"));
+  clock_.Advance(seconds(60));
+  EXPECT_THAT(Get("/metrics").body, HasSubstr("\nfodc_proxy_test 1\n"));
+}
+
 // What it recorded stays until it is forgotten; but it would be there twice.
 TEST_F(MetricsTest, LeavesOutATwinThatDied) {
   Node a(this, "a-0");
