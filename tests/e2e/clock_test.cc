@@ -18,45 +18,57 @@
 namespace fodc::test {
 namespace {
 
-class ClockStepTest : public testing::TestWithParam<int> {};
+class ClockStepTest : public testing::TestWithParam<int> {
+ protected:
+  ClockStepTest() { SetOffset(0); }
+  // Of the wall clock of what runs with ShimEnvironment, in milliseconds.
+  void SetOffset(int ms) {
+    ASSERT_TRUE(WriteFileAtomically(shim_, std::to_string(ms)).ok());
+  }
+  std::vector<std::pair<std::string, std::string>> ShimEnvironment() const {
+    return {{"LD_PRELOAD", FODC_CLOCK_SHIM_LIBRARY},
+            {"FODC_CLOCK_SHIM", shim_}};
+  }
+
+  const TempDirectory dir_{"fodc-clock"};
+  std::atomic<std::uint64_t> served_{0};
+  const FakeEndpoint endpoint_{[this](std::string_view, Exchange& e) {
+    e.Answer(200, StrCat("served_total ", ++served_, "\n"));
+  }};
+
+ private:
+  const std::string shim_ = dir_.File("offset");
+};
 
 TEST_P(ClockStepTest, RecordingStaysOrderedAndWhole) {
   const int step_ms = GetParam();
-  const TempDirectory dir("fodc-clock");
-  const std::string shim = dir.File("offset");
-  ASSERT_TRUE(WriteFileAtomically(shim, "0").ok());
-  std::atomic<std::uint64_t> served{0};
-  const FakeEndpoint endpoint([&served](std::string_view, Exchange& e) {
-    e.Answer(200, StrCat("served_total ", ++served, "\n"));
-  });
-  FodcProxy proxy(dir, {"--heartbeat-interval=1s"});
+  FodcProxy proxy(dir_, {"--heartbeat-interval=1s"});
   ASSERT_TRUE(proxy.Start());
   const std::uint16_t http = FreePort();
-  const std::string spill = dir.File("spill");
+  const std::string spill = dir_.File("spill");
   Process agent = Process::Start(
       {.name = "agent",
        .argv = {ProgramPath("fodc-agent"), "--pod-name=a",
-                StrCat("--poll-metrics-ports=", endpoint.port()),
+                StrCat("--poll-metrics-ports=", endpoint_.port()),
                 "--poll-metrics-interval=200ms",
                 StrCat("--proxy-addr=127.0.0.1:", proxy.grpc_port()),
                 StrCat("--prometheus-listen-addr=127.0.0.1:", http),
                 "--recorder-dir=" + spill, "--recorder-spill-interval=500ms"},
-       .env = {{"LD_PRELOAD", FODC_CLOCK_SHIM_LIBRARY},
-               {"FODC_CLOCK_SHIM", shim}},
-       .log_path = dir.File("agent.log"),
+       .env = ShimEnvironment(),
+       .log_path = dir_.File("agent.log"),
        .stdout_path = ""});
   const auto page = [&] {
     return Get(StrCat("http://127.0.0.1:", http, "/metrics")).body;
   };
-  ASSERT_TRUE(WaitUntil([&] { return served >= 8; }, 20s)) << agent.Log();
-  ASSERT_TRUE(WriteFileAtomically(shim, std::to_string(step_ms)).ok());
+  ASSERT_TRUE(WaitUntil([&] { return served_ >= 8; }, 20s)) << agent.Log();
+  SetOffset(step_ms);
   EXPECT_TRUE(WaitUntil([&] {
     return ValueOf(page(), "fodc_agent_clock_steps_total") == 1;
   })) << page();
   EXPECT_NEAR(ValueOf(page(), "fodc_agent_clock_offset_seconds"),
               step_ms / 1000.0, 1);
-  const std::uint64_t goal = served + 8;
-  ASSERT_TRUE(WaitUntil([&] { return served >= goal; }));
+  const std::uint64_t goal = served_ + 8;
+  ASSERT_TRUE(WaitUntil([&] { return served_ >= goal; }));
   ASSERT_TRUE(WaitUntil([&] {
     return ValueOf(proxy.Get("/metrics").body, "served_total") >=
            static_cast<double>(goal);
@@ -88,13 +100,6 @@ TEST_P(ClockStepTest, RecordingStaysOrderedAndWhole) {
 
 // The proxy's own clock says nothing about what the agents recorded.
 TEST_P(ClockStepTest, OfTheProxyCostsNothing) {
-  const TempDirectory dir("fodc-clock");
-  const std::string shim = dir.File("offset");
-  ASSERT_TRUE(WriteFileAtomically(shim, "0").ok());
-  std::atomic<std::uint64_t> served{0};
-  const FakeEndpoint endpoint([&served](std::string_view, Exchange& e) {
-    e.Answer(200, StrCat("served_total ", ++served, "\n"));
-  });
   const std::uint16_t http = FreePort();
   const std::uint16_t grpc = FreePort();
   Process proxy = Process::Start(
@@ -102,21 +107,20 @@ TEST_P(ClockStepTest, OfTheProxyCostsNothing) {
        .argv = {ProgramPath("fodc-proxy"), "--heartbeat-interval=1s",
                 StrCat("--grpc-listen-addr=127.0.0.1:", grpc),
                 StrCat("--http-listen-addr=127.0.0.1:", http)},
-       .env = {{"LD_PRELOAD", FODC_CLOCK_SHIM_LIBRARY},
-               {"FODC_CLOCK_SHIM", shim}},
-       .log_path = dir.File("proxy.log"),
+       .env = ShimEnvironment(),
+       .log_path = dir_.File("proxy.log"),
        .stdout_path = ""});
-  FodcAgent agent(dir, {.pod = "a",
-                        .endpoint_ports = {endpoint.port()},
-                        .proxy_ports = {grpc},
-                        .interval = "200ms"});
+  FodcAgent agent(dir_, {.pod = "a",
+                         .endpoint_ports = {endpoint_.port()},
+                         .proxy_ports = {grpc},
+                         .interval = "200ms"});
   ASSERT_TRUE(agent.Start());
   const auto get = [&](const std::string& path) {
     return Get(StrCat("http://127.0.0.1:", http, path)).body;
   };
   const auto shown = [&] { return ValueOf(get("/metrics"), "served_total"); };
   ASSERT_TRUE(WaitUntil([&] { return shown() >= 8; }, 20s)) << proxy.Log();
-  ASSERT_TRUE(WriteFileAtomically(shim, std::to_string(GetParam())).ok());
+  SetOffset(GetParam());
   // Never taken for stale or offline, and every scrape goes on to come.
   const double goal = shown() + 15;
   double before = 0;
