@@ -13,7 +13,7 @@ using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
 // Asks `done` every `pause` until it is true (the result is then true) or
 // `limit` has passed. `done` is asked at least once more at the end.
 inline bool WaitUntil(const std::function<bool()>& done,
-                      std::chrono::milliseconds limit = 10s,
+                      std::chrono::milliseconds limit = 60s,
                       std::chrono::milliseconds pause = 20ms) {
   const auto deadline = std::chrono::steady_clock::now() + limit;
   while (!done()) {

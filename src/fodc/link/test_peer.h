@@ -91,7 +91,7 @@ class LinkServerTest : public ::testing::Test {
   // Runs the loop until `done` or ten seconds have passed.
   template <typename F>
   bool Until(F done) {
-    return loop_.RunUntil(std::move(done), std::chrono::seconds(10));
+    return loop_.RunUntil(std::move(done), std::chrono::seconds(60));
   }
   // Lets what is under way settle.
   void RunFor(std::chrono::milliseconds time);

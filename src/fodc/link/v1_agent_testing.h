@@ -89,7 +89,7 @@ class V1AgentTest : public ::testing::Test {
 
   template <typename F>
   bool Until(F done) {
-    return loop_.RunUntil(std::move(done), std::chrono::seconds(10));
+    return loop_.RunUntil(std::move(done), std::chrono::seconds(60));
   }
 
   // Our agent, registered with the bytes that the recorded proxy answered.

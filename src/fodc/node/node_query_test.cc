@@ -88,7 +88,7 @@ class NodeQueryTest : public ::testing::Test {
  protected:
   template <typename F>
   bool Until(F done) {
-    return loop_.RunUntil(std::move(done), seconds(10));
+    return loop_.RunUntil(std::move(done), seconds(60));
   }
   void Start(std::vector<int> ports) {
     NodeQuery::Options options;
