@@ -5,10 +5,12 @@
 Floors: a room includes only from floors below its own. Headers say
 `#pragma once` and carry the licence. Only clock.cc reads the system's clocks.
 Rooms have a README. Exits 1 and names file and line where a rule is broken.
+`--self-test` breaks each rule in a tree of its own and wants it named.
 """
 import pathlib
 import re
 import sys
+import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 
@@ -84,7 +86,7 @@ def check_source(path):
             problem(path, number, "reads a clock; take a fodc::Clock")
 
 
-def main():
+def check_tree():
     for top in ("src", "guard", "bench", "tests", "examples"):
         for path in sorted((ROOT / top).rglob("*")):
             if path.suffix in (".cc", ".h") and path.is_file():
@@ -93,6 +95,56 @@ def main():
         if room.is_dir() and any(room.glob("*.cc")):
             if not (room / "README.md").exists():
                 problem(room, 1, "the room has no README.md")
+
+
+LICENCE = "// SPDX-License-Identifier: Apache-2.0\n"
+# File, its text, and what must be said of it; "" where nothing may be.
+BROKEN = [
+    ("src/fodc/base/up.cc", LICENCE + '#include "fodc/recorder/snapshot.h"\n',
+     "up.cc:2: room base (floor 0) includes from recorder (floor 2)"),
+    ("src/fodc/wal/beside.cc", LICENCE + '#include "fodc/net/resolver.h"\n',
+     "beside.cc:2: room wal (floor 1) includes from net (floor 1)"),
+    ("src/fodc/cellar/a.cc", LICENCE, "room cellar has no floor"),
+    ("guard/src/a.cc", LICENCE + '#include "fodc/net/resolver.h"\n',
+     "guard may not include from room net"),
+    ("src/fodc/base/bare.cc", "int x;\n", "not the SPDX licence"),
+    ("src/fodc/base/twice.h", LICENCE, "no #pragma once"),
+    ("src/fodc/base/long.cc", LICENCE + "\n" * MAX_LINES, "801 lines"),
+    ("src/fodc/net/now.cc", LICENCE + "auto t = steady_clock::now();\n",
+     "now.cc:2: reads a clock"),
+    ("src/fodc/net/README.md", "", ""),
+    ("src/fodc/net/down.cc", LICENCE + '#include "fodc/base/status.h"\n', ""),
+    ("src/fodc/net/now_test.cc", LICENCE + "steady_clock::now();\n", ""),
+    ("src/fodc/base/comment.cc", LICENCE + "// time(NULL) is not used\n", ""),
+]
+
+
+def self_test():
+    global ROOT
+    with tempfile.TemporaryDirectory() as directory:
+        ROOT = pathlib.Path(directory)
+        for name, text, _ in BROKEN:
+            path = ROOT / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        check_tree()
+        wanted = [text for _, _, text in BROKEN if text]
+        wanted += [f"src/fodc/{room}:1: the room has no README.md"
+                   for room in ("base", "cellar", "wal")]
+    missing = [w for w in wanted if not any(w in p for p in problems)]
+    for text in missing:
+        print(f"not found: {text}")
+    surplus = len(problems) - len(wanted)
+    if surplus:
+        print("\n".join(problems))
+    print(f"check_house --self-test: {len(missing)} missing, {surplus} surplus")
+    return 1 if missing or surplus else 0
+
+
+def main():
+    if sys.argv[1:] == ["--self-test"]:
+        return self_test()
+    check_tree()
     for text in problems:
         print(text)
     print(f"check_house: {len(problems)} problems")
