@@ -103,14 +103,15 @@ class PlainParser {
           std::string name = line.substr(at, equals - at);
           std::string value;
           at = equals + 2;
-          while (at < line.size() && line[at] != '"') {
-            if (line[at] == '\\') {
+          for (;;) {
+            const std::size_t run = at;
+            while (at < line.size() && line[at] != '"' && line[at] != '\\') {
               ++at;
-              value += line[at] == 'n' ? '\n' : line[at];
-            } else {
-              value += line[at];
             }
-            ++at;
+            value.append(line, run, at - run);
+            if (at + 1 >= line.size() || line[at] == '"') break;
+            value += line[at + 1] == 'n' ? '\n' : line[at + 1];
+            at += 2;
           }
           ++at;
           labels.emplace(std::move(name), std::move(value));

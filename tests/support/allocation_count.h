@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Counts calls of operator new, for proofs that a path allocates nothing, and
-// what they gave that was not given back.
+// Counts calls of operator new, for proofs that a path allocates nothing.
 // Replaces the global operators in every program that links it.
 #pragma once
 
@@ -8,10 +7,8 @@
 
 namespace fodc::test {
 
-// Calls so far, of all threads. Always 0 under sanitizers, which bring their
+// Calls so far, of this thread. Always 0 under sanitizers, which bring their
 // own operators.
 std::uint64_t AllocationCount();
-// Bytes held now, as the allocator has rounded them. 0 likewise.
-std::uint64_t HeldBytes();
 
 }  // namespace fodc::test

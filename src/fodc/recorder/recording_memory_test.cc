@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "fodc/recorder/recording_testing.h"
-#include "tests/support/allocation_count.h"
+#include "tests/support/held_bytes.h"
 
 namespace fodc::recorder {
 namespace {
