@@ -2,17 +2,18 @@
 // Coding of exposition pages (CPU time per byte of text, and size), and the
 // cost of fetching a page over loopback. One JSON object per line.
 #include <isa-l/igzip_lib.h>
-#include <sys/resource.h>
 #include <zlib.h>
 
 #include <algorithm>
 #include <cstdio>
+#include <ctime>
 #include <functional>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <vector>
 
+#include "bench/bench_util.h"
 #include "fodc/base/clock.h"
 #include "fodc/base/strings.h"
 #include "fodc/net/compression.h"
@@ -24,14 +25,7 @@
 namespace fodc::net {
 namespace {
 
-double CpuSeconds(int who) {
-  rusage u{};
-  (void)::getrusage(who, &u);
-  const auto seconds = [](const timeval& t) {
-    return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_usec) / 1e6;
-  };
-  return seconds(u.ru_utime) + seconds(u.ru_stime);
-}
+using bench::CpuSeconds;
 
 void Print(const std::string& metric, double value, const char* unit) {
   std::printf(
@@ -105,9 +99,9 @@ constexpr int kRunsEach = 10;
 double Measure(const std::function<void()>& run) {
   std::vector<double> times;
   for (int i = 0; i < 7; ++i) {
-    const double start = CpuSeconds(RUSAGE_THREAD);
+    const double start = CpuSeconds(CLOCK_THREAD_CPUTIME_ID);
     for (int n = 0; n < kRunsEach; ++n) run();
-    times.push_back((CpuSeconds(RUSAGE_THREAD) - start) / kRunsEach);
+    times.push_back((CpuSeconds(CLOCK_THREAD_CPUTIME_ID) - start) / kRunsEach);
   }
   std::sort(times.begin(), times.end());
   return times[times.size() / 2];
@@ -173,17 +167,17 @@ void BenchFetch() {
   double server_cpu = 0;
   std::jthread thread([&] {
     loop.Run();
-    server_cpu = CpuSeconds(RUSAGE_THREAD);
+    server_cpu = CpuSeconds(CLOCK_THREAD_CPUTIME_ID);
   });
   HttpClient client;
   constexpr int kRequests = 1000;
-  const double before = CpuSeconds(RUSAGE_SELF);
+  const double before = CpuSeconds(CLOCK_PROCESS_CPUTIME_ID);
   for (int i = 0; i < kRequests; ++i) {
     const HttpClientResult r =
         GetAndWait(client, {.url = url, .accept_compressed = false});
     if (r.http_status != 200 || r.body.size() != page.size()) std::abort();
   }
-  const double all = CpuSeconds(RUSAGE_SELF) - before;
+  const double all = CpuSeconds(CLOCK_PROCESS_CPUTIME_ID) - before;
   loop.Stop();
   thread.join();
   Print("client_fetch_500kB_cpu", (all - server_cpu) / kRequests * 1e3, "ms");

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <ctime>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -83,6 +84,14 @@ double TimeSeconds(const Work& work) {
   work();
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
       .count();
+}
+
+// CPU time of CLOCK_THREAD_CPUTIME_ID or CLOCK_PROCESS_CPUTIME_ID: exact, where
+// getrusage counts in ticks of milliseconds.
+inline double CpuSeconds(clockid_t whose) {
+  timespec t{};
+  (void)::clock_gettime(whose, &t);
+  return static_cast<double>(t.tv_sec) + static_cast<double>(t.tv_nsec) / 1e9;
 }
 
 // Keeps the calling thread on one core: the last one, which has the least to

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // What one look at a target costs, in CPU time of this process: one JSON line
 // per figure.
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
 #include <vector>
 
+#include "bench/bench_util.h"
 #include "fodc/base/clock.h"
 #include "fodc/target/readings.h"
 #include "fodc/target/target.h"
@@ -16,10 +16,7 @@ namespace fodc::target {
 namespace {
 
 double CpuMicroseconds() {
-  rusage u{};
-  (void)::getrusage(RUSAGE_SELF, &u);
-  return static_cast<double>(u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1e6 +
-         static_cast<double>(u.ru_utime.tv_usec + u.ru_stime.tv_usec);
+  return bench::CpuSeconds(CLOCK_PROCESS_CPUTIME_ID) * 1e6;
 }
 
 template <typename F>
