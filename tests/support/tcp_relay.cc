@@ -121,7 +121,7 @@ void TcpRelay::Run() {
     fds.push_back({wake_.get(), POLLIN, 0});
     fds.push_back({listener_.get(), POLLIN, 0});
     for (auto& p : pairs_) {
-      for (int i = 0; i < 2; ++i) {
+      for (std::size_t i = 0; i < 2; ++i) {
         short events = 0;
         if (mode == Mode::kFlow) {
           // What comes from end i goes toward the other.
@@ -138,8 +138,8 @@ void TcpRelay::Run() {
     }
     for (std::size_t k = 0; k < pairs_.size(); ++k) {
       Pair& p = *pairs_[k];
-      for (int i = 0; i < 2; ++i) {
-        const short got = fds[2 + 2 * k + static_cast<std::size_t>(i)].revents;
+      for (std::size_t i = 0; i < 2; ++i) {
+        const short got = fds[2 + 2 * k + i].revents;
         if ((got & (POLLIN | POLLHUP | POLLERR)) != 0) {
           const ssize_t n = ::recv(p.ends[i].get(), buffer.data(),
                                    buffer.size(), MSG_DONTWAIT);
@@ -151,7 +151,7 @@ void TcpRelay::Run() {
           }
         }
       }
-      for (int i = 0; i < 2; ++i) {
+      for (std::size_t i = 0; i < 2; ++i) {
         std::string& out = p.toward[i];
         if (out.empty() || mode != Mode::kFlow) continue;
         const ssize_t n = ::send(p.ends[i].get(), out.data(), out.size(),

@@ -63,7 +63,7 @@ TEST(CommandLineTest, ExamplesOfTheHelpAreSelectors) {
         std::string_view(help).substr(from, help.find("May be", from) - from),
         '\'');
     ASSERT_EQ(words.size(), 5u) << help;
-    for (const std::size_t i : {1, 3}) {
+    for (const std::size_t i : {1U, 3U}) {
       std::string example(words[i]);
       std::erase_if(example, [](char c) { return c == ' ' || c == '\n'; });
       const std::vector<std::string_view> texts{example};

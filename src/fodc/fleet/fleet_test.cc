@@ -288,7 +288,7 @@ TEST_F(FleetTest, TheMirrorsKeepToTheirPoolAndTheSmallOnesKeepTheirs) {
   const std::size_t small_bytes =
       fleet.mirror(little)->recording().memory_bytes();
   std::vector<AgentId> large;
-  for (recorder::Incarnation life : {6, 7}) {
+  for (recorder::Incarnation life : {6U, 7U}) {
     Source source(life);
     source.Append(3000);
     source.recording().Seal();

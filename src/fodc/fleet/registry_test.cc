@@ -161,7 +161,7 @@ TEST_F(RegistryTest, TheSameInstanceReturnsAtOnceWhenItsStreamHasEnded) {
 TEST_F(RegistryTest, TheSameInstanceIsProbedWhileItsStreamIsOpen) {
   const auto first = registry_.Admit(Flight("a", "i", 5));
   registry_.SetPrecious(first.id, true);
-  for (const recorder::Incarnation life : {4, 5, 6}) {
+  for (const recorder::Incarnation life : {4U, 5U, 6U}) {
     EXPECT_EQ(registry_.Admit(Flight("a", "i", life)).probe, first.id);
   }
   Registry::Claim twin = Flight("a", "i", 6);

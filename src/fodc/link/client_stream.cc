@@ -80,15 +80,15 @@ class ClientStream final : public Stream {
     }
   }
 
-  void StartRead(grpc::ByteBuffer* into) override {
+  void StartRead(grpc::ByteBuffer* into) override FODC_REQUIRES(mutex_) {
     TsanRelease(reactor_);
     reactor_->StartRead(into);
   }
-  void StartWrite(const grpc::ByteBuffer* from) override {
+  void StartWrite(const grpc::ByteBuffer* from) override FODC_REQUIRES(mutex_) {
     TsanRelease(reactor_);
     reactor_->StartWrite(from);
   }
-  void StartClose(const Status& status) override {
+  void StartClose(const Status& status) override FODC_REQUIRES(mutex_) {
     if (status.ok()) {
       TsanRelease(reactor_);
       reactor_->StartWritesDone();
@@ -96,14 +96,14 @@ class ClientStream final : public Stream {
       StartCancel();
     }
   }
-  void StartCancel() override {
+  void StartCancel() override FODC_REQUIRES(mutex_) {
     if (reactor_ == nullptr) return;
     TsanRelease(reactor_);
     reactor_->context.TryCancel();
     if (Ended()) reactor_->RemoveHold();
   }
 
-  Reactor* reactor_ = nullptr;  // guarded by mutex_; deletes itself
+  Reactor* reactor_ FODC_GUARDED_BY(mutex_) = nullptr;  // deletes itself
 };
 
 // gRPC calls back on the threads of a queue that goes with the process's last

@@ -116,24 +116,24 @@ class ServerStreams::Incoming::OnQueue final : public ServerStream {
   }
 
  private:
-  void StartRead(grpc::ByteBuffer* into) override {
+  void StartRead(grpc::ByteBuffer* into) override FODC_REQUIRES(mutex_) {
     ++call_->pending_;
     call_->operations_.Read(into, &call_->read_);
   }
-  void StartWrite(const grpc::ByteBuffer* from) override {
+  void StartWrite(const grpc::ByteBuffer* from) override FODC_REQUIRES(mutex_) {
     ++call_->pending_;
     call_->operations_.Write(*from, &call_->written_);
   }
-  void StartClose(const Status& status) override {
+  void StartClose(const Status& status) override FODC_REQUIRES(mutex_) {
     if (Ended()) call_->Refuse(status);
   }
-  void StartCancel() override {
+  void StartCancel() override FODC_REQUIRES(mutex_) {
     if (call_ == nullptr) return;
     call_->context_.TryCancel();
     StartClose(Cancelled("cut"));
   }
 
-  Incoming* call_;  // guarded by mutex_; null once it is over
+  Incoming* call_ FODC_GUARDED_BY(mutex_);  // null once it is over
 };
 
 std::shared_ptr<ServerStream> ServerStreams::Incoming::Take(

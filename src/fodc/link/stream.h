@@ -115,10 +115,11 @@ class Stream : public std::enable_shared_from_this<Stream> {
       : loop_(loop), decoder_(std::move(decoder)) {}
 
   // What the kind of stream does; called with mutex_ held, never after Ended().
-  virtual void StartRead(grpc::ByteBuffer* into) = 0;
-  virtual void StartWrite(const grpc::ByteBuffer* from) = 0;
-  virtual void StartClose(const Status& status) = 0;
-  virtual void StartCancel() = 0;
+  virtual void StartRead(grpc::ByteBuffer* into) FODC_REQUIRES(mutex_) = 0;
+  virtual void StartWrite(const grpc::ByteBuffer* from)
+      FODC_REQUIRES(mutex_) = 0;
+  virtual void StartClose(const Status& status) FODC_REQUIRES(mutex_) = 0;
+  virtual void StartCancel() FODC_REQUIRES(mutex_) = 0;
 
   // From the reactor's callbacks.
   void ReadDone(bool ok);

@@ -55,8 +55,7 @@ struct Resolver::Shared {
   Resolver* owner = nullptr;  // of the loop's thread
 };
 
-Resolver::Resolver(EventLoop& loop)
-    : loop_(loop), shared_(std::make_shared<Shared>()) {
+Resolver::Resolver(EventLoop& loop) : shared_(std::make_shared<Shared>()) {
   MutexLock lock(shared_->mutex);
   shared_->loop = &loop;
   shared_->owner = this;

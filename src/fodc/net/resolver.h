@@ -39,7 +39,6 @@ class Resolver {
   struct Shared;
   void Finish(std::uint64_t lookup, Result<std::vector<std::string>> found);
 
-  EventLoop& loop_;
   std::shared_ptr<Shared> shared_;
   std::map<std::uint64_t, Done> lookups_;
   std::uint64_t last_lookup_ = 0;
