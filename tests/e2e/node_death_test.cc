@@ -6,10 +6,13 @@
 
 #include <chrono>
 #include <cmath>
+#include <csignal>
+#include <future>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <set>
+#include <thread>
 
 #include "fodc/base/strings.h"
 #include "tests/support/cluster.h"
@@ -80,6 +83,53 @@ TEST_F(NodeDeathTest, KilledNodeIsStaleAfterTwoIntervalsAndItsReturnIsSeen) {
   const std::vector<double> up = Values(window, "up{");
   EXPECT_EQ(up.front(), 1);
   EXPECT_EQ(std::count(up.begin(), up.end(), 0) > 0, true);
+}
+
+TEST_F(NodeDeathTest, PausedProxyCallsNobodyDown) {
+  agent_.emplace(dir_, AgentOptions{.pod = "n",
+                                    .endpoint_ports = {node_.port()},
+                                    .containers = {"exporter"},
+                                    .proxy_ports = {proxy_.grpc_port()},
+                                    .interval = "1s"});
+  ASSERT_TRUE(node_.Start());
+  ASSERT_TRUE(proxy_.Start());
+  ASSERT_TRUE(agent_->Start());
+  ASSERT_TRUE(WaitUntil([&] { return Shown("up") == 1; }));
+  // The interval is known, and with it how old a scrape may be.
+  ASSERT_TRUE(WaitUntil([&] {
+    const json j = json::parse(proxy_.Get("/cluster").body, nullptr, false);
+    return !j.is_discarded() &&
+           j.value("/nodes/0/window/interval_seconds"_json_pointer, 9.0) < 2;
+  }));
+  for (const auto pause : {4s, 10s}) {
+    SCOPED_TRACE(pause.count());
+    proxy_.process().Signal(SIGSTOP);
+    // Asked while it stands, and answered as soon as it goes on.
+    std::vector<std::future<HttpAnswer>> asked;
+    const auto until = std::chrono::steady_clock::now() + pause;
+    while (std::chrono::steady_clock::now() < until) {
+      asked.push_back(
+          std::async(std::launch::async,
+                     [url = proxy_.Url("/metrics")] { return Get(url, 30s); }));
+      std::this_thread::sleep_for(500ms);
+    }
+    proxy_.process().Signal(SIGCONT);
+    const auto expect_not_down = [](const HttpAnswer& answer) {
+      EXPECT_EQ(answer.status, 200) << answer.error;
+      const double up = ValueOf(answer.body, "up", {{"pod_name", "n"}});
+      EXPECT_NE(up, 0);
+      return up == 1;
+    };
+    for (auto& a : asked) expect_not_down(a.get());
+    int shown = 0;  // pages in a row
+    EXPECT_TRUE(WaitUntil([&] {
+      shown = expect_not_down(proxy_.Get("/metrics")) ? shown + 1 : 0;
+      return shown > 150;
+    }));
+  }
+  EXPECT_GE(Shown("fodc_target_up"), 1);
+  EXPECT_GE(ValueOf(proxy_.Get("/metrics").body, "fodc_proxy_absences_total"),
+            2);
 }
 
 TEST_F(NodeDeathTest, NodeThatDiesAtEveryStartLeavesEachDeathAndUptime) {

@@ -43,12 +43,6 @@ HttpResponse Busy(std::string_view what, std::size_t limit) {
   return response;
 }
 
-// Of a v1 agent that gave no answer. One that came while others were waited
-// for was not asked.
-bool IsKnownDown(const fleet::Agent& agent, bool was_asked) {
-  return was_asked || agent.status == fleet::AgentStatus::kOffline;
-}
-
 }  // namespace
 
 struct Api::Impl : std::enable_shared_from_this<Api::Impl> {
@@ -67,17 +61,27 @@ struct Api::Impl : std::enable_shared_from_this<Api::Impl> {
 
   void Metrics(const RequestPtr& request, Responder responder);
   void FinishMetrics(const NodeFilter& filter, std::optional<std::int64_t> at,
-                     std::vector<AgentAnswer> answers, Slot slot,
-                     Responder* responder);
+                     MonotonicTime asked_at, std::vector<AgentAnswer> answers,
+                     Slot slot, Responder* responder);
   void Windows(const RequestPtr& request, Responder responder);
   HttpResponse MakeWindows(const NodeFilter& filter,
                            const std::optional<Window>& window,
                            std::shared_ptr<SelectorSet> selectors,
-                           bool openmetrics,
+                           bool openmetrics, MonotonicTime asked_at,
                            const std::vector<AgentAnswer>& answers, Slot slot);
   HttpResponse Cluster(const HttpRequest& request);
   HttpResponse Health() const;
   HttpResponse Discovery(const HttpRequest& request) const;
+  // Of a v1 agent that gave no answer to the round that began at `asked_at`.
+  // One that came while others were waited for was not asked, and while the
+  // proxy was away nobody could answer.
+  bool IsDown(const fleet::Agent& agent, bool was_asked,
+              MonotonicTime asked_at) const {
+    if (agent.status == fleet::AgentStatus::kOffline) {
+      return Now() >= agent.awaited_until;
+    }
+    return was_asked && fleet.returned_at() <= asked_at;
+  }
   // Those that can be asked. A page leaves out the second agent of a pod, which
   // would show the same series again.
   std::vector<fleet::Agent> V1Agents(const NodeFilter& filter,
@@ -176,20 +180,23 @@ void Api::Impl::Metrics(const RequestPtr& request, Responder responder) {
     question.end = FromUnixMillis(**at);
   }
   Ask(V1Agents(filter, false), question, Now() + wait,
-      [self = shared_from_this(), filter, at = *at, slot = std::move(slot),
+      [self = shared_from_this(), filter, at = *at, asked_at = Now(),
+       slot = std::move(slot),
        responder = std::make_shared<Responder>(std::move(responder))](
           std::vector<AgentAnswer> answers) mutable {
-        self->FinishMetrics(filter, at, std::move(answers), std::move(slot),
-                            responder.get());
+        self->FinishMetrics(filter, at, asked_at, std::move(answers),
+                            std::move(slot), responder.get());
       });
 }
 
 void Api::Impl::FinishMetrics(const NodeFilter& filter,
                               std::optional<std::int64_t> at,
+                              MonotonicTime asked_at,
                               std::vector<AgentAnswer> answers, Slot slot,
                               Responder* responder) {
   if (responder->cancelled()) return;
   ++stats.pages;
+  fleet.Notice();
   if (at) {
     std::vector<fleet::Agent> agents;
     for (const fleet::Agent& agent : Speakers(*fleet.List())) {
@@ -219,7 +226,10 @@ void Api::Impl::FinishMetrics(const NodeFilter& filter,
         answers.begin(), answers.end(),
         [&](const AgentAnswer& a) { return a.agent.id == agent.id; });
     if (answer != answers.end() && answer->answer) continue;
-    if (!IsKnownDown(agent, answer != answers.end())) continue;
+    if (!IsDown(agent, answer != answers.end(), asked_at)) {
+      ++catching_up;
+      continue;
+    }
     ++stale;
     gatherer.AddFrames(frames.Down(agent, NowUnixMs()), &parts);
   }
@@ -268,21 +278,23 @@ void Api::Impl::Windows(const RequestPtr& request, Responder responder) {
   ++stats.windows;
   Ask(V1Agents(filter, true), question, Now() + wait,
       [self = shared_from_this(), filter, window = *window, selectors,
-       openmetrics, slot = std::move(slot),
+       openmetrics, asked_at = Now(), slot = std::move(slot),
        responder = std::make_shared<Responder>(std::move(responder))](
           std::vector<AgentAnswer> answers) mutable {
         if (responder->cancelled()) return;
-        responder->Send(self->MakeWindows(
-            filter, window, selectors, openmetrics, answers, std::move(slot)));
+        responder->Send(self->MakeWindows(filter, window, selectors,
+                                          openmetrics, asked_at, answers,
+                                          std::move(slot)));
       });
 }
 
 HttpResponse Api::Impl::MakeWindows(const NodeFilter& filter,
                                     const std::optional<Window>& window,
                                     std::shared_ptr<SelectorSet> selectors,
-                                    bool openmetrics,
+                                    bool openmetrics, MonotonicTime asked_at,
                                     const std::vector<AgentAnswer>& answers,
                                     Slot slot) {
+  fleet.Notice();
   TypedFamilies families;
   for (const AgentAnswer& a : answers) {
     if (a.answer) families.Add(*a.answer);
@@ -320,7 +332,7 @@ HttpResponse Api::Impl::MakeWindows(const NodeFilter& filter,
         answers.begin(), answers.end(),
         [&](const AgentAnswer& a) { return a.agent.id == agent.id; });
     if (answer == answers.end() || !answer->answer) {
-      if (!window && IsKnownDown(agent, answer != answers.end())) {
+      if (!window && IsDown(agent, answer != answers.end(), asked_at)) {
         add_frames(frames.Down(agent, NowUnixMs()));
       }
     } else if (!openmetrics) {
@@ -357,6 +369,7 @@ HttpResponse Api::Impl::MakeWindows(const NodeFilter& filter,
 HttpResponse Api::Impl::Cluster(const HttpRequest& request) {
   const auto filter = NodeFilter::Parse(request.query);
   if (!filter.ok()) return net::StatusError(filter.status());
+  fleet.Notice();
   std::vector<fleet::Agent> agents;
   for (const fleet::Agent& agent : *fleet.List()) {
     if (Takes(*filter, agent)) agents.push_back(agent);

@@ -13,8 +13,9 @@ constexpr std::string_view kUp = "up";
 
 bool IsCatchingUp(const fleet::Agent& agent, const fleet::Mirror& mirror,
                   MonotonicTime now) {
-  return agent.status != fleet::AgentStatus::kOffline &&
-         mirror.IsCatchingUp(now);
+  return agent.status != fleet::AgentStatus::kOffline
+             ? mirror.IsCatchingUp(now)
+             : now < agent.awaited_until;
 }
 
 bool IsFresh(const fleet::Mirror& mirror, const recorder::SourceFrame& frame,

@@ -39,8 +39,9 @@ struct NodeNews {
   std::optional<std::chrono::milliseconds> age;
 };
 
-// Whether the agent is connected, but its newest frames are still on their way:
-// nobody knows yet how its node is.
+// Whether the agent is connected, but its newest frames are still on their way,
+// or it is to come back because the proxy was away: nobody knows yet how its
+// node is.
 bool IsCatchingUp(const fleet::Agent& agent, const fleet::Mirror& mirror,
                   MonotonicTime now);
 

@@ -77,6 +77,7 @@ struct Agent {
   UnixTime registered_at;
   UnixTime last_heartbeat;                  // wall clock, to show
   MonotonicTime last_heard;                 // for ages
+  MonotonicTime awaited_until;              // it may come back (Fleet::Notice)
   std::chrono::microseconds round_trip{0};  // 0: not known (v1 never tells)
 };
 

@@ -80,7 +80,28 @@ void Fleet::Drop(const AgentId& id) {
   mirrors_.erase(it);
 }
 
+void Fleet::Watch() {
+  if (!watched_at_) watched_at_ = clock_.Monotonic();
+  Notice();
+}
+
+void Fleet::Notice() {
+  if (!watched_at_) return;
+  const MonotonicTime now = clock_.Monotonic();
+  const MonotonicTime before = *std::exchange(watched_at_, now);
+  const auto away = now - before;
+  if (away <= kAway) return;
+  returned_at_ = now;
+  ++absences_;
+  for (auto& [id, held] : mirrors_) held.mirror->OnAbsence(before, now);
+  if (away < kLongAway) return;
+  registry_.Await(now + kReturn);
+  LogWarn("the proxy was away: agents may have taken it for dead",
+          {{"seconds", std::chrono::duration<double>(away).count()}});
+}
+
 void Fleet::Disconnect(const AgentId& id) {
+  Notice();
   registry_.Disconnect(id);
   if (registry_.Find(id) == nullptr) {
     Drop(id);
@@ -232,6 +253,7 @@ Fleet::Stats Fleet::stats() const {
   s.shared_bytes = SharedBytes();
   s.memory_bytes += s.shared_bytes;
   s.pool_bytes = pool_bytes_;
+  s.absences = absences_;
   return s;
 }
 

@@ -3,10 +3,12 @@
 // for each flight agent out of one pool of bytes.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "fodc/base/clock.h"
@@ -44,6 +46,7 @@ class Fleet {
     std::size_t shared_bytes = 0;       // of that, series that none pays for
     std::size_t pool_bytes = 0;         // what the mirrors may hold, shared
                                         // series not included
+    std::uint64_t absences = 0;         // see Notice
   };
 
   // `clock` must outlive the fleet.
@@ -62,6 +65,24 @@ class Fleet {
   // Mirror::Apply); kNotFound for an agent without a mirror,
   // kResourceExhausted once its mirror had to be emptied: it begins anew.
   Status Apply(const AgentId& id, std::span<const recorder::LogEntry> entries);
+
+  // Call it every kWatchPeriod, for Notice.
+  void Watch();
+  // Notices when the loop was away (a paused machine, a process that was
+  // stopped or got no processor). What agents sent meanwhile lies unread:
+  // their mirrors are then catching up, and agents that hang up after a long
+  // absence are awaited. Call it before nodes are shown, for the timer of
+  // Watch may come later; nothing happens before the first Watch.
+  void Notice();
+  static constexpr std::chrono::milliseconds kWatchPeriod{250};
+  // Away is who is later than that.
+  static constexpr std::chrono::milliseconds kAway{350};
+  // After such an absence agents may have taken the proxy for dead; they come
+  // back within kReturn.
+  static constexpr std::chrono::seconds kLongAway{4};
+  static constexpr std::chrono::seconds kReturn{10};
+  // The end of the last absence, or the beginning of time.
+  MonotonicTime returned_at() const { return returned_at_; }
 
   Registry& registry() { return registry_; }
   const Registry& registry() const { return registry_; }
@@ -101,6 +122,9 @@ class Fleet {
   std::size_t pool_bytes_ = 0;
   std::size_t claimed_bytes_ = 0;  // SharedBytes() after the last ClaimText
   Mirror::Stats gone_;
+  std::optional<MonotonicTime> watched_at_;
+  MonotonicTime returned_at_;
+  std::uint64_t absences_ = 0;
 };
 
 }  // namespace fodc::fleet

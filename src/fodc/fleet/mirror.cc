@@ -23,8 +23,23 @@ void Mirror::Follow(recorder::Incarnation incarnation, MonotonicTime now) {
 }
 
 bool Mirror::IsCatchingUp(MonotonicTime now) const {
-  return !caught_up_ && now - news_at_ <= pace_.patience() &&
+  return !caught_up_ && !HasFreshRow(now) &&
+         now - news_at_ <= pace_.patience() &&
          now - followed_at_ <= kMostCatchingUp;
+}
+
+bool Mirror::HasFreshRow(MonotonicTime now) const {
+  return last_row_ && pace_.IsFresh(last_row_->first, last_row_->second, now);
+}
+
+void Mirror::OnAbsence(MonotonicTime from, MonotonicTime to) {
+  if (IsCatchingUp(from)) {
+    followed_at_ += to - from;
+    news_at_ += to - from;
+  } else if (HasFreshRow(from)) {
+    followed_at_ = news_at_ = to;
+    caught_up_ = false;
+  }
 }
 
 Status Mirror::Apply(const recorder::LogEntry& entry, MonotonicTime now) {
@@ -51,6 +66,7 @@ Status Mirror::Apply(const recorder::LogEntry& entry, MonotonicTime now) {
   if (!status.ok() || recording_.newest() == before) return status;
   if (const auto* row = std::get_if<recorder::RowEntry>(&entry)) {
     pace_.OnRow(*row, now);
+    last_row_.emplace(row->name, row->time);
     caught_up_ = caught_up_ || pace_.IsFresh(row->name, row->time, now);
   }
   news_at_ = now;

@@ -4,6 +4,8 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
+#include <utility>
 #include <vector>
 
 #include "fodc/base/clock.h"
@@ -43,6 +45,10 @@ class Mirror {
   static constexpr std::chrono::minutes kMostCatchingUp{10};
   bool IsCatchingUp(MonotonicTime now) const;
 
+  // The proxy did nothing from `from` to `to`: what came meanwhile lies unread.
+  // A mirror that was up to date then, as far as was known, is catching up.
+  void OnAbsence(MonotonicTime from, MonotonicTime to);
+
   // Takes in one entry. A hole before it is accepted and counted: what the
   // agent no longer has cannot be waited for. Left out and counted are damaged
   // chunks, frames that are of no use, and series that do not fit.
@@ -60,11 +66,15 @@ class Mirror {
   const Pace& pace() const { return pace_; }
 
  private:
+  bool HasFreshRow(MonotonicTime now) const;
+
   recorder::Recording recording_;
   Stats stats_;
   Pace pace_;
   MonotonicTime followed_at_;
   MonotonicTime news_at_;  // of this session
+  // The newest row; none yet in a mirror that got chunks only.
+  std::optional<std::pair<recorder::FrameName, recorder::FrameTime>> last_row_;
   bool caught_up_ = false;
 };
 

@@ -222,6 +222,15 @@ void Registry::Remove(const AgentId& id) {
   SettleConflicts(pod_name);
 }
 
+void Registry::Await(MonotonicTime until) {
+  for (auto& [id, e] : entries_) {
+    if (e.connected && e.agent.status != AgentStatus::kOffline) {
+      e.agent.awaited_until = until;
+    }
+  }
+  list_.reset();
+}
+
 std::vector<AgentId> Registry::Sweep() {
   const MonotonicTime now = clock_.Monotonic();
   std::vector<AgentId> dropped;

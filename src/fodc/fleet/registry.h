@@ -95,6 +95,10 @@ class Registry {
   // As if it had never come (its registration could not be answered).
   void Remove(const AgentId& id);
 
+  // The proxy itself was silent for so long that live agents may hang up, only
+  // to come back.
+  void Await(MonotonicTime until);
+
   // Turns silent agents offline and drops those silent for cleanup_timeout.
   // Call it every heartbeat_timeout / 2. Returns what was dropped.
   std::vector<AgentId> Sweep();

@@ -105,6 +105,7 @@ struct Proxy::Impl {
   std::unique_ptr<link::LinkServer> link;
   std::unique_ptr<api::Api> api;
   std::unique_ptr<net::HttpServer> http;  // goes first
+  net::EventLoop::Handle watch;
   bool stopping = false;
 };
 
@@ -123,6 +124,10 @@ Result<std::unique_ptr<Proxy>> Proxy::Start(net::EventLoop& loop,
     return listens.WithContext(
         StrCat("--http-listen-addr ", options.http_listen_addr));
   }
+  p->watch = loop.RunEvery(
+      fleet::Fleet::kWatchPeriod,
+      [p](const net::EventLoop::Tick&) { p->fleet.Watch(); },
+      loop.clock().Monotonic());
   auto link = link::LinkServer::Start(loop, p->fleet, LinkOptions(options));
   if (!link.ok()) {
     return link.status().WithContext(

@@ -95,6 +95,9 @@ void CollectFleet(const fleet::Fleet& fleet, Families* out) {
   w.Counter("fodc_proxy_evicted_samples_total",
             "Samples that left the window of agents that are there.")
       .Value(s.evicted_samples);
+  w.Counter("fodc_proxy_absences_total",
+            "Times that the proxy did nothing for more than 0.35 s.")
+      .Value(s.absences);
   w.Gauge("fodc_proxy_recording_bytes", "Memory of all recordings.")
       .Value(s.memory_bytes);
   w.Gauge("fodc_proxy_recording_shared_bytes",
