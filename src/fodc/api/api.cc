@@ -406,7 +406,7 @@ HttpResponse Api::Impl::Discovery(const HttpRequest& request) const {
   if (!filter.ok()) return net::StatusError(filter.status());
   std::string body = "[";
   for (const fleet::Agent& agent : *fleet.List()) {
-    if (!Takes(*filter, agent) || AgentEndpoint(agent).empty()) continue;
+    if (!Takes(*filter, agent) || fleet::AgentEndpoint(agent).empty()) continue;
     if (body.size() > 1) body += ',';
     AppendDiscoveredAgent(agent, &body);
   }

@@ -203,15 +203,6 @@ void AppendWindow(const fleet::Mirror& mirror, std::size_t share_bytes,
 
 }  // namespace
 
-std::string AgentEndpoint(const fleet::Agent& agent) {
-  const fleet::AgentIdentity& id = agent.identity;
-  if (!id.advertise_address.empty()) return id.advertise_address;
-  if (id.http_port == 0 || agent.peer_address.empty()) return "";
-  const bool is_v6 = agent.peer_address.find(':') != std::string::npos;
-  return is_v6 ? StrCat("[", agent.peer_address, "]:", id.http_port)
-               : StrCat(agent.peer_address, ":", id.http_port);
-}
-
 void AppendClusterNode(const fleet::Agent& agent, const fleet::Mirror* mirror,
                        const NodeNews* news, std::optional<double> cpu_cores,
                        std::size_t share_bytes, std::string* out) {
@@ -235,8 +226,7 @@ void AppendClusterNode(const fleet::Agent& agent, const fleet::Mirror* mirror,
   json.String(id.role);
   json.Strings("labels", id.labels);
   json.Key("address");
-  const std::string endpoint = AgentEndpoint(agent);
-  json.String(endpoint.empty() ? agent.peer_address : endpoint);
+  json.String(fleet::AgentAddress(agent));
   json.Key("container_names");
   json.BeginArray();
   for (const std::string& name : id.container_names) json.String(name);
@@ -279,7 +269,7 @@ void AppendDiscoveredAgent(const fleet::Agent& agent, std::string* out) {
   json.BeginObject();
   json.Key("targets");
   json.BeginArray();
-  json.String(AgentEndpoint(agent));
+  json.String(fleet::AgentEndpoint(agent));
   json.EndArray();
   std::map<std::string, std::string> labels;
   labels["__meta_fodc_agent_id"] = agent.id;

@@ -21,9 +21,6 @@ void AppendClusterNode(const fleet::Agent& agent, const fleet::Mirror* mirror,
                        const NodeNews* news, std::optional<double> cpu_cores,
                        std::size_t share_bytes, std::string* out);
 
-// "HOST:PORT" of the agent's own HTTP server; empty if it has none.
-std::string AgentEndpoint(const fleet::Agent& agent);
-
 // Appends one group of Prometheus' HTTP service discovery.
 void AppendDiscoveredAgent(const fleet::Agent& agent, std::string* out);
 

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <cstdio>
 #include <nlohmann/json.hpp>
+#include <set>
+#include <tuple>
 
 #include "fodc/base/clock.h"
 #include "fodc/base/strings.h"
@@ -59,6 +61,9 @@ NodeRow ParseNode(const json& node) {
   };
   NodeRow row;
   row.name = Text(node, "name");
+  row.pod = Text(node, "pod_name");
+  if (row.pod.empty()) row.pod = row.name;
+  row.address = Text(node, "address");
   row.role = ShortRole(Text(node, "role"), Text(sub("labels"), "type"));
   row.status = Text(sub("agent"), "status");
   if (const json* targets = Member(node, "targets");
@@ -95,7 +100,7 @@ std::string Fixed(double value, int digits) {
 }
 
 constexpr double kShownAgeSeconds = 10;
-constexpr std::size_t kColumns = 10;
+constexpr std::size_t kColumns = 11;
 using Cells = std::array<std::string, kColumns>;
 
 // Names come from the network: what a terminal would obey becomes `?`.
@@ -150,6 +155,7 @@ Cells MakeCells(const NodeRow& row) {
                      3)
              : "-";
   c[9] = row.status.empty() ? "-" : row.status;
+  c[10] = row.address.empty() ? "-" : row.address;
   for (std::string& cell : c) cell = WithoutControls(cell);
   return c;
 }
@@ -173,31 +179,40 @@ Result<std::vector<NodeRow>> ParseCluster(std::string_view text) {
   }
   std::vector<NodeRow> rows;
   for (const json& node : *nodes) rows.push_back(ParseNode(node));
+  const auto key = [](const NodeRow& row) {
+    return std::tuple(std::string_view(row.name), std::string_view(row.pod),
+                      row.status != "online");
+  };
   std::stable_sort(
       rows.begin(), rows.end(),
-      [](const NodeRow& a, const NodeRow& b) { return a.name < b.name; });
+      [&](const NodeRow& a, const NodeRow& b) { return key(a) < key(b); });
   return rows;
 }
 
 std::string RenderNodes(const std::vector<NodeRow>& rows) {
   std::vector<Cells> lines;
   lines.push_back({"NODE", "ROLE", "UP", "RSS", "CPU", "SERIES", "SAMPLES",
-                   "WINDOW", "BYTES/SAMPLE", "STATUS"});
+                   "WINDOW", "BYTES/SAMPLE", "STATUS", "ADDRESS"});
   for (const NodeRow& row : rows) lines.push_back(MakeCells(row));
+  // Which agent of a pod is which.
+  std::set<std::string_view> pods;
+  for (const NodeRow& row : rows) pods.insert(row.pod);
+  const std::size_t columns =
+      pods.size() < rows.size() ? kColumns : kColumns - 1;
   std::array<std::size_t, kColumns> widths{};
   for (const Cells& line : lines) {
-    for (std::size_t i = 0; i < kColumns; ++i) {
+    for (std::size_t i = 0; i < columns; ++i) {
       widths[i] = std::max(widths[i], Width(line[i]));
     }
   }
   std::string out;
   for (const Cells& line : lines) {
-    for (std::size_t i = 0; i < kColumns; ++i) {
+    for (std::size_t i = 0; i < columns; ++i) {
       const std::string padding(widths[i] - Width(line[i]), ' ');
       const bool is_number = i >= 3 && i <= 8;  // flush right
       if (i > 0) out += "  ";
       out += is_number ? padding + line[i] : line[i];
-      if (!is_number && i + 1 < kColumns) out += padding;
+      if (!is_number && i + 1 < columns) out += padding;
     }
     out += '\n';
   }

@@ -36,6 +36,19 @@ TEST(NodesTest, TableHasWhatTheProxySays) {
       "           -  offline\n");
 }
 
+TEST(NodesTest, AgentsOfOnePodAreToldApart) {
+  const auto rows = ParseCluster(R"({"nodes":[
+ {"name":"a","pod_name":"a","address":"h2:9090","agent":{"status":"conflict"}},
+ {"name":"a","pod_name":"a","address":"h1:9090","agent":{"status":"online"}},
+ {"name":"b","pod_name":"b","agent":{"status":"online"}}]})");
+  ASSERT_THAT(rows, IsOk());
+  const std::string table = RenderNodes(*rows);
+  EXPECT_THAT(table, HasSubstr("  STATUS    ADDRESS\n"));
+  EXPECT_THAT(table, testing::ContainsRegex("a .*  online    h1:9090\n"
+                                            "a .*  conflict  h2:9090\n"
+                                            "b .*  online    -\n"));
+}
+
 TEST(NodesTest, TellsSinceWhenANodeIsSilent) {
   const auto rows = ParseCluster(
       R"({"nodes":[{"name":"a","targets":[{"up":false}],

@@ -67,6 +67,20 @@ Status CheckIdentitySize(std::size_t bytes, std::size_t labels) {
   return OkStatus();
 }
 
+std::string AgentEndpoint(const Agent& agent) {
+  const AgentIdentity& id = agent.identity;
+  if (!id.advertise_address.empty()) return id.advertise_address;
+  if (id.http_port == 0 || agent.peer_address.empty()) return "";
+  const bool is_v6 = agent.peer_address.find(':') != std::string::npos;
+  return is_v6 ? StrCat("[", agent.peer_address, "]:", id.http_port)
+               : StrCat(agent.peer_address, ":", id.http_port);
+}
+
+std::string AgentAddress(const Agent& agent) {
+  std::string endpoint = AgentEndpoint(agent);
+  return endpoint.empty() ? agent.peer_address : endpoint;
+}
+
 std::string_view AgentKindName(AgentKind kind) {
   return kind == AgentKind::kV1 ? "v1" : "flight";
 }

@@ -81,7 +81,13 @@ struct Agent {
   std::chrono::microseconds round_trip{0};  // 0: not known (v1 never tells)
 };
 
-// Immutable: may be kept and read on any thread. Sorted by pod name, then id.
+// "HOST:PORT" of the agent's own HTTP server; empty if it has none.
+std::string AgentEndpoint(const Agent& agent);
+// The same, or the address it came from.
+std::string AgentAddress(const Agent& agent);
+
+// Immutable: may be kept and read on any thread. Sorted by pod name; of one pod
+// who is online comes first, then who registered first.
 using AgentList = std::shared_ptr<const std::vector<Agent>>;
 
 }  // namespace fodc::fleet

@@ -268,8 +268,10 @@ AgentList Registry::List() const {
     list->reserve(entries_.size());
     for (const auto& [id, e] : entries_) list->push_back(e.agent);
     std::sort(list->begin(), list->end(), [](const Agent& a, const Agent& b) {
-      return std::tie(a.identity.pod_name, a.id) <
-             std::tie(b.identity.pod_name, b.id);
+      const bool a_waits = a.status != AgentStatus::kOnline;
+      const bool b_waits = b.status != AgentStatus::kOnline;
+      return std::tie(a.identity.pod_name, a_waits, a.registered_at, a.id) <
+             std::tie(b.identity.pod_name, b_waits, b.registered_at, b.id);
     });
     list_ = std::move(list);
   }

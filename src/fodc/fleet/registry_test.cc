@@ -56,6 +56,26 @@ TEST_F(RegistryTest, AdmitsUnderAFreshUuid) {
   EXPECT_EQ(registry_.List()->size(), 2u);
 }
 
+TEST_F(RegistryTest, ListsOfAPodTheOneOnlineFirst) {
+  const auto first = registry_.Admit(V1("a"));
+  std::vector<AgentId> ids{first.id};
+  for (int i = 0; i < 2; ++i) {
+    clock_.Advance(seconds(1));
+    Registry::Claim rival = V1("a");
+    rival.found_alive = {ids.begin(), ids.end()};
+    ids.push_back(registry_.Admit(rival).id);
+  }
+  const auto listed = [&] {
+    std::vector<AgentId> out;
+    for (const Agent& agent : *registry_.List()) out.push_back(agent.id);
+    return out;
+  };
+  EXPECT_THAT(listed(), ElementsAre(ids[0], ids[1], ids[2]));
+  registry_.SetPrecious(ids[0], true);
+  registry_.Disconnect(ids[0]);
+  EXPECT_THAT(listed(), ElementsAre(ids[1], ids[0], ids[2]));
+}
+
 TEST_F(RegistryTest, RefusesInTheOrderAndWordsOfV1) {
   EXPECT_THAT(registry_.Admit(V1("", "")).status,
               StatusIs(Code::kInvalidArgument, "node role cannot be empty"));

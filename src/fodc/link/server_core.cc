@@ -68,12 +68,7 @@ void ServerCore::Settle(std::shared_ptr<Registry::Claim> claim,
           }
         }
       }
-      if (admission.conflict) {
-        LogWarn("two live agents claim one pod",
-                {{"pod_name", claim->identity.pod_name},
-                 {"agent_id", admission.id},
-                 {"peer", claim->peer_address}});
-      }
+      if (admission.conflict) TellConflict(admission.id);
       done(admission);
       return;
     }
@@ -88,6 +83,24 @@ void ServerCore::Settle(std::shared_ptr<Registry::Claim> claim,
       (lives ? claim->found_alive : claim->found_dead).insert(id);
       Settle(claim, alive, done);
     });
+    return;
+  }
+}
+
+void ServerCore::TellConflict(const fleet::AgentId& id) {
+  const fleet::Agent* newcomer = fleet.registry().Find(id);
+  if (newcomer == nullptr) return;
+  for (const fleet::Agent& agent : *fleet.List()) {
+    if (agent.identity.pod_name != newcomer->identity.pod_name ||
+        agent.status != fleet::AgentStatus::kOnline) {
+      continue;
+    }
+    LogWarn("two live agents claim one pod: the second is left out",
+            {{"pod_name", agent.identity.pod_name},
+             {"agent_id", agent.id},
+             {"address", fleet::AgentAddress(agent)},
+             {"second_agent_id", id},
+             {"second_address", fleet::AgentAddress(*newcomer)}});
     return;
   }
 }

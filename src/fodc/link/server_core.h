@@ -68,6 +68,8 @@ class ServerCore {
   void CloseSoon(std::shared_ptr<Stream> stream, const Status& status);
   // In the log: an agent left. It said so, or was told to go, if `in_order`.
   void TellLeft(const fleet::AgentId& id, const Status& status, bool in_order);
+  // In the log: this agent claims the pod of another, which lives.
+  void TellConflict(const fleet::AgentId& id);
   void Tick();
   // Of the fleet, every half of its heartbeat timeout.
   void Sweep();

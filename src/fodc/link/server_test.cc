@@ -8,6 +8,8 @@
 #include <vector>
 
 #include "banyandb/fodc/v1/rpc.pb.h"
+#include "fodc/base/log.h"
+#include "fodc/base/mutex.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
 #include "fodc/link/test_peer.h"
@@ -312,6 +314,59 @@ TEST_F(V1ServerTest, ALiveRivalForAPodIsListedBesideTheFirst) {
   ASSERT_TRUE(Until([&] {
     return fleet_->registry().Find(second.id)->status == AgentStatus::kOnline;
   }));
+}
+
+// A base that comes before the server and goes after it: all of its threads may
+// log.
+class LogLines {
+ protected:
+  LogLines() {
+    auto sink = std::make_unique<Sink>();
+    sink_ = sink.get();
+    before_ = SetLogSink(std::move(sink));
+  }
+  ~LogLines() { SetLogSink(std::move(before_)); }
+  std::string Log() const {
+    MutexLock lock(sink_->mutex);
+    return sink_->text;
+  }
+
+ private:
+  struct Sink final : LogSink {
+    void Write(LogLevel level, std::string_view message,
+               std::span<const LogField> fields) override {
+      MutexLock lock(mutex);
+      text += FormatLogfmt(level, message, fields) + "\n";
+    }
+    mutable Mutex mutex;
+    std::string text FODC_GUARDED_BY(mutex);
+  };
+  Sink* sink_;
+  std::unique_ptr<LogSink> before_;
+};
+
+class ToldServerTest : protected LogLines, public LinkServerTest {};
+
+TEST_F(ToldServerTest, AConflictNamesBothAgents) {
+  StartServer();
+  V1Peer first(loop_, address());
+  first.Register("a");
+  ASSERT_TRUE(Until([&] { return first.registered(); }));
+  first.OpenTopology();
+  RunFor(milliseconds(50));
+  fleet::AgentIdentity at;
+  at.role = "ROLE_DATA";
+  at.advertise_address = "db-7:9090";
+  ASSERT_TRUE(fleet_->registry().UpdateIdentity(first.id, at).ok());
+  V1Peer second(loop_, address());
+  second.Register("a");
+  ASSERT_TRUE(Until([&] { return first.topology->received() == 1; }));
+  first.topology->Send(v1::StreamClusterTopologyRequest());
+  ASSERT_TRUE(Until([&] { return second.registered(); }));
+  EXPECT_THAT(Log(),
+              HasSubstr(StrCat("pod_name=a agent_id=", first.id,
+                               " address=db-7:9090 second_agent_id=", second.id,
+                               " second_address=127.0.0.1\n")));
 }
 
 TEST_F(V1ServerTest, ARivalThatDoesNotAnswerItsProbeIsReplaced) {
