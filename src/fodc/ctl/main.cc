@@ -36,10 +36,10 @@ struct Runner {
                     SystemClock());
   }
   Status operator()(const MetricsCommand& c) const {
-    return RunMetrics(c, out);
+    return RunMetrics(c, out, errors);
   }
   Status operator()(const WindowCommand& c) const {
-    return RunWindow(c, out, SystemClock());
+    return RunWindow(c, out, errors, SystemClock());
   }
   Status operator()(const StatCommand& c) const {
     return RunStat(c, out, errors);

@@ -103,20 +103,6 @@ constexpr double kShownAgeSeconds = 10;
 constexpr std::size_t kColumns = 11;
 using Cells = std::array<std::string, kColumns>;
 
-// Names come from the network: what a terminal would obey becomes `?`.
-std::string WithoutControls(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    // U+0080 to U+009F, among them a one-character escape sequence.
-    const bool is_c1 = c == 0xC2 && i + 1 < text.size() &&
-                       static_cast<unsigned char>(text[i + 1]) < 0xA0;
-    if (is_c1) ++i;
-    out.push_back(is_c1 || c < 0x20 || c == 0x7F ? '?' : text[i]);
-  }
-  return out;
-}
-
 Cells MakeCells(const NodeRow& row) {
   const auto count = [](const std::optional<std::uint64_t>& n) {
     return n.has_value() ? std::to_string(*n) : std::string("-");
@@ -161,6 +147,19 @@ Cells MakeCells(const NodeRow& row) {
 }
 
 }  // namespace
+
+std::string WithoutControls(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    // U+0080 to U+009F, among them a one-character escape sequence.
+    const bool is_c1 = c == 0xC2 && i + 1 < text.size() &&
+                       static_cast<unsigned char>(text[i + 1]) < 0xA0;
+    if (is_c1) ++i;
+    out.push_back(is_c1 || c < 0x20 || c == 0x7F ? '?' : text[i]);
+  }
+  return out;
+}
 
 std::size_t Width(std::string_view text) {
   return static_cast<std::size_t>(std::count_if(

@@ -42,6 +42,9 @@ Result<std::vector<NodeRow>> ParseCluster(std::string_view json);
 // shown as `?`.
 std::string RenderNodes(const std::vector<NodeRow>& rows);
 
+// Names come from the network: what a terminal would obey becomes `?`.
+std::string WithoutControls(std::string_view text);
+
 // How wide a terminal shows it: one column per code point.
 std::size_t Width(std::string_view text);
 

@@ -8,6 +8,7 @@
 
 #include "fodc/api/selector.h"
 #include "fodc/base/strings.h"
+#include "fodc/ctl/empty_answer.h"
 #include "fodc/ctl/nodes.h"
 #include "fodc/ctl/page_filter.h"
 #include "fodc/ctl/proxy_client.h"
@@ -98,7 +99,7 @@ Status RunNodes(const NodesCommand& command, const Screen& screen,
   }
 }
 
-Status RunMetrics(const MetricsCommand& command, Output* out) {
+Status RunMetrics(const MetricsCommand& command, Output* out, Output* errors) {
   Parameters parameters;
   if (command.at_unix_ms.has_value()) {
     parameters.emplace_back("at", TimeText(*command.at_unix_ms));
@@ -110,19 +111,26 @@ Status RunMetrics(const MetricsCommand& command, Output* out) {
                         api::SelectorSet::Parse(texts));
   ProxyClient client;
   const std::string url = BuildUrl(command.query, "/metrics", parameters);
+  SampleWatch watch(out, SampleFormat::kText);
   if (selectors.empty()) {
-    return client.Stream(
+    FODC_RETURN_IF_ERROR(client.Stream(
         url, command.query.timeout,
-        [out](std::string_view piece) { return out->Append(piece); });
+        [&](std::string_view piece) { return watch.Append(piece); }));
+  } else {
+    PageFilter filter(&selectors, &watch);
+    FODC_RETURN_IF_ERROR(client.Stream(
+        url, command.query.timeout,
+        [&](std::string_view piece) { return filter.Feed(piece); }));
+    FODC_RETURN_IF_ERROR(filter.End());
   }
-  PageFilter filter(&selectors, out);
-  FODC_RETURN_IF_ERROR(client.Stream(
-      url, command.query.timeout,
-      [&](std::string_view piece) { return filter.Feed(piece); }));
-  return filter.End();
+  if (watch.any()) return OkStatus();
+  const Wanted wanted{
+      command.at_unix_ms ? WhenText(*command.at_unix_ms) : std::string(),
+      !selectors.empty()};
+  return TellEmptyAnswer(command.query, wanted, &client, errors);
 }
 
-Status RunWindow(const WindowCommand& command, Output* out,
+Status RunWindow(const WindowCommand& command, Output* out, Output* errors,
                  const Clock& clock) {
   const std::int64_t to =
       command.to_unix_ms.value_or(ToUnixMillis(clock.Unix()));
@@ -142,16 +150,22 @@ Status RunWindow(const WindowCommand& command, Output* out,
   const std::string url =
       BuildUrl(command.query, "/metrics-windows", parameters);
   ProxyClient client;
+  SampleWatch watch(out, command.format);
   if (command.format != SampleFormat::kCsv) {
-    return client.Stream(
+    FODC_RETURN_IF_ERROR(client.Stream(
         url, command.query.timeout,
-        [out](std::string_view piece) { return out->Append(piece); });
+        [&](std::string_view piece) { return watch.Append(piece); }));
+  } else {
+    OpenMetricsToCsv csv(&watch);
+    FODC_RETURN_IF_ERROR(
+        client.Stream(url, command.query.timeout,
+                      [&](std::string_view piece) { return csv.Feed(piece); }));
+    FODC_RETURN_IF_ERROR(csv.End().WithContext(url));
   }
-  OpenMetricsToCsv csv(out);
-  FODC_RETURN_IF_ERROR(
-      client.Stream(url, command.query.timeout,
-                    [&](std::string_view piece) { return csv.Feed(piece); }));
-  return csv.End().WithContext(url);
+  if (watch.any()) return OkStatus();
+  return TellEmptyAnswer(command.query,
+                         {WhenText(from, to), !command.matches.empty()},
+                         &client, errors);
 }
 
 }  // namespace fodc::ctl

@@ -26,7 +26,9 @@ struct Screen {
 // the last question.
 Status RunNodes(const NodesCommand& command, const Screen& screen,
                 const Clock& clock);
-Status RunMetrics(const MetricsCommand& command, Output* out);
-Status RunWindow(const WindowCommand& command, Output* out, const Clock& clock);
+// Of an answer without a sample, `errors` gets the reason.
+Status RunMetrics(const MetricsCommand& command, Output* out, Output* errors);
+Status RunWindow(const WindowCommand& command, Output* out, Output* errors,
+                 const Clock& clock);
 
 }  // namespace fodc::ctl

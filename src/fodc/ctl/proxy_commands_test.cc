@@ -127,11 +127,12 @@ TEST(ProxyCommandsTest, WatchGoesOnAfterAFailureAndTellsIt) {
 
 TEST(ProxyCommandsTest, FailuresNameUrlAndReason) {
   StringOutput out;
+  StringOutput errors;
   {
     Proxy proxy(400, "Invalid at: noon\n");
     MetricsCommand command;
     command.query = proxy.Query();
-    EXPECT_THAT(RunMetrics(command, &out),
+    EXPECT_THAT(RunMetrics(command, &out, &errors),
                 StatusIs(Code::kInvalidArgument,
                          testing::AllOf(HasSubstr("400"), HasSubstr("noon"),
                                         HasSubstr("/metrics"))));
@@ -139,12 +140,11 @@ TEST(ProxyCommandsTest, FailuresNameUrlAndReason) {
   MetricsCommand nobody;
   nobody.query.url = "http://127.0.0.1:1";
   nobody.query.timeout = 2s;
-  EXPECT_THAT(RunMetrics(nobody, &out),
+  EXPECT_THAT(RunMetrics(nobody, &out, &errors),
               StatusIs(Code::kUnavailable,
                        testing::AllOf(HasSubstr("http://127.0.0.1:1"),
                                       HasSubstr("FODC_PROXY"))));
   Proxy other(200, "<html>");
-  StringOutput errors;
   NodesCommand nodes;
   nodes.query = other.Query();
   EXPECT_THAT(RunNodes(nodes, {&out, &errors, false, nullptr}, SystemClock()),
@@ -157,11 +157,13 @@ TEST(ProxyCommandsTest, MetricsPassesFiltersAndInstant) {
               "# TYPE b gauge\nb 2\n# HELP a A.\n# TYPE a gauge\n"
               "a{b=\"c\",d=\"}\"} 1\na{b=\"d\"} 2\n");
   StringOutput out;
+  StringOutput errors;
   MetricsCommand command;
   command.query = proxy.Query();
   command.at_unix_ms = 1795246273857;
   command.matches = {"a{b=\"c\"}"};
-  ASSERT_THAT(RunMetrics(command, &out), IsOk());
+  ASSERT_THAT(RunMetrics(command, &out, &errors), IsOk());
+  EXPECT_EQ(errors.text, "");
   EXPECT_EQ(out.text, "# HELP a A.\n# TYPE a gauge\na{b=\"c\",d=\"}\"} 1\n");
   EXPECT_THAT(proxy.line(), HasSubstr("at=2026-11-21T07%3A31%3A13.857Z "));
 }
@@ -170,17 +172,106 @@ TEST(ProxyCommandsTest, WindowAsksForTheRangeAndMakesCsv) {
   Proxy proxy(200, "# TYPE a gauge\na{b=\"c\"} 1 1795246273.857\n# EOF\n");
   FakeClock clock;
   StringOutput out;
+  StringOutput errors;
   WindowCommand command;
   command.query = proxy.Query();
   command.last = 90s;
   command.format = SampleFormat::kCsv;
-  ASSERT_THAT(RunWindow(command, &out, clock), IsOk());
+  ASSERT_THAT(RunWindow(command, &out, &errors, clock), IsOk());
   EXPECT_EQ(out.text,
             "timestamp,name,labels,value\n"
             "2026-11-21T07:31:13.857Z,a,\"b=\"\"c\"\"\",1\n");
   EXPECT_THAT(proxy.line(),
               HasSubstr("start_time=2025-12-31T23%3A58%3A30.000Z&end_time="
                         "2026-01-01T00%3A00%3A00.000Z&format=openmetrics"));
+}
+
+// A proxy whose answers have no samples: tells what `fodcctl` says then.
+class EmptyAnswerTest : public testing::Test {
+ protected:
+  EmptyAnswerTest()
+      : endpoint_([this](std::string_view head, Exchange& e) {
+          if (head.find(" /cluster") == std::string_view::npos) {
+            e.Answer(200, answer_);
+          } else if (head.find("role=") != std::string_view::npos) {
+            e.Answer(200, R"({"nodes":[]})");
+          } else {
+            e.Answer(200, R"({"nodes":[
+              {"name":"n1","pod_name":"p1","role":"ROLE_DATA","window":
+               {"from":"2026-01-01T00:00:00Z","to":"2026-01-01T00:10:00Z"}},
+              {"name":"n2","pod_name":"p2","window":null}]})");
+          }
+        }) {
+    query_.url = StrCat("http://127.0.0.1:", endpoint_.port());
+    query_.timeout = 5s;
+  }
+  std::string Metrics(MetricsCommand command) {
+    StringOutput out;
+    StringOutput errors;
+    command.query = query_;
+    EXPECT_THAT(RunMetrics(command, &out, &errors), IsOk());
+    return errors.text;
+  }
+  std::string Window(SampleFormat format, std::vector<std::string> matches) {
+    StringOutput out;
+    StringOutput errors;
+    WindowCommand command;
+    command.query = query_;
+    command.from_unix_ms = 0;
+    command.to_unix_ms = 1000;
+    command.format = format;
+    command.matches = std::move(matches);
+    EXPECT_THAT(RunWindow(command, &out, &errors, SystemClock()), IsOk());
+    return errors.text;
+  }
+
+  ProxyQuery query_;
+  std::string answer_;
+  FakeEndpoint endpoint_;
+};
+
+TEST_F(EmptyAnswerTest, TellsWhichWindowsThereAre) {
+  const std::string windows =
+      "n1: recorded from 2026-01-01T00:00:00.000Z to "
+      "2026-01-01T00:10:00.000Z\n  n2: no recording at the proxy\n";
+  MetricsCommand at;
+  at.at_unix_ms = 1000;
+  EXPECT_EQ(Metrics(at), StrCat("fodcctl: nothing was recorded at "
+                                "1970-01-01T00:00:01.000Z:\n  ",
+                                windows));
+  const std::string range =
+      " was recorded from 1970-01-01T00:00:00.000Z to "
+      "1970-01-01T00:00:01.000Z:\n  ";
+  answer_ = "[]\n";
+  EXPECT_EQ(Window(SampleFormat::kJson, {}),
+            StrCat("fodcctl: nothing", range, windows));
+  answer_ = "# TYPE x gauge\n# EOF\n";
+  EXPECT_EQ(Window(SampleFormat::kOpenMetrics, {"y"}),
+            StrCat("fodcctl: nothing that --match takes", range, windows));
+  EXPECT_EQ(Window(SampleFormat::kCsv, {}),
+            StrCat("fodcctl: nothing", range, windows));
+  answer_ = "# TYPE x gauge\nx 1\n";
+  MetricsCommand match;
+  match.matches = {"y"};
+  EXPECT_EQ(
+      Metrics(match),
+      StrCat("fodcctl: nothing that --match takes is there now:\n  ", windows));
+}
+
+TEST_F(EmptyAnswerTest, TellsWhichNodesThereAre) {
+  query_.role = "nobody";
+  EXPECT_EQ(Metrics({}),
+            "fodcctl: no node has this --role and --pod-name; there are:\n"
+            "  p1 (data)\n  p2 (-)\n");
+}
+
+TEST_F(EmptyAnswerTest, AnAnswerWithSamplesIsNotEmpty) {
+  answer_ = "# TYPE x gauge\nx 1 1\n# EOF\n";
+  EXPECT_EQ(Metrics({}), "");
+  EXPECT_EQ(Window(SampleFormat::kOpenMetrics, {}), "");
+  EXPECT_EQ(Window(SampleFormat::kCsv, {}), "");
+  answer_ = "[\n{\"name\":\"x\"}\n]\n";
+  EXPECT_EQ(Window(SampleFormat::kJson, {}), "");
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include "fodc/base/clock.h"
 #include "fodc/base/file.h"
 #include "fodc/base/strings.h"
+#include "fodc/ctl/empty_answer.h"
 #include "fodc/ctl/nodes.h"
 #include "fodc/ctl/page_import.h"
 #include "fodc/ctl/recording_reader.h"
@@ -174,22 +175,36 @@ Status RunCat(const CatCommand& command, Output* out, Output* errors) {
   ShowOptions options{
       .range = {}, .format = command.format, .selectors = &selectors};
   const recorder::Snapshot snapshot = opened.recording.Take();
+  SampleWatch watch(out, command.format);
+  Wanted wanted{"", !selectors.empty()};
   if (command.at_unix_ms.has_value()) {
-    return WritePageAt(
+    FODC_RETURN_IF_ERROR(WritePageAt(
         snapshot, opened.identity, options, *command.at_unix_ms,
         std::chrono::ceil<std::chrono::milliseconds>(command.max_age).count(),
-        out);
+        &watch));
+    if (watch.any()) return OkStatus();
+    wanted.when =
+        StrCat(WhenText(*command.at_unix_ms), " or up to ",
+               HumanDuration(
+                   std::chrono::ceil<std::chrono::milliseconds>(command.max_age)
+                       .count()),
+               " before");
+    return TellEmptyAnswer(opened, wanted, errors);
   }
   options.range = {command.from_unix_ms.value_or(INT64_MIN),
                    command.to_unix_ms.value_or(INT64_MAX)};
   int damaged = 0;
   FODC_RETURN_IF_ERROR(
-      WriteSamples(snapshot, opened.identity, options, out, &damaged));
+      WriteSamples(snapshot, opened.identity, options, &watch, &damaged));
   if (damaged > 0) {
     FODC_RETURN_IF_ERROR(errors->Append(
         StrCat("fodcctl: ", damaged, " damaged chunks were left out\n")));
   }
-  return OkStatus();
+  if (watch.any()) return OkStatus();
+  const recorder::RecordingStats s = opened.recording.stats();
+  wanted.when = WhenText(command.from_unix_ms.value_or(s.from_unix_ms),
+                         command.to_unix_ms.value_or(s.to_unix_ms));
+  return TellEmptyAnswer(opened, wanted, errors);
 }
 
 Status RunImport(const ImportCommand& command, Output* out, Output* errors) {

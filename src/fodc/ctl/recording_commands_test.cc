@@ -157,6 +157,42 @@ TEST_F(RecordingCommandsTest, CatGivesItBackInEachFormat) {
 }
 
 // Pages of an import of an import have both labels.
+TEST_F(RecordingCommandsTest, CatTellsWhyThereIsNothing) {
+  Write("x.frames",
+        Frame(1, 1'700'000'010, "a 1\n") + Frame(2, 1'700'000'070, "a 5\n"));
+  Import();
+  const auto told = [this](CatCommand command) {
+    command.path = File();
+    command.max_age = std::chrono::seconds(30);
+    StringOutput out;
+    StringOutput errors;
+    EXPECT_THAT(RunCat(command, &out, &errors), IsOk());
+    return errors.text;
+  };
+  const std::string window =
+      "; the recording reaches from 2023-11-14T22:13:30.000Z to "
+      "2023-11-14T22:14:30.000Z\n";
+  CatCommand at;
+  at.at_unix_ms = 1'700'000'060'000;
+  EXPECT_EQ(told(at), StrCat("fodcctl: nothing was recorded at "
+                             "2023-11-14T22:14:20.000Z or up to 30s before",
+                             window));
+  CatCommand range;
+  range.from_unix_ms = 1'700'000'071'000;
+  range.to_unix_ms = 1'700'000'072'000;
+  for (const auto format : {SampleFormat::kText, SampleFormat::kOpenMetrics,
+                            SampleFormat::kJson, SampleFormat::kCsv}) {
+    range.format = format;
+    EXPECT_EQ(told(range),
+              StrCat("fodcctl: nothing was recorded from "
+                     "2023-11-14T22:14:31.000Z to 2023-11-14T22:14:32.000Z",
+                     window));
+  }
+  CatCommand match;
+  match.matches = {"b"};
+  EXPECT_THAT(told(match), testing::HasSubstr("nothing that --match takes"));
+}
+
 TEST_F(RecordingCommandsTest, ImportsPagesThatWereImportedBefore) {
   Write("x.frames",
         Frame(1, 10,
