@@ -160,6 +160,9 @@ void Api::Impl::Metrics(const RequestPtr& request, Responder responder) {
   Slot slot = Occupy(&open_pages);
   const auto at = ParseAt(request->query);
   if (!at.ok()) return responder.Send(net::StatusError(at.status()));
+  if (const Status s = CheckMatch(request->query, false); !s.ok()) {
+    return responder.Send(net::StatusError(s));
+  }
   const auto format = ParseFormat(request->query, {"text"});
   if (!format.ok()) return responder.Send(net::StatusError(format.status()));
   const auto chosen = NodeFilter::Parse(request->query);
@@ -261,6 +264,9 @@ void Api::Impl::Windows(const RequestPtr& request, Responder responder) {
   if (!window.ok()) return responder.Send(net::StatusError(window.status()));
   const auto format = ParseFormat(request->query, {"json", "openmetrics"});
   if (!format.ok()) return responder.Send(net::StatusError(format.status()));
+  if (const Status s = CheckMatch(request->query, true); !s.ok()) {
+    return responder.Send(net::StatusError(s));
+  }
   auto parsed = SelectorSet::Parse(request->query.GetAll("match[]"));
   if (!parsed.ok()) return responder.Send(net::StatusError(parsed.status()));
   auto selectors = std::make_shared<SelectorSet>(*std::move(parsed));

@@ -506,6 +506,12 @@ TEST_F(MetricsTest, CompressesWhenAsked) {
 }
 
 TEST_F(MetricsTest, RefusesWhatItDoesNotKnow) {
+  for (const char* query : {"match=up", "match[]=up", "at=1&match[]=up"}) {
+    const auto refused = Get(StrCat("/metrics?", query));
+    EXPECT_EQ(refused.status, 400) << query;
+    EXPECT_THAT(refused.body, HasSubstr("/metrics-windows?format=openmetrics&"
+                                        "match[]="));
+  }
   const auto r = Get("/metrics?format=xml");
   EXPECT_EQ(r.status, 400);
   EXPECT_EQ(r.body, "unknown format \"xml\"; there are: text\n");

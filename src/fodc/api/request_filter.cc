@@ -68,6 +68,19 @@ Status CheckRoleWord(std::string_view role) {
              "\"; there are: datanode-hot, datanode-warm, datanode-cold"));
 }
 
+Status CheckMatch(const net::Query& query, bool takes_match) {
+  if (!takes_match && (query.Get("match") || query.Get("match[]"))) {
+    return InvalidArgument(
+        "/metrics has all series: for some of them ask "
+        "/metrics-windows?format=openmetrics&match[]=..., without times for "
+        "the newest ones, or fodcctl metrics --match");
+  }
+  if (query.Get("match")) {
+    return InvalidArgument("unknown parameter match; selectors are match[]");
+  }
+  return OkStatus();
+}
+
 bool NodeFilter::Takes(std::string_view role, std::string_view pod_name,
                        const std::map<std::string, std::string>& labels) const {
   if (!role_.empty() && !EqualsIgnoreCase(role_, role)) return false;

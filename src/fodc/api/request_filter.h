@@ -38,6 +38,12 @@ class NodeFilter {
 // for. Any other text is the role of some database.
 Status CheckRoleWord(std::string_view role);
 
+// That `match[]` stands where it is taken: a reader who believes that series
+// were chosen must not get all of them.
+// Errors: kInvalidArgument for `match` without brackets, and for `match[]`
+// unless `takes_match`; it says what to ask instead.
+Status CheckMatch(const net::Query& query, bool takes_match);
+
 // Inclusive, milliseconds since the Unix epoch.
 struct Window {
   std::int64_t from_unix_ms = 0;

@@ -181,6 +181,7 @@ TEST_F(WindowsTest, RefusesBadParameters) {
   for (const auto& [query, text] :
        std::vector<std::pair<std::string, std::string>>{
            {"start_time=yesterday", "Invalid start_time format: "},
+           {"match=up", "unknown parameter match; "},
            {"end_time=x", "Invalid end_time format: "},
            {"start_time=x&end_time=y", "Invalid start_time format: "},
            {Query(2000, 1000), "start_time "},
