@@ -17,22 +17,26 @@ bool IsTier(std::string_view type) {
 }
 
 Result<std::optional<std::int64_t>> ParseInstant(const net::Query& query,
-                                                 std::string_view parameter,
-                                                 bool seconds_allowed) {
+                                                 std::string_view parameter) {
   const auto text = query.Get(parameter);
   if (!text || text->empty()) return std::optional<std::int64_t>();
-  if (seconds_allowed) {
-    // Up to the year 2261, as UnixTime has it.
-    if (const auto seconds = ParseDouble(*text);
-        seconds && std::abs(*seconds) < 9.2e9) {
-      return std::optional<std::int64_t>(
-          static_cast<std::int64_t>(std::floor(*seconds * 1000.0 + 0.5)));
-    }
+  // Up to the year 2261, as UnixTime has it.
+  if (const auto seconds = ParseDouble(*text);
+      seconds && std::abs(*seconds) < 9.2e9) {
+    return std::optional<std::int64_t>(
+        static_cast<std::int64_t>(std::floor(*seconds * 1000.0 + 0.5)));
   }
-  auto time = ParseRfc3339(*text);
+  // An offset whose + was not escaped.
+  constexpr std::size_t kOffsetBytes = 6;
+  std::string date(*text);
+  if (date.size() > kOffsetBytes && date[date.size() - kOffsetBytes] == ' ') {
+    date[date.size() - kOffsetBytes] = '+';
+  }
+  const auto time = ParseRfc3339(date);
   if (!time.ok()) {
-    return InvalidArgument(
-        StrCat("Invalid ", parameter, " format: ", time.status().message()));
+    return InvalidArgument(StrCat("Invalid ", parameter,
+                                  " format: ", time.status().message(),
+                                  ", nor seconds since 1970"));
   }
   return std::optional<std::int64_t>(ToUnixMillis(*time));
 }
@@ -93,9 +97,8 @@ bool NodeFilter::Takes(std::string_view role, std::string_view pod_name,
 }
 
 Result<std::optional<Window>> ParseWindow(const net::Query& query) {
-  FODC_ASSIGN_OR_RETURN(const auto from,
-                        ParseInstant(query, "start_time", false));
-  FODC_ASSIGN_OR_RETURN(const auto to, ParseInstant(query, "end_time", false));
+  FODC_ASSIGN_OR_RETURN(const auto from, ParseInstant(query, "start_time"));
+  FODC_ASSIGN_OR_RETURN(const auto to, ParseInstant(query, "end_time"));
   if (!from || !to) return std::optional<Window>();
   if (*from > *to) {
     return InvalidArgument(StrCat("start_time ", query.GetOr("start_time"),
@@ -111,7 +114,7 @@ Result<std::optional<std::int64_t>> ParseAt(const net::Query& query) {
     return InvalidArgument(
         "Invalid at format: a time is missing, RFC 3339 or seconds");
   }
-  return ParseInstant(query, "at", true);
+  return ParseInstant(query, "at");
 }
 
 Result<std::string_view> ParseFormat(

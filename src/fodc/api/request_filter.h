@@ -50,14 +50,17 @@ struct Window {
   std::int64_t to_unix_ms = 0;
 };
 
-// `start_time` and `end_time`, RFC 3339. Each is checked whenever it is there;
-// nothing unless both are.
+// A time is RFC 3339 (with a blank for the + of an offset, too, for that is
+// what an unescaped one becomes), or seconds since the Unix epoch, with or
+// without a fraction.
+
+// `start_time` and `end_time`. Each is checked whenever it is there; nothing
+// unless both are.
 // Errors: kInvalidArgument "Invalid start_time format: ...", "Invalid end_time
 // format: ...", or naming both when the start is after the end.
 Result<std::optional<Window>> ParseWindow(const net::Query& query);
 
-// `at`, RFC 3339 or seconds since the Unix epoch, with or without a fraction;
-// milliseconds since the epoch. Nothing if it is not there.
+// `at`, in milliseconds since the epoch. Nothing if it is not there.
 // Errors: kInvalidArgument "Invalid at format: ...", for empty text, too.
 Result<std::optional<std::int64_t>> ParseAt(const net::Query& query);
 

@@ -73,10 +73,23 @@ TEST(ParseWindowTest, RefusesBadTimesStartFirst) {
   EXPECT_THAT(ParseWindow(Q("end_time=yesterday")),
               StatusIs(Code::kInvalidArgument,
                        StartsWith("Invalid end_time format: ")));
-  // An unescaped + is a blank.
-  EXPECT_THAT(ParseWindow(Q("start_time=2026-11-21T07:31:20+01:00")),
+  EXPECT_THAT(ParseWindow(Q("start_time=2026-11-21 07:31")),
               StatusIs(Code::kInvalidArgument,
                        StartsWith("Invalid start_time format: ")));
+}
+
+TEST(ParseWindowTest, TakesSecondsAndAnUnescapedPlus) {
+  const auto seconds = ParseWindow(Q("start_time=1&end_time=2.5"));
+  ASSERT_TRUE(seconds.ok() && seconds->has_value());
+  EXPECT_EQ((*seconds)->from_unix_ms, 1000);
+  EXPECT_EQ((*seconds)->to_unix_ms, 2500);
+  // It is a blank then.
+  const auto offset =
+      ParseWindow(Q("start_time=1970-01-01T01:00:01+01:00&end_time=1970-01-01T"
+                    "01:00:02%2B01:00"));
+  ASSERT_TRUE(offset.ok() && offset->has_value());
+  EXPECT_EQ((*offset)->from_unix_ms, 1000);
+  EXPECT_EQ((*offset)->to_unix_ms, 2000);
 }
 
 TEST(ParseWindowTest, RefusesAStartAfterTheEnd) {
@@ -89,6 +102,7 @@ TEST(ParseWindowTest, RefusesAStartAfterTheEnd) {
 TEST(ParseAtTest, TakesDatesAndSeconds) {
   EXPECT_EQ(*ParseAt(Q("at=1970-01-01T00:00:01.25Z")), 1250);
   EXPECT_EQ(*ParseAt(Q("at=1.25")), 1250);
+  EXPECT_EQ(*ParseAt(Q("at=1970-01-01T00:00:01+00:00")), 1000);
   EXPECT_FALSE(ParseAt(Q(""))->has_value());
   EXPECT_THAT(ParseAt(Q("at=now")), StatusIs(Code::kInvalidArgument,
                                              StartsWith("Invalid at format")));

@@ -14,9 +14,10 @@ namespace fodc::ctl {
 namespace {
 
 constexpr std::string_view kTimeHelp =
-    "RFC 3339 (2026-11-21T07:31:13.5Z) or seconds since the Unix epoch";
+    "RFC 3339 (2026-11-21T07:31:13.5Z), seconds since the Unix epoch, or a "
+    "time before now (-5m)";
 
-Result<std::int64_t> ParseTime(const std::string& text) {
+Result<std::int64_t> ParseTime(const std::string& text, UnixTime now) {
   if (const auto seconds = ParseDouble(text); seconds.has_value()) {
     if (!(*seconds > -9e9 && *seconds < 9e9)) {
       return InvalidArgument("'" + text + "' is out of range");
@@ -24,16 +25,28 @@ Result<std::int64_t> ParseTime(const std::string& text) {
     return static_cast<std::int64_t>(*seconds * 1000.0 +
                                      (*seconds < 0 ? -0.5 : 0.5));
   }
-  FODC_ASSIGN_OR_RETURN(const UnixTime t, ParseRfc3339(text));
-  return ToUnixMillis(t);
+  if (text.starts_with('-')) {
+    FODC_ASSIGN_OR_RETURN(const auto ago, ParseGoDuration(text.substr(1)));
+    if (ago.count() < 0) {
+      return InvalidArgument("'" + text + "' has two signs");
+    }
+    return ToUnixMillis(now - ago);
+  }
+  const auto t = ParseRfc3339(text);
+  if (!t.ok()) {
+    return InvalidArgument(t.status().message() +
+                           ", nor seconds since 1970, nor a time before now "
+                           "such as -5m");
+  }
+  return ToUnixMillis(*t);
 }
 
-void AddTime(CLI::App* app, const std::string& name,
+void AddTime(CLI::App* app, const std::string& name, UnixTime now,
              std::optional<std::int64_t>* to, const std::string& help) {
   app->add_option_function<std::string>(
          name,
-         [to, name](const std::string& text) {
-           const auto t = ParseTime(text);
+         [to, name, now](const std::string& text) {
+           const auto t = ParseTime(text, now);
            if (!t.ok()) throw CLI::ValidationError(name, t.status().message());
            *to = *t;
          },
@@ -119,7 +132,8 @@ std::string CleanUrl(std::string url) {
 
 }  // namespace
 
-CommandLine ParseCommandLine(std::span<const std::string> arguments) {
+CommandLine ParseCommandLine(std::span<const std::string> arguments,
+                             UnixTime now) {
   CommandLine result;
   CLI::App app(
       "Asks a FODC proxy about its nodes, and reads recordings offline.",
@@ -169,15 +183,16 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments) {
       "metrics", "The newest samples of every node, or those of an instant");
   AddQuery(metrics_app, &metrics.query);
   AddMatches(metrics_app, &metrics.matches);
-  AddTime(metrics_app, "--at", &metrics.at_unix_ms, "The page of this instant");
+  AddTime(metrics_app, "--at", now, &metrics.at_unix_ms,
+          "The page of this instant");
 
   WindowCommand window;
   CLI::App* window_app = app.add_subcommand(
       "window", "The samples of a time range, of every node");
   AddQuery(window_app, &window.query);
   AddMatches(window_app, &window.matches);
-  AddTime(window_app, "--from", &window.from_unix_ms, "Start");
-  AddTime(window_app, "--to", &window.to_unix_ms, "End (now if absent)");
+  AddTime(window_app, "--from", now, &window.from_unix_ms, "Start");
+  AddTime(window_app, "--to", now, &window.to_unix_ms, "End (now if absent)");
   AddDuration(
       window_app, "--last", [&](auto d) { window.last = d; },
       "This long before the end, instead of --from (5m0s if neither is given)");
@@ -210,14 +225,14 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments) {
       ->required()
       ->type_name("PATH");
   AddMatches(cat_app, &cat.matches);
-  AddTime(cat_app, "--at", &cat.at_unix_ms,
+  AddTime(cat_app, "--at", now, &cat.at_unix_ms,
           "Each source's newest page at this instant");
   AddDuration(
       cat_app, "--max-age", [&](auto d) { cat.max_age = d; },
       "With --at: leave out a source whose newest page is older")
       ->default_str("5m0s");
-  AddTime(cat_app, "--from", &cat.from_unix_ms, "Start");
-  AddTime(cat_app, "--to", &cat.to_unix_ms, "End");
+  AddTime(cat_app, "--from", now, &cat.from_unix_ms, "Start");
+  AddTime(cat_app, "--to", now, &cat.to_unix_ms, "End");
   AddFormat(cat_app, &cat.format,
             {{"prom", SampleFormat::kText},
              {"openmetrics", SampleFormat::kOpenMetrics},

@@ -10,6 +10,8 @@
 #include <variant>
 #include <vector>
 
+#include "fodc/base/clock.h"
+
 namespace fodc::ctl {
 
 // The proxy to ask, and for which nodes.
@@ -78,7 +80,8 @@ struct CommandLine {
   std::string error;
   int exit_code = 0;
 };
-// `arguments` without the program's name.
-CommandLine ParseCommandLine(std::span<const std::string> arguments);
+// `arguments` without the program's name; times before now are before `now`.
+CommandLine ParseCommandLine(std::span<const std::string> arguments,
+                             UnixTime now);
 
 }  // namespace fodc::ctl

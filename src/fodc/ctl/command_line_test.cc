@@ -18,7 +18,7 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 
 CommandLine Parse(const std::vector<std::string>& arguments) {
-  return ParseCommandLine(arguments);
+  return ParseCommandLine(arguments, FromUnixMillis(1'000'000'500));
 }
 
 template <typename T>
@@ -70,6 +70,25 @@ TEST(CommandLineTest, ExamplesOfTheHelpAreSelectors) {
       EXPECT_THAT(api::SelectorSet::Parse(texts), IsOk()) << example;
     }
   }
+}
+
+TEST(CommandLineTest, TimesMayBeBeforeNow) {
+  const auto window =
+      ParseAs<WindowCommand>({"window", "--from", "-10m", "--to=-1m30s"});
+  EXPECT_EQ(window.from_unix_ms, 999'400'500);
+  EXPECT_EQ(window.to_unix_ms, 999'910'500);
+  EXPECT_EQ(ParseAs<MetricsCommand>({"metrics", "--at", "-500ms"}).at_unix_ms,
+            1'000'000'000);
+  EXPECT_EQ(ParseAs<CatCommand>({"recording", "cat", "x", "--at", "-1.5s"})
+                .at_unix_ms,
+            999'999'000);
+  for (const char* text : {"-5 minutes", "--5m", "5m", "now"}) {
+    const CommandLine line = Parse({"metrics", StrCat("--at=", text)});
+    EXPECT_FALSE(line.command.has_value()) << text;
+    EXPECT_EQ(line.exit_code, 2);
+  }
+  EXPECT_THAT(Parse({"metrics", "--at", "5m"}).error,
+              HasSubstr("nor a time before now such as -5m"));
 }
 
 TEST(CommandLineTest, TimesAreRfc3339OrSeconds) {

@@ -56,7 +56,7 @@ int Main(const std::vector<std::string>& arguments) {
   SetLogLevel(LogLevel::kError);  // libraries' warnings: we say it ourselves
   FdOutput out(STDOUT_FILENO, "standard output");
   FdOutput errors(STDERR_FILENO, "standard error");
-  const CommandLine line = ParseCommandLine(arguments);
+  const CommandLine line = ParseCommandLine(arguments, SystemClock().Unix());
   if (!line.command.has_value()) {
     out.Append(line.out).IgnoreError();
     if (!line.error.empty()) errors.Append(line.error + "\n").IgnoreError();
