@@ -102,6 +102,13 @@ void Read(const NodeNews& news, Summary* out) {
   }
 }
 
+// Without a process there is nobody who could use processors.
+bool AllAreDead(const Summary& summary) {
+  return !summary.targets.empty() &&
+         std::all_of(summary.targets.begin(), summary.targets.end(),
+                     [](const auto& t) { return t.second.up == 0.0; });
+}
+
 // Of a node that is silent, or of which nothing new has arrived yet: what was
 // so then may not be now.
 void ForgetTheMoment(bool is_down, Summary* summary) {
@@ -163,8 +170,8 @@ void AppendIndicators(const Summary& summary, JsonWriter* json) {
   json->EndObject();
 }
 
-void AppendWindow(const fleet::Mirror& mirror, std::size_t share_bytes,
-                  JsonWriter* json) {
+void AppendWindow(const fleet::Mirror& mirror, const NodeNews* news,
+                  std::size_t share_bytes, JsonWriter* json) {
   const recorder::RecordingStats s = mirror.recording().stats();
   json->Key("window");
   json->BeginObject();
@@ -182,7 +189,13 @@ void AppendWindow(const fleet::Mirror& mirror, std::size_t share_bytes,
   json->Key("bytes");
   json->Int(s.bytes);
   json->Key("series");
-  json->Int(s.active_series);
+  std::size_t series = 0;
+  if (news != nullptr) {
+    for (const recorder::SourceFrame& f : news->frames) {
+      series += f.values.size();
+    }
+  }
+  json->Int(series);
   json->Key("frames");
   json->Int(s.frames);
   json->Key("expected_seconds");
@@ -214,6 +227,7 @@ void AppendClusterNode(const fleet::Agent& agent, const fleet::Mirror* mirror,
     if (news->age) {
       summary.age_seconds = static_cast<double>(news->age->count()) / 1000;
     }
+    if (AllAreDead(summary)) summary.cpu_cores.reset();
     if (news->is_silent) ForgetTheMoment(!news->is_catching_up, &summary);
   }
   JsonWriter json(out);
@@ -254,7 +268,7 @@ void AppendClusterNode(const fleet::Agent& agent, const fleet::Mirror* mirror,
   json.EndObject();
   AppendTargets(summary, &json);
   if (mirror != nullptr) {
-    AppendWindow(*mirror, share_bytes, &json);
+    AppendWindow(*mirror, news, share_bytes, &json);
   } else {
     json.Key("window");
     json.Null();

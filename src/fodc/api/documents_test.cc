@@ -74,6 +74,36 @@ TEST_F(DocumentsTest, ClusterTellsWhoIsThereAndHowTheyAre) {
   EXPECT_EQ(node["indicators"]["cpu_cores"], 0.25);
 }
 
+TEST_F(DocumentsTest, ADeadTargetUsesNoProcessor) {
+  Node a(this, "a-0");
+  const auto cluster = [this] {
+    return json::parse(Get("/cluster").body)["nodes"][0];
+  };
+  for (int i = 0; i < 12; ++i) {
+    a.Scrape("page", {{"x"}, {"y"}, {"z"}});
+    a.Scrape("target db",
+             {{"fodc_target_up", {{"target", "db"}}, 1},
+              {"fodc_target_cpu_seconds_total", {{"target", "db"}}, i * 0.25}});
+    clock_.Advance(seconds(1));
+    loop_.RunReady();
+  }
+  EXPECT_EQ(cluster()["indicators"]["cpu_cores"], 0.25);
+  EXPECT_EQ(cluster()["window"]["series"], 5);
+  const auto find_dead = [&] {
+    a.Scrape("target db", {{"fodc_target_up", {{"target", "db"}}, 0}});
+  };
+  find_dead();
+  EXPECT_TRUE(cluster()["indicators"]["cpu_cores"].is_null());
+  // The page is current for two intervals.
+  EXPECT_EQ(cluster()["window"]["series"], 4);
+  for (int i = 0; i < 2; ++i) {
+    clock_.Advance(seconds(1));
+    find_dead();
+  }
+  EXPECT_EQ(cluster()["window"]["series"], 1);
+  EXPECT_EQ(cluster()["targets"][0]["up"], false);
+}
+
 TEST_F(DocumentsTest, ClusterKeepsWhatASilentNodeWas) {
   Node a(this, "a-0");
   const auto scrape = [&](int i) {
