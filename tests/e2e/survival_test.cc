@@ -169,7 +169,8 @@ TEST_F(SurvivalTest, AgentRestartedHasItsWindowAndTheProxyNoHole) {
   KillAgent();
   const Output stat =
       Fodcctl({"recording", "stat", agent_->recorder_dir(), "--json"});
-  EXPECT_EQ(stat.exit_code, 0) << stat.err;
+  // 3: the kill cut a write.
+  EXPECT_THAT(stat.exit_code, testing::AnyOf(0, 3)) << stat.err;
   // All but the last spill interval is on disk.
   const std::vector<double> spilled =
       Values(RecordedWindow(agent_->recorder_dir()), "served_total{");

@@ -54,7 +54,8 @@ std::string KeyOf(const std::string& name, const std::string& labels) {
 
 Window RunAndRead(std::vector<std::string> arguments) {
   const Output o = Fodcctl(std::move(arguments));
-  EXPECT_EQ(o.exit_code, 0) << o.err;
+  // 3: a killed agent's last write was cut.
+  EXPECT_TRUE(o.exit_code == 0 || o.exit_code == 3) << o.err;
   return ReadCsv(o.out);
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // fodcctl: asks a proxy about its nodes, and reads recordings offline.
-// Exit codes: 0 done, 1 it failed, 2 the command line is wrong.
+// Exit codes: 0 done, 1 it failed, 2 the command line is wrong, 3 done, but the
+// recording is damaged.
 #include <sys/ioctl.h>
 #include <unistd.h>
 
@@ -27,6 +28,7 @@ std::size_t Columns() {
 struct Runner {
   Output* out;
   Output* errors;
+  bool* is_damaged;  // a recording that was read
 
   Status operator()(const VersionCommand&) const {
     return out->Append(StrCat("fodcctl ", program::Version(), "\n"));
@@ -42,10 +44,10 @@ struct Runner {
     return RunWindow(c, out, errors, SystemClock());
   }
   Status operator()(const StatCommand& c) const {
-    return RunStat(c, out, errors);
+    return RunStat(c, out, errors, is_damaged);
   }
   Status operator()(const CatCommand& c) const {
-    return RunCat(c, out, errors);
+    return RunCat(c, out, errors, is_damaged);
   }
   Status operator()(const ImportCommand& c) const {
     return RunImport(c, out, errors);
@@ -63,13 +65,15 @@ int Main(const std::vector<std::string>& arguments) {
     errors.Flush().IgnoreError();
     return out.Flush().ok() ? line.exit_code : 1;
   }
-  Status status = std::visit(Runner{&out, &errors}, *line.command);
+  bool is_damaged = false;
+  Status status = std::visit(Runner{&out, &errors, &is_damaged}, *line.command);
   if (const Status flushed = out.Flush(); status.ok()) status = flushed;
   if (!status.ok()) {
     errors.Append(StrCat("fodcctl: ", status.message(), "\n")).IgnoreError();
   }
   errors.Flush().IgnoreError();
-  return status.ok() ? 0 : 1;
+  if (!status.ok()) return 1;
+  return is_damaged ? 3 : 0;
 }
 
 }  // namespace

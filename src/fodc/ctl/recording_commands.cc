@@ -86,6 +86,14 @@ std::string StatText(const std::string& path, const OpenedRecording& opened) {
            : StrCat(opened.damaged_regions,
                     opened.damaged_regions == 1 ? " place" : " places"));
   for (const std::string& d : opened.damage) out += StrCat("    ", d, "\n");
+  if (!opened.set_aside.empty()) {
+    line("set aside", StrCat(opened.set_aside.size(),
+                             opened.set_aside.size() == 1 ? " file" : " files",
+                             " that the agent found damaged, not read"));
+    for (const OpenedRecording::SetAside& file : opened.set_aside) {
+      out += StrCat("    ", file.path, ": ", file.bytes, " bytes\n");
+    }
+  }
   return out;
 }
 
@@ -118,6 +126,13 @@ std::string StatJson(const std::string& path, const OpenedRecording& opened) {
     if (!std::exchange(first, false)) out += ",";
     AppendJsonString(&out, d);
   }
+  out += "],\"set_aside\":[";
+  first = true;
+  for (const OpenedRecording::SetAside& file : opened.set_aside) {
+    out += std::exchange(first, false) ? "{\"path\":" : ",{\"path\":";
+    AppendJsonString(&out, file.path);
+    out += StrCat(",\"bytes\":", file.bytes, "}");
+  }
   return out + "]}\n";
 }
 
@@ -141,7 +156,8 @@ Status CheckReadable(std::string_view bytes,
 
 }  // namespace
 
-Status RunStat(const StatCommand& command, Output* out, Output* errors) {
+Status RunStat(const StatCommand& command, Output* out, Output* errors,
+               bool* is_damaged) {
   Status failed;
   for (const std::string& path : command.paths) {
     const Result<OpenedRecording> opened = OpenRecording(path);
@@ -155,19 +171,22 @@ Status RunStat(const StatCommand& command, Output* out, Output* errors) {
       }
       continue;
     }
+    *is_damaged |= opened->damaged_regions > 0;
     FODC_RETURN_IF_ERROR(out->Append(command.json ? StatJson(path, *opened)
                                                   : StatText(path, *opened)));
   }
   return failed;
 }
 
-Status RunCat(const CatCommand& command, Output* out, Output* errors) {
+Status RunCat(const CatCommand& command, Output* out, Output* errors,
+              bool* is_damaged) {
   const std::vector<std::string_view> texts(command.matches.begin(),
                                             command.matches.end());
   FODC_ASSIGN_OR_RETURN(const api::SelectorSet selectors,
                         api::SelectorSet::Parse(texts));
   FODC_ASSIGN_OR_RETURN(const OpenedRecording opened,
                         OpenRecording(command.path));
+  *is_damaged |= opened.damaged_regions > 0;
   for (const std::string& d : opened.damage) {
     FODC_RETURN_IF_ERROR(
         errors->Append(StrCat("fodcctl: damaged, left out: ", d, "\n")));
@@ -197,6 +216,7 @@ Status RunCat(const CatCommand& command, Output* out, Output* errors) {
   FODC_RETURN_IF_ERROR(
       WriteSamples(snapshot, opened.identity, options, &watch, &damaged));
   if (damaged > 0) {
+    *is_damaged = true;
     FODC_RETURN_IF_ERROR(errors->Append(
         StrCat("fodcctl: ", damaged, " damaged chunks were left out\n")));
   }

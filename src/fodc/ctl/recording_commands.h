@@ -8,10 +8,13 @@
 
 namespace fodc::ctl {
 
-// What is damaged is written to `errors`; what is whole is shown all the same.
+// What is damaged is told, by `stat` in its text and by `cat` on `errors`, and
+// *is_damaged is set; what is whole is shown all the same.
 // Errors: kNotFound and the like for a path that is no recording.
-Status RunStat(const StatCommand& command, Output* out, Output* errors);
-Status RunCat(const CatCommand& command, Output* out, Output* errors);
+Status RunStat(const StatCommand& command, Output* out, Output* errors,
+               bool* is_damaged);
+Status RunCat(const CatCommand& command, Output* out, Output* errors,
+              bool* is_damaged);
 
 // Merges the frames of all files by their times into one recording, each file
 // a source whose series get the label `recording`: the file's stem. Files with

@@ -43,15 +43,20 @@ class RecordingCommandsTest : public testing::Test {
     command.path = File();
     StringOutput out;
     StringOutput errors;
-    EXPECT_THAT(RunCat(command, &out, &errors), IsOk());
+    bool is_damaged = false;
+    EXPECT_THAT(RunCat(command, &out, &errors, &is_damaged), IsOk());
+    EXPECT_FALSE(is_damaged);
     EXPECT_EQ(errors.text, "");
     return out.text;
   }
   std::string Stat(bool as_json) {
     StringOutput out;
     StringOutput errors;
-    EXPECT_THAT(RunStat({.paths = {File()}, .json = as_json}, &out, &errors),
+    bool is_damaged = false;
+    EXPECT_THAT(RunStat({.paths = {File()}, .json = as_json}, &out, &errors,
+                        &is_damaged),
                 IsOk());
+    EXPECT_FALSE(is_damaged);
     EXPECT_EQ(errors.text, "");
     return out.text;
   }
@@ -166,7 +171,9 @@ TEST_F(RecordingCommandsTest, CatTellsWhyThereIsNothing) {
     command.max_age = std::chrono::seconds(30);
     StringOutput out;
     StringOutput errors;
-    EXPECT_THAT(RunCat(command, &out, &errors), IsOk());
+    bool is_damaged = false;
+    EXPECT_THAT(RunCat(command, &out, &errors, &is_damaged), IsOk());
+    EXPECT_FALSE(is_damaged);
     return errors.text;
   };
   const std::string window =
@@ -283,17 +290,49 @@ TEST_F(RecordingCommandsTest, LeavesADamagedSpillAsItIs) {
   const auto before = ListDirectory(dir_.File("spill/chunks"));
   StringOutput out;
   StringOutput errors;
-  ASSERT_THAT(
-      RunStat({.paths = {dir_.File("spill")}, .json = true}, &out, &errors),
-      IsOk());
+  bool is_damaged = false;
+  ASSERT_THAT(RunStat({.paths = {dir_.File("spill")}, .json = true}, &out,
+                      &errors, &is_damaged),
+              IsOk());
+  EXPECT_TRUE(is_damaged);
   const json stat = json::parse(out.text);
   EXPECT_EQ(stat["damaged_regions"], 1);
   EXPECT_THAT(stat["damage"][0].get<std::string>(),
               testing::HasSubstr("0000000000000001.wal: offset "));
   EXPECT_GE(stat["frames"], 4);
   EXPECT_LT(stat["frames"], 8);
+  EXPECT_EQ(stat["set_aside"], json::array());
+  CatCommand cat;
+  cat.path = dir_.File("spill");
+  is_damaged = false;
+  ASSERT_THAT(RunCat(cat, &out, &errors, &is_damaged), IsOk());
+  EXPECT_TRUE(is_damaged);
   EXPECT_EQ(*ReadFile(chunks), *bytes);
   EXPECT_EQ(*ListDirectory(dir_.File("spill/chunks")), *before);
+
+  // The agent's next start sets the segment aside; what is left is whole.
+  {
+    auto spill =
+        recorder::Spill::Open({.directory = dir_.File("spill")}, clock);
+    ASSERT_THAT(spill, IsOk());
+    recorder::Recording agent(1'700'000'000'000'000'001, {});
+    (*spill)->Load(&agent);
+    const recorder::Spill::Batch batch = (*spill)->Collect(agent);
+    const Status written = (*spill)->Write(batch);
+    ASSERT_THAT(written, IsOk());
+    (*spill)->Finish(batch, written);
+  }
+  for (const bool as_json : {false, true}) {
+    is_damaged = false;
+    out.text.clear();
+    ASSERT_THAT(RunStat({.paths = {dir_.File("spill")}, .json = as_json}, &out,
+                        &errors, &is_damaged),
+                IsOk());
+    EXPECT_FALSE(is_damaged);
+    EXPECT_THAT(out.text,
+                testing::HasSubstr("chunks/0000000000000001.wal.damaged-"));
+    EXPECT_THAT(out.text, testing::HasSubstr(std::to_string(bytes->size())));
+  }
 }
 
 }  // namespace

@@ -3,11 +3,13 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <functional>
 #include <string_view>
 #include <utility>
 
+#include "fodc/base/file.h"
 #include "fodc/base/strings.h"
 #include "fodc/recorder/entry_codec.h"
 #include "fodc/recorder/log_applier.h"
@@ -111,12 +113,27 @@ class SpillReader {
                          : entries.status();
     if (!s.ok()) Damaged(StrCat(where, ": ", s.message()));
   }
+  // Not told if the directory cannot be listed: it can be read, at least.
+  void FindSetAside(const std::string& directory) {
+    auto names = ListDirectory(directory);
+    if (!names.ok()) return;
+    std::sort(names->begin(), names->end());
+    for (const std::string& name : *names) {
+      if (name.find(".damaged-") == std::string::npos) continue;
+      const std::string path = StrCat(directory, "/", name);
+      struct stat info {};
+      if (::stat(path.c_str(), &info) != 0) continue;
+      opened_.set_aside.push_back(
+          {path, static_cast<std::uint64_t>(info.st_size)});
+    }
+  }
   Status ReadLog(std::string_view log, bool* found,
                  const std::function<void(const wal::Record&)>& take) {
     const std::string directory = StrCat(path_, log);
     const auto exists = wal::Exists(directory);
     if (!exists.ok() || !*exists) return OkStatus();
     *found = true;
+    FindSetAside(directory);
     wal::ReadOptions options;
     options.phase = "offline";
     options.on_damage = [&](const wal::Damage& d) {

@@ -20,6 +20,12 @@ struct OpenedRecording {
   // What could not be read: "<path>: offset 123: 45 bytes: reason".
   std::vector<std::string> damage;
   std::uint64_t damaged_regions = 0;  // told or not
+  // Segments that the agent found damaged and renamed: not read.
+  struct SetAside {
+    std::string path;
+    std::uint64_t bytes = 0;
+  };
+  std::vector<SetAside> set_aside = {};
 };
 
 // Reads everything that is whole; changes nothing. The agent of a spill may be
