@@ -91,6 +91,7 @@ struct Api::Impl : std::enable_shared_from_this<Api::Impl> {
            net::UniqueFunction<void(std::vector<AgentAnswer>)> done);
   MonotonicTime Now() const { return loop.clock().Monotonic(); }
   std::int64_t NowUnixMs() const { return ToUnixMillis(loop.clock().Unix()); }
+  Result<NodeFilter> ParseFilter(const HttpRequest& request) const;
   bool Takes(const NodeFilter& filter, const fleet::Agent& agent) const {
     return filter.Takes(agent.identity.role, agent.identity.pod_name,
                         agent.identity.labels);
@@ -110,6 +111,18 @@ struct Api::Impl : std::enable_shared_from_this<Api::Impl> {
   net::EventLoop::Handle sweep;
   net::EventLoop::Handle watch;
 };
+
+Result<NodeFilter> Api::Impl::ParseFilter(const HttpRequest& request) const {
+  auto filter = NodeFilter::Parse(request.query);
+  if (!filter.ok() || filter->pod_name().empty()) return filter;
+  const fleet::AgentList agents = fleet.List();
+  if (std::any_of(agents->begin(), agents->end(), [&](const auto& agent) {
+        return agent.identity.pod_name == filter->pod_name();
+      })) {
+    filter->TakeExactPodName();
+  }
+  return filter;
+}
 
 std::vector<fleet::Agent> Api::Impl::V1Agents(const NodeFilter& filter,
                                               bool with_conflicts) const {
@@ -165,7 +178,7 @@ void Api::Impl::Metrics(const RequestPtr& request, Responder responder) {
   }
   const auto format = ParseFormat(request->query, {"text"});
   if (!format.ok()) return responder.Send(net::StatusError(format.status()));
-  const auto chosen = NodeFilter::Parse(request->query);
+  const auto chosen = ParseFilter(*request);
   if (!chosen.ok()) return responder.Send(net::StatusError(chosen.status()));
   const NodeFilter& filter = *chosen;
   auto wait = options.page_deadline;
@@ -270,7 +283,7 @@ void Api::Impl::Windows(const RequestPtr& request, Responder responder) {
   auto parsed = SelectorSet::Parse(request->query.GetAll("match[]"));
   if (!parsed.ok()) return responder.Send(net::StatusError(parsed.status()));
   auto selectors = std::make_shared<SelectorSet>(*std::move(parsed));
-  const auto chosen = NodeFilter::Parse(request->query);
+  const auto chosen = ParseFilter(*request);
   if (!chosen.ok()) return responder.Send(net::StatusError(chosen.status()));
   const NodeFilter& filter = *chosen;
   fleet::MetricsQuestion question;
@@ -373,7 +386,7 @@ HttpResponse Api::Impl::MakeWindows(const NodeFilter& filter,
 }
 
 HttpResponse Api::Impl::Cluster(const HttpRequest& request) {
-  const auto filter = NodeFilter::Parse(request.query);
+  const auto filter = ParseFilter(request);
   if (!filter.ok()) return net::StatusError(filter.status());
   fleet.Notice();
   std::vector<fleet::Agent> agents;
@@ -408,7 +421,7 @@ HttpResponse Api::Impl::Health() const {
 }
 
 HttpResponse Api::Impl::Discovery(const HttpRequest& request) const {
-  const auto filter = NodeFilter::Parse(request.query);
+  const auto filter = ParseFilter(request);
   if (!filter.ok()) return net::StatusError(filter.status());
   std::string body = "[";
   for (const fleet::Agent& agent : *fleet.List()) {

@@ -65,6 +65,23 @@ TEST_F(MetricsTest, FiltersByRoleAndPodWithoutRegardToCase) {
             "text/plain; version=0.0.4; charset=utf-8");
 }
 
+TEST_F(MetricsTest, AnExactPodNameWins) {
+  Node upper(this, "DB-0");
+  Node lower(this, "db-0");
+  upper.Scrape("page", {{"x"}});
+  lower.Scrape("page", {{"x"}});
+  const auto pods = [this](const std::string& route, const std::string& name) {
+    const std::string body = Get(StrCat(route, "?pod_name=", name)).body;
+    return std::pair(body.find("DB-0\"") != std::string::npos,
+                     body.find("db-0\"") != std::string::npos);
+  };
+  for (const char* route : {"/metrics", "/metrics-windows", "/cluster"}) {
+    EXPECT_EQ(pods(route, "DB-0"), std::pair(true, false)) << route;
+    EXPECT_EQ(pods(route, "db-0"), std::pair(false, true)) << route;
+    EXPECT_EQ(pods(route, "Db-0"), std::pair(true, true)) << route;
+  }
+}
+
 TEST_F(MetricsTest, ShowsOnlyUpZeroOnceTwoIntervalsHavePassed) {
   Node a(this, "a-0");
   for (int i = 0; i < 3; ++i) {

@@ -88,7 +88,8 @@ Status CheckMatch(const net::Query& query, bool takes_match) {
 bool NodeFilter::Takes(std::string_view role, std::string_view pod_name,
                        const std::map<std::string, std::string>& labels) const {
   if (!role_.empty() && !EqualsIgnoreCase(role_, role)) return false;
-  if (!pod_name_.empty() && !EqualsIgnoreCase(pod_name_, pod_name)) {
+  if (!pod_name_.empty() && (exact_ ? pod_name_ != pod_name
+                                    : !EqualsIgnoreCase(pod_name_, pod_name))) {
     return false;
   }
   if (type_label_.empty()) return true;

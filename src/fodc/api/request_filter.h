@@ -26,12 +26,16 @@ class NodeFilter {
 
   bool Takes(std::string_view role, std::string_view pod_name,
              const std::map<std::string, std::string>& labels) const;
+  const std::string& pod_name() const { return pod_name_; }
+  // There is a pod of exactly that name: case counts.
+  void TakeExactPodName() { exact_ = true; }
   bool takes_all() const { return role_.empty() && pod_name_.empty(); }
 
  private:
   std::string role_;
   std::string type_label_;  // empty: whatever
   std::string pod_name_;
+  bool exact_ = false;
 };
 
 // Errors: kInvalidArgument for a kind of data node that the design has no word
