@@ -221,5 +221,64 @@ TEST_F(NodeDeathTest, NodeThatDiesBeforeItListensIsCounted) {
   EXPECT_EQ(ClusterTarget().value("deaths", -1), 3) << ClusterTarget();
 }
 
+// As a pod or a machine dies: nobody sees the node's death.
+TEST_F(NodeDeathTest, NodeAndAgentThatDieTogetherLeaveADeath) {
+  agent_.emplace(dir_, AgentOptions{.pod = "n",
+                                    .endpoint_ports = {node_.port()},
+                                    .containers = {"exporter"},
+                                    .proxy_ports = {proxy_.grpc_port()},
+                                    .recorder_dir = "rec",
+                                    .flags = {"--recorder-spill-interval=1s"}});
+  const auto is_kept = [&] {
+    const auto text = ReadFile(agent_->recorder_dir() + "/targets");
+    return text.ok() && text->find(StrCat("\npid ", node_.process().pid(),
+                                          "\n")) != std::string::npos;
+  };
+  const auto await_counts = [&](int deaths, int restarts) {
+    EXPECT_TRUE(WaitUntil([&] {
+      const json target = ClusterTarget();
+      return Shown("fodc_target_pid") == node_.process().pid() &&
+             Shown("fodc_target_deaths_total") == deaths &&
+             Shown("fodc_target_restarts_total") == restarts &&
+             target.value("deaths", -1) == deaths &&
+             target.value("restarts", -1) == restarts;
+    })) << ClusterTarget()
+        << agent_->Log();
+  };
+  ASSERT_TRUE(node_.Start());
+  ASSERT_TRUE(proxy_.Start());
+  ASSERT_TRUE(agent_->Start());
+  ASSERT_TRUE(WaitUntil([&] { return Shown("fodc_target_up") == 1; }));
+  // One that is seen.
+  node_.Kill();
+  ASSERT_TRUE(WaitUntil([&] { return Shown("fodc_target_up") == 0; }));
+  ASSERT_TRUE(node_.Start());
+  await_counts(1, 1);
+  ASSERT_TRUE(WaitUntil(is_kept));
+  // So that the recording knows how long it has run.
+  ASSERT_TRUE(WaitUntil([&] {
+    return ValueOf(agent_->Get("/metrics").body,
+                   "fodc_agent_spill_writes_total") > 1 &&
+           Shown("fodc_target_uptime_seconds") > 2.5;
+  }));
+
+  agent_->Kill();
+  node_.Kill();
+  ASSERT_TRUE(node_.Start());
+  ASSERT_TRUE(agent_->Start());
+  await_counts(2, 2);
+  EXPECT_GT(Shown("fodc_target_last_death_uptime_seconds"), 1);
+  EXPECT_LT(Shown("fodc_target_last_death_uptime_seconds"), 60);
+  EXPECT_TRUE(std::isnan(Shown("fodc_target_last_signal")));
+  EXPECT_NE(agent_->Log().find("target died while no agent watched it"),
+            std::string::npos);
+
+  // The agent alone: nobody died.
+  ASSERT_TRUE(WaitUntil(is_kept));
+  agent_->Kill();
+  ASSERT_TRUE(agent_->Start());
+  await_counts(2, 2);
+}
+
 }  // namespace
 }  // namespace fodc::test

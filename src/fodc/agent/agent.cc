@@ -13,6 +13,7 @@
 #include "fodc/agent/resident.h"
 #include "fodc/agent/server.h"
 #include "fodc/agent/spill.h"
+#include "fodc/agent/target_file.h"
 #include "fodc/base/cgroup.h"
 #include "fodc/base/log.h"
 #include "fodc/base/proc.h"
@@ -75,10 +76,15 @@ struct Agent::Impl {
                               OwnMemoryLimit())),
         pod_name(o.pod_name.empty() ? HostName() : o.pod_name),
         identity(pod_name, checked.role, checked.node_labels),
-        // The id comes first: it makes the directory.
-        instance_id(InstanceId(o.recorder_dir, pod_name, BootId())),
         spill(Spill::Open(loop, o.recorder_dir, RecordingOptionsOf(o, budget))),
+        // What lies in another agent's directory is that one's.
+        instance_id(InstanceId(
+            spill->owner() == Spill::Owner::kAnother ? "" : o.recorder_dir,
+            pod_name, BootId())),
+        target_file(loop, o.recorder_dir,
+                    [this] { return spill->owner() == Spill::Owner::kUs; }),
         recording(spill->TakeRecording()),
+        last_seen_targets(collect::LastSeenTargets(recording)),
         collector(checked.endpoints, ScrapeOptionsOf(o, checked), loop, client,
                   recording),
         targets(collect::MakeTargetSpecs(checked.endpoints,
@@ -92,6 +98,7 @@ struct Agent::Impl {
   }
 
   Status Start();
+  void RestoreTargets();
   void StartNodeQuery();
   fleet::AgentIdentity LinkIdentity() const;
   link::AgentLink::Options LinkOptions() const;
@@ -105,9 +112,12 @@ struct Agent::Impl {
   const std::size_t budget;
   const std::string pod_name;
   NodeIdentity identity;
-  const std::string instance_id;
   std::unique_ptr<Spill> spill;
+  const std::string instance_id;
+  TargetFile target_file;
   recorder::Recording recording;
+  // Until they are restored.
+  std::vector<collect::LastSeenTarget> last_seen_targets;
   net::HttpClient client;
   collect::Collector collector;
   collect::Targets targets;
@@ -126,6 +136,7 @@ Status Agent::Impl::Start() {
   AddLinkMetrics(&metrics, &link);
   AddLoopMetrics(&metrics, &loop);
   AddSpillMetrics(&metrics, spill.get());
+  if (spill->is_on()) AddTargetFileMetrics(&metrics, &target_file);
   metrics.AddBuildInfo("fodc_agent");
   metrics.AddCallback(
       "fodc_agent_log_lines_dropped_total", exposition::MetricType::kCounter,
@@ -147,6 +158,7 @@ Status Agent::Impl::Start() {
 
   // Nothing is resolved or dialled yet, so no library is being loaded.
   ReleaseIdlePages(IdlePages::kCodeAndTables);
+  RestoreTargets();
   collector.AddReader([this](recorder::FrameTime t) { targets.Read(t); });
   collector.AddReader([this](recorder::FrameTime t) { own_readings.Read(t); });
   collector.set_on_recorded([this] { link.OnAppended(); });
@@ -159,11 +171,21 @@ Status Agent::Impl::Start() {
       [](const net::EventLoop::Tick&) { ReleaseIdlePages(IdlePages::kCode); },
       loop.clock().Monotonic() + kTrimAfter);
   if (spill->is_on()) {
-    spill_timer = loop.RunEvery(
-        options.recorder_spill_interval,
-        [this](const net::EventLoop::Tick&) { spill->Write(recording); });
+    spill_timer = loop.RunEvery(options.recorder_spill_interval,
+                                [this](const net::EventLoop::Tick&) {
+                                  spill->Write(recording);
+                                  target_file.Retry();
+                                });
   }
   return {};
+}
+
+void Agent::Impl::RestoreTargets() {
+  if (spill->owner() != Spill::Owner::kAnother) {
+    targets.Restore(target_file.Read(), last_seen_targets);
+  }
+  last_seen_targets = {};
+  targets.set_on_changed([this] { target_file.Write(targets.Keep()); });
 }
 
 void Agent::Impl::StartNodeQuery() {

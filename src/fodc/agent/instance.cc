@@ -62,18 +62,17 @@ std::uint64_t Random64() {
   return (static_cast<std::uint64_t>(device()) << 32) | device();
 }
 
-// Of writes that a crash cut.
-void RemoveUnfinished(const std::string& directory) {
+}  // namespace
+
+void RemoveUnfinished(const std::string& directory, std::string_view name) {
   const auto names = ListDirectory(directory);
   if (!names.ok()) return;
-  for (const std::string& name : *names) {
-    if (name.starts_with("instance-id.tmp-")) {
-      (void)::unlink(StrCat(directory, "/", name).c_str());
-    }
+  const std::string prefix = StrCat(name, ".tmp-");
+  for (const std::string& found : *names) {
+    if (found.starts_with(prefix))
+      (void)::unlink(StrCat(directory, "/", found).c_str());
   }
 }
-
-}  // namespace
 
 std::string HostName() {
   std::array<char, 256> name{};
@@ -92,7 +91,7 @@ std::string InstanceId(const std::string& recorder_dir,
   const std::string path = recorder_dir + "/instance-id";
   const auto kept = ReadFile(path, 4096);
   if (kept.ok() && IsUuid(Trim(*kept))) return std::string(Trim(*kept));
-  RemoveUnfinished(recorder_dir);
+  RemoveUnfinished(recorder_dir, "instance-id");
   std::string fresh = FormatUuid(Random64(), Random64());
   Status status = MakeDirectories(recorder_dir);
   if (status.ok()) status = WriteFileAtomically(path, fresh + "\n");

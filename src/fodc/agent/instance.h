@@ -14,10 +14,14 @@ namespace fodc::agent {
 // is the pod's name.
 std::string HostName();
 
+// Of writes of `name` that a crash cut (WriteFileAtomically).
+void RemoveUnfinished(const std::string& directory, std::string_view name);
+
 // Names the node's agent, the same over restarts: kept as "instance-id" in
 // `recorder_dir`; without one (or if it cannot be kept there, which is logged)
 // derived from the pod's name and the boot of the machine. Has the form of a
-// UUID.
+// UUID. Beside it stands the pod's name: one that another pod wrote is replaced
+// (which is logged).
 std::string InstanceId(const std::string& recorder_dir,
                        std::string_view pod_name, std::string_view boot_id);
 

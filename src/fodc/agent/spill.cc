@@ -26,6 +26,7 @@ class NoSpill final : public Spill {
       : recording_(std::move(recording)) {}
   recorder::Recording TakeRecording() override { return std::move(recording_); }
   bool is_on() const override { return false; }
+  Owner owner() const override { return Owner::kNobody; }
   void Write(const recorder::Recording&) override {}
   void Finish(const recorder::Recording&, net::Task done) override { done(); }
   Stats stats() const override { return {}; }
@@ -103,9 +104,16 @@ class DiskSpill final : public Spill {
   }
 
   void set_damages(std::uint64_t n) { stats_.damages = n; }
+  void set_opening(const Status& status) {
+    is_anothers_ = status.code() == Code::kUnavailable;
+  }
 
   recorder::Recording TakeRecording() override { return std::move(recording_); }
   bool is_on() const override { return true; }
+  Owner owner() const override {
+    if (disk_ != nullptr) return Owner::kUs;
+    return is_anothers_ ? Owner::kAnother : Owner::kUnknown;
+  }
 
   void Write(const recorder::Recording& recording) override {
     if (writing_) return;
@@ -167,6 +175,7 @@ class DiskSpill final : public Spill {
   // The next Write brings everything.
   void OpenEnded(Result<Opened> opened) {
     writing_ = false;
+    set_opening(opened.status());
     if (opened.ok()) {
       disk_ = std::move(opened->disk);
       LogInfo("the recording can be kept now",
@@ -215,6 +224,7 @@ class DiskSpill final : public Spill {
   std::shared_ptr<recorder::Spill> disk_;  // null: not opened yet
   recorder::Recording recording_;
   Stats stats_;
+  bool is_anothers_ = false;  // while disk_ is null
   bool writing_ = false;
   const recorder::Recording* finishing_ = nullptr;
   bool last_written_ = false;
@@ -274,9 +284,11 @@ std::unique_ptr<Spill> Spill::Open(net::EventLoop& loop,
     LogError(
         "the recording cannot be kept; it lives in memory only until it can",
         {{"directory", directory}, {"error", disk.status()}});
-    return std::make_unique<DiskSpill>(
+    auto spill = std::make_unique<DiskSpill>(
         loop, disk_options, options, nullptr,
         recorder::Recording(NewIncarnation(clock, 0), options));
+    spill->set_opening(disk.status());
+    return spill;
   }
   recorder::Spill::LoadReport report;
   recorder::Recording recording =

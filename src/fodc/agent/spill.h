@@ -3,6 +3,7 @@
 // every interval by a worker, so that no disk holds up the loop.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -30,6 +31,14 @@ class Spill {
   virtual recorder::Recording TakeRecording() = 0;
   // Whether a directory was given.
   virtual bool is_on() const = 0;
+  // Whose the directory is, as far as is known now.
+  enum class Owner : std::uint8_t {
+    kNobody,   // none was given
+    kUs,       // nobody else writes there
+    kUnknown,  // it cannot be used
+    kAnother,  // an agent that runs
+  };
+  virtual Owner owner() const = 0;
   // Takes what is new; a worker writes it. While the one before still writes,
   // it does nothing: the next one takes more.
   virtual void Write(const recorder::Recording& recording) = 0;

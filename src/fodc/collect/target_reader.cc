@@ -240,10 +240,11 @@ Targets::Reader::Reader(recorder::Recording& recording, std::string name,
                         const target::ReaderOptions& options,
                         const Clock& clock)
     : name_(std::move(name)),
+      source_(StrCat(kTargetSource, name_)),
       clock_(clock),
       reader_(options, clock),
       machine_(options.proc_root),
-      readings_(recording, StrCat("target ", name_), container_name),
+      readings_(recording, source_, container_name),
       at_(std::make_unique<Indexes>(&readings_, name_)) {}
 
 Targets::Reader::~Reader() = default;

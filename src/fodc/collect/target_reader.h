@@ -4,12 +4,16 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "fodc/collect/readings.h"
 #include "fodc/collect/targets.h"
 #include "fodc/target/readings.h"
 
 namespace fodc::collect {
+
+// Sources of targets begin with it; an endpoint's name is a URL.
+inline constexpr std::string_view kTargetSource = "target ";
 
 class Targets::Reader {
  public:
@@ -22,6 +26,7 @@ class Targets::Reader {
   // Logs why the target is not found, once for each reason.
   void TellProblem(const std::string& problem);
   const std::string& name() const { return name_; }
+  const std::string& source() const { return source_; }
 
  private:
   struct Indexes;
@@ -30,6 +35,7 @@ class Targets::Reader {
   void ReadPressure(const CgroupPressure& pressure);
 
   const std::string name_;
+  const std::string source_;
   const Clock& clock_;
   target::TargetReader reader_;
   target::MachineReader machine_;

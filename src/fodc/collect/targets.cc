@@ -8,6 +8,7 @@
 #include "fodc/base/log.h"
 #include "fodc/base/strings.h"
 #include "fodc/collect/target_reader.h"
+#include "fodc/recorder/snapshot.h"
 
 namespace fodc::collect {
 namespace {
@@ -60,6 +61,26 @@ std::vector<target::TargetSpec> MakeTargetSpecs(
   return specs;
 }
 
+std::vector<LastSeenTarget> LastSeenTargets(
+    const recorder::Recording& recording) {
+  std::vector<LastSeenTarget> targets;
+  for (const recorder::SourceFrame& frame : recording.Latest()) {
+    if (!frame.source_name.starts_with(kTargetSource)) continue;
+    LastSeenTarget seen;
+    seen.source = frame.source_name;
+    for (std::size_t i = 0; i < frame.values.size(); ++i) {
+      const std::string_view name = (*frame.series)[i]->name();
+      if (name == "fodc_target_pid") {
+        seen.pid = static_cast<pid_t>(frame.values[i]);
+      } else if (name == "fodc_target_uptime_seconds") {
+        seen.uptime_seconds = frame.values[i];
+      }
+    }
+    if (seen.pid > 0) targets.push_back(std::move(seen));
+  }
+  return targets;
+}
+
 Targets::Targets(std::vector<target::TargetSpec> specs,
                  const target::TableOptions& options, net::EventLoop& loop,
                  recorder::Recording& recording, std::string sys_root)
@@ -100,6 +121,35 @@ void Targets::set_on_recorded(std::function<void()> callback) {
   on_recorded_ = std::move(callback);
 }
 
+void Targets::set_on_changed(std::function<void()> callback) {
+  on_changed_ = std::move(callback);
+}
+
+void Targets::Restore(std::vector<target::KeptRow> kept,
+                      const std::vector<LastSeenTarget>& last_seen) {
+  for (target::KeptRow& row : kept) {
+    for (std::size_t i = 0; i < readers_.size(); ++i) {
+      if (readers_[i]->name() != row.name) continue;
+      for (const LastSeenTarget& seen : last_seen) {
+        if (row.process && seen.source == readers_[i]->source() &&
+            seen.pid == row.process->pid) {
+          row.process->uptime_seconds = seen.uptime_seconds;
+        }
+      }
+      table_.Restore(i, row);
+    }
+  }
+}
+
+std::vector<target::KeptRow> Targets::Keep() const {
+  std::vector<target::KeptRow> rows;
+  for (std::size_t i = 0; i < readers_.size(); ++i) {
+    rows.push_back(table_.Keep(i));
+    rows.back().name = readers_[i]->name();
+  }
+  return rows;
+}
+
 // A target may die and come back many times between two ticks: what was known
 // of each death is a sample.
 void Targets::OnEvent() {
@@ -123,6 +173,14 @@ bool Targets::Check() {
                                  {"comm", e.instance.comm}});
         break;
       case target::EventKind::kDied:
+        if (e.unseen) {
+          LogWarn("target died while no agent watched it",
+                  {{"target", name},
+                   {"pid", e.instance.pid},
+                   {"exit", target::ExitText(e.exit)},
+                   {"deaths", table_.rows()[e.row].deaths_total}});
+          break;
+        }
         LogWarn("target died",
                 {{"target", name},
                  {"pid", e.instance.pid},
@@ -141,6 +199,7 @@ bool Targets::Check() {
   for (std::size_t i = 0; i < readers_.size(); ++i)
     readers_[i]->TellProblem(table_.rows()[i].problem);
   Arm();
+  if (!events_.empty() && on_changed_) on_changed_();
   return !events_.empty();
 }
 

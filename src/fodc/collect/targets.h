@@ -10,6 +10,7 @@
 #include "fodc/collect/endpoint.h"
 #include "fodc/net/event_loop.h"
 #include "fodc/recorder/recording.h"
+#include "fodc/target/kept_row.h"
 #include "fodc/target/target.h"
 
 namespace fodc::collect {
@@ -26,6 +27,16 @@ struct TargetHints {
 std::vector<target::TargetSpec> MakeTargetSpecs(
     const std::vector<Endpoint>& endpoints, const TargetHints& hints);
 
+// A target's process as an earlier life's newest frame has it.
+struct LastSeenTarget {
+  std::string source;
+  pid_t pid = 0;
+  double uptime_seconds = 0;
+};
+// Of a recording that came back, before anything is declared in this life.
+std::vector<LastSeenTarget> LastSeenTargets(
+    const recorder::Recording& recording);
+
 // Belongs to the loop's thread.
 class Targets {
  public:
@@ -37,6 +48,14 @@ class Targets {
   ~Targets();
   Targets(const Targets&) = delete;
   Targets& operator=(const Targets&) = delete;
+
+  // Before the first Read: what Keep gave in an earlier life, and how long each
+  // process ran at least. Names that are no target's are left out.
+  void Restore(std::vector<target::KeptRow> kept,
+               const std::vector<LastSeenTarget>& last_seen);
+  std::vector<target::KeptRow> Keep() const;
+  // Called when Keep gives something else than before.
+  void set_on_changed(std::function<void()> callback);
 
   // Appends one frame for each target. Between, a target that dies or comes
   // back gets a frame at that moment.
@@ -62,6 +81,7 @@ class Targets {
   std::vector<target::Event> events_;
   recorder::FrameTime newest_;
   std::function<void()> on_recorded_;
+  std::function<void()> on_changed_;
   net::EventLoop::Handle death_watch_;
   net::EventLoop::Handle search_timer_;
 };

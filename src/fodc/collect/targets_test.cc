@@ -212,6 +212,50 @@ TEST_F(TargetsTest, ADeathIsRecordedWhenItHappens) {
   EXPECT_EQ(times[1] - times[0], 2000);
 }
 
+// The agent goes, the node dies, both come back: the recording tells how long
+// the node had run, what was kept tells all else.
+TEST_F(TargetsTest, ADeathThatNoAgentSawIsCountedAndCountersGoOn) {
+  Fork();
+  Watch();
+  int changes = 0;
+  targets_->set_on_changed([&] { ++changes; });
+  EXPECT_TRUE(LastSeenTargets(recording_).empty());
+  Read();
+  EXPECT_EQ(changes, 1);
+  std::vector<target::KeptRow> kept = targets_->Keep();
+  ASSERT_THAT(kept, SizeIs(1));
+  EXPECT_EQ(kept[0].name, "db");
+  kept[0].deaths_total = 3;
+  kept[0].restarts_total = 2;
+  const double uptime = Read()["fodc_target_uptime_seconds"];
+  EXPECT_GE(uptime, 1);
+  EXPECT_EQ(changes, 1);
+  const auto seen = LastSeenTargets(recording_);
+  ASSERT_THAT(seen, SizeIs(1));
+  EXPECT_EQ(seen[0].pid, child_);
+  targets_.reset();
+  End(SIGKILL);
+  Reap();
+
+  recorder::Recording later(2, {});
+  const LogCapture log;
+  Fork();
+  targets_ = std::make_unique<Targets>(
+      MakeTargetSpecs({At(1, "db")}, {.pid = child_, .comm = "", .port = 0}),
+      target::TableOptions{}, loop_, later);
+  kept.push_back({});
+  kept.back().name = "nobody's";
+  targets_->Restore(kept, seen);
+  targets_->Read({.monotonic_ms = 1, .unix_ms = 1});
+  const auto samples = LatestSamples(later, "target db");
+  EXPECT_EQ(samples.at("fodc_target_deaths_total{target=\"db\"}"), 4);
+  EXPECT_EQ(samples.at("fodc_target_restarts_total{target=\"db\"}"), 3);
+  EXPECT_EQ(samples.at("fodc_target_last_death_uptime_seconds{target=\"db\"}"),
+            uptime);
+  EXPECT_EQ(samples.at("fodc_target_pid{target=\"db\"}"), child_);
+  EXPECT_THAT(log.Lines("target died while no agent watched it"), SizeIs(1));
+}
+
 TEST_F(TargetsTest, UptimeDoesNotFollowTheWallClock) {
   Fork();
   Watch();

@@ -14,6 +14,7 @@
 #include "fodc/base/strings.h"
 #include "fodc/base/unique_fd.h"
 #include "fodc/target/finder.h"
+#include "fodc/target/kept_row.h"
 #include "fodc/target/pidfd.h"
 
 namespace fodc::target {
@@ -25,8 +26,12 @@ using std::chrono::nanoseconds;
 struct Hidden {
   std::uint64_t last_number = 0;
   UniqueFd pidfd;
-  bool pid_is_used_up = false;  // the process of spec.pid has died
-  bool has_died = false;        // since the last find
+  // The process of an earlier table, until it is found again, another one is,
+  // or it is gone.
+  std::optional<KeptProcess> former;
+  bool former_may_live = false;  // it is of this boot
+  bool pid_is_used_up = false;   // the process of spec.pid has died
+  bool has_died = false;         // since the last find
   // The last check that saw it alive, in the ticks of processes' starts.
   std::uint64_t last_alive_ticks = 0;
   std::optional<MonotonicTime> next_search;
@@ -76,6 +81,7 @@ class TargetTable::Impl {
        const Clock& clock)
       : options_(options),
         clock_(clock),
+        boot_id_(ReadBootId(options.proc_root).value_or("")),
         uptime_(options.proc_root + "/uptime"),
         finder_(options.proc_root,
                 options.own_pid != 0 ? options.own_pid : ::getpid()) {
@@ -97,6 +103,7 @@ class TargetTable::Impl {
     ticks_ = TicksNow(now);
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       if (rows_[i].instance) CheckAlive(i, now, events);
+      if (hidden_[i].former) CheckFormer(i, events);
       if (rows_[i].instance) {
         CheckPort(i, now, events);
       } else {
@@ -105,10 +112,67 @@ class TargetTable::Impl {
     }
   }
 
+  void Restore(std::size_t i, const KeptRow& kept) {
+    Row& row = rows_[i];
+    Hidden& hidden = hidden_[i];
+    row.deaths_total = kept.deaths_total;
+    row.restarts_total = kept.restarts_total;
+    row.last_uptime_seconds = kept.last_uptime_seconds;
+    row.last_death_at = kept.last_death_at;
+    row.last_exit = kept.last_exit;
+    hidden.has_died = kept.has_died;
+    hidden.former = kept.process;
+    hidden.former_may_live = kept.boot_id == boot_id_;
+    if (hidden.former_may_live) hidden.last_alive_ticks = kept.last_alive_ticks;
+  }
+
+  KeptRow Keep(std::size_t i) const {
+    const Row& row = rows_[i];
+    const Hidden& hidden = hidden_[i];
+    KeptRow kept;
+    kept.deaths_total = row.deaths_total;
+    kept.restarts_total = row.restarts_total;
+    kept.last_uptime_seconds = row.last_uptime_seconds;
+    kept.last_death_at = row.last_death_at;
+    kept.last_exit = row.last_exit;
+    kept.has_died = hidden.has_died;
+    kept.boot_id = boot_id_;
+    kept.last_alive_ticks = hidden.last_alive_ticks;
+    kept.process = hidden.former;
+    if (row.instance) {
+      kept.process = KeptProcess{.pid = row.instance->pid,
+                                 .start_ticks = row.instance->start_ticks,
+                                 .comm = row.instance->comm,
+                                 .started_at = row.instance->started_at,
+                                 .uptime_seconds = {}};
+    }
+    return kept;
+  }
+
   int poll_fd() const { return epoll_.get(); }
   const std::vector<Row>& rows() const { return rows_; }
 
  private:
+  void CheckFormer(std::size_t i, std::vector<Event>* events) {
+    Hidden& hidden = hidden_[i];
+    if (hidden.former_may_live) {
+      const auto stat = finder_.Alive(hidden.former->pid);
+      if (stat && stat->start_ticks == hidden.former->start_ticks) return;
+    }
+    Instance instance;
+    instance.pid = hidden.former->pid;
+    instance.start_ticks = hidden.former->start_ticks;
+    instance.comm = hidden.former->comm;
+    instance.started_at = hidden.former->started_at;
+    Event event;
+    if (hidden.former_may_live) event.exit = ExitOf(instance, -1);
+    event.uptime_seconds = hidden.former->uptime_seconds;
+    event.unseen = true;
+    event.instance = std::move(instance);
+    hidden.former.reset();
+    Died(i, std::move(event), events);
+  }
+
   void CheckAlive(std::size_t i, MonotonicTime now,
                   std::vector<Event>* events) {
     Row& row = rows_[i];
@@ -125,24 +189,30 @@ class TargetTable::Impl {
       return;
     }
     Event event;
+    event.exit = ExitOf(*row.instance, hidden.pidfd.get());
+    event.uptime_seconds = row.instance->UptimeSeconds(now);
+    event.instance = *std::move(row.instance);
+    row.instance.reset();
+    hidden.pidfd.reset();  // leaves the epoll as well
+    if (row.spec.pid == event.instance.pid) hidden.pid_is_used_up = true;
+    Died(i, std::move(event), events);
+  }
+
+  void Died(std::size_t i, Event event, std::vector<Event>* events) {
+    Row& row = rows_[i];
+    Hidden& hidden = hidden_[i];
     event.kind = EventKind::kDied;
     event.row = i;
     event.at = clock_.Unix();
-    event.exit = ExitOf(*row.instance, hidden.pidfd.get());
-    event.uptime_seconds = row.instance->UptimeSeconds(now);
     ++row.deaths_total;
     row.last_uptime_seconds = event.uptime_seconds;
     row.last_death_at = event.at;
     row.last_exit = event.exit;
     row.problem = "its process has died";
     row.candidates = 0;
-    event.instance = *std::move(row.instance);
-    row.instance.reset();
-    hidden.pidfd.reset();  // leaves the epoll as well
     hidden.has_died = true;
     hidden.inodes.clear();
     hidden.next_search.reset();
-    if (row.spec.pid == event.instance.pid) hidden.pid_is_used_up = true;
     events->push_back(std::move(event));
   }
 
@@ -393,6 +463,7 @@ class TargetTable::Impl {
     row.instance = std::move(instance);
     row.problem.clear();
     hidden.has_died = false;
+    hidden.former.reset();
     hidden.pidfd = std::move(pidfd);
     hidden.last_alive_ticks = ticks_;
     hidden.next_port_check = row.instance->found_at + options_.search_interval;
@@ -428,6 +499,7 @@ class TargetTable::Impl {
 
   const TableOptions options_;
   const Clock& clock_;
+  const std::string boot_id_;
   OptionalFile uptime_;
   std::string buffer_;
   std::uint64_t ticks_ = 0;  // at the beginning of this check
@@ -443,6 +515,10 @@ TargetTable::TargetTable(std::vector<TargetSpec> specs,
 TargetTable::~TargetTable() = default;
 
 void TargetTable::Check(std::vector<Event>* events) { impl_->Check(events); }
+void TargetTable::Restore(std::size_t row, const KeptRow& kept) {
+  impl_->Restore(row, kept);
+}
+KeptRow TargetTable::Keep(std::size_t row) const { return impl_->Keep(row); }
 int TargetTable::poll_fd() const { return impl_->poll_fd(); }
 const std::vector<Row>& TargetTable::rows() const { return impl_->rows(); }
 

@@ -54,7 +54,7 @@ struct Exit {
 struct Row {
   TargetSpec spec;
   std::optional<Instance> instance;  // none while nothing is found
-  // From 0, over the life of the table. A restart is an instance that follows
+  // From 0, or from what Restore said. A restart is an instance that follows
   // one that died.
   std::uint64_t deaths_total = 0;
   std::uint64_t restarts_total = 0;
@@ -81,6 +81,7 @@ struct Event {
   UnixTime at;                           // when it was noticed
   std::optional<double> uptime_seconds;  // kDied
   Exit exit;                             // kDied
+  bool unseen = false;                   // kDied before this table was there
 };
 
 struct TableOptions {
@@ -91,6 +92,8 @@ struct TableOptions {
   std::chrono::nanoseconds search_interval = std::chrono::milliseconds(200);
   std::chrono::nanoseconds port_check_interval = std::chrono::seconds(5);
 };
+
+struct KeptRow;  // kept_row.h
 
 // Not thread-safe: the agent's loop owns it.
 // Does not see: a process that starts and dies between two checks; before the
@@ -104,6 +107,13 @@ class TargetTable {
   ~TargetTable();
   TargetTable(const TargetTable&) = delete;
   TargetTable& operator=(const TargetTable&) = delete;
+
+  // Before the first Check: what an earlier table kept of the row. If its
+  // process is no more (or was of another boot), the first Check tells its
+  // death, and whoever is found then has been restarted.
+  void Restore(std::size_t row, const KeptRow& kept);
+  // What changes with each event. Without a name.
+  KeptRow Keep(std::size_t row) const;
 
   // Notices deaths and looks for what is missing; appends what happened, in
   // order. While all targets live this is one system call and one for each,

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is known of the targets, kept under --recorder-dir, so that counters go
+// on and a death that nobody saw is counted.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fodc/base/status.h"
+#include "fodc/net/event_loop.h"
+#include "fodc/program/own_metrics.h"
+#include "fodc/target/kept_row.h"
+
+namespace fodc::agent {
+
+// Belongs to the loop's thread. No disk holds it up: a worker writes.
+class TargetFile {
+ public:
+  // `directory` empty: nothing is kept. It is written to while `is_ours` says
+  // that no other agent does. `loop` must outlive it.
+  TargetFile(net::EventLoop& loop, const std::string& directory,
+             std::function<bool()> is_ours);
+  TargetFile(const TargetFile&) = delete;
+  TargetFile& operator=(const TargetFile&) = delete;
+
+  // At the start. A file that cannot be used is named in the log and set aside
+  // as `targets.damaged`; then, as without one, nothing is known.
+  std::vector<target::KeptRow> Read() const;
+
+  // Soon on disk. What cannot be written now goes with the next Write or Retry.
+  void Write(const std::vector<target::KeptRow>& rows);
+  void Retry();
+
+  // Whether the newest write failed.
+  bool is_failing() const { return is_failing_; }
+
+ private:
+  void Written(std::string text, const Status& status);
+
+  net::EventLoop& loop_;
+  const std::string directory_;
+  const std::string path_;
+  const std::function<bool()> is_ours_;
+  std::optional<std::string> due_;
+  bool is_writing_ = false;
+  bool is_failing_ = false;
+  std::shared_ptr<int> alive_ = std::make_shared<int>(0);
+};
+
+void AddTargetFileMetrics(program::OwnMetrics* metrics, const TargetFile* file);
+
+}  // namespace fodc::agent

@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/agent/target_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "fodc/base/file.h"
+#include "fodc/base/log_testing.h"
+#include "fodc/base/status_matchers.h"
+
+namespace fodc::agent {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class TargetFileTest : public ::testing::Test {
+ protected:
+  TargetFile Open() {
+    return TargetFile(loop_, dir_.path(), [this] { return is_ours_; });
+  }
+  static std::vector<target::KeptRow> Rows(std::uint64_t deaths) {
+    std::vector<target::KeptRow> rows(1);
+    rows[0].name = "db";
+    rows[0].deaths_total = deaths;
+    return rows;
+  }
+  // As the next life reads them.
+  std::uint64_t DeathsOnDisk() {
+    const auto text = ReadFile(dir_.File("targets"));
+    if (!text.ok()) return 0;
+    const auto rows = target::DecodeKeptRows(*text);
+    EXPECT_THAT(rows, IsOk());
+    return rows.ok() && rows->size() == 1 ? rows->front().deaths_total : 0;
+  }
+
+  TempDirectory dir_;
+  FakeClock clock_;
+  net::EventLoop loop_{clock_};
+  bool is_ours_ = true;
+};
+
+TEST_F(TargetFileTest, KeepsTheNewestOfManyWrites) {
+  TargetFile file = Open();
+  EXPECT_THAT(file.Read(), IsEmpty());
+  for (std::uint64_t deaths = 1; deaths <= 50; ++deaths) {
+    file.Write(Rows(deaths));
+  }
+  ASSERT_TRUE(loop_.RunUntil([&] { return DeathsOnDisk() == 50; }));
+  EXPECT_FALSE(file.is_failing());
+}
+
+TEST_F(TargetFileTest, ADamagedFileIsNamedOnceAndSetAside) {
+  ASSERT_THAT(WriteFileAtomically(dir_.File("targets"), "rubbish"), IsOk());
+  const LogCapture log;
+  EXPECT_THAT(Open().Read(), IsEmpty());
+  ASSERT_THAT(log.Lines("counters begin anew"), SizeIs(1));
+  EXPECT_THAT(log.Lines("counters begin anew")[0],
+              HasSubstr(dir_.File("targets")));
+  EXPECT_THAT(*ListDirectory(dir_.path()), ElementsAre("targets.damaged"));
+  EXPECT_THAT(Open().Read(), IsEmpty());
+  EXPECT_THAT(log.Lines("counters begin anew"), SizeIs(1));
+}
+
+TEST_F(TargetFileTest, ADiskThatFailsCostsOneLineAndIsTriedAgain) {
+  // A directory in its place cannot be replaced.
+  ASSERT_THAT(MakeDirectories(dir_.File("targets/x")), IsOk());
+  const LogCapture log;
+  TargetFile file = Open();
+  file.Write(Rows(1));
+  ASSERT_TRUE(loop_.RunUntil([&] { return file.is_failing(); }));
+  for (std::uint64_t i = 2; i < 10; ++i) {
+    file.Write(Rows(i));
+    loop_.RunReady();
+  }
+  EXPECT_THAT(log.Lines("cannot be kept"), SizeIs(1));
+  std::filesystem::remove_all(dir_.File("targets"));
+  ASSERT_TRUE(loop_.RunUntil([&] {
+    file.Retry();
+    return !file.is_failing();
+  }));
+  ASSERT_TRUE(loop_.RunUntil([&] { return DeathsOnDisk() == 9; }));
+  EXPECT_THAT(log.Lines("cannot be kept"), SizeIs(1));
+  // No trace of the writes that failed.
+  EXPECT_THAT(*ListDirectory(dir_.path()), ElementsAre("targets"));
+}
+
+TEST_F(TargetFileTest, AnothersDirectoryIsNotTouched) {
+  is_ours_ = false;
+  ASSERT_THAT(WriteFileAtomically(dir_.File("targets.tmp-a"), "x"), IsOk());
+  TargetFile file = Open();
+  EXPECT_THAT(file.Read(), IsEmpty());
+  file.Write(Rows(1));
+  file.Retry();
+  EXPECT_EQ(loop_.stats().offloaded_waiting, 0u);
+  EXPECT_THAT(*ListDirectory(dir_.path()), ElementsAre("targets.tmp-a"));
+  is_ours_ = true;
+  file.Retry();
+  ASSERT_TRUE(loop_.RunUntil([&] { return DeathsOnDisk() == 1; }));
+  EXPECT_THAT(Open().Read(), SizeIs(1));
+  EXPECT_THAT(*ListDirectory(dir_.path()), ElementsAre("targets"))
+      << "writes that were cut are gone";
+}
+
+TEST_F(TargetFileTest, WithoutADirectoryNothingIsKept) {
+  TargetFile file(loop_, "", [] { return false; });
+  EXPECT_THAT(file.Read(), IsEmpty());
+  file.Write(Rows(1));
+  EXPECT_EQ(loop_.stats().offloaded_waiting, 0u);
+}
+
+}  // namespace
+}  // namespace fodc::agent

@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the table remembers over lives of the agent.
+#include "fodc/target/kept_row.h"
+
+#include "fodc/target/table_testing.h"
+
+namespace fodc::target {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+constexpr char kBoot[] = "5d2c0a4e-0000-4000-8000-000000000001";
+
+class KeptRowTest : public TableTest {
+ protected:
+  KeptRowTest() {
+    Boot(kBoot);
+    Start({.pid = 10, .sockets = {7}});
+    Listen({{2121, 7}});
+  }
+  void Boot(const std::string& id) {
+    ASSERT_THAT(MakeDirectories(tree_.File("sys/kernel/random")), IsOk());
+    ASSERT_THAT(
+        WriteFileAtomically(tree_.File("sys/kernel/random/boot_id"), id + "\n"),
+        IsOk());
+  }
+  // The agent ends; what it kept goes to the disk and comes back.
+  KeptRow Kept() {
+    KeptRow row = table_->Keep(0);
+    row.name = "db";
+    table_.reset();
+    const auto rows = DecodeKeptRows(EncodeKeptRows({row}));
+    EXPECT_THAT(rows, IsOk());
+    return rows.ok() && rows->size() == 1 ? rows->front() : KeptRow();
+  }
+  const Row& Return(const KeptRow& kept) {
+    Table({.endpoint_ports = {2121}}).Restore(0, kept);
+    return table_->rows()[0];
+  }
+  void Replace(pid_t pid, double started_s) {
+    End(10);
+    Start({.pid = pid, .started_s = started_s, .sockets = {8}});
+    Listen({{2121, 8}});
+  }
+};
+
+TEST_F(KeptRowTest, AProcessThatLivesIsNoDeath) {
+  Table({.endpoint_ports = {2121}});
+  EXPECT_EQ(PidNow(), 10);
+  const Row& row = Return(Kept());
+  EXPECT_EQ(PidNow(), 10);
+  ASSERT_THAT(events_, SizeIs(1));
+  EXPECT_EQ(events_[0].kind, EventKind::kAppeared);
+  EXPECT_EQ(row.deaths_total, 0u);
+  EXPECT_EQ(row.restarts_total, 0u);
+}
+
+TEST_F(KeptRowTest, AProcessThatIsGoneDiedAndItsSuccessorIsARestart) {
+  Table({.endpoint_ports = {2121}});
+  EXPECT_EQ(PidNow(), 10);
+  KeptRow kept = Kept();
+  kept.deaths_total = 4;
+  kept.restarts_total = 3;
+  kept.last_exit.signal = 9;
+  kept.process->uptime_seconds = 354.9;
+  Replace(11, 1005);
+  const Row& row = Return(kept);
+  EXPECT_EQ(PidNow(), 11);
+  ASSERT_THAT(events_, SizeIs(2));
+  EXPECT_EQ(events_[0].kind, EventKind::kDied);
+  EXPECT_TRUE(events_[0].unseen);
+  EXPECT_EQ(events_[0].instance.pid, 10);
+  EXPECT_EQ(events_[0].uptime_seconds, 354.9);
+  EXPECT_EQ(events_[1].kind, EventKind::kRestarted);
+  EXPECT_EQ(row.deaths_total, 5u);
+  EXPECT_EQ(row.restarts_total, 4u);
+  EXPECT_EQ(row.last_uptime_seconds, 354.9);
+  EXPECT_FALSE(row.last_exit.signal) << "of this death it is not known";
+}
+
+// The same pid, as the first process of a container has it each time.
+TEST_F(KeptRowTest, AnotherProcessOfTheSamePidIsARestart) {
+  Table({.pid = 10});
+  EXPECT_EQ(PidNow(), 10);
+  const KeptRow kept = Kept();
+  Start({.pid = 10, .started_s = 1003});
+  Table({.pid = 10}).Restore(0, kept);
+  EXPECT_EQ(PidNow(), 10);
+  EXPECT_EQ(table_->rows()[0].deaths_total, 1u);
+  EXPECT_EQ(table_->rows()[0].restarts_total, 1u);
+}
+
+// Even if pid and start happen to be the same.
+TEST_F(KeptRowTest, AnotherBootIsARestart) {
+  Table({.endpoint_ports = {2121}});
+  EXPECT_EQ(PidNow(), 10);
+  const KeptRow kept = Kept();
+  Boot("another");
+  const Row& row = Return(kept);
+  EXPECT_EQ(PidNow(), 10);
+  EXPECT_EQ(row.deaths_total, 1u);
+  EXPECT_EQ(row.restarts_total, 1u);
+}
+
+TEST_F(KeptRowTest, ADeathThatWasSeenIsCountedOnce) {
+  Table({.endpoint_ports = {2121}});
+  EXPECT_EQ(PidNow(), 10);
+  End(10);
+  Listen({});
+  EXPECT_EQ(PidNow(), 0);
+  const double uptime = table_->rows()[0].last_uptime_seconds.value_or(0);
+  const Row& row = Return(Kept());
+  EXPECT_EQ(PidNow(), 0);
+  EXPECT_EQ(row.deaths_total, 1u);
+  EXPECT_NEAR(row.last_uptime_seconds.value_or(0), uptime, 0.001);
+  Replace(11, 1005);
+  EXPECT_EQ(PidNow(), 11);
+  EXPECT_EQ(row.deaths_total, 1u);
+  EXPECT_EQ(row.restarts_total, 1u);
+}
+
+// It is not found at once; what is known of it lives on.
+TEST_F(KeptRowTest, AFormerProcessThatIsNotFoundYetIsKept) {
+  Table({.endpoint_ports = {2121}});
+  EXPECT_EQ(PidNow(), 10);
+  KeptRow kept = Kept();
+  Listen({});
+  Return(kept);
+  EXPECT_EQ(PidNow(), 0);
+  EXPECT_THAT(events_, IsEmpty());
+  kept = Kept();
+  ASSERT_TRUE(kept.process);
+  EXPECT_EQ(kept.process->pid, 10);
+  const Row& row = Return(kept);
+  EXPECT_EQ(PidNow(), 0);
+  End(10);
+  EXPECT_EQ(PidNow(), 0);
+  EXPECT_EQ(row.deaths_total, 1u);
+}
+
+TEST(KeptRowsTest, ComeBackAsTheyWere) {
+  KeptRow full;
+  full.name = "a \\ b\nc";
+  full.deaths_total = 7;
+  full.restarts_total = 6;
+  full.last_uptime_seconds = 12.345;
+  full.last_death_at = FromUnixMillis(1'795'307'897'720);
+  full.last_exit.status = 3;
+  full.process = KeptProcess{.pid = 4711,
+                             .start_ticks = 99,
+                             .comm = "x\ny",
+                             .started_at = FromUnixMillis(-5),
+                             .uptime_seconds = {}};
+  full.boot_id = kBoot;
+  full.last_alive_ticks = 123;
+  KeptRow bare;
+  bare.name = "bare";
+  bare.has_died = true;
+  bare.last_exit.signal = 9;
+  const std::string text = EncodeKeptRows({full, bare});
+  const auto rows = DecodeKeptRows(text);
+  ASSERT_THAT(rows, IsOk());
+  ASSERT_THAT(*rows, SizeIs(2));
+  EXPECT_EQ(EncodeKeptRows(*rows), text);
+  const KeptRow& r = (*rows)[0];
+  EXPECT_EQ(r.name, full.name);
+  EXPECT_EQ(r.deaths_total, 7u);
+  EXPECT_EQ(r.restarts_total, 6u);
+  EXPECT_DOUBLE_EQ(r.last_uptime_seconds.value_or(0), 12.345);
+  EXPECT_EQ(r.last_death_at, full.last_death_at);
+  EXPECT_EQ(r.last_exit.status, 3);
+  ASSERT_TRUE(r.process);
+  EXPECT_EQ(r.process->pid, 4711);
+  EXPECT_EQ(r.process->start_ticks, 99u);
+  EXPECT_EQ(r.process->comm, "x\ny");
+  EXPECT_EQ(r.process->started_at, full.process->started_at);
+  EXPECT_EQ(r.boot_id, kBoot);
+  EXPECT_EQ(r.last_alive_ticks, 123u);
+  EXPECT_FALSE(r.has_died);
+  EXPECT_TRUE((*rows)[1].has_died);
+  EXPECT_EQ((*rows)[1].last_exit.signal, 9);
+  EXPECT_FALSE((*rows)[1].process);
+}
+
+TEST(KeptRowsTest, DamageAnywhereIsFound) {
+  KeptRow row;
+  row.name = "db";
+  row.deaths_total = 2;
+  const std::string text = EncodeKeptRows({row});
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    std::string changed = text;
+    changed[i] = static_cast<char>(changed[i] ^ 1);
+    EXPECT_THAT(DecodeKeptRows(changed),
+                StatusIs(Code::kDataLoss, HasSubstr("")))
+        << i;
+    EXPECT_THAT(DecodeKeptRows(text.substr(0, i)),
+                StatusIs(Code::kDataLoss, HasSubstr("")))
+        << i;
+  }
+  EXPECT_THAT(DecodeKeptRows(text + "x"),
+              StatusIs(Code::kDataLoss, HasSubstr("checksum")));
+}
+
+}  // namespace
+}  // namespace fodc::target
