@@ -90,6 +90,33 @@ TEST_F(AgentProcessTest, AStartThatFailsSaysWhyAndEndsWithACode) {
   EXPECT_EQ(test::RunToEnd({program, "--version"}).exit_code, 0);
 }
 
+TEST_F(AgentProcessTest, TwoPodsInOneDirectoryAreTwoAgents) {
+  const auto id_of = [](const FodcAgent& agent) {
+    const std::string log = agent.Log();
+    const std::size_t at = log.rfind("instance_id=");
+    return at == std::string::npos ? "" : log.substr(at + 12, 36);
+  };
+  AgentOptions options = Options();
+  options.recorder_dir = "rec";
+  FodcAgent first(dir_, options);
+  ASSERT_TRUE(first.Start());
+  const std::string path = first.recorder_dir() + "/instance-id";
+  EXPECT_EQ(ReadFile(path).value_or(""), StrCat(id_of(first), "\npod-0\n"));
+  options.pod = "pod-1";
+  FodcAgent second(dir_, options);
+  ASSERT_TRUE(second.Start());
+  EXPECT_NE(id_of(second), id_of(first));
+  EXPECT_EQ(ReadFile(path).value_or(""), StrCat(id_of(first), "\npod-0\n"))
+      << "the first one lives";
+  const std::string of_first = id_of(first);
+  second.Kill();
+  first.Kill();
+  ASSERT_TRUE(second.Start());
+  EXPECT_NE(id_of(second), of_first);
+  EXPECT_THAT(second.Log(), HasSubstr("was_of=pod-0"));
+  EXPECT_EQ(ReadFile(path).value_or(""), StrCat(id_of(second), "\npod-1\n"));
+}
+
 // A memory cgroup (version 1) with a limit of 64 MiB, as a container has it.
 class ContainerTest : public AgentProcessTest {
  protected:

@@ -62,6 +62,20 @@ std::uint64_t Random64() {
   return (static_cast<std::uint64_t>(device()) << 32) | device();
 }
 
+// A line with the id, then the name of the pod that wrote it.
+struct Kept {
+  std::string id;
+  std::string pod;  // empty: not said
+};
+
+Kept ReadKept(const std::string& path) {
+  const auto text = ReadFile(path, 4096);
+  if (!text.ok()) return {};
+  const std::size_t end = std::min(text->find('\n'), text->size());
+  return {.id = std::string(Trim(text->substr(0, end))),
+          .pod = std::string(Trim(text->substr(end)))};
+}
+
 }  // namespace
 
 void RemoveUnfinished(const std::string& directory, std::string_view name) {
@@ -89,12 +103,26 @@ std::string InstanceId(const std::string& recorder_dir,
   if (recorder_dir.empty()) return derived;
 
   const std::string path = recorder_dir + "/instance-id";
-  const auto kept = ReadFile(path, 4096);
-  if (kept.ok() && IsUuid(Trim(*kept))) return std::string(Trim(*kept));
-  RemoveUnfinished(recorder_dir, "instance-id");
+  const Kept kept = ReadKept(path);
+  const std::string_view pod = Trim(pod_name);
+  const auto write = [&](const std::string& id) {
+    RemoveUnfinished(recorder_dir, "instance-id");
+    FODC_RETURN_IF_ERROR(MakeDirectories(recorder_dir));
+    return WriteFileAtomically(path, StrCat(id, "\n", pod, "\n"));
+  };
+  if (IsUuid(kept.id) && kept.pod == pod) return kept.id;
+  if (IsUuid(kept.id) && kept.pod.empty()) {
+    write(kept.id).IgnoreError();  // of a version that did not say whose it is
+    return kept.id;
+  }
+  if (IsUuid(kept.id)) {
+    LogWarn(
+        "the recorder's directory was another pod's; this agent takes an id of "
+        "its own, and what was recorded there goes on under its pod",
+        {{"directory", recorder_dir}, {"pod_name", pod}, {"was_of", kept.pod}});
+  }
   std::string fresh = FormatUuid(Random64(), Random64());
-  Status status = MakeDirectories(recorder_dir);
-  if (status.ok()) status = WriteFileAtomically(path, fresh + "\n");
+  const Status status = write(fresh);
   if (status.ok()) return fresh;
   LogInfo(
       "the instance's id cannot be kept; it will change with the machine's "

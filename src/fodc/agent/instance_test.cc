@@ -5,10 +5,14 @@
 #include <gtest/gtest.h>
 
 #include "fodc/base/file.h"
+#include "fodc/base/log_testing.h"
+#include "fodc/base/strings.h"
 
 namespace fodc::agent {
 namespace {
 
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 using ::testing::MatchesRegex;
 
 constexpr char kUuid[] =
@@ -19,8 +23,33 @@ TEST(InstanceIdTest, IsKeptInTheRecordersDirectory) {
   const std::string path = dir.File("not/yet/there");
   const std::string id = InstanceId(path, "pod-0", "boot");
   EXPECT_THAT(id, MatchesRegex(kUuid));
-  EXPECT_EQ(InstanceId(path, "other-pod", "other-boot"), id);
+  EXPECT_EQ(InstanceId(path, "pod-0", "other-boot"), id);
   EXPECT_NE(InstanceId(dir.File("elsewhere"), "pod-0", "boot"), id);
+}
+
+TEST(InstanceIdTest, AnotherPodsIsReplaced) {
+  TempDirectory dir;
+  const LogCapture log;
+  const std::string first = InstanceId(dir.path(), "pod-0", "boot");
+  EXPECT_EQ(ReadFile(dir.File("instance-id")).value_or(""),
+            StrCat(first, "\npod-0\n"));
+  EXPECT_TRUE(log.Lines("another pod").empty());
+  const std::string second = InstanceId(dir.path(), "pod-1", "boot");
+  EXPECT_THAT(second, MatchesRegex(kUuid));
+  EXPECT_NE(second, first);
+  ASSERT_EQ(log.Lines("another pod").size(), 1u);
+  EXPECT_THAT(log.Lines("another pod")[0],
+              AllOf(HasSubstr(dir.path()), HasSubstr("was_of=pod-0"),
+                    HasSubstr("pod_name=pod-1")));
+  EXPECT_EQ(InstanceId(dir.path(), "pod-1", "boot"), second);
+}
+
+TEST(InstanceIdTest, OneThatDoesNotSayWhoseItIsBecomesThisPods) {
+  TempDirectory dir;
+  const std::string id = InstanceId(dir.path(), "pod-0", "boot");
+  ASSERT_TRUE(WriteFileAtomically(dir.File("instance-id"), id + "\n").ok());
+  EXPECT_EQ(InstanceId(dir.path(), "pod-1", "boot"), id);
+  EXPECT_NE(InstanceId(dir.path(), "pod-0", "boot"), id);
 }
 
 TEST(InstanceIdTest, DamageGivesANewOne) {
