@@ -96,6 +96,9 @@ void AddLinkMetrics(program::OwnMetrics* metrics, const link::AgentLink* link) {
   metrics->AddCallback([link](Families* out) {
     Family connected(out, "fodc_agent_link_connected", kGauge,
                      "Whether the proxy is connected.");
+    Family conflict(out, "fodc_agent_link_conflict", kGauge,
+                    "Whether the proxy has another live agent of this pod, and "
+                    "shows that one's samples.");
     Family connects(out, "fodc_agent_link_connects_total", kCounter,
                     "Sessions that the proxy welcomed.");
     Family failures(out, "fodc_agent_link_failures_total", kCounter,
@@ -124,6 +127,7 @@ void AddLinkMetrics(program::OwnMetrics* metrics, const link::AgentLink* link) {
                                    s.state == link::LinkState::kV1
                                ? 1.0
                                : 0.0);
+      conflict.Add(proxy, s.conflict ? 1.0 : 0.0);
       connects.Add(proxy, s.connects);
       failures.Add(proxy, s.failures);
       resumes.Add(proxy, s.resumes);

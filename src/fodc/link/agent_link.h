@@ -44,6 +44,9 @@ struct ProxyLinkStats {
   std::uint64_t v1_answers = 0;
   std::uint64_t v1_dropped_samples = 0;  // beyond v1's message size
   std::size_t in_flight_bytes = 0;       // now, not acknowledged
+  // Now: another live agent has this pod, and the proxy shows that one's
+  // samples. Only a flight proxy tells.
+  bool conflict = false;
   Status last_failure;
 };
 

@@ -131,6 +131,7 @@ class FlightClient final : public Conversation, private Stream::Handler {
     dead_after_ = milliseconds(std::max(w.dead_after_ms(), 1u));
     StartAt(w);
     events_.welcomed();
+    SetConflict(w.conflict());
     // Twice as often as heartbeats are due: each waits one tick for entries to
     // ride on.
     timer_ = context_.loop.RunEvery(
@@ -160,6 +161,7 @@ class FlightClient final : public Conversation, private Stream::Handler {
     // More than was sent is nonsense; less than before is old news.
     acknowledged_bytes_ =
         std::clamp(a.received_bytes(), acknowledged_bytes_, entry_bytes_);
+    if (a.has_conflict()) SetConflict(a.conflict());
     stats_.in_flight_bytes =
         static_cast<std::size_t>(entry_bytes_ - acknowledged_bytes_);
     while (!heartbeats_.empty() && heartbeats_.front().first <= a.heartbeat()) {
@@ -170,6 +172,20 @@ class FlightClient final : public Conversation, private Stream::Handler {
       heartbeats_.pop_front();
     }
     Pump();
+  }
+
+  void SetConflict(bool conflict) {
+    if (std::exchange(stats_.conflict, conflict) == conflict) return;
+    if (conflict) {
+      LogWarn(
+          "another live agent has this pod name; the proxy shows that one's "
+          "samples, not this one's, until it ends",
+          {{"address", stats_.address},
+           {"pod_name", context_.identity().pod_name}});
+    } else {
+      LogInfo("no other agent has this pod name any more",
+              {{"address", stats_.address}});
+    }
   }
 
   void Tick() {
@@ -312,6 +328,7 @@ class FlightClient final : public Conversation, private Stream::Handler {
     stream_->Detach();
     stream_->Cancel();
     stats_.in_flight_bytes = 0;
+    stats_.conflict = false;
     events_.over(status, retry_after);
   }
 

@@ -195,6 +195,7 @@ void FlightSession::Welcome(bool conflict, bool resumed) {
   w->mutable_limits()->set_in_flight_bytes(core_.options.in_flight_bytes);
   w->mutable_limits()->set_message_bytes(core_.options.flight_message_bytes);
   w->set_conflict(conflict);
+  told_conflict_ = conflict;
   stream_->Write(Encode(out));
   if (resumed) ++core_.stats.resumes;
   const fleet::Agent* agent = core_.fleet.registry().Find(id_);
@@ -230,6 +231,11 @@ void FlightSession::Acknowledge() {
     a->set_sequence(newest.sequence);
   }
   a->set_received_bytes(received_bytes_);
+  const fleet::Agent* agent = core_.fleet.registry().Find(id_);
+  const bool conflict =
+      agent != nullptr && agent->status == fleet::AgentStatus::kConflict;
+  if (std::exchange(told_conflict_, conflict) != conflict)
+    a->set_conflict(conflict);
   acknowledged_bytes_ = received_bytes_;
   ++core_.stats.acknowledgements;
   stream_->Write(Encode(out));

@@ -58,6 +58,7 @@ class FlightSession final : public AgentSession, private Stream::Handler {
   std::uint64_t received_bytes_ = 0;
   std::uint64_t acknowledged_bytes_ = 0;
   bool owes_acknowledgement_ = false;
+  bool told_conflict_ = false;  // what the agent knows
   std::vector<std::function<void(bool)>> probes_;
   MonotonicTime probe_until_;
   std::uint64_t probe_number_ = 0;

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <memory>
 
+#include "fodc/base/log_testing.h"
 #include "fodc/link/flight_link_testing.h"
 
 namespace fodc::link {
@@ -101,6 +102,7 @@ TEST_F(FlightLinkTest, ALiveTwinWithTheSameInstanceIdHarmsNobody) {
 }
 
 TEST_F(FlightLinkTest, ASecondLiveAgentOfAPodIsInConflict) {
+  const LogCapture log;
   StartAll();
   agent_->Append(3);
   ExpectMirrored();
@@ -116,8 +118,17 @@ TEST_F(FlightLinkTest, ASecondLiveAgentOfAPodIsInConflict) {
   agent_->Append(3);
   ExpectMirrored();
   EXPECT_EQ(agent_->stats().connects, 1u) << "the first must go on unharmed";
+  // It is told, and says so once.
+  EXPECT_TRUE(rival.stats().conflict);
+  EXPECT_FALSE(agent_->stats().conflict);
+  rival.Append(3);
+  EXPECT_EQ(log.Lines("another live agent has this pod name").size(), 1u);
 
   agent_->StopLink();
+  ASSERT_TRUE(Until([&] { return !rival.stats().conflict; }))
+      << "heartbeats tell the end";
+  EXPECT_EQ(rival.stats().connects, 1u);
+  EXPECT_EQ(log.Lines("another live agent has this pod name").size(), 1u);
   ASSERT_TRUE(Until([&] {
     for (const fleet::Agent& a : *fleet_->List()) {
       if (a.identity.instance_id == "another") {
