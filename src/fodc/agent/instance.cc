@@ -127,7 +127,7 @@ std::string InstanceId(const std::string& recorder_dir,
   LogInfo(
       "the instance's id cannot be kept; it will change with the machine's "
       "next boot",
-      {{"path", path}, {"error", status}});
+      {{"path", path}, {"error", status.message()}});
   return derived;
 }
 

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "fodc/agent/instance.h"
+#include "fodc/agent/lock_holder.h"
 #include "fodc/base/file.h"
 #include "fodc/base/log.h"
 #include "fodc/base/strings.h"
@@ -195,7 +196,8 @@ class DiskSpill final : public Spill {
                 {{"directory", disk_options_.directory}});
       } else {
         LogError("the recording cannot be written; it lives in memory only",
-                 {{"directory", disk_options_.directory}, {"error", written}});
+                 {{"directory", disk_options_.directory},
+                  {"error", written.message()}});
       }
     }
     if (finishing_ == nullptr) return;
@@ -281,9 +283,18 @@ std::unique_ptr<Spill> Spill::Open(net::EventLoop& loop,
       std::max<std::uint64_t>(disk_options.max_bytes, 2 * options.budget_bytes);
   auto disk = OpenAtStart(disk_options, clock);
   if (!disk.ok()) {
-    LogError(
-        "the recording cannot be kept; it lives in memory only until it can",
-        {{"directory", directory}, {"error", disk.status()}});
+    if (disk.status().code() == Code::kUnavailable) {
+      const auto pid = LockHolder(directory + "/chunks/LOCK");
+      LogError(
+          "another agent uses this --recorder-dir; the recording lives in "
+          "memory only until that one ends",
+          {{"directory", directory},
+           {"pid", pid ? StrCat(*pid) : std::string("unknown")}});
+    } else {
+      LogError(
+          "the recording cannot be kept; it lives in memory only until it can",
+          {{"directory", directory}, {"error", disk.status().message()}});
+    }
     auto spill = std::make_unique<DiskSpill>(
         loop, disk_options, options, nullptr,
         recorder::Recording(NewIncarnation(clock, 0), options));

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "fodc/base/file.h"
+#include "fodc/base/log_testing.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
 
@@ -18,6 +19,8 @@ namespace fodc::agent {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
+using ::testing::HasSubstr;
 using ::testing::SizeIs;
 
 class SpillTest : public ::testing::Test {
@@ -50,6 +53,14 @@ class SpillTest : public ::testing::Test {
     bool done = false;
     spill->Finish(r, [&] { done = true; });
     ASSERT_TRUE(loop_.RunUntil([&] { return done; }));
+  }
+
+  // What the log says of a directory that cannot be opened.
+  std::string SaidOnOpening() {
+    const LogCapture log;
+    auto spill = Open();
+    const auto lines = log.Lines("recording");
+    return lines.size() == 1 ? lines[0] : "";
   }
 
   // The directory comes, with what is in it, when the agent has begun.
@@ -146,6 +157,19 @@ TEST_F(SpillTest, WaitsForAnAgentThatIsAboutToEnd) {
   ends.join();
   EXPECT_EQ(after->stats().restored_frames, 1u);
   EXPECT_FALSE(after->stats().is_failing);
+}
+
+TEST_F(SpillTest, SaysWhatIsWrongWithTheDirectory) {
+  ASSERT_THAT(WriteFileAtomically(directory_, "x"), IsOk());
+  EXPECT_THAT(SaidOnOpening(), HasSubstr(StrCat("error=\"", directory_,
+                                                " is not a directory\"")));
+  fs::remove(directory_);
+  auto first = Open();
+  EXPECT_EQ(first->owner(), Spill::Owner::kUs);
+  EXPECT_THAT(SaidOnOpening(),
+              AllOf(HasSubstr("another agent uses this --recorder-dir"),
+                    HasSubstr("directory=" + directory_), HasSubstr("pid=")));
+  EXPECT_EQ(Open()->owner(), Spill::Owner::kAnother);
 }
 
 TEST_F(SpillTest, EndsWithoutItsDirectory) {

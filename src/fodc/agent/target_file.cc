@@ -39,7 +39,7 @@ std::vector<target::KeptRow> TargetFile::Read() const {
     (void)std::rename(path_.c_str(), (path_ + ".damaged").c_str());
   }
   LogWarn("what was known of the targets is lost; their counters begin anew",
-          {{"path", path_}, {"error", status}});
+          {{"path", path_}, {"error", status.message()}});
   return {};
 }
 
@@ -66,7 +66,7 @@ void TargetFile::Written(std::string text, const Status& status) {
   if (!status.ok()) {
     if (!std::exchange(is_failing_, true)) {
       LogWarn("what is known of the targets cannot be kept",
-              {{"path", path_}, {"error", status}});
+              {{"path", path_}, {"error", status.message()}});
     }
     if (!due_) due_ = std::move(text);  // with the next Retry
     return;

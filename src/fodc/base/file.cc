@@ -112,7 +112,8 @@ Status MakeDirectories(const std::string& path, unsigned mode) {
   if (err == EEXIST && ::stat(path.c_str(), &st) == 0 && S_ISDIR(st.st_mode)) {
     return OkStatus();
   }
-  if (err == ENOENT && parent != path && parent != ".") {
+  if (err == EEXIST) return InvalidArgument(path + " is not a directory");
+  if ((err == ENOENT || err == ENOTDIR) && parent != path && parent != ".") {
     FODC_RETURN_IF_ERROR(MakeDirectories(parent, mode));
     if (::mkdir(path.c_str(), mode) != 0 && errno != EEXIST) {
       return ErrnoStatus(errno, "mkdir " + path);

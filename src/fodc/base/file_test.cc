@@ -50,6 +50,9 @@ TEST(MakeDirectoriesTest, MakesParentsAndAcceptsExisting) {
   EXPECT_THAT(MakeDirectories(dir.File("a/b/c")), IsOk());
   ASSERT_THAT(WriteFileAtomically(dir.File("f"), ""), IsOk());
   EXPECT_FALSE(MakeDirectories(dir.File("f")).ok());
+  EXPECT_THAT(
+      MakeDirectories(dir.File("f/g/h")),
+      StatusIs(Code::kInvalidArgument, dir.File("f") + " is not a directory"));
 }
 
 }  // namespace

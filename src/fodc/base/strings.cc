@@ -280,15 +280,18 @@ Result<std::uint64_t> ParseBytes(std::string_view text) {
     std::string_view name;
     std::uint64_t bytes;
   };
-  static constexpr std::array<Unit, 9> kUnits = {{{"KiB", 1ULL << 10},
-                                                  {"MiB", 1ULL << 20},
-                                                  {"GiB", 1ULL << 30},
-                                                  {"Ki", 1ULL << 10},
-                                                  {"Mi", 1ULL << 20},
-                                                  {"Gi", 1ULL << 30},
-                                                  {"kB", 1000},
-                                                  {"MB", 1000'000},
-                                                  {"GB", 1000'000'000}}};
+  static constexpr std::array<Unit, 12> kUnits = {{{"KiB", 1ULL << 10},
+                                                   {"MiB", 1ULL << 20},
+                                                   {"GiB", 1ULL << 30},
+                                                   {"TiB", 1ULL << 40},
+                                                   {"Ki", 1ULL << 10},
+                                                   {"Mi", 1ULL << 20},
+                                                   {"Gi", 1ULL << 30},
+                                                   {"Ti", 1ULL << 40},
+                                                   {"kB", 1000},
+                                                   {"MB", 1000'000},
+                                                   {"GB", 1000'000'000},
+                                                   {"TB", 1000'000'000'000}}};
   std::string_view number = text;
   std::uint64_t scale = 1;
   for (const Unit& u : kUnits) {

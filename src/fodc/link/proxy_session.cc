@@ -115,8 +115,18 @@ void ProxySession::Over(bool flight, const Status& status,
   stats_.state = LinkState::kWaiting;
   channel_.reset();
   if (first) {  // a change of state, not each attempt
-    LogWarn("proxy is not reachable",
-            {{"address", stats_.address}, {"status", status}});
+    // What gRPC says where an HTTP server answers.
+    const bool is_http =
+        status.message().find("http1.x server") != std::string::npos;
+    if (is_http) {
+      LogWarn(
+          "this is an HTTP port; agents connect to the proxy's "
+          "--grpc-listen-addr (port 17912 by default)",
+          {{"address", stats_.address}, {"status", status}});
+    } else {
+      LogWarn("proxy is not reachable",
+              {{"address", stats_.address}, {"status", status}});
+    }
   }
   if (welcomed_ &&
       context_.Now() - welcomed_at_ >= context_.options.good_session) {

@@ -8,8 +8,10 @@
 #include <string>
 #include <vector>
 
+#include "fodc/base/log_testing.h"
 #include "fodc/base/strings.h"
 #include "fodc/link/flight_link_testing.h"
+#include "fodc/net/http_server.h"
 
 namespace fodc::link {
 namespace {
@@ -207,6 +209,20 @@ TEST_F(FlightLinkTest, AFrameLargerThanTheProxysMessagesIsLeftOut) {
     EXPECT_EQ(series.find("wide"), std::string::npos);
   }
   EXPECT_FALSE(held.empty());
+}
+
+TEST_F(FlightLinkTest, AnHttpPortIsToldForWhatItIs) {
+  net::HttpServer http(loop_);
+  ASSERT_TRUE(http.Listen("127.0.0.1:0").ok());
+  const LogCapture log;
+  TestAgent::Options o;
+  o.link = QuickLinkOptions(StrCat("127.0.0.1:", http.port()));
+  TestAgent agent(loop_, o);
+  agent.StartLink();
+  ASSERT_TRUE(Until([&] { return agent.stats().failures > 2; }));
+  EXPECT_EQ(log.Lines("this is an HTTP port").size(), 1u)
+      << agent.stats().last_failure.ToString();
+  EXPECT_EQ(log.Lines("--grpc-listen-addr").size(), 1u);
 }
 
 TEST_F(FlightLinkTest, ASeriesLargerThanTheProxysMessagesLosesItsTextOnly) {

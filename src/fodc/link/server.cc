@@ -17,6 +17,7 @@
 #include "fodc/link/server_core.h"
 #include "fodc/link/server_stream.h"
 #include "fodc/link/v1_server.h"
+#include "fodc/net/listen.h"
 
 namespace fodc::link {
 namespace {
@@ -226,8 +227,10 @@ Result<std::unique_ptr<LinkServer>> LinkServer::Start(net::EventLoop& loop,
                            grpc::InsecureServerCredentials(), &impl->port);
   std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
   if (server == nullptr || impl->port == 0) {
-    return Unavailable(StrCat("cannot listen on ", o.listen_address,
-                              " for agents (is the port taken?)"));
+    // gRPC does not say why.
+    FODC_RETURN_IF_ERROR(net::ListenTcp(o.listen_address).status());
+    return Unavailable(
+        StrCat("gRPC cannot listen on ", o.listen_address, " for agents"));
   }
   impl->streams->Start(std::move(server));
   const auto period = std::clamp<std::chrono::nanoseconds>(

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "fodc/base/strings.h"
+#include "fodc/program/config_lines.h"
 
 namespace fodc::program {
 
@@ -24,6 +25,7 @@ struct Flag::State {
   std::string default_value;
   std::string source = "default";
   bool secret = false;
+  bool mask_user_info = false;
   bool is_list = false;
   // Takes the texts given (one, but for lists).
   std::function<Status(const std::vector<std::string>&)> set;
@@ -75,6 +77,50 @@ std::string Join(const std::vector<std::string>& values) {
   return out;
 }
 
+// Whether the text names the flag, not another that begins like it.
+bool Names(std::string_view text, std::string_view flag) {
+  const std::string name = StrCat("--", flag);
+  for (std::size_t at = text.find(name); at != std::string_view::npos;
+       at = text.find(name, at + 1)) {
+    const std::size_t end = at + name.size();
+    const char next = end < text.size() ? text[end] : ' ';
+    if (next != '-' && !(next >= 'a' && next <= 'z')) return true;
+  }
+  return false;
+}
+
+// Where a URL begins: at the start, and behind a comma with a scheme.
+bool BeginsUrl(std::string_view text) {
+  const std::size_t scheme = text.find("://");
+  return scheme != std::string_view::npos && scheme > 0 &&
+         std::all_of(text.begin(), text.begin() + scheme, [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
+         });
+}
+
+// What stands between "://" and the last '@' of a URL.
+std::string WithoutUserInfo(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    std::size_t end = text.find(',');
+    while (end != std::string_view::npos && !BeginsUrl(text.substr(end + 1)))
+      end = text.find(',', end + 1);
+    const std::string_view url = text.substr(0, end);
+    const std::size_t scheme = url.find("://");
+    const std::size_t host = scheme == std::string_view::npos ? 0 : scheme + 3;
+    const std::size_t at = url.rfind('@');
+    if (at == std::string_view::npos || at < host) {
+      out += url;
+    } else {
+      out += StrCat(url.substr(0, host), "***", url.substr(at));
+    }
+    if (end == std::string_view::npos) break;
+    out += ',';
+    text.remove_prefix(end + 1);
+  }
+  return out;
+}
+
 Status NotA(std::string_view text, std::string_view kind) {
   return InvalidArgument(StrCat("\"", ToValidUtf8(text), "\" is not ", kind));
 }
@@ -88,6 +134,8 @@ struct Flags::Impl {
   std::string env_prefix;
   std::vector<std::unique_ptr<Flag::State>> flags;
   std::vector<std::function<Status()>> checks;
+  std::string config_file;
+  bool config_is_from_environment = false;
 
   Flag::State* Find(std::string_view name) {
     const auto it =
@@ -101,6 +149,9 @@ struct Flags::Impl {
   Result<std::vector<std::string>> Prepare(
       const std::vector<std::string>& given);
   std::optional<std::string> Environment(const std::string& flag) const;
+  // Which of the flags named in the message came from elsewhere than the
+  // command line: " (from FODC_MAX_AGENTS)".
+  std::string Origins(std::string_view message) const;
 };
 
 Flag::State* Flags::Impl::Add(std::string name, std::string type,
@@ -127,6 +178,8 @@ std::optional<std::string> Flags::Impl::Environment(
 Result<std::vector<std::string>> Flags::Impl::Prepare(
     const std::vector<std::string>& given) {
   std::vector<std::string> flags_given;
+  config_file.clear();
+  config_is_from_environment = false;
   for (std::size_t i = 0; i < given.size(); ++i) {
     const std::string& token = given[i];
     if (token == "--" && i + 1 == given.size()) break;
@@ -156,6 +209,7 @@ Result<std::vector<std::string>> Flags::Impl::Prepare(
       return InvalidArgument("--" + name + " needs a value");
     }
     if (flag != nullptr) flag->source = "flag";
+    if (flag == nullptr) config_file = value;
     if (flag == nullptr && value.empty()) continue;  // --config=: no file
     flags_given.push_back(
         StrCat("--", name, "=", value.empty() ? kEmpty : value));
@@ -170,14 +224,38 @@ Result<std::vector<std::string>> Flags::Impl::Prepare(
   return flags_given;
 }
 
+std::string Flags::Impl::Origins(std::string_view message) const {
+  std::vector<std::pair<std::string, std::string>> origins;
+  for (const auto& f : flags) {
+    if (!Names(message, f->name)) continue;
+    if (f->source == "env") {
+      origins.emplace_back(f->name, EnvironmentName(env_prefix, f->name));
+    } else if (f->source == "file") {
+      origins.emplace_back(f->name, WhereSet(config_file, f->name));
+    }
+  }
+  if (config_is_from_environment && Names(message, "config"))
+    origins.emplace_back("config", EnvironmentName(env_prefix, "config"));
+  std::string text;
+  for (const auto& [flag, origin] : origins) {
+    text += text.empty() ? " (" : "; ";
+    if (origins.size() > 1) text += StrCat("--", flag, ' ');
+    text += StrCat("from ", origin);
+  }
+  return text.empty() ? text : text + ")";
+}
+
 Status Flags::Impl::Run(const std::vector<std::string>& given) {
   FODC_ASSIGN_OR_RETURN(std::vector<std::string> arguments_for_cli,
                         Prepare(given));
   CLI::App app;
   app.set_help_flag();
-  std::string config_default;
-  if (const auto v = Environment("config")) config_default = *v;
-  app.set_config("--config", config_default, "", false);
+  if (const auto v = Environment("config"); v && config_file.empty()) {
+    config_is_from_environment = true;
+    config_file = *v;
+    arguments_for_cli.push_back("--config=" + *v);
+  }
+  app.set_config("--config", "", "", false);
   app.allow_config_extras(CLI::config_extras_mode::error);
   Status failure;
   for (const auto& owned : flags) {
@@ -204,7 +282,14 @@ Status Flags::Impl::Run(const std::vector<std::string>& given) {
   } catch (const CLI::FileError& e) {
     return NotFound(StrCat("--config: ", e.what()));
   } catch (const CLI::Error& e) {
-    return InvalidArgument(e.what());
+    // The command line has been looked through before.
+    const auto where = FirstBadLine(config_file, [this](std::string_view name) {
+      return Find(name) != nullptr;
+    });
+    if (where) return InvalidArgument(*where);
+    return InvalidArgument(config_file.empty()
+                               ? std::string(e.what())
+                               : StrCat(config_file, ": ", e.what()));
   }
   FODC_RETURN_IF_ERROR(failure);
   for (const auto& flag : flags) {
@@ -317,7 +402,10 @@ Flag Flags::Bytes(std::string name, std::uint64_t* value, std::string help) {
   f->get = [value] { return FormatBytes(*value); };
   f->set = [value](const std::vector<std::string>& texts) -> Status {
     const auto n = ParseBytes(texts.back());
-    if (!n.ok()) return NotA(texts.back(), "a size such as 1048576 or 10MiB");
+    if (!n.ok()) {
+      return NotA(texts.back(),
+                  "a size such as 1048576 or 10MiB (units up to TiB)");
+    }
     *value = *n;
     return OkStatus();
   };
@@ -371,10 +459,14 @@ ParseOutcome Flags::Parse(const std::vector<std::string>& arguments) {
   outcome.run = s.ok();
   if (!s.ok()) {
     outcome.exit_code = 2;
-    outcome.error = StrCat(impl_->program, ": ", s.message(), "\nSee ",
-                           impl_->program, " --help.\n");
+    outcome.error = UsageError(s.message());
   }
   return outcome;
+}
+
+std::string Flags::UsageError(std::string_view message) const {
+  return StrCat(impl_->program, ": ", message, impl_->Origins(message),
+                "\nSee ", impl_->program, " --help.\n");
 }
 
 std::vector<FlagInfo> Flags::Listing() const {
@@ -408,6 +500,7 @@ std::vector<EffectiveValue> Flags::EffectiveValues() const {
   for (const auto& f : impl_->flags) {
     std::string value = f->get();
     if (f->secret && !value.empty()) value = "***";
+    if (f->mask_user_info) value = WithoutUserInfo(value);
     out.push_back({f->name, std::move(value), f->source});
   }
   return out;
@@ -470,6 +563,11 @@ Flag& Flag::Check(std::function<Status(const std::string&)> check) {
 
 Flag& Flag::Secret() {
   state_->secret = true;
+  return *this;
+}
+
+Flag& Flag::MaskUserInfo() {
+  state_->mask_user_info = true;
   return *this;
 }
 

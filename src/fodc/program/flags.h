@@ -35,7 +35,7 @@ struct FlagInfo {
 
 struct EffectiveValue {
   std::string name;
-  std::string value;   // "***" for a secret that is set
+  std::string value;   // "***" for what is secret
   std::string source;  // "flag", "env", "file", "default"
 };
 
@@ -58,6 +58,8 @@ class Flag {
   Flag& Check(std::function<Status(const std::string& value)> check);
   // Masked in EffectiveValues.
   Flag& Secret();
+  // Of URLs: user and password are masked there.
+  Flag& MaskUserInfo();
 
   struct State;
   explicit Flag(State* state) : state_(state) {}
@@ -97,6 +99,10 @@ class Flags {
   // Once. After a failure the variables may hold part of the values.
   ParseOutcome Parse(int argc, const char* const* argv);
   ParseOutcome Parse(const std::vector<std::string>& arguments);
+
+  // What is wrong, as Parse says it: where each value that the message names
+  // came from, if not from the command line, and how to get help.
+  std::string UsageError(std::string_view message) const;
 
   std::string Help() const;
   // In the order of declaration; --config, --help and --version at the end.

@@ -35,8 +35,9 @@ class FlagsTest : public ::testing::Test {
         .OneOf({"logfmt", "json"});
   }
   ~FlagsTest() override {
-    for (const char* name : {"FODC_PROXY_ADDR", "FODC_POLL_METRICS_PORTS",
-                             "FODC_KTM_ENABLED", "FODC_CONFIG"}) {
+    for (const char* name :
+         {"FODC_PROXY_ADDR", "FODC_POLL_METRICS_PORTS", "FODC_KTM_ENABLED",
+          "FODC_CONFIG", "FODC_LIFECYCLE_PORT"}) {
       ::unsetenv(name);
     }
   }
@@ -212,10 +213,61 @@ TEST_F(FlagsTest, ErrorsNameTheFlagTheValueAndTheLimit) {
   }
 }
 
-TEST_F(FlagsTest, NamesAnUnknownKeyOfTheFile) {
+TEST_F(FlagsTest, NamesAnUnknownKeyOfTheFileAndItsLine) {
   const ParseOutcome o = Parse({"--config", Config("proxy-adr = x\n")});
   EXPECT_FALSE(o.run);
-  EXPECT_THAT(o.error, HasSubstr("proxy-adr"));
+  EXPECT_EQ(o.error, "fodc-test: " + dir_.File("c") +
+                         ", line 1: unknown flag proxy-adr\n"
+                         "See fodc-test --help.\n");
+  EXPECT_THAT(Parse({"--config", Config("# x\n\npoll-metrics-ports = [1,\n"
+                                        "2]\nratio: 3\n")})
+                  .error,
+              HasSubstr("/c, line 5: \"ratio: 3\" is not `flag = value`\n"));
+}
+
+TEST_F(FlagsTest, SaysWhereAWrongValueIsFrom) {
+  ::setenv("FODC_LIFECYCLE_PORT", "abc", 1);
+  EXPECT_EQ(Parse({}).error,
+            "fodc-test: --lifecycle-port: \"abc\" is not a whole number (from "
+            "FODC_LIFECYCLE_PORT)\nSee fodc-test --help.\n");
+  ::setenv("FODC_LIFECYCLE_PORT", "-1", 1);
+  EXPECT_THAT(Parse({}).error, HasSubstr("(from FODC_LIFECYCLE_PORT)\n"));
+  ::unsetenv("FODC_LIFECYCLE_PORT");
+  port_ = 18912;
+  EXPECT_THAT(Parse({"--config", Config("ratio = 1\nratio = half\n")}).error,
+              HasSubstr("\"half\" is not a number (from " + dir_.File("c") +
+                        ", line 2)\n"));
+  EXPECT_THAT(Parse({"--ratio=x"}).error, Not(HasSubstr("from")));
+  ::setenv("FODC_CONFIG", "/no/such/file", 1);
+  EXPECT_THAT(Parse({}).error, HasSubstr("(from FODC_CONFIG)\n"));
+}
+
+TEST_F(FlagsTest, OfSeveralFlagsEachOriginIsNamed) {
+  ::setenv("FODC_LIFECYCLE_PORT", "7", 1);
+  flags_.CheckAll([] {
+    return InvalidArgument("--lifecycle-port and --ratio; not --lifecycle");
+  });
+  const std::string error =
+      Parse({"--config", Config("ratio = 3\n"), "--proxy-addr=a"}).error;
+  EXPECT_THAT(error, HasSubstr("(--lifecycle-port from FODC_LIFECYCLE_PORT; "
+                               "--ratio from " +
+                               dir_.File("c") + ", line 1)\n"));
+}
+
+TEST(MaskUserInfoTest, HidesUserAndPasswordOnly) {
+  const auto shown = [](const std::string& given) {
+    Flags flags("p", "s", "1");
+    std::vector<std::string> urls;
+    flags.List("urls", &urls, "pages").MaskUserInfo();
+    EXPECT_TRUE(flags.Parse({"--urls=" + given}).run);
+    return flags.EffectiveValues()[0].value;
+  };
+  EXPECT_EQ(shown("http://h:1/m"), "http://h:1/m");
+  EXPECT_EQ(shown("http://u:p@h:1/m,https://h/n"),
+            "http://***@h:1/m,https://h/n");
+  EXPECT_EQ(shown("http://h/m,http://u:p://@x@h"), "http://h/m,http://***@h");
+  EXPECT_EQ(shown("http://u:a,b@h/m"), "http://***@h/m");
+  EXPECT_EQ(shown("u:p@h"), "***@h");
 }
 
 TEST_F(FlagsTest, RulesBetweenFlagsAreChecked) {

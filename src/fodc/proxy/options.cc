@@ -11,6 +11,8 @@ using std::chrono::milliseconds;
 using std::chrono::nanoseconds;
 using std::chrono::seconds;
 
+constexpr double kMostMemory = 1ULL << 44;
+
 Status MustExceed(const char* flag, nanoseconds value, const char* other,
                   nanoseconds limit) {
   if (value > limit) return OkStatus();
@@ -64,11 +66,13 @@ void DeclareFlags(program::Flags* flags, ProxyOptions* o) {
       ->Bytes("recorder-memory-per-agent", &o->recorder_memory_per_agent,
               "memory of one agent's mirrored recording; what one does not "
               "need, others may use")
-      .AtLeast(64 << 10);
+      .AtLeast(64 << 10)
+      .AtMost(kMostMemory);
   flags
       ->Bytes("recorder-memory", &o->recorder_memory,
               "memory of all mirrored recordings together")
-      .AtLeast(1 << 20);
+      .AtLeast(1 << 20)
+      .AtMost(kMostMemory);
   flags
       ->Int("http-max-connections", &o->http_max_connections,
             "most HTTP connections at a time")
@@ -81,6 +85,12 @@ void DeclareFlags(program::Flags* flags, ProxyOptions* o) {
       .AtMost(seconds(300));
   program::AddLogFlags(flags, &o->log);
   flags->CheckAll([o]() -> Status {
+    if (o->grpc_listen_addr == o->http_listen_addr &&
+        !o->grpc_listen_addr.ends_with(":0")) {
+      return InvalidArgument(
+          StrCat("--grpc-listen-addr and --http-listen-addr are both ",
+                 o->grpc_listen_addr, "; agents need an address of their own"));
+    }
     FODC_RETURN_IF_ERROR(
         MustExceed("agent-cleanup-timeout", o->agent_cleanup_timeout,
                    "agent-heartbeat-timeout", o->agent_heartbeat_timeout));

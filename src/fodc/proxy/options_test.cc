@@ -77,6 +77,13 @@ TEST(ProxyOptionsTest, NamesFlagValueAndLimit) {
   EXPECT_THAT(ErrorOf({"--heartbeat-interval=1500ms"}),
               AllOf(HasSubstr("--heartbeat-interval"), HasSubstr("1.5s"),
                     HasSubstr("whole seconds")));
+  EXPECT_THAT(
+      ErrorOf({"--grpc-listen-addr=:9", "--http-listen-addr=:9"}),
+      HasSubstr("--grpc-listen-addr and --http-listen-addr are both :9"));
+  EXPECT_THAT(ErrorOf({"--recorder-memory-per-agent=17TiB"}),
+              HasSubstr("17TiB is more than the maximum of 16TiB"));
+  EXPECT_THAT(ErrorOf({"--recorder-memory-per-agent=1TiB"}),
+              HasSubstr("must be at least --recorder-memory-per-agent"));
   EXPECT_THAT(ErrorOf({"--grpc-max-msg-size=65536"}),
               AllOf(HasSubstr("--grpc-max-msg-size"), HasSubstr("524288")));
 }

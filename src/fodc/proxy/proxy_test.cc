@@ -175,8 +175,13 @@ TEST_F(ProxyTest, NamesTheFlagOfAPortThatIsTaken) {
               AllOf(HasSubstr("--http-listen-addr"), HasSubstr("taken")));
   second = options_;
   second.grpc_listen_addr = StrCat("127.0.0.1:", (*first)->grpc_port());
+  EXPECT_THAT(
+      Proxy::Start(loop_, second).status().message(),
+      AllOf(HasSubstr("--grpc-listen-addr"), HasSubstr("the port is taken")));
+  second.grpc_listen_addr = "192.0.2.1:24400";  // of documentation only
   EXPECT_THAT(Proxy::Start(loop_, second).status().message(),
-              HasSubstr("--grpc-listen-addr"));
+              AllOf(HasSubstr("192.0.2.1"),
+                    HasSubstr("Cannot assign requested address")));
   second.grpc_listen_addr = "nonsense";
   EXPECT_THAT(Proxy::Start(loop_, second).status().message(),
               HasSubstr("--grpc-listen-addr"));
