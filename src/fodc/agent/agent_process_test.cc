@@ -79,7 +79,12 @@ TEST_F(AgentProcessTest, AStartThatFailsSaysWhyAndEndsWithACode) {
     const test::Output o = test::RunToEnd({program, flag, "--proxy-addr="});
     EXPECT_EQ(o.exit_code, 2) << flag << o.err;
     EXPECT_THAT(o.err, HasSubstr(said));
+    EXPECT_TRUE(o.err.ends_with("\nSee fodc-agent --help.\n")) << o.err;
   }
+  const test::Output of_environment = test::RunToEnd(
+      {program, "--proxy-addr="}, 20s, {{"FODC_POLL_METRICS_INTERVAL", "0s"}});
+  EXPECT_THAT(of_environment.err,
+              HasSubstr("(from FODC_POLL_METRICS_INTERVAL)"));
   // The flag is right, the machine is not.
   const test::Output o = test::RunToEnd(
       {program, StrCat("--prometheus-listen-addr=127.0.0.1:", endpoint_.port()),
@@ -105,6 +110,9 @@ TEST_F(AgentProcessTest, TwoPodsInOneDirectoryAreTwoAgents) {
   options.pod = "pod-1";
   FodcAgent second(dir_, options);
   ASSERT_TRUE(second.Start());
+  EXPECT_THAT(second.Log(),
+              HasSubstr("another agent uses this --recorder-dir"));
+  EXPECT_THAT(second.Log(), HasSubstr(first.recorder_dir()));
   EXPECT_NE(id_of(second), id_of(first));
   EXPECT_EQ(ReadFile(path).value_or(""), StrCat(id_of(first), "\npod-0\n"))
       << "the first one lives";

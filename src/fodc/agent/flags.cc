@@ -86,7 +86,7 @@ void AddFlags(program::Flags* f, Options* o) {
   f->List("poll-metrics-urls", &o->poll_metrics_urls,
           "further pages, as full URLs; user and password in them are used and "
           "never shown")
-      .Secret();
+      .MaskUserInfo();
   f->String("poll-metrics-compression", &o->poll_metrics_compression,
             "whether to ask for compressed pages: auto (unless the endpoint is "
             "on this machine), always, never");

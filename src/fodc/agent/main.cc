@@ -31,9 +31,9 @@ void TuneAllocator() {
 // As program::Flags has it for what it finds itself.
 constexpr int kWrongFlag = 2;
 
-int Fail(const Status& status, int exit_code = 1) {
-  (void)std::fprintf(stderr, "fodc-agent: %s\n", status.message().c_str());
-  return exit_code;
+int Fail(const Status& status) {
+  LogError("agent cannot start", {{"error", status.message()}});
+  return 1;
 }
 
 int Run(int argc, char** argv) {
@@ -54,7 +54,11 @@ int Run(int argc, char** argv) {
   if (!outcome.run) return outcome.exit_code;
   Resolve(flags, &options);
   auto checked = Check(options);
-  if (!checked.ok()) return Fail(checked.status(), kWrongFlag);
+  if (!checked.ok()) {
+    (void)std::fputs(flags.UsageError(checked.status().message()).c_str(),
+                     stderr);
+    return kWrongFlag;
+  }
 
   program::BlockSignals();
   const program::ScopedLog log(log_options);

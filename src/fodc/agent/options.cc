@@ -40,7 +40,7 @@ Result<std::uint16_t> Port(std::string_view flag, std::string_view text) {
   const auto number = ParseUint(Trim(text));
   if (!number || *number == 0 || *number > 65535) {
     return InvalidArgument(
-        StrCat(flag, ": '", text, "' is no port from 1 to 65535"));
+        StrCat(flag, ": \"", text, "\" is no port from 1 to 65535"));
   }
   return static_cast<std::uint16_t>(*number);
 }
@@ -64,18 +64,18 @@ Result<std::map<std::string, std::string>> ParseNodeLabels(
                         });
     if (equals == std::string_view::npos || !key_ok) {
       return InvalidArgument(StrCat(
-          "--node-labels: '", piece,
-          "' is not KEY=VALUE (a key has letters, digits, '_', '-', '.', "
+          "--node-labels: \"", piece,
+          "\" is not KEY=VALUE (a key has letters, digits, '_', '-', '.', "
           "'/' and at most 128 of them)"));
     }
     const std::string value(Trim(piece.substr(equals + 1)));
     if (!IsValidUtf8(value)) {
       return InvalidArgument(
-          StrCat("--node-labels: the value of '", key, "' is not UTF-8"));
+          StrCat("--node-labels: the value of \"", key, "\" is not UTF-8"));
     }
     if (!labels.emplace(key, value).second) {
       return InvalidArgument(
-          StrCat("--node-labels: '", key, "' is given twice"));
+          StrCat("--node-labels: \"", key, "\" is given twice"));
     }
   }
   return labels;
@@ -235,9 +235,9 @@ Result<Checked> Check(const Options& o) {
   } else if (o.poll_metrics_compression == "never") {
     c.scrape.compression = collect::PageCompression::kNever;
   } else {
-    return InvalidArgument(StrCat("--poll-metrics-compression is '",
+    return InvalidArgument(StrCat("--poll-metrics-compression is \"",
                                   o.poll_metrics_compression,
-                                  "'; it must be auto, always or never"));
+                                  "\"; it must be auto, always or never"));
   }
 
   for (const std::string& port : o.cluster_state_ports) {

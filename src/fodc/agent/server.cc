@@ -37,7 +37,9 @@ Result<std::unique_ptr<Server>> Server::Start(net::EventLoop& loop,
   if (listening.ok()) return server;
   if (options.diagnosis_required)
     return listening.WithContext("--diagnosis-listen-addr");
-  LogWarn("/diagnostics is not served", {{"error", listening}});
+  LogInfo(
+      "/diagnostics is not served; --diagnosis-listen-addr changes its address",
+      {{"error", listening.message()}});
   server->diagnosis_.reset();
   return server;
 }

@@ -6,6 +6,7 @@
 
 #include <optional>
 
+#include "fodc/base/log_testing.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
 #include "fodc/net/http_client.h"
@@ -13,6 +14,7 @@
 namespace fodc::agent {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -110,7 +112,12 @@ TEST_F(AgentServerTest, ATakenAddressIsAnErrorThatNamesTheFlag) {
   EXPECT_THAT(
       Start("127.0.0.1:0", taken, /*required=*/true).status(),
       StatusIs(Code::kAlreadyExists, HasSubstr("--diagnosis-listen-addr")));
+  const LogCapture log;
   EXPECT_TRUE(Start("127.0.0.1:0", taken, /*required=*/false).ok());
+  ASSERT_EQ(log.Lines("/diagnostics is not served").size(), 1u);
+  EXPECT_THAT(log.Lines("/diagnostics is not served")[0],
+              AllOf(HasSubstr("level=info"), HasSubstr(taken),
+                    HasSubstr("--diagnosis-listen-addr")));
 }
 
 }  // namespace

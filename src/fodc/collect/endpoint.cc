@@ -33,7 +33,7 @@ std::string Shown(std::string_view url) {
 }
 
 Status Bad(std::string_view shown, std::string_view why) {
-  return InvalidArgument(StrCat("endpoint '", shown, "': ", why));
+  return InvalidArgument(StrCat("endpoint \"", shown, "\": ", why));
 }
 
 }  // namespace
@@ -111,8 +111,8 @@ Result<std::vector<Endpoint>> MakeEndpoints(
   for (std::size_t i = 0; i < ports.size(); ++i) {
     std::uint16_t port = 0;
     if (!IsPort(Trim(ports[i]), &port)) {
-      return InvalidArgument(StrCat("--poll-metrics-ports: '", ports[i],
-                                    "' is no port from 1 to 65535"));
+      return InvalidArgument(StrCat("--poll-metrics-ports: \"", ports[i],
+                                    "\" is no port from 1 to 65535"));
     }
     // A name, not an address: whichever of 127.0.0.1 and ::1 answers will do.
     FODC_ASSIGN_OR_RETURN(

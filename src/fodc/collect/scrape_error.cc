@@ -54,8 +54,8 @@ ScrapeError Classify(const net::HttpClientResult& result, Status* why) {
   }
   if (!exposition::FormatOfContentType(result.content_type)) {
     *why = InvalidArgument(StrCat(
-        "content type '", ToValidUtf8(result.content_type.substr(0, 200)),
-        "' is neither text/plain nor application/openmetrics-text"));
+        "content type \"", ToValidUtf8(result.content_type.substr(0, 200)),
+        "\" is neither text/plain nor application/openmetrics-text"));
     return ScrapeError::kContentType;
   }
   return ScrapeError::kNone;

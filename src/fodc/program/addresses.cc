@@ -28,7 +28,7 @@ bool IsHost(std::string_view host) {
 
 Status NotAn(std::string_view text, std::string_view form) {
   return InvalidArgument(
-      StrCat("'", text, "' is not ", form, " with a port up to 65535"));
+      StrCat("\"", text, "\" is not ", form, " with a port up to 65535"));
 }
 
 }  // namespace

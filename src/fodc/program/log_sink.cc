@@ -151,13 +151,17 @@ ScopedLog::~ScopedLog() {
 }
 
 void LogEffectiveValues(const Flags& flags) {
-  std::string text;
+  std::string given;
+  std::string defaults;
   for (const EffectiveValue& v : flags.EffectiveValues()) {
+    const bool is_given = v.source != "default";
+    std::string& text = is_given ? given : defaults;
     if (!text.empty()) text += ' ';
     text += StrCat("--", v.name, '=', v.value);
-    if (v.source != "default") text += StrCat(" (", v.source, ")");
+    if (is_given) text += StrCat(" (", v.source, ")");
   }
-  LogInfo("effective flags", {{"flags", text}});
+  LogInfo("flags given", {{"flags", given}});
+  LogDebug("flags at their defaults", {{"flags", defaults}});
 }
 
 }  // namespace fodc::program

@@ -97,24 +97,31 @@ TEST_F(LogSinkTest, LevelsAreNamed) {
               StatusIs(Code::kInvalidArgument, HasSubstr("\"loud\"")));
 }
 
-TEST_F(LogSinkTest, EffectiveFlagsAreOneLineWithoutSecrets) {
+TEST_F(LogSinkTest, FlagsThatWereGivenAreOneLineWithoutSecrets) {
   Flags flags("p", "s", "1");
   LogOptions options;
   AddLogFlags(&flags, &options);
   std::string token = "hunter2";
   flags.String("token", &token, "secret").Secret();
+  std::string url;
+  flags.String("url", &url, "of a page").MaskUserInfo();
   EXPECT_THAT(flags.Parse({"--log-level=loud"}).error,
               HasSubstr("--log-level: \"loud\""));
   options.level = "info";
-  ASSERT_TRUE(flags.Parse(std::vector<std::string>{"--log-format=json"}).run);
+  ASSERT_TRUE(flags
+                  .Parse({"--log-format=json", "--token=hunter3",
+                          "--url=http://u:pw@h:1/m,https://h/n"})
+                  .run);
   {
     options.fd = fd_.get();
     const ScopedLog log(options);
     LogEffectiveValues(flags);
   }
-  EXPECT_THAT(Text(), EndsWith("\"level\":\"info\",\"msg\":\"effective flags\","
+  EXPECT_THAT(Text(), EndsWith("\"level\":\"info\",\"msg\":\"flags given\","
                                "\"flags\":\"--log-format=json (flag) "
-                               "--log-level=info (flag) --token=***\"}\n"));
+                               "--log-level=info (flag) --token=*** (flag) "
+                               "--url=http://***@h:1/m,https://h/n (flag)"
+                               "\"}\n"));
 }
 
 }  // namespace

@@ -40,7 +40,7 @@ int Main(int argc, const char* const* argv) {
   net::EventLoop loop(SystemClock());
   auto proxy = Proxy::Start(loop, options);
   if (!proxy.ok()) {
-    LogError("proxy cannot start", {{"error", proxy.status()}});
+    LogError("proxy cannot start", {{"error", proxy.status().message()}});
     return 1;
   }
   LogInfo("proxy serves", {{"version", program::Version()},
@@ -54,7 +54,8 @@ int Main(int argc, const char* const* argv) {
     (*proxy)->Stop([&loop] { loop.Stop(); });
   });
   if (!watch.ok()) {
-    LogError("proxy cannot watch signals", {{"error", watch.status()}});
+    LogError("proxy cannot watch signals",
+             {{"error", watch.status().message()}});
     return 1;
   }
   loop.Run();
