@@ -22,9 +22,14 @@ class AgentServerTest : public ::testing::Test {
  protected:
   Server::Sources Sources() {
     return {.page =
-                [](exposition::Format format) {
+                [this](exposition::Format format) {
                   std::vector<program::OwnFamily> own = {
                       {.name = "x", .samples = {{.name = "x", .value = 1}}}};
+                  for (int i = 0; i < more_families_; ++i) {
+                    const std::string name = StrCat("y", i);
+                    own.push_back({.name = name,
+                                   .samples = {{.name = name, .value = 2}}});
+                  }
                   return std::make_unique<LatestPage>(
                       std::vector<LatestPage::Part>(), own, format);
                 },
@@ -44,6 +49,7 @@ class AgentServerTest : public ::testing::Test {
                             std::string accept = "") {
     net::HttpClientRequest request;
     request.url = StrCat("http://127.0.0.1:", port, path);
+    request.accept_compressed = accept_compressed_;
     if (!accept.empty()) request.headers = {{"Accept", std::move(accept)}};
     std::optional<net::HttpClientResult> got;
     client_.Get(std::move(request), [&](net::HttpClientResult r) {
@@ -57,6 +63,8 @@ class AgentServerTest : public ::testing::Test {
   net::EventLoop loop_{clock_};
   net::HttpClient client_;
   std::vector<std::string> reasons_;
+  int more_families_ = 0;
+  bool accept_compressed_ = true;
 };
 
 TEST_F(AgentServerTest, AnswersItsRoutes) {
@@ -75,6 +83,19 @@ TEST_F(AgentServerTest, AnswersItsRoutes) {
             "{\"program\":\"fodc-agent\",\"version\":\"1.2\",\"revision\":"
             "\"abc\"}\n");
   EXPECT_EQ(Get(port, "/nothing").http_status, 404);
+}
+
+TEST_F(AgentServerTest, PacksItsPageForWhoWantsThat) {
+  auto server = Start("127.0.0.1:0", "localhost:0");
+  ASSERT_TRUE(server.ok());
+  more_families_ = 2000;
+  const auto packed = Get((*server)->port(), "/metrics");
+  EXPECT_THAT(packed.body, HasSubstr("\ny1999 2\n"));
+  EXPECT_LT(packed.wire_bytes, packed.body_bytes / 4);
+  accept_compressed_ = false;
+  const auto plain = Get((*server)->port(), "/metrics");
+  EXPECT_EQ(plain.wire_bytes, plain.body_bytes);
+  EXPECT_EQ(plain.body, packed.body);
 }
 
 TEST_F(AgentServerTest, SaysWhyItIsNotReady) {

@@ -98,6 +98,19 @@ TEST_F(CollectorTest, AsksForTextAndForGzipOnlyWhenItPays) {
               HasSubstr("text/plain;version=0.0.4"));
   EXPECT_EQ(requests_.back().coding, net::ContentCoding::kIdentity);
 
+  // Of another machine by itself, unless told not to.
+  are_elsewhere_ = true;
+  for (const auto compression :
+       {PageCompression::kAuto, PageCompression::kNever}) {
+    options_.compression = compression;
+    Make({Url("/m")});
+    collector_->Start();
+    ASSERT_TRUE(Scraped(1));
+    EXPECT_EQ(requests_.back().coding != net::ContentCoding::kIdentity,
+              compression == PageCompression::kAuto);
+  }
+  are_elsewhere_ = false;
+
   options_.compression = PageCompression::kAlways;
   std::string page = "a 2\n";
   for (int i = 0; i < 1000; ++i) page += StrCat("b{i=\"", i, "\"} 1\n");

@@ -60,8 +60,10 @@ class CollectorFixture : public ::testing::Test {
     collector_.reset();
     recording_ = recorder::Recording(1, recording_options_);
     std::vector<Endpoint> endpoints;
-    for (const std::string& url : urls)
+    for (const std::string& url : urls) {
       endpoints.push_back(*ParseEndpoint(url, "db"));
+      if (are_elsewhere_) endpoints.back().is_loopback = false;
+    }
     collector_ = std::make_unique<Collector>(std::move(endpoints), options_,
                                              loop_, client_, recording_);
   }
@@ -92,6 +94,7 @@ class CollectorFixture : public ::testing::Test {
   net::HttpClient client_;
   recorder::Recording recording_{1, {}};
   ScrapeOptions options_;
+  bool are_elsewhere_ = false;  // endpoints, on another machine
   recorder::RecordingOptions recording_options_;
   std::map<std::string, std::function<HttpResponse()>> answers_;
   std::vector<HttpRequest> requests_;
