@@ -22,10 +22,12 @@ namespace {
 // The agent shares its machine with what it watches: one arena for its few
 // threads, and what was freed goes back to the kernel soon.
 void TuneAllocator() {
+  // NOLINTBEGIN(concurrency-mt-unsafe): no other thread runs yet
   (void)::mallopt(M_ARENA_MAX, 1);
   (void)::mallopt(M_MMAP_THRESHOLD, 128 * 1024);
   (void)::mallopt(M_TRIM_THRESHOLD, 256 * 1024);
   (void)::mallopt(M_TOP_PAD, 64 * 1024);
+  // NOLINTEND(concurrency-mt-unsafe)
 }
 
 // As program::Flags has it for what it finds itself.

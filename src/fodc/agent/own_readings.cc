@@ -70,7 +70,7 @@ double Seconds(const timeval& t) {
 
 // statm's second number, in pages.
 std::optional<double> ResidentBytes(int fd) {
-  std::array<char, 128> text;
+  std::array<char, 128> text{};
   const ssize_t n = ::pread(fd, text.data(), text.size(), 0);
   if (n <= 0) return std::nullopt;
   std::string_view rest(text.data(), static_cast<std::size_t>(n));
@@ -126,9 +126,10 @@ void OwnReadings::Read(recorder::FrameTime time) {
   readings_.Set(budget_, budget_bytes_);
   readings_.Set(series_, static_cast<double>(stats.active_series));
   // Whole seconds: a finer figure would cost more than it tells.
-  readings_.Set(window_, static_cast<double>(stats.window_ms / 1000));
+  const auto whole_seconds = [](std::int64_t ms) { return ms / 1000; };
+  readings_.Set(window_, static_cast<double>(whole_seconds(stats.window_ms)));
   readings_.Set(expected_,
-                static_cast<double>(stats.expected_window_ms / 1000));
+                static_cast<double>(whole_seconds(stats.expected_window_ms)));
   readings_.Set(refused_, static_cast<double>(stats.refused_series));
   readings_.Set(refused_lines_, static_cast<double>(stats.refused_lines));
   readings_.Set(evicted_, static_cast<double>(stats.evicted_samples));

@@ -127,7 +127,8 @@ class DiskSpill final : public Spill {
     // ends keeps it.
     const bool taken = loop_.Offload<Status>(
         [disk = disk_, batch] { return disk->Write(*batch); },
-        [this, alive = std::weak_ptr<int>(alive_), batch](Status written) {
+        [this, alive = std::weak_ptr<int>(alive_),
+         batch](const Status& written) {
           if (!alive.expired()) Written(*batch, written);
         });
     if (!taken) Written(*batch, ResourceExhausted("the disk's queue is full"));

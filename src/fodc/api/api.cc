@@ -299,7 +299,7 @@ void Api::Impl::Windows(const RequestPtr& request, Responder responder) {
       [self = shared_from_this(), filter, window = *window, selectors,
        openmetrics, asked_at = Now(), slot = std::move(slot),
        responder = std::make_shared<Responder>(std::move(responder))](
-          std::vector<AgentAnswer> answers) mutable {
+          const std::vector<AgentAnswer>& answers) mutable {
         if (responder->cancelled()) return;
         responder->Send(self->MakeWindows(filter, window, selectors,
                                           openmetrics, asked_at, answers,
@@ -453,11 +453,11 @@ Api::~Api() {
 void Api::Install(net::HttpServer* server) {
   const auto impl = impl_;
   server->Route("/metrics", Access::kViewer,
-                [impl](RequestPtr request, Responder responder) {
+                [impl](const RequestPtr& request, Responder responder) {
                   impl->Metrics(request, std::move(responder));
                 });
   server->Route("/metrics-windows", Access::kViewer,
-                [impl](RequestPtr request, Responder responder) {
+                [impl](const RequestPtr& request, Responder responder) {
                   impl->Windows(request, std::move(responder));
                 });
   server->Route(

@@ -38,7 +38,7 @@ std::uint64_t HashOf(const std::vector<recorder::SeriesRef>& series,
 }
 
 std::size_t LayoutBytes(const Layout& l) {
-  return sizeof(Layout) + l.lines.size() * sizeof(Line*) +
+  return sizeof(Layout) + l.lines.size() * sizeof(l.lines[0]) +
          l.runs.size() * sizeof(Layout::Run);
 }
 

@@ -150,7 +150,7 @@ class CgroupReader {
   const CgroupPlace& place() const;
 
  private:
-  class Impl;
+  struct Impl;
   std::unique_ptr<Impl> impl_;
 };
 

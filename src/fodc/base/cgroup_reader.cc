@@ -69,8 +69,7 @@ std::optional<std::uint64_t> ToNumber(std::optional<std::string_view> text) {
 
 }  // namespace
 
-class CgroupReader::Impl {
- public:
+struct CgroupReader::Impl {
   explicit Impl(CgroupPlace p) : place(std::move(p)) {
     const bool memory_v2 =
         place.memory && place.memory->version == CgroupVersion::kV2;
@@ -208,7 +207,6 @@ class CgroupReader::Impl {
 
   const CgroupPlace place;
 
- private:
   OptionalFile usage, memory_stat, swap, events, oom_control, failcnt;
   OptionalFile cpu_stat, cpuacct_usage, cpuacct_stat;
   std::array<OptionalFile, 3> pressure;

@@ -90,7 +90,7 @@ Status WriteFileAtomically(const std::string& path, std::string_view bytes,
       return ErrnoStatus(errno, "rename " + temp + " to " + path);
     return OkStatus();
   };
-  const Status status = write();
+  Status status = write();
   if (!status.ok()) {
     (void)::unlink(temp.c_str());
     return status;

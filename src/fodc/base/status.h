@@ -185,9 +185,11 @@ class [[nodiscard]] Result {
 
 #define FODC_ASSIGN_OR_RETURN(lhs, expr) \
   FODC_ASSIGN_OR_RETURN_IMPL(FODC_CONCAT(fodc_result_, __LINE__), lhs, expr)
+// NOLINTBEGIN(bugprone-macro-parentheses): lhs may be a declaration
 #define FODC_ASSIGN_OR_RETURN_IMPL(result, lhs, expr)  \
   auto result = (expr);                                \
   if (!result.ok()) return std::move(result).status(); \
   lhs = *std::move(result)
+// NOLINTEND(bugprone-macro-parentheses)
 
 }  // namespace fodc
