@@ -11,6 +11,11 @@ namespace {
 
 constexpr std::size_t kMaxBytes = std::size_t{1} << 20;
 
+// What is no flag may be anything, a URL with a password, too: its first word.
+std::string_view FirstWord(std::string_view key) {
+  return key.substr(0, key.find_first_of(" \t:"));
+}
+
 std::vector<ConfigLine> LinesOf(const std::string& file) {
   const auto text = ReadFile(file, kMaxBytes);
   return text.ok() ? ConfigLines(*text) : std::vector<ConfigLine>();
@@ -61,8 +66,9 @@ std::optional<std::string> FirstBadLine(
     return StrCat(
         file, ", line ", line.number, ": ",
         line.has_value
-            ? StrCat("unknown flag ", ToValidUtf8(line.key))
-            : StrCat("\"", ToValidUtf8(line.key), "\" is not `flag = value`"));
+            ? StrCat("unknown flag ", ToValidUtf8(FirstWord(line.key)))
+            : StrCat("\"", ToValidUtf8(FirstWord(line.key)),
+                     "\" is not `flag = value`"));
   }
   return std::nullopt;
 }

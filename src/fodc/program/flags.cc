@@ -135,6 +135,7 @@ struct Flags::Impl {
   std::vector<std::unique_ptr<Flag::State>> flags;
   std::vector<std::function<Status()>> checks;
   std::string config_file;
+  bool config_is_given = false;  // --config= too: no file
   bool config_is_from_environment = false;
 
   Flag::State* Find(std::string_view name) {
@@ -179,6 +180,7 @@ Result<std::vector<std::string>> Flags::Impl::Prepare(
     const std::vector<std::string>& given) {
   std::vector<std::string> flags_given;
   config_file.clear();
+  config_is_given = false;
   config_is_from_environment = false;
   for (std::size_t i = 0; i < given.size(); ++i) {
     const std::string& token = given[i];
@@ -209,7 +211,10 @@ Result<std::vector<std::string>> Flags::Impl::Prepare(
       return InvalidArgument("--" + name + " needs a value");
     }
     if (flag != nullptr) flag->source = "flag";
-    if (flag == nullptr) config_file = value;
+    if (flag == nullptr) {
+      config_file = value;
+      config_is_given = true;
+    }
     if (flag == nullptr && value.empty()) continue;  // --config=: no file
     flags_given.push_back(
         StrCat("--", name, "=", value.empty() ? kEmpty : value));
@@ -250,7 +255,7 @@ Status Flags::Impl::Run(const std::vector<std::string>& given) {
                         Prepare(given));
   CLI::App app;
   app.set_help_flag();
-  if (const auto v = Environment("config"); v && config_file.empty()) {
+  if (const auto v = Environment("config"); v && !config_is_given) {
     config_is_from_environment = true;
     config_file = *v;
     arguments_for_cli.push_back("--config=" + *v);

@@ -66,7 +66,8 @@ class ScopedLog {
 // that lives.
 std::uint64_t LogLinesDropped();
 
-// One line with every effective value, secrets masked.
+// One line with what was given, and one at debug with the defaults of the rest;
+// secrets masked.
 void LogEffectiveValues(const Flags& flags);
 
 }  // namespace fodc::program
