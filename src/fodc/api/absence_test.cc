@@ -74,6 +74,16 @@ TEST_F(AbsenceTest, WhatIsFreshIsShownAfterAStutter) {
               HasSubstr("pod_name=\"a-0\"} 1\n"));
 }
 
+TEST_F(AbsenceTest, WhoComesAfterAPauseWasNotThereInIt) {
+  Pass(seconds(1));
+  clock_.Advance(seconds(60));
+  Node late(this, "late");  // before anybody noticed the pause
+  late.Scrape("scrape", {{"up", {{"endpoint", "page"}}, 1}});
+  Pass(milliseconds(50));
+  Pass(seconds(21));
+  EXPECT_EQ(UpOf("late"), "0");
+}
+
 TEST_F(AbsenceTest, AProxyThatStuttersDoesNotWaitForEver) {
   Node a(this, "a-0");
   ScrapeFor(&a, 3);

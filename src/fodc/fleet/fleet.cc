@@ -31,6 +31,7 @@ Fleet::Fleet(const Clock& clock, const Options& options)
       registry_(clock, options.registry) {}
 
 Registry::Admission Fleet::Admit(const Registry::Claim& claim) {
+  Notice();  // first: who comes after an absence was not there before it
   Registry::Admission admission = registry_.Admit(claim);
   if (!admission.status.ok() || admission.probe) return admission;
   if (admission.heir_of) {

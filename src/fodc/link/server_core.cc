@@ -172,14 +172,12 @@ void ServerCore::TellLeft(const fleet::AgentId& id, const Status& status,
 }
 
 void ServerCore::Sweep() {
-  const MonotonicTime now = Now();
-  // As in Tick: a proxy that was frozen for minutes must not take its own
-  // silence for that of its agents, for their recordings would go.
-  const bool stalled =
-      now - last_sweep_ > fleet.registry().options().heartbeat_timeout;
-  last_sweep_ = now;
+  fleet.Notice();
+  // As in Tick: a proxy that was away must not take its own silence for that of
+  // its agents, whose words still wait behind this sweep. The next one will do.
+  if (Now() - fleet.returned_at() < std::chrono::seconds(1)) return;
   // Streams of those that go stay open; their next heartbeat is told.
-  if (!stalled) (void)fleet.Sweep();
+  (void)fleet.Sweep();
 }
 
 void ServerCore::Tick() {

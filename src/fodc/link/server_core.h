@@ -45,10 +45,7 @@ class AgentSession : public std::enable_shared_from_this<AgentSession> {
 class ServerCore {
  public:
   ServerCore(net::EventLoop& l, fleet::Fleet& f, LinkServer::Options o)
-      : loop(l),
-        fleet(f),
-        options(std::move(o)),
-        last_sweep_(l.clock().Monotonic()) {}
+      : loop(l), fleet(f), options(std::move(o)) {}
 
   MonotonicTime Now() const { return loop.clock().Monotonic(); }
 
@@ -99,7 +96,6 @@ class ServerCore {
   std::map<std::string, Bucket> buckets_;
   std::vector<std::pair<std::shared_ptr<Stream>, MonotonicTime>> closing_;
   MonotonicTime last_tick_;
-  MonotonicTime last_sweep_;
 };
 
 }  // namespace fodc::link
