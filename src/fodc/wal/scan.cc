@@ -132,8 +132,8 @@ class Scanner {
         continue;
       }
       if (outcome == Outcome::kEnd) return true;
-      if (outcome == Outcome::kCorrupt && is_last && may_change_ &&
-          ++looks < kLooksAtAMovingEnd) {
+      // A record that its writer is just writing may be there in part.
+      if (is_last && may_change_ && ++looks < kLooksAtAMovingEnd) {
         FODC_RETURN_IF_ERROR(reader.Refresh());
         continue;
       }
