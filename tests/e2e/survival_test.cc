@@ -173,7 +173,7 @@ TEST_F(SurvivalTest, AgentRestartedHasItsWindowAndTheProxyNoHole) {
   EXPECT_THAT(stat.exit_code, testing::AnyOf(0, 3)) << stat.err;
   // All but the last spill interval is on disk.
   const std::vector<double> spilled =
-      Values(RecordedWindow(agent_->recorder_dir()), "served_total{");
+      Values(RecordedWindow(agent_->recorder_dir(), true), "served_total{");
   ASSERT_FALSE(spilled.empty());
   EXPECT_EQ(spilled.front(), 1);
   EXPECT_GE(spilled.back(), static_cast<double>(before) - 8);

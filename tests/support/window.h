@@ -25,8 +25,9 @@ Window ReadCsv(std::string_view csv);
 
 // The proxy's window of one pod, from the beginning of time.
 Window ProxyWindow(const FodcProxy& proxy, const std::string& pod);
-// What a spill directory or .fdr file holds.
-Window RecordedWindow(const std::string& path);
+// What a spill directory or .fdr file holds. It may be damaged only if the last
+// write of its agent may be cut.
+Window RecordedWindow(const std::string& path, bool may_be_cut = false);
 
 // Oldest and newest sample; {0, 0} for nothing.
 std::pair<std::int64_t, std::int64_t> Reach(const Window& window);

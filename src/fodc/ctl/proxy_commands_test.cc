@@ -7,6 +7,7 @@
 
 #include <mutex>
 
+#include "fodc/base/mutex.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
 #include "tests/support/fake_endpoint.h"
@@ -192,7 +193,7 @@ class EmptyAnswerTest : public testing::Test {
   EmptyAnswerTest()
       : endpoint_([this](std::string_view head, Exchange& e) {
           if (head.find(" /cluster") == std::string_view::npos) {
-            e.Answer(200, answer_);
+            e.Answer(200, Answer());
           } else if (head.find("role=") != std::string_view::npos) {
             e.Answer(200, R"({"nodes":[]})");
           } else {
@@ -225,8 +226,21 @@ class EmptyAnswerTest : public testing::Test {
     return errors.text;
   }
 
+  void SetAnswer(std::string answer) {
+    MutexLock lock(mutex_);
+    answer_ = std::move(answer);
+  }
+
   ProxyQuery query_;
-  std::string answer_;
+
+ private:
+  std::string Answer() {
+    MutexLock lock(mutex_);
+    return answer_;
+  }
+
+  Mutex mutex_;  // the endpoint answers on a thread of its own
+  std::string answer_ FODC_GUARDED_BY(mutex_);
   FakeEndpoint endpoint_;
 };
 
@@ -242,15 +256,15 @@ TEST_F(EmptyAnswerTest, TellsWhichWindowsThereAre) {
   const std::string range =
       " was recorded from 1970-01-01T00:00:00.000Z to "
       "1970-01-01T00:00:01.000Z:\n  ";
-  answer_ = "[]\n";
+  SetAnswer("[]\n");
   EXPECT_EQ(Window(SampleFormat::kJson, {}),
             StrCat("fodcctl: nothing", range, windows));
-  answer_ = "# TYPE x gauge\n# EOF\n";
+  SetAnswer("# TYPE x gauge\n# EOF\n");
   EXPECT_EQ(Window(SampleFormat::kOpenMetrics, {"y"}),
             StrCat("fodcctl: nothing that --match takes", range, windows));
   EXPECT_EQ(Window(SampleFormat::kCsv, {}),
             StrCat("fodcctl: nothing", range, windows));
-  answer_ = "# TYPE x gauge\nx 1\n";
+  SetAnswer("# TYPE x gauge\nx 1\n");
   MetricsCommand match;
   match.matches = {"y"};
   EXPECT_EQ(
@@ -266,11 +280,11 @@ TEST_F(EmptyAnswerTest, TellsWhichNodesThereAre) {
 }
 
 TEST_F(EmptyAnswerTest, AnAnswerWithSamplesIsNotEmpty) {
-  answer_ = "# TYPE x gauge\nx 1 1\n# EOF\n";
+  SetAnswer("# TYPE x gauge\nx 1 1\n# EOF\n");
   EXPECT_EQ(Metrics({}), "");
   EXPECT_EQ(Window(SampleFormat::kOpenMetrics, {}), "");
   EXPECT_EQ(Window(SampleFormat::kCsv, {}), "");
-  answer_ = "[\n{\"name\":\"x\"}\n]\n";
+  SetAnswer("[\n{\"name\":\"x\"}\n]\n");
   EXPECT_EQ(Window(SampleFormat::kJson, {}), "");
 }
 

@@ -161,7 +161,6 @@ TEST_F(RecordingCommandsTest, CatGivesItBackInEachFormat) {
             "# TYPE b_total counter\nb_total{recording=\"x\"} 2\n");
 }
 
-// Pages of an import of an import have both labels.
 TEST_F(RecordingCommandsTest, CatTellsWhyThereIsNothing) {
   Write("x.frames",
         Frame(1, 1'700'000'010, "a 1\n") + Frame(2, 1'700'000'070, "a 5\n"));
@@ -200,6 +199,7 @@ TEST_F(RecordingCommandsTest, CatTellsWhyThereIsNothing) {
   EXPECT_THAT(told(match), testing::HasSubstr("nothing that --match takes"));
 }
 
+// Pages of an import of an import have both labels.
 TEST_F(RecordingCommandsTest, ImportsPagesThatWereImportedBefore) {
   Write("x.frames",
         Frame(1, 10,

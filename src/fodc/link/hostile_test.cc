@@ -475,7 +475,7 @@ TEST_F(HostilePeerTest, ATakenPortIsSaid) {
   taken.listen_address = address();
   const auto second = LinkServer::Start(loop_, *fleet_, taken);
   EXPECT_THAT(second,
-              StatusIs(Code::kUnavailable, HasSubstr(taken.listen_address)));
+              StatusIs(Code::kAlreadyExists, HasSubstr(taken.listen_address)));
 }
 
 }  // namespace

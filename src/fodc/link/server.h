@@ -86,7 +86,8 @@ class LinkServer final : public fleet::AgentCommander {
 
   // Listens, and sweeps `fleet` from now on. `loop` and `fleet` must outlive
   // the server.
-  // Errors: kUnavailable when the address cannot be had.
+  // Errors: kAlreadyExists when the port is taken, or what else is in the way
+  // of the address.
   static Result<std::unique_ptr<LinkServer>> Start(net::EventLoop& loop,
                                                    fleet::Fleet& fleet,
                                                    const Options& options);

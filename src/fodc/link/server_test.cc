@@ -8,8 +8,7 @@
 #include <vector>
 
 #include "banyandb/fodc/v1/rpc.pb.h"
-#include "fodc/base/log.h"
-#include "fodc/base/mutex.h"
+#include "fodc/base/log_testing.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
 #include "fodc/link/test_peer.h"
@@ -22,6 +21,8 @@ namespace v1 = banyandb::fodc::v1;
 using fleet::AgentStatus;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
+using ::testing::ElementsAre;
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
 using V1ServerTest = LinkServerTest;
@@ -316,36 +317,9 @@ TEST_F(V1ServerTest, ALiveRivalForAPodIsListedBesideTheFirst) {
   }));
 }
 
-// A base that comes before the server and goes after it: all of its threads may
+// Its base comes before the server and goes after it: all of its threads may
 // log.
-class LogLines {
- protected:
-  LogLines() {
-    auto sink = std::make_unique<Sink>();
-    sink_ = sink.get();
-    before_ = SetLogSink(std::move(sink));
-  }
-  ~LogLines() { SetLogSink(std::move(before_)); }
-  std::string Log() const {
-    MutexLock lock(sink_->mutex);
-    return sink_->text;
-  }
-
- private:
-  struct Sink final : LogSink {
-    void Write(LogLevel level, std::string_view message,
-               std::span<const LogField> fields) override {
-      MutexLock lock(mutex);
-      text += FormatLogfmt(level, message, fields) + "\n";
-    }
-    mutable Mutex mutex;
-    std::string text FODC_GUARDED_BY(mutex);
-  };
-  Sink* sink_;
-  std::unique_ptr<LogSink> before_;
-};
-
-class ToldServerTest : protected LogLines, public LinkServerTest {};
+class ToldServerTest : protected LogCapture, public LinkServerTest {};
 
 TEST_F(ToldServerTest, AConflictNamesBothAgents) {
   StartServer();
@@ -363,10 +337,11 @@ TEST_F(ToldServerTest, AConflictNamesBothAgents) {
   ASSERT_TRUE(Until([&] { return first.topology->received() == 1; }));
   first.topology->Send(v1::StreamClusterTopologyRequest());
   ASSERT_TRUE(Until([&] { return second.registered(); }));
-  EXPECT_THAT(Log(),
-              HasSubstr(StrCat("pod_name=a agent_id=", first.id,
-                               " address=db-7:9090 second_agent_id=", second.id,
-                               " second_address=127.0.0.1\n")));
+  EXPECT_THAT(
+      Lines("two live agents claim one pod"),
+      ElementsAre(EndsWith(StrCat("pod_name=a agent_id=", first.id,
+                                  " address=db-7:9090 second_agent_id=",
+                                  second.id, " second_address=127.0.0.1"))));
 }
 
 TEST_F(V1ServerTest, ARivalThatDoesNotAnswerItsProbeIsReplaced) {
