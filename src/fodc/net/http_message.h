@@ -52,6 +52,7 @@ class BodySource {
   virtual ~BodySource() = default;
   // Called once, before the first Next. `wake` may be called at any later time
   // on the loop's thread, also after the source is gone.
+  // NOLINTNEXTLINE(performance-unnecessary-value-param): others keep it
   virtual void Start(std::function<void()> /*wake*/) {}
   // Appends about `max_bytes` (at most 4 times that) to the empty `*piece`.
   // It must return within a few milliseconds: others share the thread.
