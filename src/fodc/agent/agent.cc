@@ -81,7 +81,7 @@ struct Agent::Impl {
         instance_id(InstanceId(
             spill->owner() == Spill::Owner::kAnother ? "" : o.recorder_dir,
             pod_name, BootId())),
-        target_file(loop, o.recorder_dir,
+        target_file(loop, o.recorder_dir, pod_name,
                     [this] { return spill->owner() == Spill::Owner::kUs; }),
         recording(spill->TakeRecording()),
         last_seen_targets(collect::LastSeenTargets(recording)),

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/agent/target_file.h"
 
+#include <algorithm>
 #include <cstdio>
 #include <utility>
 
@@ -15,12 +16,28 @@ namespace {
 constexpr std::string_view kName = "targets";
 constexpr std::size_t kMaxBytes = std::size_t{16} << 20;
 
+// A file that does not say whose it is, is believed to be ours.
+void DropRowsOfOthers(const std::string& path, const std::string& pod,
+                      std::vector<target::KeptRow>* rows) {
+  const auto is_anothers = [&pod](const target::KeptRow& row) {
+    return !row.pod.empty() && row.pod != pod;
+  };
+  const auto other = std::find_if(rows->begin(), rows->end(), is_anothers);
+  if (other == rows->end()) return;
+  LogWarn(
+      "what is kept of the targets is another pod's; this pod's counters begin "
+      "anew",
+      {{"path", path}, {"pod_name", pod}, {"was_of", other->pod}});
+  std::erase_if(*rows, is_anothers);
+}
+
 }  // namespace
 
 TargetFile::TargetFile(net::EventLoop& loop, const std::string& directory,
-                       std::function<bool()> is_ours)
+                       const std::string& pod, std::function<bool()> is_ours)
     : loop_(loop),
       directory_(directory),
+      pod_(pod),
       path_(StrCat(directory, "/", kName)),
       is_ours_(std::move(is_ours)) {}
 
@@ -32,7 +49,10 @@ std::vector<target::KeptRow> TargetFile::Read() const {
   Status status = text.status();
   if (status.ok()) {
     auto rows = target::DecodeKeptRows(*text);
-    if (rows.ok()) return *std::move(rows);
+    if (rows.ok()) {
+      DropRowsOfOthers(path_, pod_, &*rows);
+      return *std::move(rows);
+    }
     status = rows.status();
   }
   if (is_ours_()) {
@@ -43,8 +63,9 @@ std::vector<target::KeptRow> TargetFile::Read() const {
   return {};
 }
 
-void TargetFile::Write(const std::vector<target::KeptRow>& rows) {
+void TargetFile::Write(std::vector<target::KeptRow> rows) {
   if (directory_.empty()) return;
+  for (target::KeptRow& row : rows) row.pod = pod_;
   due_ = target::EncodeKeptRows(rows);
   Retry();
 }

@@ -20,18 +20,21 @@ namespace fodc::agent {
 class TargetFile {
  public:
   // `directory` empty: nothing is kept. It is written to while `is_ours` says
-  // that no other agent does. `loop` must outlive it.
+  // that no other agent does. What it says is of the pod's targets. `loop` must
+  // outlive it.
   TargetFile(net::EventLoop& loop, const std::string& directory,
-             std::function<bool()> is_ours);
+             const std::string& pod, std::function<bool()> is_ours);
   TargetFile(const TargetFile&) = delete;
   TargetFile& operator=(const TargetFile&) = delete;
 
   // At the start. A file that cannot be used is named in the log and set aside
-  // as `targets.damaged`; then, as without one, nothing is known.
+  // as `targets.damaged`; then, as without one, nothing is known. Nor is it if
+  // the file was another pod's, whose targets may have the same names (which is
+  // logged).
   std::vector<target::KeptRow> Read() const;
 
   // Soon on disk. What cannot be written now goes with the next Write or Retry.
-  void Write(const std::vector<target::KeptRow>& rows);
+  void Write(std::vector<target::KeptRow> rows);
   void Retry();
 
   // Whether the newest write failed.
@@ -42,6 +45,7 @@ class TargetFile {
 
   net::EventLoop& loop_;
   const std::string directory_;
+  const std::string pod_;
   const std::string path_;
   const std::function<bool()> is_ours_;
   std::optional<std::string> due_;

@@ -21,7 +21,7 @@ using ::testing::SizeIs;
 class TargetFileTest : public ::testing::Test {
  protected:
   TargetFile Open() {
-    return TargetFile(loop_, dir_.path(), [this] { return is_ours_; });
+    return TargetFile(loop_, dir_.path(), pod_, [this] { return is_ours_; });
   }
   static std::vector<target::KeptRow> Rows(std::uint64_t deaths) {
     std::vector<target::KeptRow> rows(1);
@@ -42,6 +42,7 @@ class TargetFileTest : public ::testing::Test {
   FakeClock clock_;
   net::EventLoop loop_{clock_};
   bool is_ours_ = true;
+  std::string pod_ = "db-0";
 };
 
 TEST_F(TargetFileTest, KeepsTheNewestOfManyWrites) {
@@ -106,8 +107,34 @@ TEST_F(TargetFileTest, AnothersDirectoryIsNotTouched) {
       << "writes that were cut are gone";
 }
 
+// Its targets have the same names and are not ours.
+TEST_F(TargetFileTest, WhatIsAnotherPodsIsNotRestored) {
+  TargetFile before = Open();
+  before.Write(Rows(17));
+  ASSERT_TRUE(loop_.RunUntil([&] { return DeathsOnDisk() == 17; }));
+  EXPECT_THAT(Open().Read(), SizeIs(1));
+  pod_ = "db-1";
+  const LogCapture log;
+  TargetFile file = Open();
+  EXPECT_THAT(file.Read(), IsEmpty());
+  const auto lines = log.Lines("another pod's");
+  ASSERT_THAT(lines, SizeIs(1));
+  EXPECT_THAT(lines[0], HasSubstr("was_of=db-0"));
+  file.Write(Rows(1));
+  ASSERT_TRUE(loop_.RunUntil([&] { return DeathsOnDisk() == 1; }));
+  EXPECT_THAT(Open().Read(), SizeIs(1));
+  EXPECT_THAT(log.Lines("another pod's"), SizeIs(1));
+}
+
+TEST_F(TargetFileTest, AFileThatDoesNotSayWhoseItIsIsRead) {
+  ASSERT_THAT(WriteFileAtomically(dir_.File("targets"),
+                                  target::EncodeKeptRows(Rows(2))),
+              IsOk());
+  EXPECT_THAT(Open().Read(), SizeIs(1));
+}
+
 TEST_F(TargetFileTest, WithoutADirectoryNothingIsKept) {
-  TargetFile file(loop_, "", [] { return false; });
+  TargetFile file(loop_, "", "db-0", [] { return false; });
   EXPECT_THAT(file.Read(), IsEmpty());
   file.Write(Rows(1));
   EXPECT_EQ(loop_.stats().offloaded_waiting, 0u);

@@ -103,6 +103,8 @@ bool Take(std::string_view key, std::string_view value, KeptRow* row) {
     process().comm = Unescape(value);
   } else if (key == "boot") {
     row->boot_id = Unescape(value);
+  } else if (key == "pod") {
+    row->pod = Unescape(value);
   } else if (key == "down") {
     row->has_died = value == "1";
   }
@@ -115,6 +117,7 @@ std::string EncodeKeptRows(const std::vector<KeptRow>& rows) {
   std::string out(kHead);
   for (const KeptRow& r : rows) {
     Put(&out, "target", Escape(r.name));
+    if (!r.pod.empty()) Put(&out, "pod", Escape(r.pod));
     Put(&out, "deaths", r.deaths_total);
     Put(&out, "restarts", r.restarts_total);
     if (r.last_uptime_seconds) {

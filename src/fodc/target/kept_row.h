@@ -29,6 +29,7 @@ struct KeptProcess {
 
 struct KeptRow {
   std::string name;  // the row's, given by its owner
+  std::string pod;   // of the agent that kept it; empty: not said
   std::uint64_t deaths_total = 0;
   std::uint64_t restarts_total = 0;
   std::optional<double> last_uptime_seconds;  // to a millisecond

@@ -143,6 +143,7 @@ TEST_F(KeptRowTest, AFormerProcessThatIsNotFoundYetIsKept) {
 TEST(KeptRowsTest, ComeBackAsTheyWere) {
   KeptRow full;
   full.name = "a \\ b\nc";
+  full.pod = "db-0 \n";
   full.deaths_total = 7;
   full.restarts_total = 6;
   full.last_uptime_seconds = 12.345;
@@ -166,6 +167,7 @@ TEST(KeptRowsTest, ComeBackAsTheyWere) {
   EXPECT_EQ(EncodeKeptRows(*rows), text);
   const KeptRow& r = (*rows)[0];
   EXPECT_EQ(r.name, full.name);
+  EXPECT_EQ(r.pod, full.pod);
   EXPECT_EQ(r.deaths_total, 7u);
   EXPECT_EQ(r.restarts_total, 6u);
   EXPECT_DOUBLE_EQ(r.last_uptime_seconds.value_or(0), 12.345);
