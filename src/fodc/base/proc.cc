@@ -245,6 +245,19 @@ Result<std::string> ReadBootId(std::string_view root) {
   return std::string(Trim(text));
 }
 
+Result<std::uint64_t> ReadPidNamespace(std::string_view root) {
+  const std::string path = StrCat(root, "/self/ns/pid");
+  std::array<char, 64> link{};
+  const ssize_t n = ::readlink(path.c_str(), link.data(), link.size());
+  if (n < 0) return ErrnoStatus(errno, "readlink " + path);
+  std::string_view text(link.data(), static_cast<std::size_t>(n));
+  if (ConsumePrefix(&text, "pid:[") && text.ends_with(']')) {
+    text.remove_suffix(1);
+    if (const auto inode = ParseUint(text)) return *inode;
+  }
+  return DataLoss(path + " names no process namespace");
+}
+
 std::uint64_t ClockTicksPerSecond() {
   static const long ticks = ::sysconf(_SC_CLK_TCK);
   return ticks > 0 ? static_cast<std::uint64_t>(ticks) : 100;

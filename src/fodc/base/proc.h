@@ -91,6 +91,10 @@ UnixTime StartTime(std::uint64_t boot_time_s, std::uint64_t start_ticks);
 // The random id of this boot: /proc/sys/kernel/random/boot_id, trimmed.
 Result<std::string> ReadBootId(std::string_view root);
 
+// The inode of our process namespace: pids of another are other pids.
+// Errors: kNotFound if the kernel (or a test's tree) does not tell.
+Result<std::uint64_t> ReadPidNamespace(std::string_view root);
+
 std::uint64_t ClockTicksPerSecond();
 std::uint64_t PageBytes();
 

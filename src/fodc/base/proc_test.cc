@@ -20,6 +20,7 @@ namespace {
 using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Gt;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -71,6 +72,7 @@ TEST(ReadProcessStatTest, ReadsThisProcess) {
   EXPECT_LT(age, std::chrono::hours(1));
   EXPECT_THAT(ListProcesses(kProcRoot), IsOkAndHolds(Contains(::getpid())));
   EXPECT_THAT(ReadBootId(kProcRoot), IsOkAndHolds(SizeIs(36)));
+  EXPECT_THAT(ReadPidNamespace(kProcRoot), IsOkAndHolds(Gt(0u)));
 }
 
 TEST(ReadProcessStatTest, TellsHowAZombieEnded) {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/target/finder.h"
 
+#include <signal.h>
+
 #include <algorithm>
+#include <cerrno>
 #include <tuple>
 
 #include "fodc/base/cgroup.h"
@@ -26,6 +29,21 @@ std::optional<ProcessStat> Finder::Alive(pid_t pid) const {
   if (!stat.ok() || stat->state == 'Z' || stat->state == 'X') return {};
   if (stat->virtual_bytes == 0) return {};  // a kernel thread
   return *std::move(stat);
+}
+
+Finder::Fate Finder::FateOf(pid_t pid, std::uint64_t start_ticks) const {
+  const Result<ProcessStat> stat = ReadProcessStat(root_, pid);
+  if (!stat.ok()) {
+    if (stat.status().code() != Code::kNotFound) return Fate::kUnknown;
+    // With hidepid, one of another user is not to be seen.
+    const bool is_hidden =
+        root_ == kProcRoot && (::kill(pid, 0) == 0 || errno != ESRCH);
+    return is_hidden ? Fate::kUnknown : Fate::kGone;
+  }
+  if (stat->start_ticks != start_ticks || stat->state == 'X')
+    return Fate::kGone;
+  // A main thread that has ended is a zombie while others go on.
+  return stat->state == 'Z' && stat->threads <= 1 ? Fate::kGone : Fate::kLives;
 }
 
 std::vector<ProcessStat> Finder::WithComm(std::string_view prefix) const {

@@ -31,6 +31,11 @@ class Finder {
   // ours.
   std::optional<ProcessStat> Alive(pid_t pid) const;
 
+  // What became of the process of that pid and start. Only what is told
+  // clearly counts: who may not be looked at is not gone.
+  enum class Fate : std::uint8_t { kLives, kGone, kUnknown };
+  Fate FateOf(pid_t pid, std::uint64_t start_ticks) const;
+
   // All live processes whose name begins with the prefix, ascending.
   std::vector<ProcessStat> WithComm(std::string_view prefix) const;
 

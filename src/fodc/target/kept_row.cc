@@ -93,6 +93,7 @@ bool Take(std::string_view key, std::string_view value, KeptRow* row) {
   if (key == "exit_signal") return small(&row->last_exit.signal);
   if (key == "exit_status") return small(&row->last_exit.status);
   if (key == "pid") return small(&process().pid);
+  if (key == "pid_namespace") return number(&process().pid_namespace);
   if (key == "start_ticks") return number(&process().start_ticks);
   if (key == "started_at_ms") return time(&process().started_at);
   if (key == "death_uptime_ms") {
@@ -133,6 +134,8 @@ std::string EncodeKeptRows(const std::vector<KeptRow>& rows) {
     Put(&out, "alive_ticks", r.last_alive_ticks);
     if (!r.process) continue;
     Put(&out, "pid", r.process->pid);
+    if (r.process->pid_namespace != 0)
+      Put(&out, "pid_namespace", r.process->pid_namespace);
     Put(&out, "start_ticks", r.process->start_ticks);
     Put(&out, "started_at_ms", ToUnixMillis(r.process->started_at));
     Put(&out, "comm", Escape(r.process->comm));

@@ -23,6 +23,8 @@ struct KeptProcess {
   std::uint64_t start_ticks = 0;
   std::string comm;
   UnixTime started_at;
+  // The inode of the process namespace that `pid` is of; 0: not known.
+  std::uint64_t pid_namespace = 0;
   // For how long it was seen alive, where somebody knows; not on disk.
   std::optional<double> uptime_seconds;
 };

@@ -26,6 +26,12 @@ class KeptRowTest : public TableTest {
         WriteFileAtomically(tree_.File("sys/kernel/random/boot_id"), id + "\n"),
         IsOk());
   }
+  void Namespace(std::uint64_t inode) {
+    const std::string link = tree_.File("self/ns/pid");
+    ASSERT_THAT(MakeDirectories(tree_.File("self/ns")), IsOk());
+    (void)::unlink(link.c_str());
+    ASSERT_EQ(::symlink(StrCat("pid:[", inode, "]").c_str(), link.c_str()), 0);
+  }
   // The agent ends; what it kept goes to the disk and comes back.
   KeptRow Kept() {
     KeptRow row = table_->Keep(0);
@@ -140,6 +146,75 @@ TEST_F(KeptRowTest, AFormerProcessThatIsNotFoundYetIsKept) {
   EXPECT_EQ(row.deaths_total, 1u);
 }
 
+// Redeployed from the host into a container, say: the node has another pid.
+TEST_F(KeptRowTest, InAnotherNamespaceTheSameStartIsTheSameProcess) {
+  Namespace(1);
+  Table({.endpoint_ports = {2121}});
+  EXPECT_EQ(PidNow(), 10);
+  const KeptRow kept = Kept();
+  Namespace(2);
+  End(10);
+  Listen({});
+  const Row& row = Return(kept);
+  EXPECT_EQ(PidNow(), 0);
+  EXPECT_THAT(events_, IsEmpty()) << "nobody tells whether it lives";
+  const KeptRow again = table_->Keep(0);
+  ASSERT_TRUE(again.process);
+  EXPECT_EQ(again.process->pid_namespace, 1u);
+  Start({.pid = 4711, .sockets = {7}});
+  Listen({{2121, 7}});
+  EXPECT_EQ(PidNow(), 4711);
+  ASSERT_THAT(events_, SizeIs(1));
+  EXPECT_EQ(events_[0].kind, EventKind::kAppeared);
+  EXPECT_EQ(row.deaths_total, 0u);
+  EXPECT_EQ(row.restarts_total, 0u);
+}
+
+TEST_F(KeptRowTest, InAnotherNamespaceAnotherStartIsARestart) {
+  Namespace(1);
+  Table({.endpoint_ports = {2121}});
+  EXPECT_EQ(PidNow(), 10);
+  const KeptRow kept = Kept();
+  Namespace(2);
+  Start({.pid = 10, .started_s = 1000.5, .sockets = {7}});
+  const Row& row = Return(kept);
+  EXPECT_EQ(PidNow(), 10);
+  ASSERT_THAT(events_, SizeIs(2));
+  EXPECT_EQ(events_[0].kind, EventKind::kDied);
+  EXPECT_TRUE(events_[0].unseen);
+  EXPECT_EQ(events_[1].kind, EventKind::kRestarted);
+  EXPECT_EQ(row.deaths_total, 1u);
+  EXPECT_EQ(row.restarts_total, 1u);
+}
+
+TEST_F(KeptRowTest, WhoCannotBeLookedAtIsNotGone) {
+  Table({.endpoint_ports = {2121}});
+  EXPECT_EQ(PidNow(), 10);
+  const KeptRow kept = Kept();
+  Listen({});
+  // What cannot be read is no "no such process": here, a line that is cut.
+  ASSERT_THAT(WriteFileAtomically(tree_.File("10/stat"), "10 (d"), IsOk());
+  const Row& row = Return(kept);
+  EXPECT_EQ(PidNow(), 0);
+  EXPECT_EQ(row.deaths_total, 0u);
+  End(10);
+  EXPECT_EQ(PidNow(), 0);
+  EXPECT_EQ(row.deaths_total, 1u);
+}
+
+TEST_F(KeptRowTest, AMainThreadThatHasEndedIsNotTheProcess) {
+  Table({.endpoint_ports = {2121}});
+  EXPECT_EQ(PidNow(), 10);
+  const KeptRow kept = Kept();
+  Start({.pid = 10, .state = 'Z', .virtual_bytes = 0, .threads = 3});
+  const Row& row = Return(kept);
+  EXPECT_EQ(PidNow(), 0);
+  EXPECT_EQ(row.deaths_total, 0u);
+  Start({.pid = 10, .state = 'Z', .virtual_bytes = 0});
+  EXPECT_EQ(PidNow(), 0);
+  EXPECT_EQ(row.deaths_total, 1u);
+}
+
 TEST(KeptRowsTest, ComeBackAsTheyWere) {
   KeptRow full;
   full.name = "a \\ b\nc";
@@ -153,6 +228,7 @@ TEST(KeptRowsTest, ComeBackAsTheyWere) {
                              .start_ticks = 99,
                              .comm = "x\ny",
                              .started_at = FromUnixMillis(-5),
+                             .pid_namespace = 4026531836,
                              .uptime_seconds = {}};
   full.boot_id = kBoot;
   full.last_alive_ticks = 123;
@@ -176,6 +252,7 @@ TEST(KeptRowsTest, ComeBackAsTheyWere) {
   ASSERT_TRUE(r.process);
   EXPECT_EQ(r.process->pid, 4711);
   EXPECT_EQ(r.process->start_ticks, 99u);
+  EXPECT_EQ(r.process->pid_namespace, 4026531836u);
   EXPECT_EQ(r.process->comm, "x\ny");
   EXPECT_EQ(r.process->started_at, full.process->started_at);
   EXPECT_EQ(r.boot_id, kBoot);

@@ -29,6 +29,7 @@ struct Process {
   double started_s = 500;  // since boot; the fake clock begins at 1000
   char state = 'S';
   std::uint64_t virtual_bytes = 4096;
+  int threads = 1;
   std::string command_line = "/usr/bin/db --data /x";
   std::string container = "/pod/one";
   std::vector<std::uint64_t> sockets = {};
@@ -52,8 +53,8 @@ class TableTest : public ::testing::Test {
       ASSERT_THAT(WriteFileAtomically(StrCat(dir, "/", name), text), IsOk());
     };
     put("stat", StrCat(p.pid, " (", p.comm, ") ", p.state, " ", p.parent,
-                       " 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 ", ticks, " ",
-                       p.virtual_bytes, " 1 0\n"));
+                       " 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 ", p.threads, " 0 ",
+                       ticks, " ", p.virtual_bytes, " 1 0\n"));
     put("comm", p.comm + "\n");
     put("cmdline", p.command_line);
     put("cgroup", StrCat("4:memory:", p.container, "\n0::/\n"));

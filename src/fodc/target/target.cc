@@ -30,8 +30,10 @@ struct Hidden {
   // or it is gone.
   std::optional<KeptProcess> former;
   bool former_may_live = false;  // it is of this boot
-  bool pid_is_used_up = false;   // the process of spec.pid has died
-  bool has_died = false;         // since the last find
+  // Its pid tells nothing (now): by its start alone it can be known again.
+  bool former_has_no_pid = false;
+  bool pid_is_used_up = false;  // the process of spec.pid has died
+  bool has_died = false;        // since the last find
   // The last check that saw it alive, in the ticks of processes' starts.
   std::uint64_t last_alive_ticks = 0;
   std::optional<MonotonicTime> next_search;
@@ -82,6 +84,7 @@ class TargetTable::Impl {
       : options_(options),
         clock_(clock),
         boot_id_(ReadBootId(options.proc_root).value_or("")),
+        pid_namespace_(ReadPidNamespace(options.proc_root).value_or(0)),
         uptime_(options.proc_root + "/uptime"),
         finder_(options.proc_root,
                 options.own_pid != 0 ? options.own_pid : ::getpid()) {
@@ -144,6 +147,7 @@ class TargetTable::Impl {
                                  .start_ticks = row.instance->start_ticks,
                                  .comm = row.instance->comm,
                                  .started_at = row.instance->started_at,
+                                 .pid_namespace = pid_namespace_,
                                  .uptime_seconds = {}};
     }
     return kept;
@@ -156,16 +160,31 @@ class TargetTable::Impl {
   void CheckFormer(std::size_t i, std::vector<Event>* events) {
     Hidden& hidden = hidden_[i];
     if (hidden.former_may_live) {
-      const auto stat = finder_.Alive(hidden.former->pid);
-      if (stat && stat->start_ticks == hidden.former->start_ticks) return;
+      const Finder::Fate fate = FateOf(*hidden.former);
+      hidden.former_has_no_pid = fate == Finder::Fate::kUnknown;
+      if (fate != Finder::Fate::kGone) return;
     }
+    FormerDied(i, events);
+  }
+
+  Finder::Fate FateOf(const KeptProcess& process) const {
+    const bool is_of_another_namespace =
+        process.pid_namespace != 0 && pid_namespace_ != 0 &&
+        process.pid_namespace != pid_namespace_;
+    if (is_of_another_namespace) return Finder::Fate::kUnknown;
+    return finder_.FateOf(process.pid, process.start_ticks);
+  }
+
+  void FormerDied(std::size_t i, std::vector<Event>* events) {
+    Hidden& hidden = hidden_[i];
     Instance instance;
     instance.pid = hidden.former->pid;
     instance.start_ticks = hidden.former->start_ticks;
     instance.comm = hidden.former->comm;
     instance.started_at = hidden.former->started_at;
     Event event;
-    if (hidden.former_may_live) event.exit = ExitOf(instance, -1);
+    if (hidden.former_may_live && !hidden.former_has_no_pid)
+      event.exit = ExitOf(instance, -1);
     event.uptime_seconds = hidden.former->uptime_seconds;
     event.unseen = true;
     event.instance = std::move(instance);
@@ -181,8 +200,8 @@ class TargetTable::Impl {
     if (hidden.pidfd.ok()) {
       is_alive = !HasEnded(hidden.pidfd.get());
     } else {
-      const auto stat = finder_.Alive(row.instance->pid);
-      is_alive = stat && stat->start_ticks == row.instance->start_ticks;
+      is_alive = finder_.FateOf(row.instance->pid, row.instance->start_ticks) !=
+                 Finder::Fate::kGone;
     }
     if (is_alive) {
       hidden.last_alive_ticks = ticks_;
@@ -442,6 +461,10 @@ class TargetTable::Impl {
         (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, pidfd.get(), &want);
       }
     }
+    if (hidden.former && hidden.former_has_no_pid &&
+        hidden.former->start_ticks != stat.start_ticks) {
+      FormerDied(i, events);
+    }
     Instance instance;
     instance.number = ++hidden.last_number;
     instance.pid = stat.pid;
@@ -500,6 +523,7 @@ class TargetTable::Impl {
   const TableOptions options_;
   const Clock& clock_;
   const std::string boot_id_;
+  const std::uint64_t pid_namespace_;  // 0: not known
   OptionalFile uptime_;
   std::string buffer_;
   std::uint64_t ticks_ = 0;  // at the beginning of this check

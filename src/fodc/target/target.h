@@ -110,7 +110,8 @@ class TargetTable {
 
   // Before the first Check: what an earlier table kept of the row. If its
   // process is no more (or was of another boot), the first Check tells its
-  // death, and whoever is found then has been restarted.
+  // death, and whoever is found then has been restarted. If its pid is one of
+  // another process namespace, or hidden, whoever is found tells by its start.
   void Restore(std::size_t row, const KeptRow& kept);
   // What changes with each event. Without a name.
   KeptRow Keep(std::size_t row) const;
