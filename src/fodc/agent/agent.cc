@@ -186,6 +186,9 @@ void Agent::Impl::RestoreTargets() {
   }
   last_seen_targets = {};
   targets.set_on_changed([this] { target_file.Write(targets.Keep()); });
+  target_file.set_on_late([this](const std::vector<target::KeptRow>& kept) {
+    targets.Merge(kept);
+  });
 }
 
 void Agent::Impl::StartNodeQuery() {

@@ -7,10 +7,12 @@
 
 #include <atomic>
 #include <csignal>
+#include <cstdio>
 #include <string>
 
 #include "fodc/base/file.h"
 #include "fodc/base/strings.h"
+#include "fodc/target/kept_row.h"
 #include "tests/support/cluster.h"
 #include "tests/support/fake_endpoint.h"
 #include "tests/support/paths.h"
@@ -123,6 +125,38 @@ TEST_F(AgentProcessTest, TwoPodsInOneDirectoryAreTwoAgents) {
   EXPECT_NE(id_of(second), of_first);
   EXPECT_THAT(second.Log(), HasSubstr("was_of=pod-0"));
   EXPECT_EQ(ReadFile(path).value_or(""), StrCat(id_of(second), "\npod-1\n"));
+}
+
+TEST_F(AgentProcessTest, CountsInADirectoryThatOpensLateGoOn) {
+  AgentOptions options = Options();
+  options.recorder_dir = "rec";
+  options.flags.emplace_back("--recorder-spill-interval=100ms");
+  FodcAgent agent(dir_, options);
+  const std::string directory = agent.recorder_dir();
+  ASSERT_TRUE(WriteFileAtomically(directory, "in the way").ok());
+  ASSERT_TRUE(agent.Start()) << agent.Log();
+  ASSERT_TRUE(WaitUntil([&] {
+    return ValueOf(agent.Get("/metrics").body, "fodc_target_up") == 1;
+  })) << agent.Log();
+  target::KeptRow row;
+  row.name = "node";
+  row.pod = "pod-0";
+  row.deaths_total = 17;
+  ASSERT_TRUE(MakeDirectories(directory + ".new").ok());
+  ASSERT_TRUE(WriteFileAtomically(directory + ".new/targets",
+                                  target::EncodeKeptRows({row}))
+                  .ok());
+  ASSERT_EQ(::unlink(directory.c_str()), 0);
+  ASSERT_EQ(::rename((directory + ".new").c_str(), directory.c_str()), 0);
+  EXPECT_TRUE(WaitUntil([&] {
+    return ValueOf(agent.Get("/metrics").body, "fodc_target_deaths_total") ==
+           17;
+  })) << agent.Log();
+  EXPECT_TRUE(WaitUntil([&] {
+    const auto text = ReadFile(directory + "/targets");
+    return text.ok() && text->find("deaths 17\n") != std::string::npos &&
+           text->find("\ncomm ") != std::string::npos;
+  })) << agent.Log();
 }
 
 // A memory cgroup (version 1) with a limit of 64 MiB, as a container has it.

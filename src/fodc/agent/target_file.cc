@@ -16,6 +16,10 @@ namespace {
 constexpr std::string_view kName = "targets";
 constexpr std::size_t kMaxBytes = std::size_t{16} << 20;
 
+std::string PathIn(const std::string& directory) {
+  return StrCat(directory, "/", kName);
+}
+
 // A file that does not say whose it is, is believed to be ours.
 void DropRowsOfOthers(const std::string& path, const std::string& pod,
                       std::vector<target::KeptRow>* rows) {
@@ -38,29 +42,58 @@ TargetFile::TargetFile(net::EventLoop& loop, const std::string& directory,
     : loop_(loop),
       directory_(directory),
       pod_(pod),
-      path_(StrCat(directory, "/", kName)),
+      path_(PathIn(directory)),
       is_ours_(std::move(is_ours)) {}
 
-std::vector<target::KeptRow> TargetFile::Read() const {
-  if (directory_.empty()) return {};
-  if (is_ours_()) RemoveUnfinished(directory_, kName);
-  const Result<std::string> text = ReadFile(path_, kMaxBytes);
-  if (text.status().code() == Code::kNotFound) return {};
-  Status status = text.status();
-  if (status.ok()) {
+TargetFile::Loaded TargetFile::Load(const std::string& directory,
+                                    bool is_ours) {
+  if (is_ours) RemoveUnfinished(directory, kName);
+  const std::string path = PathIn(directory);
+  const Result<std::string> text = ReadFile(path, kMaxBytes);
+  Loaded loaded;
+  if (text.status().code() == Code::kNotFound) return loaded;
+  loaded.is_there = true;
+  loaded.status = text.status();
+  if (text.ok()) {
     auto rows = target::DecodeKeptRows(*text);
-    if (rows.ok()) {
-      DropRowsOfOthers(path_, pod_, &*rows);
-      return *std::move(rows);
-    }
-    status = rows.status();
+    loaded.status = rows.status();
+    if (rows.ok()) loaded.rows = *std::move(rows);
   }
-  if (is_ours_()) {
-    (void)std::rename(path_.c_str(), (path_ + ".damaged").c_str());
+  if (!loaded.status.ok() && is_ours)
+    (void)std::rename(path.c_str(), (path + ".damaged").c_str());
+  return loaded;
+}
+
+std::vector<target::KeptRow> TargetFile::Accept(Loaded loaded) const {
+  if (!loaded.status.ok()) {
+    LogWarn("what was known of the targets is lost; their counters begin anew",
+            {{"path", path_}, {"error", loaded.status.message()}});
   }
-  LogWarn("what was known of the targets is lost; their counters begin anew",
-          {{"path", path_}, {"error", status.message()}});
-  return {};
+  DropRowsOfOthers(path_, pod_, &loaded.rows);
+  return std::move(loaded.rows);
+}
+
+std::vector<target::KeptRow> TargetFile::Read() {
+  if (directory_.empty()) return {};
+  Loaded loaded = Load(directory_, is_ours_());
+  // One that is not ours yet may be there later, or whole.
+  is_read_ = is_ours_() || (loaded.is_there && loaded.status.ok());
+  return Accept(std::move(loaded));
+}
+
+void TargetFile::ReadLate() {
+  is_at_work_ = true;
+  const bool taken = loop_.Offload<Loaded>(
+      [directory = directory_] { return Load(directory, /*is_ours=*/true); },
+      [this, alive = std::weak_ptr<int>(alive_)](Loaded loaded) {
+        if (alive.expired()) return;
+        is_at_work_ = false;
+        is_read_ = true;
+        std::vector<target::KeptRow> rows = Accept(std::move(loaded));
+        if (!rows.empty() && on_late_) on_late_(std::move(rows));
+        Retry();
+      });
+  if (!taken) is_at_work_ = false;  // with the next Retry
 }
 
 void TargetFile::Write(std::vector<target::KeptRow> rows) {
@@ -71,9 +104,11 @@ void TargetFile::Write(std::vector<target::KeptRow> rows) {
 }
 
 void TargetFile::Retry() {
-  if (!due_ || is_writing_ || !is_ours_()) return;
+  if (directory_.empty() || is_at_work_ || !is_ours_()) return;
+  if (!is_read_) return ReadLate();
+  if (!due_) return;
   std::string text = *std::exchange(due_, std::nullopt);
-  is_writing_ = true;
+  is_at_work_ = true;
   const bool taken = loop_.Offload<Status>(
       [path = path_, text] { return WriteFileAtomically(path, text); },
       [this, alive = std::weak_ptr<int>(alive_), text](const Status& status) {
@@ -83,7 +118,7 @@ void TargetFile::Retry() {
 }
 
 void TargetFile::Written(std::string text, const Status& status) {
-  is_writing_ = false;
+  is_at_work_ = false;
   if (!status.ok()) {
     if (!std::exchange(is_failing_, true)) {
       LogWarn("what is known of the targets cannot be kept",

@@ -31,7 +31,12 @@ class TargetFile {
   // as `targets.damaged`; then, as without one, nothing is known. Nor is it if
   // the file was another pod's, whose targets may have the same names (which is
   // logged).
-  std::vector<target::KeptRow> Read() const;
+  std::vector<target::KeptRow> Read();
+  // Where the directory becomes ours only later: given what lies there, once,
+  // before anything replaces it.
+  void set_on_late(std::function<void(std::vector<target::KeptRow>)> callback) {
+    on_late_ = std::move(callback);
+  }
 
   // Soon on disk. What cannot be written now goes with the next Write or Retry.
   void Write(std::vector<target::KeptRow> rows);
@@ -41,6 +46,17 @@ class TargetFile {
   bool is_failing() const { return is_failing_; }
 
  private:
+  // What the file holds; no rows and no error if there is none.
+  struct Loaded {
+    bool is_there = false;
+    Status status;
+    std::vector<target::KeptRow> rows;
+  };
+  // On any thread. If the directory is ours, leftovers go as well.
+  static Loaded Load(const std::string& directory, bool is_ours);
+  // Says what is wrong with it; the rows that are this pod's.
+  std::vector<target::KeptRow> Accept(Loaded loaded) const;
+  void ReadLate();
   void Written(std::string text, const Status& status);
 
   net::EventLoop& loop_;
@@ -48,8 +64,10 @@ class TargetFile {
   const std::string pod_;
   const std::string path_;
   const std::function<bool()> is_ours_;
+  std::function<void(std::vector<target::KeptRow>)> on_late_;
   std::optional<std::string> due_;
-  bool is_writing_ = false;
+  bool is_read_ = false;
+  bool is_at_work_ = false;  // a worker reads or writes
   bool is_failing_ = false;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
 };

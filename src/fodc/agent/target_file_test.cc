@@ -69,9 +69,10 @@ TEST_F(TargetFileTest, ADamagedFileIsNamedOnceAndSetAside) {
 
 TEST_F(TargetFileTest, ADiskThatFailsCostsOneLineAndIsTriedAgain) {
   // A directory in its place cannot be replaced.
+  TargetFile file = Open();
+  EXPECT_THAT(file.Read(), IsEmpty());
   ASSERT_THAT(MakeDirectories(dir_.File("targets/x")), IsOk());
   const LogCapture log;
-  TargetFile file = Open();
   file.Write(Rows(1));
   ASSERT_TRUE(loop_.RunUntil([&] { return file.is_failing(); }));
   for (std::uint64_t i = 2; i < 10; ++i) {
@@ -105,6 +106,46 @@ TEST_F(TargetFileTest, AnothersDirectoryIsNotTouched) {
   EXPECT_THAT(Open().Read(), SizeIs(1));
   EXPECT_THAT(*ListDirectory(dir_.path()), ElementsAre("targets"))
       << "writes that were cut are gone";
+}
+
+// A directory that is mounted late, or that another agent gives free.
+TEST_F(TargetFileTest, WhatIsThereWhenItOpensLateIsGivenBeforeItIsReplaced) {
+  ASSERT_THAT(WriteFileAtomically(dir_.File("targets"),
+                                  target::EncodeKeptRows(Rows(17))),
+              IsOk());
+  is_ours_ = false;
+  TargetFile file = Open();
+  int late = 0;
+  file.set_on_late([&](const std::vector<target::KeptRow>& rows) {
+    ++late;
+    ASSERT_THAT(rows, SizeIs(1));
+    EXPECT_EQ(DeathsOnDisk(), 17u);
+    file.Write(Rows(rows[0].deaths_total + 1));
+  });
+  file.Write(Rows(1));
+  EXPECT_EQ(loop_.stats().offloaded_waiting, 0u);
+  is_ours_ = true;
+  file.Retry();
+  ASSERT_TRUE(loop_.RunUntil([&] { return DeathsOnDisk() == 18; }));
+  file.Write(Rows(19));
+  ASSERT_TRUE(loop_.RunUntil([&] { return DeathsOnDisk() == 19; }));
+  EXPECT_EQ(late, 1);
+}
+
+// As where the recording alone cannot be opened at the start.
+TEST_F(TargetFileTest, WhatWasReadAtTheStartIsNotGivenAgain) {
+  ASSERT_THAT(WriteFileAtomically(dir_.File("targets"),
+                                  target::EncodeKeptRows(Rows(17))),
+              IsOk());
+  is_ours_ = false;
+  TargetFile file = Open();
+  bool is_late = false;
+  file.set_on_late([&](const auto&) { is_late = true; });
+  EXPECT_THAT(file.Read(), SizeIs(1));
+  is_ours_ = true;
+  file.Write(Rows(18));
+  ASSERT_TRUE(loop_.RunUntil([&] { return DeathsOnDisk() == 18; }));
+  EXPECT_FALSE(is_late);
 }
 
 // Its targets have the same names and are not ours.

@@ -141,6 +141,25 @@ void Targets::Restore(std::vector<target::KeptRow> kept,
   }
 }
 
+void Targets::Merge(const std::vector<target::KeptRow>& kept) {
+  for (const target::KeptRow& row : kept) {
+    for (std::size_t i = 0; i < readers_.size(); ++i) {
+      if (readers_[i]->name() != row.name) continue;
+      const bool has_died_unseen = table_.Merge(i, row);
+      LogInfo("counts of earlier lives were found late and go on",
+              {{"target", row.name},
+               {"deaths", table_.rows()[i].deaths_total},
+               {"restarts", table_.rows()[i].restarts_total}});
+      if (!has_died_unseen) continue;
+      LogWarn("target died while no agent watched it",
+              {{"target", row.name},
+               {"pid", row.process->pid},
+               {"deaths", table_.rows()[i].deaths_total}});
+    }
+  }
+  if (on_changed_) on_changed_();
+}
+
 std::vector<target::KeptRow> Targets::Keep() const {
   std::vector<target::KeptRow> rows;
   for (std::size_t i = 0; i < readers_.size(); ++i) {

@@ -53,6 +53,8 @@ class Targets {
   // process ran at least. Names that are no target's are left out.
   void Restore(std::vector<target::KeptRow> kept,
                const std::vector<LastSeenTarget>& last_seen);
+  // The same where it becomes known late, with what happened since then. Once.
+  void Merge(const std::vector<target::KeptRow>& kept);
   std::vector<target::KeptRow> Keep() const;
   // Called when Keep gives something else than before.
   void set_on_changed(std::function<void()> callback);

@@ -256,6 +256,31 @@ TEST_F(TargetsTest, ADeathThatNoAgentSawIsCountedAndCountersGoOn) {
   EXPECT_THAT(log.Lines("target died while no agent watched it"), SizeIs(1));
 }
 
+TEST_F(TargetsTest, WhatWasKeptMayComeLate) {
+  Fork();
+  Watch();
+  Read();
+  std::vector<target::KeptRow> kept = targets_->Keep();
+  kept[0].deaths_total = 17;
+  kept[0].restarts_total = 16;
+
+  recorder::Recording later(2, {});
+  targets_ = std::make_unique<Targets>(
+      MakeTargetSpecs({At(1, "db")}, {.pid = child_, .comm = "", .port = 0}),
+      target::TableOptions{}, loop_, later);
+  targets_->Read({.monotonic_ms = 1, .unix_ms = 1});
+  int changes = 0;
+  targets_->set_on_changed([&] { ++changes; });
+  targets_->Merge(kept);
+  EXPECT_EQ(changes, 1);
+  targets_->Read({.monotonic_ms = 2, .unix_ms = 2});
+  const auto samples = LatestSamples(later, "target db");
+  EXPECT_EQ(samples.at("fodc_target_deaths_total{target=\"db\"}"), 17);
+  EXPECT_EQ(samples.at("fodc_target_restarts_total{target=\"db\"}"), 16);
+  End(SIGKILL);
+  Reap();
+}
+
 TEST_F(TargetsTest, UptimeDoesNotFollowTheWallClock) {
   Fork();
   Watch();

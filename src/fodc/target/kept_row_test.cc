@@ -215,6 +215,118 @@ TEST_F(KeptRowTest, AMainThreadThatHasEndedIsNotTheProcess) {
   EXPECT_EQ(row.deaths_total, 1u);
 }
 
+// The table is at work when it learns what an earlier one kept.
+class MergeTest : public KeptRowTest {
+ protected:
+  // Of process 10, watched by an earlier table.
+  KeptRow KeptOf10() {
+    Table({.endpoint_ports = {2121}});
+    EXPECT_EQ(PidNow(), 10);
+    KeptRow kept = Kept();
+    kept.deaths_total = 17;
+    kept.restarts_total = 16;
+    kept.last_exit.signal = 9;
+    kept.last_death_at = FromUnixMillis(5);
+    return kept;
+  }
+  const Row& Anew() {
+    Table({.endpoint_ports = {2121}});
+    return Check();
+  }
+};
+
+TEST_F(MergeTest, TheSameProcessAddsWhatHappenedSince) {
+  const KeptRow kept = KeptOf10();
+  const Row& row = Anew();
+  Replace(11, 1005);
+  EXPECT_EQ(PidNow(), 11);
+  ASSERT_EQ(row.deaths_total, 1u);
+  EXPECT_FALSE(table_->Merge(0, kept));
+  EXPECT_EQ(row.deaths_total, 18u);
+  EXPECT_EQ(row.restarts_total, 17u);
+  EXPECT_NE(row.last_death_at, kept.last_death_at);
+  EXPECT_FALSE(table_->Merge(0, kept));
+  EXPECT_EQ(row.deaths_total, 18u) << "once";
+}
+
+TEST_F(MergeTest, AProcessThatDiedBeforeThisLifeIsADeath) {
+  const KeptRow kept = KeptOf10();
+  Replace(11, 1005);
+  const Row& row = Anew();
+  ASSERT_EQ(row.deaths_total, 0u);
+  EXPECT_TRUE(table_->Merge(0, kept));
+  EXPECT_EQ(row.deaths_total, 18u);
+  EXPECT_EQ(row.restarts_total, 17u);
+  EXPECT_EQ(row.last_death_at, clock_.Unix());
+  EXPECT_FALSE(row.last_exit.signal);
+  EXPECT_EQ(PidNow(), 11);
+  EXPECT_THAT(events_, IsEmpty());
+}
+
+TEST_F(MergeTest, OfAnotherBootItDied) {
+  KeptRow kept = KeptOf10();
+  kept.boot_id = "another";
+  const Row& row = Anew();
+  EXPECT_TRUE(table_->Merge(0, kept));
+  EXPECT_EQ(row.deaths_total, 18u);
+  EXPECT_EQ(row.restarts_total, 17u);
+}
+
+// Two agents watched for a while.
+TEST_F(MergeTest, WhatBothSawIsCountedOnce) {
+  const KeptRow kept = KeptOf10();
+  Start({.pid = 9, .started_s = 400, .sockets = {6}});
+  Listen({{2121, 6}});
+  const Row& row = Anew();
+  End(9);
+  Listen({{2121, 7}});
+  EXPECT_EQ(PidNow(), 10);
+  ASSERT_EQ(row.deaths_total, 1u);
+  ASSERT_EQ(row.restarts_total, 1u);
+  EXPECT_FALSE(table_->Merge(0, kept));
+  EXPECT_EQ(row.deaths_total, 17u);
+  EXPECT_EQ(row.restarts_total, 16u);
+}
+
+TEST_F(MergeTest, ADeathThatWasKeptMakesTheNextARestart) {
+  KeptRow kept = KeptOf10();
+  kept.process.reset();
+  kept.has_died = true;
+  Replace(11, 1005);
+  const Row& row = Anew();
+  EXPECT_FALSE(table_->Merge(0, kept));
+  EXPECT_EQ(row.deaths_total, 17u);
+  EXPECT_EQ(row.restarts_total, 17u);
+  EXPECT_EQ(row.last_exit.signal, 9);
+}
+
+TEST_F(MergeTest, BeforeAnythingIsFoundItIsRestored) {
+  const KeptRow kept = KeptOf10();
+  End(10);
+  Listen({});
+  const Row& row = Anew();
+  EXPECT_FALSE(table_->Merge(0, kept));
+  EXPECT_EQ(PidNow(), 0);
+  ASSERT_THAT(events_, SizeIs(1));
+  EXPECT_TRUE(events_[0].unseen);
+  EXPECT_EQ(row.deaths_total, 18u);
+}
+
+TEST_F(MergeTest, CountersDoNotFall) {
+  KeptRow kept = KeptOf10();
+  kept.deaths_total = 0;
+  kept.restarts_total = 0;
+  Start({.pid = 9, .started_s = 400, .sockets = {6}});
+  Listen({{2121, 6}});
+  const Row& row = Anew();
+  End(9);
+  Listen({{2121, 7}});
+  EXPECT_EQ(PidNow(), 10);
+  EXPECT_FALSE(table_->Merge(0, kept));
+  EXPECT_EQ(row.deaths_total, 1u);
+  EXPECT_EQ(row.restarts_total, 1u);
+}
+
 TEST(KeptRowsTest, ComeBackAsTheyWere) {
   KeptRow full;
   full.name = "a \\ b\nc";

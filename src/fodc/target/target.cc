@@ -22,6 +22,9 @@ namespace {
 
 using std::chrono::nanoseconds;
 
+// Of how many processes Merge can tell what was counted before each.
+constexpr std::size_t kMaxFound = 64;
+
 // What the table knows beside what it shows.
 struct Hidden {
   std::uint64_t last_number = 0;
@@ -48,6 +51,14 @@ struct Hidden {
     bool is_denied = false;
   };
   std::map<std::uint16_t, Ownerless> ownerless;  // by port of the spec
+  // The first instances, and the row's counts when each was there.
+  struct Found {
+    std::uint64_t start_ticks = 0;
+    std::uint64_t deaths = 0;
+    std::uint64_t restarts = 0;
+  };
+  std::vector<Found> found;
+  bool is_merged = false;
 };
 
 Exit ToExit(std::optional<int> code) {
@@ -127,6 +138,57 @@ class TargetTable::Impl {
     hidden.former = kept.process;
     hidden.former_may_live = kept.boot_id == boot_id_;
     if (hidden.former_may_live) hidden.last_alive_ticks = kept.last_alive_ticks;
+  }
+
+  bool Merge(std::size_t i, const KeptRow& kept) {
+    Row& row = rows_[i];
+    Hidden& hidden = hidden_[i];
+    if (std::exchange(hidden.is_merged, true)) return false;
+    if (hidden.found.empty()) {
+      Restore(i, kept);  // the next Check tells the rest
+      return false;
+    }
+    // Where this table's life meets what was kept: the process that was watched
+    // last, else its successor. What was counted before that is in `kept`.
+    const bool is_of_boot = kept.boot_id == boot_id_;
+    std::uint64_t since =
+        kept.process ? kept.process->start_ticks : kept.last_alive_ticks;
+    if (!is_of_boot) since = 0;
+    const auto next =
+        std::find_if(hidden.found.begin(), hidden.found.end(),
+                     [since](const auto& f) { return f.start_ticks >= since; });
+    const bool is_followed = next != hidden.found.end();
+    const std::uint64_t deaths =
+        is_followed ? row.deaths_total - next->deaths : 0;
+    const std::uint64_t restarts =
+        is_followed ? row.restarts_total - next->restarts : 0;
+    bool has_died_unseen = false;
+    if (kept.process &&
+        !(is_of_boot && is_followed && next->start_ticks == since)) {
+      const Finder::Fate fate =
+          is_of_boot ? FateOf(*kept.process) : Finder::Fate::kGone;
+      has_died_unseen = fate == Finder::Fate::kGone ||
+                        (fate == Finder::Fate::kUnknown && is_followed);
+    }
+    const bool is_restart = is_followed && (has_died_unseen || kept.has_died);
+    // Whatever was kept, counters do not fall.
+    row.deaths_total =
+        std::max(row.deaths_total,
+                 kept.deaths_total + deaths + (has_died_unseen ? 1 : 0));
+    row.restarts_total =
+        std::max(row.restarts_total,
+                 kept.restarts_total + restarts + (is_restart ? 1 : 0));
+    if (!row.last_death_at) {
+      row.last_uptime_seconds = kept.last_uptime_seconds;
+      row.last_death_at = kept.last_death_at;
+      row.last_exit = kept.last_exit;
+      if (has_died_unseen) {
+        row.last_uptime_seconds.reset();
+        row.last_death_at = clock_.Unix();
+        row.last_exit = {};
+      }
+    }
+    return has_died_unseen;
   }
 
   KeptRow Keep(std::size_t i) const {
@@ -483,6 +545,11 @@ class TargetTable::Impl {
     event.instance = instance;
     event.at = clock_.Unix();
     if (hidden.has_died) ++row.restarts_total;
+    if (hidden.found.size() < kMaxFound) {
+      hidden.found.push_back({.start_ticks = stat.start_ticks,
+                              .deaths = row.deaths_total,
+                              .restarts = row.restarts_total});
+    }
     row.instance = std::move(instance);
     row.problem.clear();
     hidden.has_died = false;
@@ -541,6 +608,9 @@ TargetTable::~TargetTable() = default;
 void TargetTable::Check(std::vector<Event>* events) { impl_->Check(events); }
 void TargetTable::Restore(std::size_t row, const KeptRow& kept) {
   impl_->Restore(row, kept);
+}
+bool TargetTable::Merge(std::size_t row, const KeptRow& kept) {
+  return impl_->Merge(row, kept);
 }
 KeptRow TargetTable::Keep(std::size_t row) const { return impl_->Keep(row); }
 int TargetTable::poll_fd() const { return impl_->poll_fd(); }

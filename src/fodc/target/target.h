@@ -113,6 +113,10 @@ class TargetTable {
   // death, and whoever is found then has been restarted. If its pid is one of
   // another process namespace, or hidden, whoever is found tells by its start.
   void Restore(std::size_t row, const KeptRow& kept);
+  // At any time, once: the same, where it becomes known late. Its counts are
+  // added to those of this table's life, less what both have counted. True if
+  // its process is gone and was not watched here: one more death.
+  bool Merge(std::size_t row, const KeptRow& kept);
   // What changes with each event. Without a name.
   KeptRow Keep(std::size_t row) const;
 
