@@ -12,6 +12,11 @@
 
 namespace fodc::agent {
 
+// What the agent's loop must have: two workers may hang in the disk, one with
+// the recording and one with what is known of the targets, and there must be
+// one more that answers the proxies.
+inline constexpr net::EventLoop::Options kLoopOptions{.workers = 3};
+
 // Belongs to the loop's thread.
 class Agent {
  public:

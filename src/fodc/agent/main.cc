@@ -72,7 +72,7 @@ int Run(int argc, char** argv) {
     LogWarn("these flags have no effect yet", {{"flags", text}});
   }
 
-  net::EventLoop loop(SystemClock());
+  net::EventLoop loop(SystemClock(), kLoopOptions);
   auto agent = Agent::Start(options, *std::move(checked), loop);
   if (!agent.ok()) return Fail(agent.status());
 

@@ -4,8 +4,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <chrono>
 #include <filesystem>
+#include <future>
 
+#include "fodc/agent/agent.h"
 #include "fodc/base/file.h"
 #include "fodc/base/log_testing.h"
 #include "fodc/base/status_matchers.h"
@@ -172,6 +175,21 @@ TEST_F(TargetFileTest, AFileThatDoesNotSayWhoseItIsIsRead) {
                                   target::EncodeKeptRows(Rows(2))),
               IsOk());
   EXPECT_THAT(Open().Read(), SizeIs(1));
+}
+
+// The recording's write and the targets' hang; an answer is still made.
+TEST(AgentLoopTest, ADiskThatHangsHoldsNoAnswerUp) {
+  FakeClock clock;
+  std::promise<void> disk;
+  const std::shared_future<void> back = disk.get_future().share();
+  net::EventLoop loop(clock, kLoopOptions);
+  for (int i = 0; i < 2; ++i)
+    ASSERT_TRUE(loop.Offload([back] { back.wait(); }, [] {}));
+  bool is_answered = false;
+  ASSERT_TRUE(loop.Offload([] {}, [&] { is_answered = true; }));
+  EXPECT_TRUE(
+      loop.RunUntil([&] { return is_answered; }, std::chrono::seconds(10)));
+  disk.set_value();
 }
 
 TEST_F(TargetFileTest, WithoutADirectoryNothingIsKept) {
