@@ -2,6 +2,7 @@
 #include "fodc/collect/targets.h"
 
 #include <algorithm>
+#include <limits>
 #include <set>
 #include <utility>
 
@@ -71,9 +72,13 @@ std::vector<LastSeenTarget> LastSeenTargets(
     for (std::size_t i = 0; i < frame.values.size(); ++i) {
       const std::string_view name = (*frame.series)[i]->name();
       if (name == "fodc_target_pid") {
-        seen.pid = static_cast<pid_t>(frame.values[i]);
+        // What the disk says may be anything.
+        const double pid = frame.values[i];
+        if (pid >= 1 && pid <= std::numeric_limits<pid_t>::max())
+          seen.pid = static_cast<pid_t>(pid);
       } else if (name == "fodc_target_uptime_seconds") {
-        seen.uptime_seconds = frame.values[i];
+        const double uptime = frame.values[i];
+        if (uptime >= 0 && uptime <= 1e9) seen.uptime_seconds = uptime;
       }
     }
     if (seen.pid > 0) targets.push_back(std::move(seen));

@@ -121,23 +121,27 @@ std::string EncodeKeptRows(const std::vector<KeptRow>& rows) {
     if (!r.pod.empty()) Put(&out, "pod", Escape(r.pod));
     Put(&out, "deaths", r.deaths_total);
     Put(&out, "restarts", r.restarts_total);
-    if (r.last_uptime_seconds) {
-      Put(&out, "death_uptime_ms",
-          std::llround(std::max(*r.last_uptime_seconds, 0.0) * 1e3));
+    // What reading would refuse is left out: it would cost the whole file.
+    if (r.last_uptime_seconds && *r.last_uptime_seconds >= 0 &&
+        *r.last_uptime_seconds * 1e3 <= static_cast<double>(kMostMs)) {
+      Put(&out, "death_uptime_ms", std::llround(*r.last_uptime_seconds * 1e3));
     }
-    if (r.last_death_at)
+    if (r.last_death_at && ToTime(ToUnixMillis(*r.last_death_at)))
       Put(&out, "death_at_ms", ToUnixMillis(*r.last_death_at));
-    if (r.last_exit.signal) Put(&out, "exit_signal", *r.last_exit.signal);
-    if (r.last_exit.status) Put(&out, "exit_status", *r.last_exit.status);
+    if (r.last_exit.signal.value_or(-1) >= 0)
+      Put(&out, "exit_signal", *r.last_exit.signal);
+    if (r.last_exit.status.value_or(-1) >= 0)
+      Put(&out, "exit_status", *r.last_exit.status);
     if (r.has_died) Put(&out, "down", 1);
     Put(&out, "boot", Escape(r.boot_id));
     Put(&out, "alive_ticks", r.last_alive_ticks);
-    if (!r.process) continue;
+    if (!r.process || r.process->pid < 0) continue;
     Put(&out, "pid", r.process->pid);
     if (r.process->pid_namespace != 0)
       Put(&out, "pid_namespace", r.process->pid_namespace);
     Put(&out, "start_ticks", r.process->start_ticks);
-    Put(&out, "started_at_ms", ToUnixMillis(r.process->started_at));
+    if (ToTime(ToUnixMillis(r.process->started_at)))
+      Put(&out, "started_at_ms", ToUnixMillis(r.process->started_at));
     Put(&out, "comm", Escape(r.process->comm));
   }
   const std::string checksum = ChecksumOf(out);

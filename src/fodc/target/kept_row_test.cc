@@ -2,6 +2,8 @@
 // What the table remembers over lives of the agent.
 #include "fodc/target/kept_row.h"
 
+#include <limits>
+
 #include "fodc/target/table_testing.h"
 
 namespace fodc::target {
@@ -373,6 +375,34 @@ TEST(KeptRowsTest, ComeBackAsTheyWere) {
   EXPECT_TRUE((*rows)[1].has_died);
   EXPECT_EQ((*rows)[1].last_exit.signal, 9);
   EXPECT_FALSE((*rows)[1].process);
+}
+
+TEST(KeptRowsTest, NothingIsWrittenThatReadingRefuses) {
+  for (const double uptime : {std::numeric_limits<double>::quiet_NaN(), -1.0,
+                              1e300, std::numeric_limits<double>::infinity()}) {
+    KeptRow row;
+    row.name = "db";
+    row.deaths_total = 17;
+    row.last_uptime_seconds = uptime;
+    row.last_death_at = UnixTime::min();
+    row.last_exit.signal = -1;
+    row.last_exit.status = -2;
+    row.process = KeptProcess{.pid = 5,
+                              .start_ticks = 1,
+                              .comm = "db",
+                              .started_at = UnixTime::min(),
+                              .pid_namespace = 0,
+                              .uptime_seconds = {}};
+    KeptRow bare = row;
+    bare.process->pid = -1;
+    const auto rows = DecodeKeptRows(EncodeKeptRows({row, bare}));
+    ASSERT_THAT(rows, IsOk()) << uptime;
+    ASSERT_THAT(*rows, SizeIs(2));
+    EXPECT_EQ((*rows)[0].deaths_total, 17u);
+    EXPECT_FALSE((*rows)[0].last_uptime_seconds) << uptime;
+    EXPECT_TRUE((*rows)[0].process);
+    EXPECT_FALSE((*rows)[1].process);
+  }
 }
 
 TEST(KeptRowsTest, DamageAnywhereIsFound) {
