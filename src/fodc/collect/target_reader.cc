@@ -30,13 +30,13 @@ constexpr ReadingDesc kRestarts{
     "Times that the target was found again after a death."};
 constexpr ReadingDesc kDeaths{
     "fodc_target_deaths_total", kCounter,
-    "Times that the target's process was seen to end."};
+    "Times that the target's process ended, seen or not."};
 constexpr ReadingDesc kLastUptime{
     "fodc_target_last_death_uptime_seconds", kGauge,
     "How long the target had run when it last ended."};
 constexpr ReadingDesc kLastDeath{
     "fodc_target_last_death_time_seconds", kGauge,
-    "When the target last ended, seconds since 1970."};
+    "When the target last ended (unseen: was missed), seconds since 1970."};
 constexpr ReadingDesc kLastExitCode{
     "fodc_target_last_exit_code", kGauge,
     "Exit code with which the target last ended, where the kernel tells."};
