@@ -94,7 +94,7 @@ std::string FormatRfc3339(UnixTime t, int digits) {
   const std::chrono::year_month_day ymd(day);
   const std::chrono::hh_mm_ss<nanoseconds> hms(t - day);
   std::array<char, 48> buffer{};
-  int n = std::snprintf(
+  const int n = std::snprintf(
       buffer.data(), buffer.size(), "%04d-%02u-%02uT%02d:%02d:%02d",
       static_cast<int>(ymd.year()), static_cast<unsigned>(ymd.month()),
       static_cast<unsigned>(ymd.day()), static_cast<int>(hms.hours().count()),
@@ -102,8 +102,8 @@ std::string FormatRfc3339(UnixTime t, int digits) {
       static_cast<int>(hms.seconds().count()));
   std::string s(buffer.data(), static_cast<std::size_t>(n));
   if (digits > 0) {
-    n = std::snprintf(buffer.data(), buffer.size(), ".%09lld",
-                      static_cast<long long>(hms.subseconds().count()));
+    (void)std::snprintf(buffer.data(), buffer.size(), ".%09lld",
+                        static_cast<long long>(hms.subseconds().count()));
     s.append(buffer.data(), static_cast<std::size_t>(digits) + 1);
   }
   s += 'Z';
