@@ -88,6 +88,25 @@ TEST_F(KeptRowTest, AProcessThatIsGoneDiedAndItsSuccessorIsARestart) {
   EXPECT_FALSE(row.last_exit.signal) << "of this death it is not known";
 }
 
+// A helper of the same name that ran beside the target is not its successor,
+// though it started after the last event that was kept.
+TEST_F(KeptRowTest, WhoRanBesideItIsNotItsSuccessor) {
+  Table({.comm_prefix = "db"});
+  EXPECT_EQ(PidNow(), 10);
+  KeptRow kept = Kept();
+  kept.process->uptime_seconds = 1500 - Process{}.started_s;
+  End(10);
+  Start({.pid = 12, .started_s = 1100});
+  Table({.comm_prefix = "db"}).Restore(0, kept);
+  EXPECT_EQ(PidNow(), 0);
+  EXPECT_EQ(table_->rows()[0].deaths_total, 1u);
+  Start({.pid = 13, .started_s = 1501});
+  for (int i = 0; i < 10 && PidNow() == 0; ++i) {
+  }
+  EXPECT_EQ(PidNow(), 13);
+  EXPECT_EQ(table_->rows()[0].restarts_total, 1u);
+}
+
 // The same pid, as the first process of a container has it each time.
 TEST_F(KeptRowTest, AnotherProcessOfTheSamePidIsARestart) {
   Table({.pid = 10});

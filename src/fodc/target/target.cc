@@ -22,6 +22,14 @@ namespace {
 
 using std::chrono::nanoseconds;
 
+// Until when its process was seen alive, in the ticks of processes' starts.
+std::uint64_t SeenAliveTicks(const KeptRow& kept) {
+  if (!kept.process || !kept.process->uptime_seconds) return 0;
+  return kept.process->start_ticks +
+         static_cast<std::uint64_t>(*kept.process->uptime_seconds *
+                                    static_cast<double>(ClockTicksPerSecond()));
+}
+
 // Of how many processes Merge can tell what was counted before each.
 constexpr std::size_t kMaxFound = 64;
 
@@ -137,7 +145,10 @@ class TargetTable::Impl {
     hidden.has_died = kept.has_died;
     hidden.former = kept.process;
     hidden.former_may_live = kept.boot_id == boot_id_;
-    if (hidden.former_may_live) hidden.last_alive_ticks = kept.last_alive_ticks;
+    if (!hidden.former_may_live) return;
+    // What was kept is as old as the last event; the recording is newer.
+    hidden.last_alive_ticks =
+        std::max(kept.last_alive_ticks, SeenAliveTicks(kept));
   }
 
   bool Merge(std::size_t i, const KeptRow& kept) {
@@ -224,6 +235,7 @@ class TargetTable::Impl {
     if (hidden.former_may_live) {
       const Finder::Fate fate = FateOf(*hidden.former);
       hidden.former_has_no_pid = fate == Finder::Fate::kUnknown;
+      if (fate == Finder::Fate::kLives) hidden.last_alive_ticks = ticks_;
       if (fate != Finder::Fate::kGone) return;
     }
     FormerDied(i, events);
