@@ -48,9 +48,12 @@ std::chrono::milliseconds Pace::interval() const {
   std::int64_t slowest = 0;
   for (const auto& [id, source] : sources_) {
     if (source.count == 0) continue;
-    const auto end = source.steps.begin() +
-                     std::min<std::size_t>(source.count, source.steps.size());
-    slowest = std::max(slowest, *std::min_element(source.steps.begin(), end));
+    auto steps = source.steps;
+    const auto count = std::min<std::size_t>(source.count, steps.size());
+    const auto middle = steps.begin() + static_cast<std::ptrdiff_t>(count / 2);
+    std::nth_element(steps.begin(), middle,
+                     steps.begin() + static_cast<std::ptrdiff_t>(count));
+    slowest = std::max(slowest, *middle);
   }
   return slowest == 0 ? kUnknownInterval : std::chrono::milliseconds(slowest);
 }

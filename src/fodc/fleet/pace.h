@@ -43,7 +43,9 @@ class Pace {
  private:
   struct Source {
     std::int64_t last_ms = 0;
-    // The last few steps; the smallest is the interval.
+    // The last few steps; their median is the interval. A scrape that is late,
+    // as after a pause of the agent, makes one long and one short; one that
+    // failed makes a long one.
     std::array<std::int64_t, 8> steps{};
     std::uint32_t count = 0;
   };

@@ -37,6 +37,16 @@ TEST_F(PaceTest, FindsTheIntervalBesideFailedScrapes) {
   EXPECT_EQ(pace_.interval(), milliseconds(2000));
 }
 
+// The next one comes at its time on the grid, and so after a short step.
+TEST_F(PaceTest, OneLateScrapeChangesNothing) {
+  for (const std::int64_t at : {1000, 2000, 3000, 9470, 10'000, 11'000}) {
+    Row(at);
+    if (at > 2000) {
+      EXPECT_EQ(pace_.interval(), milliseconds(1000)) << at;
+    }
+  }
+}
+
 TEST_F(PaceTest, TakesTheSlowestSource) {
   for (int i = 1; i < 5; ++i) {
     Row(i * 1000, 1);
