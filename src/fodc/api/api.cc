@@ -214,8 +214,13 @@ void Api::Impl::FinishMetrics(const NodeFilter& filter,
   ++stats.pages;
   fleet.Notice();
   if (at) {
+    const auto was_there = [&](const fleet::Agent& agent) {
+      const fleet::Mirror* mirror = fleet.mirror(agent.id);
+      return mirror == nullptr ||
+             Covers(agent, *mirror, *at, Now(), NowUnixMs());
+    };
     std::vector<fleet::Agent> agents;
-    for (const fleet::Agent& agent : Speakers(*fleet.List())) {
+    for (const fleet::Agent& agent : Speakers(*fleet.List(), was_there)) {
       if (Takes(filter, agent)) agents.push_back(agent);
     }
     return responder->Send(StreamText(

@@ -504,6 +504,31 @@ TEST_F(MetricsTest, LeavesOutATwinThatDied) {
   EXPECT_EQ(values(at).size(), 2u);
 }
 
+// A new agent of the pod came before the old one had left.
+TEST_F(MetricsTest, TheAgentOfThatTimeSpeaksOfThePast) {
+  Node before(this, "a-0");
+  const auto scrape = [&](Node* node, double value) {
+    node->Scrape("page", {{"x", {}, value}});
+    clock_.Advance(seconds(1));
+  };
+  for (int i = 0; i < 3; ++i) scrape(&before, 1);
+  const std::string then =
+      StrCat("/metrics?at=", FormatRfc3339(clock_.Unix() - seconds(2), 3));
+  fleet::Registry::Claim claim;
+  claim.kind = AgentKind::kFlight;
+  claim.identity.pod_name = "a-0";
+  claim.identity.instance_id = "after";
+  claim.identity.role = "ROLE_DATA";
+  claim.identity.incarnation = 5;
+  claim.found_alive = {before.id()};
+  Node after(this, Node::Admitted{fleet_.Admit(claim).id});
+  scrape(&after, 2);
+  fleet_.Disconnect(before.id());
+  scrape(&after, 2);
+  EXPECT_THAT(Get("/metrics").body, HasSubstr("} 2\n"));
+  EXPECT_THAT(Get(then).body, HasSubstr("} 1\n"));
+}
+
 TEST_F(MetricsTest, CompressesWhenAsked) {
   Node a(this, "a-0");
   std::vector<TestSample> many;

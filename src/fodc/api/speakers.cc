@@ -13,10 +13,13 @@ bool GoesBefore(const fleet::Agent& a, const fleet::Agent& b) {
 
 }  // namespace
 
-std::vector<fleet::Agent> Speakers(const std::vector<fleet::Agent>& agents) {
+std::vector<fleet::Agent> Speakers(
+    const std::vector<fleet::Agent>& agents,
+    const std::function<bool(const fleet::Agent&)>& can_speak) {
   std::vector<fleet::Agent> out;
   for (const fleet::Agent& agent : agents) {
     if (agent.status == fleet::AgentStatus::kConflict) continue;
+    if (can_speak && !can_speak(agent)) continue;
     if (out.empty() || agent.identity.pod_name.empty() ||
         out.back().identity.pod_name != agent.identity.pod_name) {
       out.push_back(agent);
