@@ -5,6 +5,7 @@
 #include <optional>
 
 #include "fodc/base/strings.h"
+#include "fodc/net/url.h"
 
 namespace fodc::ctl {
 namespace {
@@ -32,7 +33,8 @@ std::string Encode(std::string_view text) {
 }
 
 // What to tell the user about an answer that is none.
-Status Explain(const net::HttpClientResult& result, const std::string& url) {
+Status Explain(const net::HttpClientResult& result, const std::string& asked) {
+  const std::string url = net::WithoutUserInfo(asked);
   if (!result.status.ok()) {
     const bool refused = result.status.code() == Code::kUnavailable;
     Status s = result.status;

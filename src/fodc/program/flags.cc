@@ -121,6 +121,22 @@ std::string WithoutUserInfo(std::string_view text) {
   return out;
 }
 
+// The same in a sentence with URLs in it.
+std::string MessageWithoutUserInfo(std::string_view text) {
+  std::string out;
+  for (;;) {
+    const std::size_t scheme = text.find("://");
+    if (scheme == std::string_view::npos) return out += text;
+    const std::size_t host = scheme + 3;
+    const std::string_view url =
+        text.substr(host, text.find_first_of(" \"\n", host) - host);
+    const std::size_t at = url.rfind('@');
+    out += text.substr(0, host);
+    if (at != std::string_view::npos) out += "***";
+    text.remove_prefix(host + (at == std::string_view::npos ? 0 : at));
+  }
+}
+
 Status NotA(std::string_view text, std::string_view kind) {
   return InvalidArgument(StrCat("\"", ToValidUtf8(text), "\" is not ", kind));
 }
@@ -464,7 +480,7 @@ ParseOutcome Flags::Parse(const std::vector<std::string>& arguments) {
   outcome.run = s.ok();
   if (!s.ok()) {
     outcome.exit_code = 2;
-    outcome.error = UsageError(s.message());
+    outcome.error = UsageError(MessageWithoutUserInfo(s.message()));
   }
   return outcome;
 }

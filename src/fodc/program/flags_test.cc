@@ -232,6 +232,17 @@ TEST_F(FlagsTest, NamesAnUnknownKeyOfTheFileAndItsLine) {
   }
 }
 
+TEST_F(FlagsTest, ShowsNoPasswordOfAUrlInTheWrongPlace) {
+  const std::string url = "http://u:top/secret@h/";
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{url},
+        {"--lifecycle-port=" + url},
+        {"--config", Config("[" + url + "]\n")}}) {
+    EXPECT_THAT(Parse(arguments).error,
+                AllOf(HasSubstr("http://***@h/"), Not(HasSubstr("secret"))));
+  }
+}
+
 TEST_F(FlagsTest, SaysWhereAWrongValueIsFrom) {
   ::setenv("FODC_LIFECYCLE_PORT", "abc", 1);
   EXPECT_EQ(Parse({}).error,
