@@ -34,7 +34,7 @@ std::vector<ConfigLine> ConfigLines(std::string_view text) {
       in_list = line.find(']') == std::string_view::npos;
       continue;
     }
-    if (line.empty() || line[0] == '#' || line[0] == ';' || line[0] == '[')
+    if (line.empty() || line[0] == '#' || line[0] == ';' || line == "[default]")
       continue;
     const std::size_t equals = line.find('=');
     std::string_view key = Trim(line.substr(0, equals));

@@ -18,8 +18,8 @@ struct ConfigLine {
   bool has_value = false;
 };
 
-// Blank lines, comments, sections and the insides of lists over several lines
-// are none.
+// Blank lines, comments and the insides of lists over several lines are none;
+// a section is one, for there are no flags in it.
 std::vector<ConfigLine> ConfigLines(std::string_view text);
 
 // "FILE, line N" where the flag is set last; "FILE" if that is not found.

@@ -234,13 +234,18 @@ TEST_F(FlagsTest, NamesAnUnknownKeyOfTheFileAndItsLine) {
 
 TEST_F(FlagsTest, ShowsNoPasswordOfAUrlInTheWrongPlace) {
   const std::string url = "http://u:top/secret@h/";
-  for (const std::vector<std::string>& arguments :
-       {std::vector<std::string>{url},
-        {"--lifecycle-port=" + url},
-        {"--config", Config("[" + url + "]\n")}}) {
-    EXPECT_THAT(Parse(arguments).error,
+  for (const std::string& argument : {url, "--lifecycle-port=" + url}) {
+    EXPECT_THAT(Parse({argument}).error,
                 AllOf(HasSubstr("http://***@h/"), Not(HasSubstr("secret"))));
   }
+  EXPECT_THAT(Parse({"--config", Config("[" + url + "]\n")}).error,
+              AllOf(HasSubstr("/c, line 1: "), Not(HasSubstr("secret"))));
+}
+
+TEST_F(FlagsTest, NamesASectionAndItsLine) {
+  EXPECT_THAT(
+      Parse({"--config", Config("[default]\n[sec]\nratio = 1\n")}).error,
+      HasSubstr("/c, line 2: \"[sec]\" is not `flag = value`\n"));
 }
 
 TEST_F(FlagsTest, SaysWhereAWrongValueIsFrom) {
