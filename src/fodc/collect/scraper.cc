@@ -130,14 +130,13 @@ void Scraper::Begin(MonotonicTime next_tick) {
   flight_->id = client_.Get(
       std::move(request),
       [flight = flight_, loop = &loop_](net::HttpClientResult result) {
-        loop->Post([flight, result = std::move(result)]() mutable {
-          if (flight->owner != nullptr)
-            flight->owner->Finish(*flight, std::move(result));
+        loop->Post([flight, result = std::move(result)] {
+          if (flight->owner != nullptr) flight->owner->Finish(*flight, result);
         });
       });
 }
 
-void Scraper::Finish(Flight& flight, net::HttpClientResult result) {
+void Scraper::Finish(Flight& flight, const net::HttpClientResult& result) {
   flight.in_flight = false;
   Status why;
   const ScrapeError error = Classify(result, &why);

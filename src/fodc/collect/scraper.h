@@ -95,7 +95,7 @@ class Scraper {
   struct Flight;
 
   void Begin(MonotonicTime next_tick);
-  void Finish(Flight& flight, net::HttpClientResult result);
+  void Finish(Flight& flight, const net::HttpClientResult& result);
   void CountBadLines();
   void NoteRefused();
   void NoteChange(ScrapeError error, const Status& why);

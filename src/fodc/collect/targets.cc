@@ -86,9 +86,9 @@ std::vector<LastSeenTarget> LastSeenTargets(
   return targets;
 }
 
-Targets::Targets(std::vector<target::TargetSpec> specs,
+Targets::Targets(const std::vector<target::TargetSpec>& specs,
                  const target::TableOptions& options, net::EventLoop& loop,
-                 recorder::Recording& recording, std::string sys_root)
+                 recorder::Recording& recording, const std::string& sys_root)
     : loop_(loop), table_(specs, options, loop.clock()) {
   std::set<std::string> names;
   for (const target::TargetSpec& spec : specs) {

@@ -42,9 +42,9 @@ class Targets {
  public:
   // `loop` and `recording` must outlive it. `sys_root` is put before cgroup
   // mounts (tests).
-  Targets(std::vector<target::TargetSpec> specs,
+  Targets(const std::vector<target::TargetSpec>& specs,
           const target::TableOptions& options, net::EventLoop& loop,
-          recorder::Recording& recording, std::string sys_root = "");
+          recorder::Recording& recording, const std::string& sys_root = "");
   ~Targets();
   Targets(const Targets&) = delete;
   Targets& operator=(const Targets&) = delete;

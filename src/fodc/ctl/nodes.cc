@@ -95,7 +95,7 @@ NodeRow ParseNode(const json& node) {
 
 std::string Fixed(double value, int digits) {
   std::array<char, 64> buffer{};
-  std::snprintf(buffer.data(), buffer.size(), "%.*f", digits, value);
+  (void)std::snprintf(buffer.data(), buffer.size(), "%.*f", digits, value);
   return buffer.data();
 }
 

@@ -69,8 +69,8 @@ std::string StatText(const std::string& path, const OpenedRecording& opened) {
               HumanBytes(static_cast<double>(opened.disk_bytes)), ") on disk"));
   if (s.samples > 0) {
     char ratio[32];
-    std::snprintf(ratio, sizeof ratio, "%.3f",
-                  BytesPerSample(opened, s.samples));
+    (void)std::snprintf(ratio, sizeof ratio, "%.3f",
+                        BytesPerSample(opened, s.samples));
     line("bytes/sample", ratio);
   }
   for (const recorder::HeldRange& life : opened.recording.held()) {

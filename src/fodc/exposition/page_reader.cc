@@ -171,6 +171,8 @@ void PageReader::State::Compare(const PageText& text, Format f) {
     std::size_t insert = 0;
     if (a == b) {
       if (is_same_line()) {
+        // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-*): bits
+        // count
         if (std::memcmp(was.values + i, is.values + j, sizeof(double)) != 0) {
           changed[changed_count++] = static_cast<std::uint32_t>(j);
         }

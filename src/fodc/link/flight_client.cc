@@ -264,7 +264,7 @@ class FlightClient final : public Conversation, private Stream::Handler {
       grpc::ByteBuffer encoded = Encode(batch.message);
       entry_bytes_ += encoded.Length();
       stats_.bytes_sent += encoded.Length();
-      stream_->Write(std::move(encoded));
+      stream_->Write(encoded);
     }
     stats_.in_flight_bytes =
         static_cast<std::size_t>(entry_bytes_ - acknowledged_bytes_);

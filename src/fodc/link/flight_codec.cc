@@ -113,9 +113,12 @@ Result<std::vector<LogEntry>> TakeEntries(flight::v1::Entries* from) {
         SeriesEntry series;
         series.incarnation = incarnation;
         series.id = s.id();
-        series.family =
-            s.family().empty() ? s.name() : std::move(*s.mutable_family());
         series.name = std::move(*s.mutable_name());
+        if (s.family().empty()) {
+          series.family = series.name;
+        } else {
+          series.family = std::move(*s.mutable_family());
+        }
         series.labels = std::move(*s.mutable_labels());
         // A type of a later version reads as unknown.
         if (s.type() <=

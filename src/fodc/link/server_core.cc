@@ -119,6 +119,7 @@ void ServerCore::Registered(const std::shared_ptr<AgentSession>& session) {
 void ServerCore::End(AgentSession* session) {
   const auto it = sessions.find(session->shared_from_this());
   if (it == sessions.end()) return;
+  // NOLINTNEXTLINE(performance-unnecessary-copy-initialization): outlives *it
   const std::shared_ptr<AgentSession> kept = *it;
   sessions.erase(it);
   if (session->id().empty()) {

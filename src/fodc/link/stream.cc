@@ -76,7 +76,7 @@ Status CheckParts(const grpc::ByteBuffer& bytes, const Descriptor& type,
   grpc::ProtoBufferReader reader(const_cast<grpc::ByteBuffer*>(&bytes));
   if (!reader.status().ok()) return OkStatus();
   google::protobuf::io::CodedInputStream in(&reader);
-  const Status status = PartCount(max_parts).Add(&in, type);
+  Status status = PartCount(max_parts).Add(&in, type);
   if (status.code() != Code::kResourceExhausted) return status;
   return ResourceExhausted(StrCat("a ", type.full_name(), " of ",
                                   bytes.Length(), " bytes has more than ",

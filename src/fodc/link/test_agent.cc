@@ -95,6 +95,7 @@ void TestAgent::Append() {
     const int lines = 3 + appended_ / 10 % 4;
     const auto count = static_cast<std::size_t>(lines);
     std::vector<std::string> texts;
+    texts.reserve(count);
     for (int i = 0; i < lines; ++i) texts.push_back(std::to_string(i));
     std::vector<exposition::Label> labels;
     for (std::size_t i = 0; i < count; ++i) {

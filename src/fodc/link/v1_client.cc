@@ -40,7 +40,8 @@ class V1Client;
 // One of the streams beside RegisterAgent.
 class DataStream final : public Stream::Handler {
  public:
-  using Answer = std::function<void(Decoded question, DataStream* stream)>;
+  using Answer =
+      std::function<void(const Decoded& question, DataStream* stream)>;
 
   DataStream(V1Client* client, std::shared_ptr<Stream> stream, Answer answer)
       : client_(client),
@@ -57,7 +58,7 @@ class DataStream final : public Stream::Handler {
   void Send(const google::protobuf::MessageLite& m) {
     stream_->Write(Encode(m));
   }
-  void Send(grpc::ByteBuffer m) { stream_->Write(std::move(m)); }
+  void Send(const grpc::ByteBuffer& m) { stream_->Write(m); }
   // The question is dealt with: the next one may come, once what was answered
   // to this one has left. Whoever asks on without reading waits.
   void Next() {
@@ -211,13 +212,14 @@ class V1Client final : public Conversation, private Stream::Handler {
 
   void OpenStreams() {
     Open<v1::StreamMetricsResponse>(
-        "StreamMetrics", [this](Decoded question, DataStream* stream) {
+        "StreamMetrics", [this](const Decoded& question, DataStream* stream) {
           AnswerMetrics(
               std::static_pointer_cast<v1::StreamMetricsResponse>(question),
               stream);
         });
     Open<v1::StreamClusterTopologyResponse>(
-        "StreamClusterTopology", [this](Decoded question, DataStream* stream) {
+        "StreamClusterTopology",
+        [this](const Decoded& question, DataStream* stream) {
           if (std::static_pointer_cast<v1::StreamClusterTopologyResponse>(
                   question)
                   ->request_topology()) {
@@ -230,7 +232,8 @@ class V1Client final : public Conversation, private Stream::Handler {
         });
     if (context_.options.open_lifecycle_streams) {
       Open<v1::StreamLifecycleResponse>(
-          "StreamLifecycle", [this](Decoded question, DataStream* stream) {
+          "StreamLifecycle",
+          [this](const Decoded& question, DataStream* stream) {
             if (std::static_pointer_cast<v1::StreamLifecycleResponse>(question)
                     ->request_lifecycle()) {
               v1::StreamLifecycleRequest answer;
@@ -242,7 +245,8 @@ class V1Client final : public Conversation, private Stream::Handler {
             stream->Next();
           });
       Open<v1::StreamSchemaRegistryResponse>(
-          "StreamSchemaRegistry", [](Decoded question, DataStream* stream) {
+          "StreamSchemaRegistry",
+          [](const Decoded& question, DataStream* stream) {
             if (std::static_pointer_cast<v1::StreamSchemaRegistryResponse>(
                     question)
                     ->request_registry()) {
@@ -260,10 +264,11 @@ class V1Client final : public Conversation, private Stream::Handler {
     // No artifacts, so nothing to answer: v1 has no end marker here.
     Open<v1::StreamCrashDiagnosticsResponse>(
         "StreamCrashDiagnostics",
-        [](Decoded, DataStream* stream) { stream->Next(); });
+        [](const Decoded&, DataStream* stream) { stream->Next(); });
     if (context_.options.open_pressure_stream) {
       Open<v1::StreamPressureProfilesResponse>(
-          "StreamPressureProfiles", [](Decoded question, DataStream* stream) {
+          "StreamPressureProfiles",
+          [](const Decoded& question, DataStream* stream) {
             const auto& m =
                 *std::static_pointer_cast<v1::StreamPressureProfilesResponse>(
                     question);
