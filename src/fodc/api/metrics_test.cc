@@ -461,17 +461,23 @@ TEST_F(MetricsTest, ThePageTellsOfItselfAndNotOfTheOneBefore) {
 }
 
 // What it recorded stays until it is forgotten; but it would be there twice.
-TEST_F(MetricsTest, LeavesOutATwinThatDied) {
-  Node a(this, "a-0");
+// Another flight agent of the pod, while the first is known to live.
+fleet::Registry::Claim SecondOf(const std::string& pod,
+                                const fleet::AgentId& first) {
   fleet::Registry::Claim claim;
   claim.kind = AgentKind::kFlight;
-  claim.identity.pod_name = "a-0";
-  claim.identity.instance_id = "twin";
+  claim.identity.pod_name = pod;
+  claim.identity.instance_id = "second";
   claim.identity.role = "ROLE_DATA";
   claim.identity.incarnation = 5;
   claim.identity.container_names = {"data"};
-  claim.found_alive = {a.id()};
-  const auto admission = fleet_.Admit(claim);
+  claim.found_alive = {first};
+  return claim;
+}
+
+TEST_F(MetricsTest, LeavesOutATwinThatDied) {
+  Node a(this, "a-0");
+  const auto admission = fleet_.Admit(SecondOf("a-0", a.id()));
   ASSERT_TRUE(admission.conflict);
   Node twin(this, Node::Admitted{admission.id});
   for (int i = 0; i < 3; ++i) {
@@ -514,14 +520,8 @@ TEST_F(MetricsTest, TheAgentOfThatTimeSpeaksOfThePast) {
   for (int i = 0; i < 3; ++i) scrape(&before, 1);
   const std::string then =
       StrCat("/metrics?at=", FormatRfc3339(clock_.Unix() - seconds(2), 3));
-  fleet::Registry::Claim claim;
-  claim.kind = AgentKind::kFlight;
-  claim.identity.pod_name = "a-0";
-  claim.identity.instance_id = "after";
-  claim.identity.role = "ROLE_DATA";
-  claim.identity.incarnation = 5;
-  claim.found_alive = {before.id()};
-  Node after(this, Node::Admitted{fleet_.Admit(claim).id});
+  const auto admission = fleet_.Admit(SecondOf("a-0", before.id()));
+  Node after(this, Node::Admitted{admission.id});
   scrape(&after, 2);
   fleet_.Disconnect(before.id());
   scrape(&after, 2);
