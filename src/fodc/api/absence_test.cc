@@ -78,8 +78,8 @@ TEST_F(AbsenceTest, WhoComesAfterAPauseWasNotThereInIt) {
   Pass(seconds(1));
   clock_.Advance(seconds(60));
   Node late(this, "late");  // before anybody noticed the pause
-  late.Scrape("scrape", {{"up", {{"endpoint", "page"}}, 1}});
   Pass(milliseconds(50));
+  EXPECT_EQ(UpOf("late"), "none");
   Pass(seconds(21));
   EXPECT_EQ(UpOf("late"), "0");
 }
