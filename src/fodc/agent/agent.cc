@@ -76,11 +76,12 @@ struct Agent::Impl {
                               OwnMemoryLimit())),
         pod_name(o.pod_name.empty() ? HostName() : o.pod_name),
         identity(pod_name, checked.role, checked.node_labels),
-        spill(Spill::Open(loop, o.recorder_dir, RecordingOptionsOf(o, budget))),
+        spill(Spill::Open(loop, o.recorder_dir, pod_name,
+                          RecordingOptionsOf(o, budget))),
         // What lies in another agent's directory is that one's.
         instance_id(InstanceId(
             spill->owner() == Spill::Owner::kAnother ? "" : o.recorder_dir,
-            pod_name, BootId())),
+            spill->owner() == Spill::Owner::kUs, pod_name, BootId())),
         target_file(loop, o.recorder_dir, pod_name,
                     [this] { return spill->owner() == Spill::Owner::kUs; }),
         recording(spill->TakeRecording()),
@@ -99,6 +100,7 @@ struct Agent::Impl {
 
   Status Start();
   void RestoreTargets();
+  void KeepInstanceIdLate();
   void StartNodeQuery();
   fleet::AgentIdentity LinkIdentity() const;
   link::AgentLink::Options LinkOptions() const;
@@ -171,6 +173,7 @@ Status Agent::Impl::Start() {
       [](const net::EventLoop::Tick&) { ReleaseIdlePages(IdlePages::kCode); },
       loop.clock().Monotonic() + kTrimAfter);
   if (spill->is_on()) {
+    spill->set_on_late([this] { KeepInstanceIdLate(); });
     spill_timer = loop.RunEvery(options.recorder_spill_interval,
                                 [this](const net::EventLoop::Tick&) {
                                   spill->Write(recording);
@@ -189,6 +192,20 @@ void Agent::Impl::RestoreTargets() {
   target_file.set_on_late([this](const std::vector<target::KeptRow>& kept) {
     targets.Merge(kept);
   });
+}
+
+// With the id that this life has already told.
+void Agent::Impl::KeepInstanceIdLate() {
+  // No answer is waited for: without it, the next life has another id.
+  (void)loop.Offload<Status>(
+      [dir = options.recorder_dir, id = instance_id, pod = pod_name] {
+        return KeepInstanceId(dir, id, pod);
+      },
+      [dir = options.recorder_dir](const Status& kept) {
+        if (kept.ok()) return;
+        LogWarn("the instance's id cannot be kept",
+                {{"directory", dir}, {"error", kept.message()}});
+      });
 }
 
 void Agent::Impl::StartNodeQuery() {

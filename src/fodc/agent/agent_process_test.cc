@@ -125,6 +125,8 @@ TEST_F(AgentProcessTest, TwoPodsInOneDirectoryAreTwoAgents) {
   EXPECT_NE(id_of(second), of_first);
   EXPECT_THAT(second.Log(), HasSubstr("was_of=pod-0"));
   EXPECT_EQ(ReadFile(path).value_or(""), StrCat(id_of(second), "\npod-1\n"));
+  EXPECT_THAT(second.Log(), HasSubstr("restored_frames=0"))
+      << "what the first one recorded is not the second one's";
 }
 
 TEST_F(AgentProcessTest, CountsInADirectoryThatOpensLateGoOn) {
@@ -138,6 +140,12 @@ TEST_F(AgentProcessTest, CountsInADirectoryThatOpensLateGoOn) {
   ASSERT_TRUE(WaitUntil([&] {
     return ValueOf(agent.Get("/metrics").body, "fodc_target_up") == 1;
   })) << agent.Log();
+  std::size_t lines = 0;
+  for (const std::string_view line : Split(agent.Log(), '\n')) {
+    if (!line.empty() && line.find("level=info") == std::string_view::npos)
+      ++lines;
+  }
+  EXPECT_EQ(lines, 1u) << "a directory that cannot be used\n" << agent.Log();
   target::KeptRow row;
   row.name = "node";
   row.pod = "pod-0";
@@ -156,6 +164,12 @@ TEST_F(AgentProcessTest, CountsInADirectoryThatOpensLateGoOn) {
     const auto text = ReadFile(directory + "/targets");
     return text.ok() && text->find("deaths 17\n") != std::string::npos &&
            text->find("\ncomm ") != std::string::npos;
+  })) << agent.Log();
+  // So that the next life does not think it another pod's.
+  EXPECT_TRUE(WaitUntil([&] {
+    return ReadFile(directory + "/instance-id")
+        .value_or("")
+        .ends_with("\npod-0\n");
   })) << agent.Log();
 }
 

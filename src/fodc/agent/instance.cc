@@ -17,6 +17,7 @@ namespace fodc::agent {
 namespace {
 
 constexpr std::uint64_t kRandomBits = 16;
+constexpr std::string_view kName = "instance-id";
 
 std::string FormatUuid(std::uint64_t high, std::uint64_t low) {
   // Version 4, variant 1: what others expect of a UUID.
@@ -68,12 +69,25 @@ struct Kept {
   std::string pod;  // empty: not said
 };
 
-Kept ReadKept(const std::string& path) {
+std::string PathIn(const std::string& recorder_dir) {
+  return StrCat(recorder_dir, "/", kName);
+}
+
+// What another program wrote there is named in `damage` (if given) and is none.
+Kept ReadKept(const std::string& path, std::string* damage = nullptr) {
   const auto text = ReadFile(path, 4096);
-  if (!text.ok()) return {};
+  if (!text.ok()) {
+    if (damage != nullptr && text.status().code() != Code::kNotFound)
+      *damage = text.status().message();
+    return {};
+  }
   const std::size_t end = std::min(text->find('\n'), text->size());
-  return {.id = std::string(Trim(text->substr(0, end))),
-          .pod = std::string(Trim(text->substr(end)))};
+  std::string id(Trim(text->substr(0, end)));
+  if (!IsUuid(id)) {
+    if (damage != nullptr) *damage = "it does not begin with a UUID";
+    return {};
+  }
+  return {.id = std::move(id), .pod = std::string(Trim(text->substr(end)))};
 }
 
 }  // namespace
@@ -96,33 +110,51 @@ std::string HostName() {
 
 std::string BootId() { return ReadBootId("/proc").value_or(""); }
 
-std::string InstanceId(const std::string& recorder_dir,
+std::string KeptPodName(const std::string& recorder_dir) {
+  return ReadKept(PathIn(recorder_dir)).pod;
+}
+
+Status KeepInstanceId(const std::string& recorder_dir, std::string_view id,
+                      std::string_view pod_name) {
+  const std::string path = PathIn(recorder_dir);
+  const std::string_view pod = Trim(pod_name);
+  const Kept kept = ReadKept(path);
+  RemoveUnfinished(recorder_dir, kName);
+  if (kept.id == id && kept.pod == pod) return {};
+  FODC_RETURN_IF_ERROR(MakeDirectories(recorder_dir));
+  return WriteFileAtomically(path, StrCat(id, "\n", pod, "\n"));
+}
+
+std::string InstanceId(const std::string& recorder_dir, bool is_writable,
                        std::string_view pod_name, std::string_view boot_id) {
   const std::string text = StrCat(pod_name, "\n", boot_id);
   std::string derived = FormatUuid(Hash(text, 1), Hash(text, 2));
   if (recorder_dir.empty()) return derived;
 
-  const std::string path = recorder_dir + "/instance-id";
-  const Kept kept = ReadKept(path);
-  const std::string_view pod = Trim(pod_name);
-  const auto write = [&](const std::string& id) {
-    RemoveUnfinished(recorder_dir, "instance-id");
-    FODC_RETURN_IF_ERROR(MakeDirectories(recorder_dir));
-    return WriteFileAtomically(path, StrCat(id, "\n", pod, "\n"));
-  };
-  if (IsUuid(kept.id) && kept.pod == pod) return kept.id;
-  if (IsUuid(kept.id) && kept.pod.empty()) {
-    write(kept.id).IgnoreError();  // of a version that did not say whose it is
+  const std::string path = PathIn(recorder_dir);
+  std::string damage;
+  const Kept kept = ReadKept(path, &damage);
+  const bool is_ours =
+      !kept.id.empty() && (kept.pod == Trim(pod_name) || kept.pod.empty());
+  if (!is_writable) return is_ours ? kept.id : derived;
+  if (is_ours) {
+    // One may be of a version that did not say whose it is.
+    KeepInstanceId(recorder_dir, kept.id, pod_name).IgnoreError();
     return kept.id;
   }
-  if (IsUuid(kept.id)) {
+  if (!kept.id.empty()) {
     LogWarn(
-        "the recorder's directory was another pod's; this agent takes an id of "
-        "its own, and what was recorded there goes on under its pod",
-        {{"directory", recorder_dir}, {"pod_name", pod}, {"was_of", kept.pod}});
+        "the recorder's directory was another pod's; this agent takes an "
+        "id of its own",
+        {{"directory", recorder_dir},
+         {"pod_name", pod_name},
+         {"was_of", kept.pod}});
+  } else if (!damage.empty()) {
+    LogWarn("the instance's id cannot be read; this agent takes another",
+            {{"path", path}, {"error", damage}});
   }
   std::string fresh = FormatUuid(Random64(), Random64());
-  const Status status = write(fresh);
+  const Status status = KeepInstanceId(recorder_dir, fresh, pod_name);
   if (status.ok()) return fresh;
   LogInfo(
       "the instance's id cannot be kept; it will change with the machine's "

@@ -26,6 +26,7 @@ class NoSpill final : public Spill {
   explicit NoSpill(recorder::Recording recording)
       : recording_(std::move(recording)) {}
   recorder::Recording TakeRecording() override { return std::move(recording_); }
+  void set_on_late(net::Task) override {}
   bool is_on() const override { return false; }
   Owner owner() const override { return Owner::kNobody; }
   void Write(const recorder::Recording&) override {}
@@ -56,10 +57,9 @@ void RemoveEarlier(const std::string& directory, std::string_view newest) {
   }
 }
 
-// On a worker: opens a directory that could not be opened at the start. The
-// recording of this life has begun, so what earlier lives left there cannot be
-// taken into it any more; it is set aside, whole, for whoever wants to read it.
-Result<Opened> OpenLate(const recorder::Spill::Options& options,
+// Opens a directory for a recording that does not go on with what lies there:
+// that is set aside, whole, for whoever wants to read it.
+Result<Opened> OpenAnew(const recorder::Spill::Options& options,
                         const Clock& clock,
                         const recorder::RecordingOptions& recording_options) {
   namespace fs = std::filesystem;
@@ -110,6 +110,9 @@ class DiskSpill final : public Spill {
   }
 
   recorder::Recording TakeRecording() override { return std::move(recording_); }
+  void set_on_late(net::Task callback) override {
+    on_late_ = std::move(callback);
+  }
   bool is_on() const override { return true; }
   Owner owner() const override {
     if (disk_ != nullptr) return Owner::kUs;
@@ -166,7 +169,9 @@ class DiskSpill final : public Spill {
     const bool taken = loop_.Offload<Result<Opened>>(
         [options = disk_options_, recording_options = options_,
          &clock = loop_.clock()] {
-          return OpenLate(options, clock, recording_options);
+          // The recording of this life has begun: what earlier lives left
+          // there cannot be taken into it any more.
+          return OpenAnew(options, clock, recording_options);
         },
         [this, alive = std::weak_ptr<int>(alive_)](Result<Opened> opened) {
           if (!alive.expired()) OpenEnded(std::move(opened));
@@ -183,6 +188,7 @@ class DiskSpill final : public Spill {
       LogInfo("the recording can be kept now",
               {{"directory", disk_options_.directory},
                {"earlier_recording", opened->set_aside}});
+      if (on_late_) on_late_();
     } else {
       ++stats_.errors;
     }
@@ -229,6 +235,7 @@ class DiskSpill final : public Spill {
   Stats stats_;
   bool is_anothers_ = false;  // while disk_ is null
   bool writing_ = false;
+  net::Task on_late_;
   const recorder::Recording* finishing_ = nullptr;
   bool last_written_ = false;
   net::Task done_;
@@ -236,16 +243,39 @@ class DiskSpill final : public Spill {
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
 };
 
+// What another pod's agent left there is not continued: it would be shown as
+// this pod's.
+Result<std::shared_ptr<recorder::Spill>> SetAnothersAside(
+    std::shared_ptr<recorder::Spill> disk,
+    const recorder::Spill::Options& options, const std::string& pod_name,
+    const Clock& clock, const recorder::RecordingOptions& recording_options) {
+  const std::string was_of = KeptPodName(options.directory);
+  if (was_of.empty() || was_of == Trim(pod_name)) return disk;
+  disk.reset();
+  FODC_ASSIGN_OR_RETURN(Opened opened,
+                        OpenAnew(options, clock, recording_options));
+  if (!opened.set_aside.empty()) {
+    LogWarn(
+        "the recording of another pod in this --recorder-dir is set aside; "
+        "that of this pod begins anew",
+        {{"pod_name", pod_name},
+         {"was_of", was_of},
+         {"earlier_recording", opened.set_aside}});
+  }
+  return std::move(opened.disk);
+}
+
 // An agent that ends holds the lock for a moment longer: giving the history up
 // for that would lose it at every hasty restart.
-Result<std::unique_ptr<recorder::Spill>> OpenAtStart(
+Result<std::shared_ptr<recorder::Spill>> OpenAtStart(
     const recorder::Spill::Options& options, const Clock& clock) {
   constexpr int kAttempts = 20;
   constexpr std::chrono::milliseconds kPause{100};
   for (int attempt = 1;; ++attempt) {
     auto disk = recorder::Spill::Open(options, clock);
+    if (disk.ok()) return std::shared_ptr<recorder::Spill>(*std::move(disk));
     if (disk.status().code() != Code::kUnavailable || attempt == kAttempts) {
-      return disk;
+      return disk.status();
     }
     std::this_thread::sleep_for(kPause);
   }
@@ -271,6 +301,7 @@ recorder::Recording LoadFrom(recorder::Spill* disk, const Clock& clock,
 
 std::unique_ptr<Spill> Spill::Open(net::EventLoop& loop,
                                    const std::string& directory,
+                                   const std::string& pod_name,
                                    const recorder::RecordingOptions& options) {
   const Clock& clock = loop.clock();
   if (directory.empty()) {
@@ -283,6 +314,10 @@ std::unique_ptr<Spill> Spill::Open(net::EventLoop& loop,
   disk_options.max_bytes =
       std::max<std::uint64_t>(disk_options.max_bytes, 2 * options.budget_bytes);
   auto disk = OpenAtStart(disk_options, clock);
+  if (disk.ok()) {
+    disk = SetAnothersAside(*std::move(disk), disk_options, pod_name, clock,
+                            options);
+  }
   if (!disk.ok()) {
     if (disk.status().code() == Code::kUnavailable) {
       const auto pid = LockHolder(directory + "/chunks/LOCK");

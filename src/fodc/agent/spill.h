@@ -19,16 +19,20 @@ class Spill {
   // Reads what is there and makes this life's recording. An empty `directory`,
   // or one that cannot be used (one line is logged), is no error: the recording
   // then lives in memory only, and such a directory is tried again with each
-  // Write. What earlier lives left in one that opens late is set aside there,
-  // under earlier-<time>, of which the newest is kept. Waits up to two seconds
-  // for another agent that holds the directory to end. `loop` must outlive it.
+  // Write. What earlier lives left in one that opens late, or the agents of
+  // pods other than `pod_name` in any, is set aside there, under
+  // earlier-<time>, of which the newest is kept. Waits up to two seconds for
+  // another agent that holds the directory to end. `loop` must outlive it.
   static std::unique_ptr<Spill> Open(net::EventLoop& loop,
                                      const std::string& directory,
+                                     const std::string& pod_name,
                                      const recorder::RecordingOptions& options);
   virtual ~Spill() = default;
 
   // Once.
   virtual recorder::Recording TakeRecording() = 0;
+  // Told once the directory is ours, if it was not at the start.
+  virtual void set_on_late(net::Task callback) = 0;
   // Whether a directory was given.
   virtual bool is_on() const = 0;
   // Whose the directory is, as far as is known now.

@@ -10,6 +10,7 @@
 #include <thread>
 #include <vector>
 
+#include "fodc/agent/instance.h"
 #include "fodc/base/file.h"
 #include "fodc/base/log_testing.h"
 #include "fodc/base/status_matchers.h"
@@ -25,7 +26,16 @@ using ::testing::SizeIs;
 
 class SpillTest : public ::testing::Test {
  protected:
-  std::unique_ptr<Spill> Open() { return Spill::Open(loop_, directory_, {}); }
+  std::unique_ptr<Spill> Open(const std::string& pod_name = "pod-0") {
+    return Spill::Open(loop_, directory_, pod_name, {});
+  }
+  void KeepFrames(const std::string& pod_name, int frames) {
+    auto spill = Open(pod_name);
+    InstanceId(directory_, true, pod_name, "boot");
+    recorder::Recording recording = spill->TakeRecording();
+    for (int i = 1; i <= frames; ++i) Append(&recording, i * 1000);
+    Finish(spill.get(), recording);
+  }
   static void Append(recorder::Recording* r, std::int64_t ms) {
     const recorder::SourceId source = r->OpenSource("page", "");
     if (r->stats().active_series == 0) {
@@ -117,19 +127,14 @@ TEST_F(SpillTest, ADirectoryThatOpensLateIsUsed) {
 }
 
 TEST_F(SpillTest, WhatEarlierLivesLeftThereIsKept) {
-  {
-    auto spill = Open();
-    recorder::Recording recording = spill->TakeRecording();
-    Append(&recording, 1000);
-    Append(&recording, 2000);
-    Finish(spill.get(), recording);
-  }
+  KeepFrames("pod-0", 2);
   OpenLateWithOneFrame();
   EXPECT_EQ(Open()->stats().restored_frames, 1u);
   const std::vector<std::string> earlier = EarlierRecordings();
   ASSERT_THAT(earlier, SizeIs(1));
   const Spill::Stats kept =
-      Spill::Open(loop_, StrCat(directory_, "/", earlier[0]), {})->stats();
+      Spill::Open(loop_, StrCat(directory_, "/", earlier[0]), "pod-0", {})
+          ->stats();
   EXPECT_EQ(kept.restored_frames, 2u);
 }
 
@@ -142,6 +147,40 @@ TEST_F(SpillTest, OnlyTheNewestOfEarlierRecordingsIsKept) {
   const std::vector<std::string> earlier = EarlierRecordings();
   ASSERT_THAT(earlier, SizeIs(1));
   EXPECT_EQ(earlier[0], "earlier-" + FormatRfc3339(loop_.clock().Unix(), 3));
+}
+
+TEST_F(SpillTest, AnotherPodsRecordingIsSetAside) {
+  KeepFrames("pod-0", 2);
+  const LogCapture log;
+  EXPECT_EQ(Open("pod-0")->stats().restored_frames, 2u);
+  EXPECT_THAT(log.Lines("set aside"), SizeIs(0));
+  EXPECT_EQ(Open("pod-1")->stats().restored_frames, 0u);
+  const std::vector<std::string> earlier = EarlierRecordings();
+  ASSERT_THAT(earlier, SizeIs(1));
+  ASSERT_THAT(log.Lines("set aside"), SizeIs(1));
+  EXPECT_THAT(log.Lines("set aside")[0],
+              AllOf(HasSubstr("pod_name=pod-1"), HasSubstr("was_of=pod-0"),
+                    HasSubstr(earlier[0])));
+  const Spill::Stats kept =
+      Spill::Open(loop_, StrCat(directory_, "/", earlier[0]), "", {})->stats();
+  EXPECT_EQ(kept.restored_frames, 2u);
+  // It is this pod's from the first frame on.
+  KeepFrames("pod-1", 1);
+  EXPECT_EQ(Open("pod-1")->stats().restored_frames, 1u);
+}
+
+TEST_F(SpillTest, SaysWhenTheDirectoryIsOurs) {
+  ASSERT_THAT(WriteFileAtomically(directory_, "x"), IsOk());
+  auto spill = Open();
+  const recorder::Recording recording = spill->TakeRecording();
+  int told = 0;
+  spill->set_on_late([&] { ++told; });
+  ASSERT_TRUE(WriteOne(spill.get(), recording));
+  EXPECT_EQ(told, 0);
+  fs::remove(directory_);
+  ASSERT_TRUE(WriteOne(spill.get(), recording));
+  EXPECT_EQ(told, 1);
+  EXPECT_EQ(spill->owner(), Spill::Owner::kUs);
 }
 
 TEST_F(SpillTest, WaitsForAnAgentThatIsAboutToEnd) {

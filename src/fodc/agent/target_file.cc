@@ -65,7 +65,8 @@ TargetFile::Loaded TargetFile::Load(const std::string& directory,
 }
 
 std::vector<target::KeptRow> TargetFile::Accept(Loaded loaded) const {
-  if (!loaded.status.ok()) {
+  // While the directory is not ours it cannot be told whether anything is lost.
+  if (!loaded.status.ok() && is_ours_()) {
     LogWarn("what was known of the targets is lost; their counters begin anew",
             {{"path", path_}, {"error", loaded.status.message()}});
   }
