@@ -407,7 +407,7 @@ HttpResponse Api::Impl::Health() const {
   const fleet::AgentList agents = fleet.List();
   const auto online = std::count_if(
       agents->begin(), agents->end(), [](const fleet::Agent& agent) {
-        return agent.status != fleet::AgentStatus::kOffline;
+        return agent.status == fleet::AgentStatus::kOnline;
       });
   std::string body;
   JsonWriter json(&body);

@@ -209,6 +209,7 @@ TEST_F(DocumentsTest, ClusterListsARivalBesideTheFirst) {
   }
   EXPECT_EQ(status["flight"], "online");
   EXPECT_EQ(status["v1"], "conflict");
+  EXPECT_EQ(json::parse(Get("/health").body)["agents_online"], 1);
 }
 
 TEST_F(DocumentsTest, ClusterHoldsManyNodes) {

@@ -149,8 +149,8 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments,
       &app, "--timeout", [&](auto d) { global.timeout = d; },
       "For an answer of the proxy, whole")
       ->default_str("1m0s");
-  bool version_flag = false;
-  app.add_flag("--version", version_flag, "Print the version and exit");
+  app.set_version_flag("--version", std::string(),
+                       "Print the version and exit");
 
   NodesCommand nodes;
   CLI::App* nodes_app = app.add_subcommand(
@@ -255,11 +255,6 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments,
       app.add_subcommand("version", "Print the version and exit");
 
   std::vector<std::string> reversed(arguments.rbegin(), arguments.rend());
-  // `--version` alone needs no subcommand.
-  if (arguments.size() == 1 && arguments[0] == "--version") {
-    result.command = VersionCommand{};
-    return result;
-  }
   const auto usage = [&](const std::string& message) {
     result.command.reset();
     result.error = "fodcctl: " + message + "\nRun fodcctl --help for usage.";
@@ -277,6 +272,9 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments,
     }
     result.out = deepest->help(path);
     return result;
+  } catch (const CLI::CallForVersion&) {
+    result.command = VersionCommand{};
+    return result;
   } catch (const CLI::ParseError& e) {
     const std::vector<std::string> unknown = app.remaining(true);
     if (e.get_name() == "RequiredError" && !unknown.empty()) {
@@ -290,7 +288,7 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments,
     q->url = url;
     q->timeout = global.timeout;
   };
-  if (version_flag || version_app->parsed()) {
+  if (version_app->parsed()) {
     result.command = VersionCommand{};
   } else if (nodes_app->parsed()) {
     fill(&nodes.query);

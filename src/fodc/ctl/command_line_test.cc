@@ -151,6 +151,8 @@ TEST(CommandLineTest, HelpIsThereForEachCommand) {
 TEST(CommandLineTest, VersionIsACommandAndAFlag) {
   (void)ParseAs<VersionCommand>({"version"});
   (void)ParseAs<VersionCommand>({"--version"});
+  (void)ParseAs<VersionCommand>({"--timeout", "5s", "--version"});
+  (void)ParseAs<VersionCommand>({"nodes", "--version"});
 }
 
 }  // namespace

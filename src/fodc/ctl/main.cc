@@ -50,7 +50,7 @@ struct Runner {
     return RunCat(c, out, errors, is_damaged);
   }
   Status operator()(const ImportCommand& c) const {
-    return RunImport(c, out, errors);
+    return RunImport(c, out, errors, is_damaged);
   }
 };
 

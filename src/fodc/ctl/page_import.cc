@@ -71,10 +71,12 @@ class Importer {
   std::int64_t unix_ms() const { return frame_.unix_ms; }
 
   // Goes to the next frame that has a page.
-  Status Advance() {
+  void Advance() {
     for (;;) {
-      FODC_ASSIGN_OR_RETURN(has_frame_, file_.Next(&frame_));
-      if (!has_frame_ || frame_.http_status == 200) return OkStatus();
+      const Result<bool> has_frame = file_.Next(&frame_);
+      has_frame_ = has_frame.ok() && *has_frame;
+      if (!has_frame.ok()) summary_->damage = has_frame.status().message();
+      if (!has_frame_ || frame_.http_status == 200) return;
       ++summary_->failed;
     }
   }
@@ -148,7 +150,13 @@ Result<ImportSummary> ImportPages(const std::string& directory,
         FrameFile::Open(StrCat(directory, "/", chosen[i].first)));
     importers.push_back(std::make_unique<Importer>(
         std::move(file), chosen[i].second, &summary.files[i], recording));
-    FODC_RETURN_IF_ERROR(importers.back()->Advance());
+    importers.back()->Advance();
+  }
+  if (std::ranges::none_of(importers,
+                           [](const auto& i) { return i->has_frame(); })) {
+    for (const ImportedFile& file : summary.files) {
+      if (!file.damage.empty()) return DataLoss(file.damage);
+    }
   }
   // The saved pages have no monotonic time: theirs is the wall clock, which
   // here never goes back.
@@ -164,7 +172,7 @@ Result<ImportSummary> ImportPages(const std::string& directory,
     if (next == nullptr) return summary;
     monotonic_ms = std::max(monotonic_ms, next->unix_ms());
     FODC_RETURN_IF_ERROR(next->Record(monotonic_ms));
-    FODC_RETURN_IF_ERROR(next->Advance());
+    next->Advance();
   }
 }
 

@@ -16,6 +16,7 @@ struct ImportedFile {
   std::uint64_t frames = 0;      // recorded
   std::uint64_t failed = 0;      // frames that say the scrape failed: gaps
   std::uint64_t lost_lines = 0;  // bad lines and duplicates
+  std::string damage;  // why its rest was left out, naming file and frame
 };
 
 struct ImportSummary {
@@ -27,8 +28,9 @@ struct ImportSummary {
 // their times. A file is one source, named by its stem, and each of its series
 // gets the label `recording`, the stem; one that the page has itself becomes
 // `exported_recording`.
-// Errors: kNotFound if there is no such directory or nothing to import in it;
-// kDataLoss, naming file and frame, for a file that is damaged.
+// What follows damage in a file is left out. Errors: kNotFound if there is no
+// such directory or nothing to import in it; kDataLoss, naming file and frame,
+// if every file is damaged at its first frame.
 Result<ImportSummary> ImportPages(const std::string& directory,
                                   recorder::Recording* recording);
 

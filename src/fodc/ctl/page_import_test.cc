@@ -282,14 +282,26 @@ TEST_F(SmallImportTest, TextFormatsKeepFamiliesTogether) {
             "# EOF\n");
 }
 
+TEST_F(SmallImportTest, TakesWhatIsBeforeDamage) {
+  Write("x.frames", Frame(1, 10, 200, "a 1\n") + "#@@ 2 11");
+  Write("y.frames", Frame(1, 10, 200, "b 1\n") + Frame(2, 11, 200, "b 2\n"));
+  const auto summary = ImportPages(dir_.path(), &recording_);
+  ASSERT_THAT(summary, IsOk());
+  ASSERT_EQ(summary->files.size(), 2u);
+  EXPECT_EQ(summary->files[0].frames, 1u);
+  EXPECT_THAT(summary->files[0].damage, HasSubstr("x.frames: frame 2"));
+  EXPECT_EQ(summary->files[1].frames, 2u);
+  EXPECT_EQ(summary->files[1].damage, "");
+}
+
 TEST_F(SmallImportTest, RefusesFoldersThatHaveNothingAndDamagedFiles) {
   EXPECT_THAT(ImportPages(dir_.path(), &recording_),
               StatusIs(Code::kNotFound, HasSubstr(dir_.path())));
   EXPECT_THAT(ImportPages(dir_.File("none"), &recording_),
               StatusIs(Code::kNotFound, HasSubstr("none")));
-  Write("x.frames", Frame(1, 10, 200, "a 1\n") + "#@@ 2 11");
+  Write("x.frames", "#@@ 1 11");
   EXPECT_THAT(ImportPages(dir_.path(), &recording_),
-              StatusIs(Code::kDataLoss, HasSubstr("x.frames: frame 2")));
+              StatusIs(Code::kDataLoss, HasSubstr("x.frames: frame 1")));
 }
 
 }  // namespace

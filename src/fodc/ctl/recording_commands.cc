@@ -222,12 +222,19 @@ Status RunCat(const CatCommand& command, Output* out, Output* errors,
   }
   if (watch.any()) return OkStatus();
   const recorder::RecordingStats s = opened.recording.stats();
-  wanted.when = WhenText(command.from_unix_ms.value_or(s.from_unix_ms),
-                         command.to_unix_ms.value_or(s.to_unix_ms));
+  if (command.from_unix_ms && command.to_unix_ms) {
+    wanted.when = WhenText(*command.from_unix_ms, *command.to_unix_ms);
+  } else if (command.from_unix_ms) {
+    wanted.when = "since " + TimeText(*command.from_unix_ms);
+  } else {
+    wanted.when =
+        "until " + TimeText(command.to_unix_ms.value_or(s.to_unix_ms));
+  }
   return TellEmptyAnswer(opened, wanted, errors);
 }
 
-Status RunImport(const ImportCommand& command, Output* out, Output* errors) {
+Status RunImport(const ImportCommand& command, Output* out, Output* errors,
+                 bool* is_damaged) {
   recorder::RecordingOptions options;
   options.budget_bytes = std::size_t{1} << 40;  // everything
   options.max_series = 100'000'000;
@@ -237,6 +244,12 @@ Status RunImport(const ImportCommand& command, Output* out, Output* errors) {
   for (const std::string& left_out : summary.left_out) {
     FODC_RETURN_IF_ERROR(
         errors->Append(StrCat("fodcctl: left out: ", left_out, "\n")));
+  }
+  for (const ImportedFile& file : summary.files) {
+    if (file.damage.empty()) continue;
+    *is_damaged = true;
+    FODC_RETURN_IF_ERROR(errors->Append(
+        StrCat("fodcctl: damaged, left out from there: ", file.damage, "\n")));
   }
   recording.Seal();
   const std::string bytes =

@@ -20,6 +20,7 @@ Status RunCat(const CatCommand& command, Output* out, Output* errors,
 // a source whose series get the label `recording`: the file's stem. Files with
 // other names are left out and named on `errors`. The file is written whole or
 // not at all.
-Status RunImport(const ImportCommand& command, Output* out, Output* errors);
+Status RunImport(const ImportCommand& command, Output* out, Output* errors,
+                 bool* is_damaged);
 
 }  // namespace fodc::ctl

@@ -27,12 +27,14 @@ std::string Frame(int n, int unix_s, const std::string& body) {
 class RecordingCommandsTest : public testing::Test {
  protected:
   // Imports the files of pages/ and tells what import said.
-  std::string Import() {
+  std::string Import(bool has_damage = false) {
     StringOutput out;
     StringOutput errors;
-    EXPECT_THAT(
-        RunImport({.directory = Pages(), .output = File()}, &out, &errors),
-        IsOk());
+    bool is_damaged = false;
+    EXPECT_THAT(RunImport({.directory = Pages(), .output = File()}, &out,
+                          &errors, &is_damaged),
+                IsOk());
+    EXPECT_EQ(is_damaged, has_damage);
     return out.text + errors.text;
   }
   void Write(const std::string& name, const std::string& bytes) {
@@ -194,9 +196,28 @@ TEST_F(RecordingCommandsTest, CatTellsWhyThereIsNothing) {
                      "2023-11-14T22:14:31.000Z to 2023-11-14T22:14:32.000Z",
                      window));
   }
+  range.to_unix_ms.reset();
+  EXPECT_EQ(told(range), StrCat("fodcctl: nothing was recorded since "
+                                "2023-11-14T22:14:31.000Z",
+                                window));
+  range.to_unix_ms = 1'600'000'000'000;
+  range.from_unix_ms.reset();
+  EXPECT_EQ(told(range), StrCat("fodcctl: nothing was recorded until "
+                                "2020-09-13T12:26:40.000Z",
+                                window));
   CatCommand match;
   match.matches = {"b"};
   EXPECT_THAT(told(match), testing::HasSubstr("nothing that --match takes"));
+}
+
+TEST_F(RecordingCommandsTest, ImportNamesAFileThatIsCut) {
+  Write("x.frames", Frame(1, 10, "a 1\n") + "#@@ 2 11000 200 5\na 2");
+  EXPECT_THAT(Import(/*has_damage=*/true),
+              testing::AllOf(testing::HasSubstr("x.frames: 1 frames\n"),
+                             testing::HasSubstr("damaged, left out from "
+                                                "there: "),
+                             testing::HasSubstr("x.frames: frame 2: ")));
+  EXPECT_EQ(Cat({}), "# TYPE a untyped\na{recording=\"x\"} 1 10000\n");
 }
 
 // Pages of an import of an import have both labels.
