@@ -30,6 +30,14 @@ std::string NameOf(const target::TargetSpec& spec, std::size_t rows,
   return name;
 }
 
+void TellForgotten(const target::KeptRow& row) {
+  if (row.deaths_total == 0 && row.restarts_total == 0) return;
+  LogWarn("no target has this name any more; its counts are forgotten",
+          {{"target", row.name},
+           {"deaths", row.deaths_total},
+           {"restarts", row.restarts_total}});
+}
+
 }  // namespace
 
 std::vector<target::TargetSpec> MakeTargetSpecs(
@@ -133,8 +141,10 @@ void Targets::set_on_changed(std::function<void()> callback) {
 void Targets::Restore(std::vector<target::KeptRow> kept,
                       const std::vector<LastSeenTarget>& last_seen) {
   for (target::KeptRow& row : kept) {
+    bool is_known = false;
     for (std::size_t i = 0; i < readers_.size(); ++i) {
       if (readers_[i]->name() != row.name) continue;
+      is_known = true;
       for (const LastSeenTarget& seen : last_seen) {
         if (row.process && seen.source == readers_[i]->source() &&
             seen.pid == row.process->pid) {
@@ -143,13 +153,16 @@ void Targets::Restore(std::vector<target::KeptRow> kept,
       }
       table_.Restore(i, row);
     }
+    if (!is_known) TellForgotten(row);
   }
 }
 
 void Targets::Merge(const std::vector<target::KeptRow>& kept) {
   for (const target::KeptRow& row : kept) {
+    bool is_known = false;
     for (std::size_t i = 0; i < readers_.size(); ++i) {
       if (readers_[i]->name() != row.name) continue;
+      is_known = true;
       const bool has_died_unseen = table_.Merge(i, row);
       LogInfo("counts of earlier lives were found late and go on",
               {{"target", row.name},
@@ -161,6 +174,7 @@ void Targets::Merge(const std::vector<target::KeptRow>& kept) {
                {"pid", row.process->pid},
                {"deaths", table_.rows()[i].deaths_total}});
     }
+    if (!is_known) TellForgotten(row);
   }
   if (on_changed_) on_changed_();
 }

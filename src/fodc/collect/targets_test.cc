@@ -245,7 +245,11 @@ TEST_F(TargetsTest, ADeathThatNoAgentSawIsCountedAndCountersGoOn) {
       target::TableOptions{}, loop_, later);
   kept.push_back({});
   kept.back().name = "nobody's";
+  kept.back().deaths_total = 5;
   targets_->Restore(kept, seen);
+  ASSERT_THAT(log.Lines("its counts are forgotten"), SizeIs(1));
+  EXPECT_THAT(log.Lines("its counts are forgotten")[0],
+              ::testing::HasSubstr("target=nobody's deaths=5"));
   targets_->Read({.monotonic_ms = 1, .unix_ms = 1});
   const auto samples = LatestSamples(later, "target db");
   EXPECT_EQ(samples.at("fodc_target_deaths_total{target=\"db\"}"), 4);

@@ -7,6 +7,7 @@
 #include <limits>
 
 #include "fodc/base/crc32c.h"
+#include "fodc/base/proc.h"
 #include "fodc/base/strings.h"
 
 namespace fodc::target {
@@ -113,6 +114,16 @@ bool Take(std::string_view key, std::string_view value, KeptRow* row) {
 }
 
 }  // namespace
+
+std::uint64_t SeenAliveTicks(const KeptRow& kept) {
+  if (!kept.process || !kept.process->uptime_seconds)
+    return kept.last_alive_ticks;
+  const auto hz = static_cast<double>(ClockTicksPerSecond());
+  return std::max(
+      kept.last_alive_ticks,
+      kept.process->start_ticks +
+          static_cast<std::uint64_t>(*kept.process->uptime_seconds * hz));
+}
 
 std::string EncodeKeptRows(const std::vector<KeptRow>& rows) {
   std::string out(kHead);

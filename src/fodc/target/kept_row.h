@@ -43,6 +43,10 @@ struct KeptRow {
   std::uint64_t last_alive_ticks = 0;  // of that boot
 };
 
+// Until when its process was seen alive (boot_ticks.h). What was kept is as old
+// as the last event; `uptime_seconds` may be newer.
+std::uint64_t SeenAliveTicks(const KeptRow& kept);
+
 std::string EncodeKeptRows(const std::vector<KeptRow>& rows);
 // Errors: kDataLoss if the text is cut or changed, or not of this version.
 // Keys that are not known are passed over.

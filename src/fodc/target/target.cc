@@ -9,26 +9,17 @@
 #include <map>
 #include <utility>
 
-#include "fodc/base/kept_file.h"
 #include "fodc/base/proc.h"
 #include "fodc/base/strings.h"
 #include "fodc/base/unique_fd.h"
+#include "fodc/target/boot_ticks.h"
 #include "fodc/target/finder.h"
 #include "fodc/target/kept_row.h"
+#include "fodc/target/merge_counts.h"
 #include "fodc/target/pidfd.h"
 
 namespace fodc::target {
 namespace {
-
-using std::chrono::nanoseconds;
-
-// Until when its process was seen alive, in the ticks of processes' starts.
-std::uint64_t SeenAliveTicks(const KeptRow& kept) {
-  if (!kept.process || !kept.process->uptime_seconds) return 0;
-  return kept.process->start_ticks +
-         static_cast<std::uint64_t>(*kept.process->uptime_seconds *
-                                    static_cast<double>(ClockTicksPerSecond()));
-}
 
 // Of how many processes Merge can tell what was counted before each.
 constexpr std::size_t kMaxFound = 64;
@@ -60,12 +51,7 @@ struct Hidden {
   };
   std::map<std::uint16_t, Ownerless> ownerless;  // by port of the spec
   // The first instances, and the row's counts when each was there.
-  struct Found {
-    std::uint64_t start_ticks = 0;
-    std::uint64_t deaths = 0;
-    std::uint64_t restarts = 0;
-  };
-  std::vector<Found> found;
+  std::vector<FoundInstance> found;
   bool is_merged = false;
 };
 
@@ -80,20 +66,6 @@ Exit ToExit(std::optional<int> code) {
   return e;
 }
 
-nanoseconds SinceBoot(std::uint64_t ticks) {
-  const std::uint64_t hz = ClockTicksPerSecond();
-  return std::chrono::seconds(ticks / hz) +
-         nanoseconds(ticks % hz * 1'000'000'000 / hz);
-}
-
-// The tick that `t` lies in.
-std::uint64_t TicksAt(MonotonicTime t) {
-  const auto ns = static_cast<std::uint64_t>(
-      std::max<std::int64_t>(t.time_since_epoch().count(), 0));
-  const std::uint64_t hz = ClockTicksPerSecond();
-  return ns / 1'000'000'000 * hz + ns % 1'000'000'000 * hz / 1'000'000'000;
-}
-
 }  // namespace
 
 class TargetTable::Impl {
@@ -104,7 +76,7 @@ class TargetTable::Impl {
         clock_(clock),
         boot_id_(ReadBootId(options.proc_root).value_or("")),
         pid_namespace_(ReadPidNamespace(options.proc_root).value_or(0)),
-        uptime_(options.proc_root + "/uptime"),
+        boot_ticks_(options.proc_root, clock),
         finder_(options.proc_root,
                 options.own_pid != 0 ? options.own_pid : ::getpid()) {
     for (TargetSpec& spec : specs) {
@@ -122,7 +94,7 @@ class TargetTable::Impl {
 
   void Check(std::vector<Event>* events) {
     const MonotonicTime now = clock_.Monotonic();
-    ticks_ = TicksNow(now);
+    ticks_ = boot_ticks_.Now();
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       if (rows_[i].instance) CheckAlive(i, now, events);
       if (hidden_[i].former) CheckFormer(i, events);
@@ -146,9 +118,7 @@ class TargetTable::Impl {
     hidden.former = kept.process;
     hidden.former_may_live = kept.boot_id == boot_id_;
     if (!hidden.former_may_live) return;
-    // What was kept is as old as the last event; the recording is newer.
-    hidden.last_alive_ticks =
-        std::max(kept.last_alive_ticks, SeenAliveTicks(kept));
+    hidden.last_alive_ticks = SeenAliveTicks(kept);
   }
 
   bool Merge(std::size_t i, const KeptRow& kept) {
@@ -159,47 +129,25 @@ class TargetTable::Impl {
       Restore(i, kept);  // the next Check tells the rest
       return false;
     }
-    // Where this table's life meets what was kept: the process that was watched
-    // last, else its successor. What was counted before that is in `kept`.
     const bool is_of_boot = kept.boot_id == boot_id_;
-    std::uint64_t since =
-        kept.process ? kept.process->start_ticks : kept.last_alive_ticks;
-    if (!is_of_boot) since = 0;
-    const auto next =
-        std::find_if(hidden.found.begin(), hidden.found.end(),
-                     [since](const auto& f) { return f.start_ticks >= since; });
-    const bool is_followed = next != hidden.found.end();
-    const std::uint64_t deaths =
-        is_followed ? row.deaths_total - next->deaths : 0;
-    const std::uint64_t restarts =
-        is_followed ? row.restarts_total - next->restarts : 0;
-    bool has_died_unseen = false;
-    if (kept.process &&
-        !(is_of_boot && is_followed && next->start_ticks == since)) {
-      const Finder::Fate fate =
-          is_of_boot ? FateOf(*kept.process) : Finder::Fate::kGone;
-      has_died_unseen = fate == Finder::Fate::kGone ||
-                        (fate == Finder::Fate::kUnknown && is_followed);
-    }
-    const bool is_restart = is_followed && (has_died_unseen || kept.has_died);
-    // Whatever was kept, counters do not fall.
-    row.deaths_total =
-        std::max(row.deaths_total,
-                 kept.deaths_total + deaths + (has_died_unseen ? 1 : 0));
-    row.restarts_total =
-        std::max(row.restarts_total,
-                 kept.restarts_total + restarts + (is_restart ? 1 : 0));
+    const MergedCounts counts = MergeCounts(
+        kept, is_of_boot, hidden.found, {row.deaths_total, row.restarts_total},
+        [&] {
+          return is_of_boot ? FateOf(*kept.process) : Finder::Fate::kGone;
+        });
+    row.deaths_total = counts.deaths;
+    row.restarts_total = counts.restarts;
     if (!row.last_death_at) {
       row.last_uptime_seconds = kept.last_uptime_seconds;
       row.last_death_at = kept.last_death_at;
       row.last_exit = kept.last_exit;
-      if (has_died_unseen) {
+      if (counts.has_died_unseen) {
         row.last_uptime_seconds.reset();
         row.last_death_at = clock_.Unix();
         row.last_exit = {};
       }
     }
-    return has_died_unseen;
+    return counts.has_died_unseen;
   }
 
   KeptRow Keep(std::size_t i) const {
@@ -544,13 +492,9 @@ class TargetTable::Impl {
     instance.pid = stat.pid;
     instance.start_ticks = stat.start_ticks;
     instance.comm = stat.comm;
-    const Result<std::uint64_t> boot = ReadBootTime(finder_.root());
-    instance.started_at =
-        boot.ok() ? StartTime(*boot, stat.start_ticks)
-                  : clock_.Unix() - (clock_.Monotonic().time_since_epoch() -
-                                     SinceBoot(stat.start_ticks));
+    instance.started_at = boot_ticks_.TimeOf(stat.start_ticks);
     instance.found_at = clock_.Monotonic();
-    instance.age_when_found_seconds = AgeSeconds(stat.start_ticks);
+    instance.age_when_found_seconds = boot_ticks_.AgeSeconds(stat.start_ticks);
     Event event;
     event.kind = hidden.has_died ? EventKind::kRestarted : EventKind::kAppeared;
     event.row = i;
@@ -558,9 +502,8 @@ class TargetTable::Impl {
     event.at = clock_.Unix();
     if (hidden.has_died) ++row.restarts_total;
     if (hidden.found.size() < kMaxFound) {
-      hidden.found.push_back({.start_ticks = stat.start_ticks,
-                              .deaths = row.deaths_total,
-                              .restarts = row.restarts_total});
+      hidden.found.push_back(
+          {stat.start_ticks, {row.deaths_total, row.restarts_total}});
     }
     row.instance = std::move(instance);
     row.problem.clear();
@@ -574,37 +517,11 @@ class TargetTable::Impl {
     events->push_back(std::move(event));
   }
 
-  double AgeSeconds(std::uint64_t start_ticks) const {
-    const auto seconds = [](nanoseconds d) {
-      return std::chrono::duration<double>(d).count();
-    };
-    const double started = seconds(SinceBoot(start_ticks));
-    // The monotonic clock stands still while the machine is suspended.
-    const Result<double> uptime = ReadUptimeSeconds(finder_.root());
-    if (uptime.ok() && *uptime >= started) return *uptime - started;
-    return std::max(0.0,
-                    seconds(clock_.Monotonic().time_since_epoch()) - started);
-  }
-
-  // The ticks that have passed since boot, as processes' starts count them:
-  // those of a suspension too, in which the monotonic clock stands still.
-  std::uint64_t TicksNow(MonotonicTime now) {
-    const std::uint64_t awake = TicksAt(now);
-    const auto text = uptime_.Read(&buffer_);
-    if (!text) return awake;
-    const Result<double> uptime = ParseUptimeSeconds(*text);
-    if (!uptime.ok()) return awake;
-    // A container may be shown an uptime of its own.
-    const auto hz = static_cast<double>(ClockTicksPerSecond());
-    return std::max(awake, static_cast<std::uint64_t>(*uptime * hz));
-  }
-
   const TableOptions options_;
   const Clock& clock_;
   const std::string boot_id_;
   const std::uint64_t pid_namespace_;  // 0: not known
-  OptionalFile uptime_;
-  std::string buffer_;
+  BootTicks boot_ticks_;
   std::uint64_t ticks_ = 0;  // at the beginning of this check
   const Finder finder_;
   UniqueFd epoll_;
