@@ -410,11 +410,13 @@ TEST(HttpClientTest, RefusesMoreThanItsBoundInFlight) {
 }
 
 TEST(HttpClientTest, IgnoresProxiesOfTheEnvironment) {
+  // NOLINTBEGIN(concurrency-mt-unsafe): no other thread reads it now
   ::setenv("http_proxy", "http://127.0.0.1:1", 1);
   RawServer server(Always(Ok("direct")));
   HttpClient client;
   EXPECT_THAT(GetAndWait(client, {.url = server.Url()}).status, IsOk());
   ::unsetenv("http_proxy");
+  // NOLINTEND(concurrency-mt-unsafe)
 }
 
 }  // namespace

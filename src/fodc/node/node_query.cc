@@ -58,7 +58,7 @@ class Try final : public grpc::ClientUnaryReactor {
   static std::shared_ptr<Try> Start(
       const std::shared_ptr<grpc::Channel>& channel, UnixTime deadline,
       Done done) {
-    const auto call = std::make_shared<Try>();
+    auto call = std::make_shared<Try>();
     call->done_ = std::move(done);
     call->self_ = call;
     call->context_.set_deadline(

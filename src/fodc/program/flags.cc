@@ -13,6 +13,7 @@
 
 #include "fodc/base/strings.h"
 #include "fodc/program/config_lines.h"
+#include "fodc/program/user_info.h"
 
 namespace fodc::program {
 
@@ -87,54 +88,6 @@ bool Names(std::string_view text, std::string_view flag) {
     if (next != '-' && !(next >= 'a' && next <= 'z')) return true;
   }
   return false;
-}
-
-// Where a URL begins: at the start, and behind a comma with a scheme.
-bool BeginsUrl(std::string_view text) {
-  const std::size_t scheme = text.find("://");
-  return scheme != std::string_view::npos && scheme > 0 &&
-         std::all_of(text.begin(), text.begin() + scheme, [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-         });
-}
-
-// What stands between "://" and the last '@' of a URL.
-std::string WithoutUserInfo(std::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    std::size_t end = text.find(',');
-    while (end != std::string_view::npos && !BeginsUrl(text.substr(end + 1)))
-      end = text.find(',', end + 1);
-    const std::string_view url = text.substr(0, end);
-    const std::size_t scheme = url.find("://");
-    const std::size_t host = scheme == std::string_view::npos ? 0 : scheme + 3;
-    const std::size_t at = url.rfind('@');
-    if (at == std::string_view::npos || at < host) {
-      out += url;
-    } else {
-      out += StrCat(url.substr(0, host), "***", url.substr(at));
-    }
-    if (end == std::string_view::npos) break;
-    out += ',';
-    text.remove_prefix(end + 1);
-  }
-  return out;
-}
-
-// The same in a sentence with URLs in it.
-std::string MessageWithoutUserInfo(std::string_view text) {
-  std::string out;
-  for (;;) {
-    const std::size_t scheme = text.find("://");
-    if (scheme == std::string_view::npos) return out += text;
-    const std::size_t host = scheme + 3;
-    const std::string_view url =
-        text.substr(host, text.find_first_of(" \"\n", host) - host);
-    const std::size_t at = url.rfind('@');
-    out += text.substr(0, host);
-    if (at != std::string_view::npos) out += "***";
-    text.remove_prefix(host + (at == std::string_view::npos ? 0 : at));
-  }
 }
 
 Status NotA(std::string_view text, std::string_view kind) {
@@ -480,7 +433,7 @@ ParseOutcome Flags::Parse(const std::vector<std::string>& arguments) {
   outcome.run = s.ok();
   if (!s.ok()) {
     outcome.exit_code = 2;
-    outcome.error = UsageError(MessageWithoutUserInfo(s.message()));
+    outcome.error = UsageError(MaskUserInfoInText(s.message()));
   }
   return outcome;
 }
@@ -521,7 +474,7 @@ std::vector<EffectiveValue> Flags::EffectiveValues() const {
   for (const auto& f : impl_->flags) {
     std::string value = f->get();
     if (f->secret && !value.empty()) value = "***";
-    if (f->mask_user_info) value = WithoutUserInfo(value);
+    if (f->mask_user_info) value = MaskUserInfo(value);
     out.push_back({f->name, std::move(value), f->source});
   }
   return out;

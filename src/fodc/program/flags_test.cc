@@ -39,9 +39,16 @@ class FlagsTest : public ::testing::Test {
     for (const char* name :
          {"FODC_PROXY_ADDR", "FODC_POLL_METRICS_PORTS", "FODC_KTM_ENABLED",
           "FODC_CONFIG", "FODC_LIFECYCLE_PORT"}) {
-      ::unsetenv(name);
+      UnsetEnv(name);
     }
   }
+  // NOLINTBEGIN(concurrency-mt-unsafe): there is one thread
+  static void SetEnv(const char* name, const std::string& value) {
+    ::setenv(name, value.c_str(), 1);
+  }
+  static void UnsetEnv(const char* name) { ::unsetenv(name); }
+  // NOLINTEND(concurrency-mt-unsafe)
+
   ParseOutcome Parse(const std::vector<std::string>& args) {
     return flags_.Parse(args);
   }
@@ -117,9 +124,9 @@ TEST_F(FlagsTest, TheLastOfSeveralWins) {
 }
 
 TEST_F(FlagsTest, FlagBeforeEnvironmentBeforeFile) {
-  ::setenv("FODC_PROXY_ADDR", "env", 1);
-  ::setenv("FODC_POLL_METRICS_PORTS", "8,9", 1);
-  ::setenv("FODC_KTM_ENABLED", "true", 1);
+  SetEnv("FODC_PROXY_ADDR", "env");
+  SetEnv("FODC_POLL_METRICS_PORTS", "8,9");
+  SetEnv("FODC_KTM_ENABLED", "true");
   const std::string file = Config(
       "proxy-addr = \"file\"\npoll-metrics-ports = [1, 2]\n"
       "lifecycle-port = 5\nratio = 0.25\n");
@@ -144,7 +151,7 @@ TEST_F(FlagsTest, FlagBeforeEnvironmentBeforeFile) {
 }
 
 TEST_F(FlagsTest, AListGivenAsFlagReplacesTheEnvironments) {
-  ::setenv("FODC_POLL_METRICS_PORTS", "8,9", 1);
+  SetEnv("FODC_POLL_METRICS_PORTS", "8,9");
   ASSERT_TRUE(Parse({"--poll-metrics-ports=1"}).run);
   EXPECT_THAT(ports_, ElementsAre("1"));
 }
@@ -161,7 +168,7 @@ TEST_F(FlagsTest, ReadsListsAndTypesFromTheFile) {
 }
 
 TEST_F(FlagsTest, TheFileMayComeFromTheEnvironment) {
-  ::setenv("FODC_CONFIG", Config("ratio = 3\n").c_str(), 1);
+  SetEnv("FODC_CONFIG", Config("ratio = 3\n"));
   ASSERT_TRUE(Parse({}).run);
   EXPECT_EQ(ratio_, 3);
 }
@@ -249,26 +256,26 @@ TEST_F(FlagsTest, NamesASectionAndItsLine) {
 }
 
 TEST_F(FlagsTest, SaysWhereAWrongValueIsFrom) {
-  ::setenv("FODC_LIFECYCLE_PORT", "abc", 1);
+  SetEnv("FODC_LIFECYCLE_PORT", "abc");
   EXPECT_EQ(Parse({}).error,
             "fodc-test: --lifecycle-port: \"abc\" is not a whole number (from "
             "FODC_LIFECYCLE_PORT)\nSee fodc-test --help.\n");
-  ::setenv("FODC_LIFECYCLE_PORT", "-1", 1);
+  SetEnv("FODC_LIFECYCLE_PORT", "-1");
   EXPECT_THAT(Parse({}).error, HasSubstr("(from FODC_LIFECYCLE_PORT)\n"));
-  ::unsetenv("FODC_LIFECYCLE_PORT");
+  UnsetEnv("FODC_LIFECYCLE_PORT");
   port_ = 18912;
   EXPECT_THAT(Parse({"--config", Config("ratio = 1\nratio = half\n")}).error,
               HasSubstr("\"half\" is not a number (from " + dir_.File("c") +
                         ", line 2)\n"));
   EXPECT_THAT(Parse({"--ratio=x"}).error, Not(HasSubstr("from")));
-  ::setenv("FODC_CONFIG", "/no/such/file", 1);
+  SetEnv("FODC_CONFIG", "/no/such/file");
   EXPECT_THAT(Parse({}).error, HasSubstr("(from FODC_CONFIG)\n"));
   EXPECT_TRUE(Parse({"--config="}).run)
       << "no file, whatever the variable says";
 }
 
 TEST_F(FlagsTest, OfSeveralFlagsEachOriginIsNamed) {
-  ::setenv("FODC_LIFECYCLE_PORT", "7", 1);
+  SetEnv("FODC_LIFECYCLE_PORT", "7");
   flags_.CheckAll([] {
     return InvalidArgument("--lifecycle-port and --ratio; not --lifecycle");
   });

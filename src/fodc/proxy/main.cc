@@ -21,6 +21,7 @@ namespace {
 int Main(int argc, const char* const* argv) {
   // One arena: what gRPC's threads allocate is freed on the loop, and arenas of
   // their own would keep it (with 500 agents: 250 MiB).
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread runs yet
   (void)::mallopt(M_ARENA_MAX, 1);
   ProxyOptions options;
   program::Flags flags(
@@ -30,8 +31,8 @@ int Main(int argc, const char* const* argv) {
       program::Version());
   DeclareFlags(&flags, &options);
   const program::ParseOutcome parsed = flags.Parse(argc, argv);
-  std::fputs(parsed.out.c_str(), stdout);
-  std::fputs(parsed.error.c_str(), stderr);
+  (void)std::fputs(parsed.out.c_str(), stdout);
+  (void)std::fputs(parsed.error.c_str(), stderr);
   if (!parsed.run) return parsed.exit_code;
 
   program::BlockSignals();
