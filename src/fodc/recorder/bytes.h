@@ -91,10 +91,12 @@ class ByteReader {
   }
   void Fail() { at_ = end_ = nullptr; }
 
+  // NOLINTBEGIN(clang-analyzer-core.NullDereference): something is left
   std::uint8_t Byte() {
     if (left() < 1) return Fail(), std::uint8_t{0};
     return static_cast<std::uint8_t>(*at_++);
   }
+  // NOLINTEND(clang-analyzer-core.NullDereference)
   template <std::unsigned_integral T>
   T Fixed() {
     T v = 0;
@@ -104,6 +106,7 @@ class ByteReader {
     return v;
   }
   std::uint64_t Varint() {
+    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): something is left
     if (left() > 0 && static_cast<std::uint8_t>(*at_) < 0x80) {
       return static_cast<std::uint8_t>(*at_++);
     }
