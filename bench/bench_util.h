@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <ctime>
 #include <optional>
@@ -42,7 +43,7 @@ class Reporter {
                   pass ? "true" : "false");
     }
     std::printf("}\n");
-    std::fflush(stdout);
+    (void)std::fflush(stdout);
   }
 
   bool missed() const { return missed_; }
@@ -73,7 +74,7 @@ inline double Percentile(std::vector<double> values, double share) {
   if (values.empty()) return 0;
   std::sort(values.begin(), values.end());
   const auto at = static_cast<std::size_t>(
-      share * static_cast<double>(values.size() - 1) + 0.5);
+      std::lround(share * static_cast<double>(values.size() - 1)));
   return values[at];
 }
 

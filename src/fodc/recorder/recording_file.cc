@@ -178,12 +178,13 @@ std::string EncodeRecordingFile(const Snapshot& snapshot, const FileInfo& info,
   }
   AppendBlock(&out, kInfo, payload);
 
-  const Snapshot::State::LifeView* life = nullptr;
+  const Snapshot::State::LifeView* last = nullptr;
   std::vector<bool> defined;  // by index in the life's table
   std::map<SourceId, bool> named;
   for (const auto& part : snapshot.state().Parts(range)) {
-    if (part.life != life) {
-      life = part.life;
+    const Snapshot::State::LifeView* const life = part.life;
+    if (life != last) {
+      last = life;
       defined.assign(life->table->ids.size(), false);
       named.clear();
     }

@@ -37,7 +37,7 @@ class SpillTest : public ::testing::Test {
   }
   static Status Round(Spill* spill, const Recording& r) {
     const Spill::Batch batch = spill->Collect(r);
-    const Status status = spill->Write(batch);
+    Status status = spill->Write(batch);
     spill->Finish(batch, status);
     return status;
   }
