@@ -96,7 +96,7 @@ class PageServer {
 };
 
 int Fail(const std::string& message) {
-  std::fprintf(stderr, "bench_agent: %s\n", message.c_str());
+  (void)std::fprintf(stderr, "bench_agent: %s\n", message.c_str());
   return 2;
 }
 

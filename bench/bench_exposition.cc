@@ -159,7 +159,7 @@ class Bench {
       ReadFull(&full, &full_s);
       ReadSteady(&steady, &steady_s);
       if (!(full == steady) || !(plain == full)) {
-        std::fprintf(stderr, "%s: the readers disagree\n", set_.c_str());
+        (void)std::fprintf(stderr, "%s: the readers disagree\n", set_.c_str());
         return false;
       }
     }
@@ -302,7 +302,7 @@ int Main(int argc, char** argv) {
   for (const std::string_view name : test::kRecordingNames) {
     auto recording = Recording::Load(test::RecordingPath(name));
     if (!recording.ok()) {
-      std::fprintf(stderr, "%s\n", recording.status().ToString().c_str());
+      (void)std::fprintf(stderr, "%s\n", recording.status().ToString().c_str());
       return 2;
     }
     const std::size_t index = recordings.size();

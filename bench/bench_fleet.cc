@@ -105,7 +105,7 @@ bool FleetBench::Fill() {
   for (const char* name : {"etcd", "vm", "node", "prometheus"}) {
     auto tape = bench::Tape::Load(name);
     if (!tape.ok()) {
-      std::fprintf(stderr, "%s\n", tape.status().ToString().c_str());
+      (void)std::fprintf(stderr, "%s\n", tape.status().ToString().c_str());
       return false;
     }
     tapes_.push_back(*std::move(tape));
@@ -170,7 +170,7 @@ bool FleetBench::Page(const std::string& encoding, bool keep,
                       bench::HttpAnswer* answer) {
   auto got = bench::HttpGet(proxy_->http_port(), "/metrics", encoding, keep);
   if (!got.ok() || got->status != 200) {
-    std::fprintf(stderr, "no page: %s\n", got.status().message().c_str());
+    (void)std::fprintf(stderr, "no page: %s\n", got.status().message().c_str());
     return false;
   }
   *answer = *std::move(got);
@@ -192,7 +192,7 @@ bool FleetBench::WaitFor(const std::string& what,
     if (done()) return true;
     std::this_thread::sleep_for(milliseconds(500));
   }
-  std::fprintf(stderr, "waited in vain: %s\n", what.c_str());
+  (void)std::fprintf(stderr, "waited in vain: %s\n", what.c_str());
   return false;
 }
 
@@ -227,7 +227,7 @@ bool FleetBench::Run() {
       test::ProgramPath("fodc-proxy"),
       {StrCat("--recorder-memory=", kBudgetMib, "MiB")}, 0);
   if (!proxy.ok()) {
-    std::fprintf(stderr, "%s\n", proxy.status().message().c_str());
+    (void)std::fprintf(stderr, "%s\n", proxy.status().message().c_str());
     return false;
   }
   proxy_ = *std::move(proxy);

@@ -48,7 +48,7 @@ bool Fill(Load* load) {
     auto recording =
         Recording::Load(test::RecordingPath(test::kRecordingNames[r]));
     if (!recording.ok()) {
-      std::fprintf(stderr, "%s\n", recording.status().ToString().c_str());
+      (void)std::fprintf(stderr, "%s\n", recording.status().ToString().c_str());
       return false;
     }
     exposition::PageReader reader;
@@ -68,8 +68,8 @@ bool Fill(Load* load) {
     }
   }
   if (series.size() < kSeries + 7) {
-    std::fprintf(stderr, "the recordings have %zu series only\n",
-                 series.size());
+    (void)std::fprintf(stderr, "the recordings have %zu series only\n",
+                       series.size());
     return false;
   }
   for (std::size_t skip = 0; skip < 8; ++skip) {
@@ -120,7 +120,7 @@ std::size_t RenderPlainly(const Load& load, std::size_t nodes) {
         out += '"';
       }
       out += "} ";
-      std::snprintf(number, sizeof number, "%.17g", load.values[i]);
+      (void)std::snprintf(number, sizeof number, "%.17g", load.values[i]);
       out += number;
       out += '\n';
       if (out.size() >= kPieceBytes) {
@@ -144,7 +144,7 @@ std::size_t RenderJoined(const Load& load,
     const auto& lines = joined[n % joined.size()];
     for (std::size_t i = 0; i < lines.size(); ++i) {
       out += lines[i];
-      std::snprintf(number, sizeof number, "%.17g", load.values[i]);
+      (void)std::snprintf(number, sizeof number, "%.17g", load.values[i]);
       out += number;
       out += '\n';
       if (out.size() >= kPieceBytes) {
@@ -180,7 +180,7 @@ int Run(int argc, char** argv) {
     for (const PlainSeries& s : plain) {
       auto& line = lines.emplace_back(s.name + "{");
       for (const auto& [name, value] : s.labels) {
-        line += name + "=\"" + value + "\",";
+        line.append(name).append("=\"").append(value).append("\",");
       }
       line +=
           "container_name=\"data\",node_role=\"ROLE_DATA\",node_type="

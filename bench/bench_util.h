@@ -42,7 +42,7 @@ class Reporter {
                   kind == Floor::kAtLeast ? "floor" : "ceiling", *floor,
                   pass ? "true" : "false");
     }
-    std::printf("}\n");
+    (void)std::printf("}\n");
     (void)std::fflush(stdout);
   }
 

@@ -64,7 +64,7 @@ int Run(int argc, char** argv) {
       },
       std::chrono::seconds(60));
   if (!synced) {
-    std::fprintf(stderr, "the proxy did not take in what there is\n");
+    (void)std::fprintf(stderr, "the proxy did not take in what there is\n");
     return 1;
   }
   const auto time = [](std::int64_t ms) {
@@ -75,7 +75,7 @@ int Run(int argc, char** argv) {
   // Checked once: every sample is there.
   auto checked = bench::HttpGet((*proxy)->http_port(), target, "", true);
   if (!checked.ok() || checked->status != 200) {
-    std::fprintf(stderr, "no window\n");
+    (void)std::fprintf(stderr, "no window\n");
     return 1;
   }
   std::uint64_t points = 0;
@@ -85,9 +85,9 @@ int Run(int argc, char** argv) {
     ++points;
   }
   if (points != samples) {
-    std::fprintf(stderr, "%llu of %llu samples came\n",
-                 static_cast<unsigned long long>(points),
-                 static_cast<unsigned long long>(samples));
+    (void)std::fprintf(stderr, "%llu of %llu samples came\n",
+                       static_cast<unsigned long long>(points),
+                       static_cast<unsigned long long>(samples));
     return 1;
   }
   const double bytes = static_cast<double>(checked->body.size());
@@ -102,7 +102,7 @@ int Run(int argc, char** argv) {
     const double cpu_before = (*proxy)->CpuSeconds();
     auto answer = bench::HttpGet((*proxy)->http_port(), target, "", false);
     if (!answer.ok() || answer->status != 200) {
-      std::fprintf(stderr, "no window\n");
+      (void)std::fprintf(stderr, "no window\n");
       return 1;
     }
     cpu.push_back((*proxy)->CpuSeconds() - cpu_before);

@@ -196,8 +196,8 @@ Result<std::unique_ptr<ProxyProcess>> ProxyProcess::Start(
 ProxyProcess::~ProxyProcess() {
   if (!process_.Running()) return;
   if (process_.Stop() != 0) {
-    std::fprintf(stderr, "the proxy did not end well; its log:\n%s\n",
-                 process_.Log().c_str());
+    (void)std::fprintf(stderr, "the proxy did not end well; its log:\n%s\n",
+                       process_.Log().c_str());
   }
 }
 

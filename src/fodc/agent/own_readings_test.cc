@@ -78,7 +78,8 @@ TEST_F(OwnReadingsTest, TellHowFarTheRecordingReachesAndWill) {
   EXPECT_EQ(Newest("fodc_agent_recording_expected_window_seconds"), 0)
       << "not known yet";
   EXPECT_EQ(Newest("fodc_agent_recording_budget_bytes"), kBudget);
-  while (Newest("fodc_agent_recording_bytes") < kBudget / 2) Second();
+  constexpr double kHalf = kBudget / 2.0;
+  while (Newest("fodc_agent_recording_bytes") < kHalf) Second();
   const double expected =
       Newest("fodc_agent_recording_expected_window_seconds");
   EXPECT_EQ(Newest("fodc_agent_recording_window_seconds"), HeldSeconds());

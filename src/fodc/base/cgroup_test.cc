@@ -295,15 +295,15 @@ class RealCgroupTest : public ::testing::Test {
     parent_ = StrCat(own->memory->mount, "/fodc-test-", ::getpid());
     group_ = parent_ + "/inner";
     if (::mkdir(parent_.c_str(), 0755) != 0) {
-      GTEST_SKIP() << "SKIPPED: cannot make " << parent_ << ": "
-                   << std::strerror(errno);
+      GTEST_SKIP() << "SKIPPED: "
+                   << ErrnoStatus(errno, "mkdir " + parent_).message();
     }
     if (!v1_) (void)Put(parent_ + "/cgroup.subtree_control", "+memory");
     if (::mkdir(group_.c_str(), 0755) != 0 ||
         !Put(StrCat(parent_, v1_ ? "/memory.limit_in_bytes" : "/memory.max"),
              "67108864")) {
-      GTEST_SKIP() << "SKIPPED: no limit can be set in " << parent_ << ": "
-                   << std::strerror(errno);
+      GTEST_SKIP() << "SKIPPED: "
+                   << ErrnoStatus(errno, "set a limit in " + parent_).message();
     }
   }
   void TearDown() override {

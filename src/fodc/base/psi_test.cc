@@ -35,8 +35,7 @@ TEST(ParsePressureTest, CpuHadNoFullLineBeforeLinux513) {
 TEST(ParsePressureTest, NeverGuesses) {
   EXPECT_THAT(ParsePressure(""), StatusIs(Code::kDataLoss, HasSubstr("no ")));
   for (const char* bad : {"some avg10=0.00 avg60=0.00 total=1\n",
-                          "some avg10=x avg60=0 avg300=0 "
-                          "total=1\n",
+                          "some avg10=x avg60=0 avg300=0 total=1\n",
                           "some avg10=-1 avg60=0 avg300=0 total=1\n",
                           "full avg10=0 avg60=0 avg300=0 total=\n",
                           "some avg10=nan avg60=0 avg300=0 total=1\n"}) {

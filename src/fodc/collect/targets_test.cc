@@ -81,7 +81,7 @@ class TargetsTest : public ::testing::Test {
     ASSERT_GE(child_, 0);
     if (child_ == 0) {
       if (catches_sigterm) {
-        ::signal(SIGTERM, [](int) { ::_exit(7); });
+        (void)::signal(SIGTERM, [](int) { ::_exit(7); });
       }
       for (;;) ::pause();
     }

@@ -44,6 +44,7 @@ TEST(CommandLineTest, NodesWatchTakesAnOptionalInterval) {
 TEST(CommandLineTest, ProxyComesFromFlagOrEnvironmentBeforeOrAfter) {
   EXPECT_EQ(ParseAs<NodesCommand>({"nodes"}).query.url,
             "http://localhost:17913");
+  // NOLINTBEGIN(concurrency-mt-unsafe): there is one thread
   ::setenv("FODC_PROXY", "http://elsewhere:1/", 1);
   EXPECT_EQ(ParseAs<NodesCommand>({"nodes"}).query.url, "http://elsewhere:1");
   EXPECT_EQ(ParseAs<NodesCommand>({"--proxy", "host:2", "nodes"}).query.url,
@@ -51,6 +52,7 @@ TEST(CommandLineTest, ProxyComesFromFlagOrEnvironmentBeforeOrAfter) {
   EXPECT_EQ(ParseAs<NodesCommand>({"nodes", "--proxy=https://h"}).query.url,
             "https://h");
   ::unsetenv("FODC_PROXY");
+  // NOLINTEND(concurrency-mt-unsafe)
 }
 
 TEST(CommandLineTest, ExamplesOfTheHelpAreSelectors) {

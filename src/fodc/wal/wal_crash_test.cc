@@ -31,8 +31,9 @@ class FullDiskTest : public ::testing::Test {
     if (::unshare(CLONE_NEWNS) != 0 ||
         ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
         ::mount("tmpfs", dir_.path().c_str(), "tmpfs", 0, "size=256k") != 0) {
-      GTEST_SKIP() << "SKIPPED: cannot mount a tmpfs (" << std::strerror(errno)
-                   << "); needs CAP_SYS_ADMIN";
+      GTEST_SKIP() << "SKIPPED: "
+                   << ErrnoStatus(errno, "mount a tmpfs").message()
+                   << "; needs CAP_SYS_ADMIN";
     }
     mounted_ = true;
   }
