@@ -77,8 +77,8 @@ TEST_F(RecordingCommandsTest, StatTellsWhatAnImportedFileHolds) {
   const auto bytes = ReadFile(File());
   ASSERT_THAT(bytes, IsOk());
   char ratio[32];
-  std::snprintf(ratio, sizeof ratio, "%.3f",
-                static_cast<double>(bytes->size()) / 5);
+  (void)std::snprintf(ratio, sizeof ratio, "%.3f",
+                      static_cast<double>(bytes->size()) / 5);
   EXPECT_EQ(Stat(false),
             StrCat(File(),
                    "\n"

@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -69,10 +70,11 @@ TEST(AppendNumberTest, ReadsBackToTheSameBits) {
     double back = 0;
     ASSERT_TRUE(
         ParseNumber({text, static_cast<std::size_t>(end - text)}, &back));
-    ASSERT_EQ(std::memcmp(&v, &back, sizeof v), 0)
+    ASSERT_EQ(std::bit_cast<std::uint64_t>(v),
+              std::bit_cast<std::uint64_t>(back))
         << std::string(text, end) << " for " << v;
     char shortest[64];
-    std::snprintf(shortest, sizeof shortest, "%.15g", v);
+    (void)std::snprintf(shortest, sizeof shortest, "%.15g", v);
     if (std::strtod(shortest, nullptr) == v && std::fabs(v) >= 1e-3 &&
         std::fabs(v) < 1e15) {
       ASSERT_LE(static_cast<std::size_t>(end - text), std::strlen(shortest));

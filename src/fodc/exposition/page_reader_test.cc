@@ -38,7 +38,7 @@ std::vector<std::string> Samples(std::string_view page,
         text += '}';
       }
       char number[40];
-      std::snprintf(number, sizeof number, " %.17g", reader.values()[i]);
+      (void)std::snprintf(number, sizeof number, " %.17g", reader.values()[i]);
       out[portable ? 1 : 0].push_back(text + number);
     }
   }

@@ -3,6 +3,7 @@
 // before. For tests and fuzzers.
 #pragma once
 
+#include <bit>
 #include <cstring>
 #include <string>
 #include <string_view>
@@ -72,8 +73,7 @@ class FollowChecker {
         return StrCat("problem ", i);
       }
     }
-    if (const std::string e = ApplyEdits(lines_before, values_before);
-        !e.empty()) {
+    if (std::string e = ApplyEdits(lines_before, values_before); !e.empty()) {
       return e;
     }
     for (std::uint32_t i = 0; i < values.size(); ++i) {
@@ -110,8 +110,8 @@ class FollowChecker {
         const auto line = static_cast<std::uint32_t>(lines_.size());
         switch (edit.kind) {
           case LineEdit::Kind::kKeep:
-            if (std::memcmp(&values_before[at], &values[line],
-                            sizeof(double)) != 0) {
+            if (std::bit_cast<std::uint64_t>(values_before[at]) !=
+                std::bit_cast<std::uint64_t>(values[line])) {
               changed.push_back(line);
             }
             lines_.push_back(lines_before[at++]);

@@ -197,6 +197,7 @@ TEST_F(V1AgentTest, PingsNoMoreOftenThanAGoProxyBears) {
   int keepalive_ms = 0;
   int without_calls = 0;
   for (std::size_t i = 0; i < args.num_args; ++i) {
+    // NOLINTNEXTLINE(clang-analyzer-core.NullDereference): gRPC's own array
     const std::string key = args.args[i].key;
     if (key == GRPC_ARG_KEEPALIVE_TIME_MS) {
       keepalive_ms = args.args[i].value.integer;
