@@ -33,8 +33,7 @@ class HostilePeerTest : public LinkServerTest {
     good_ = std::make_unique<V1Peer>(loop_, address());
     good_->Register("good");
     ASSERT_TRUE(Until([&] { return good_->registered(); }));
-    good_->OpenMetrics();
-    RunFor(milliseconds(50));
+    OpenAndAwait([&] { good_->OpenMetrics(); });
   }
 
   void ExpectBystanderUnharmed() {
@@ -244,8 +243,7 @@ TEST_F(HostilePeerTest, AnAnswerOfMillionsOfPartsIsRefused) {
   V1Peer bad(loop_, address());
   bad.Register("bad");
   ASSERT_TRUE(Until([&] { return bad.registered(); }));
-  bad.OpenMetrics();
-  RunFor(milliseconds(50));
+  OpenAndAwait([&] { bad.OpenMetrics(); });
   server_->RequestMetrics(bad.id, {}, SystemClock().Monotonic() + seconds(5),
                           [](auto) {});
   ASSERT_TRUE(Until([&] { return bad.metrics->received() == 1; }));

@@ -91,7 +91,6 @@ void LinkServer::Impl::Accept(ServerStreams::Call& call) {
         StrCat("too many streams; the limit is ", core.options.max_streams)));
     return;
   }
-  opened.fetch_add(1);
   auto shared = std::make_shared<V1Shared>();
   Decoder decoder = flight
                         ? FlightAgentDecoder(core.options.flight_message_bytes)
@@ -101,7 +100,12 @@ void LinkServer::Impl::Accept(ServerStreams::Call& call) {
   const bool posted =
       core.loop.TryPost([self = shared_from_this(), stream, flight, kind,
                          shared] { self->Open(stream, flight, kind, shared); });
-  if (!posted) stream->Close(ResourceExhausted("the proxy is overloaded"));
+  if (!posted) {
+    refused.fetch_add(1);
+    stream->Close(ResourceExhausted("the proxy is overloaded"));
+    return;
+  }
+  opened.fetch_add(1);
 }
 
 void LinkServer::Impl::Open(std::shared_ptr<ServerStream> stream, bool flight,

@@ -138,8 +138,7 @@ TEST_F(V1ServerTest, AsksForMetricsAndAddsTheRegisteredLabels) {
   V1Peer peer(loop_, address());
   peer.Register("a", "ROLE_DATA", {{"type", "hot"}, {"pod_name", "no"}});
   ASSERT_TRUE(Until([&] { return peer.registered(); }));
-  peer.OpenMetrics();
-  RunFor(milliseconds(50));
+  OpenAndAwait([&] { peer.OpenMetrics(); });
   std::shared_ptr<const fleet::MetricsAnswer> got;
   const UnixTime start(seconds(100));
   server_->RequestMetrics(peer.id, {start, start + seconds(5)},
@@ -165,8 +164,7 @@ TEST_F(V1ServerTest, LeavesOutAndCountsSamplesWithIllegalNames) {
   V1Peer peer(loop_, address());
   peer.Register("a", "ROLE_DATA", {{"topology.kubernetes.io/zone", "z"}});
   ASSERT_TRUE(Until([&] { return peer.registered(); }));
-  peer.OpenMetrics();
-  RunFor(milliseconds(50));
+  OpenAndAwait([&] { peer.OpenMetrics(); });
   std::shared_ptr<const fleet::MetricsAnswer> got;
   server_->RequestMetrics(peer.id, {}, SystemClock().Monotonic() + seconds(5),
                           [&](auto r) { got = r.ok() ? *r : nullptr; });
@@ -196,8 +194,7 @@ TEST_F(V1ServerTest, NobodyWaitsForAnAgentThatIsLongSilent) {
   V1Peer peer(loop_, address());
   peer.Register("a");
   ASSERT_TRUE(Until([&] { return peer.registered(); }));
-  peer.OpenMetrics();
-  RunFor(milliseconds(50));
+  OpenAndAwait([&] { peer.OpenMetrics(); });
   const auto ask = [&](milliseconds limit) {
     std::optional<Code> code;
     server_->RequestMetrics(peer.id, {}, SystemClock().Monotonic() + limit,
@@ -231,8 +228,7 @@ TEST_F(V1ServerTest, ConcurrentCallersShareARoundAndLoseNothing) {
   V1Peer peer(loop_, address());
   peer.Register("a");
   ASSERT_TRUE(Until([&] { return peer.registered(); }));
-  peer.OpenMetrics();
-  RunFor(milliseconds(50));
+  OpenAndAwait([&] { peer.OpenMetrics(); });
   int answered = 0;
   for (int i = 0; i < 3; ++i) {
     server_->RequestMetrics(peer.id, {}, SystemClock().Monotonic() + seconds(5),
@@ -249,8 +245,7 @@ TEST_F(V1ServerTest, ALateAnswerIsNotTheNextQuestions) {
   V1Peer peer(loop_, address());
   peer.Register("a");
   ASSERT_TRUE(Until([&] { return peer.registered(); }));
-  peer.OpenMetrics();
-  RunFor(milliseconds(50));
+  OpenAndAwait([&] { peer.OpenMetrics(); });
   std::optional<Status> first;
   server_->RequestMetrics(peer.id, {},
                           SystemClock().Monotonic() + milliseconds(50),
@@ -283,8 +278,7 @@ TEST_F(V1ServerTest, ASilentOrMissingAgentIsAnErrorOfItsOwn) {
   EXPECT_THAT(*none, StatusIs(Code::kUnavailable, HasSubstr(peer.id)));
   EXPECT_THAT(*unknown, StatusIs(Code::kNotFound, HasSubstr("x")));
 
-  peer.OpenMetrics();
-  RunFor(milliseconds(50));
+  OpenAndAwait([&] { peer.OpenMetrics(); });
   std::optional<Status> left;
   server_->RequestMetrics(peer.id, {}, SystemClock().Monotonic() + seconds(5),
                           [&](auto r) { left = r.status(); });
@@ -299,8 +293,7 @@ TEST_F(V1ServerTest, ALiveRivalForAPodIsListedBesideTheFirst) {
   V1Peer first(loop_, address());
   first.Register("a");
   ASSERT_TRUE(Until([&] { return first.registered(); }));
-  first.OpenTopology();
-  RunFor(milliseconds(50));
+  OpenAndAwait([&] { first.OpenTopology(); });
   V1Peer second(loop_, address());
   second.Register("a");
   ASSERT_TRUE(Until([&] { return first.topology->received() == 1; }));
@@ -326,8 +319,7 @@ TEST_F(ToldServerTest, AConflictNamesBothAgents) {
   V1Peer first(loop_, address());
   first.Register("a");
   ASSERT_TRUE(Until([&] { return first.registered(); }));
-  first.OpenTopology();
-  RunFor(milliseconds(50));
+  OpenAndAwait([&] { first.OpenTopology(); });
   fleet::AgentIdentity at;
   at.role = "ROLE_DATA";
   at.advertise_address = "db-7:9090";
@@ -351,8 +343,7 @@ TEST_F(V1ServerTest, ARivalThatDoesNotAnswerItsProbeIsReplaced) {
   V1Peer first(loop_, address());
   first.Register("a");
   ASSERT_TRUE(Until([&] { return first.registered(); }));
-  first.OpenTopology();
-  RunFor(milliseconds(50));
+  OpenAndAwait([&] { first.OpenTopology(); });
   V1Peer second(loop_, address());
   second.Register("a");
   ASSERT_TRUE(Until([&] { return second.registered(); }));
@@ -400,8 +391,7 @@ TEST_F(V1ServerTest, ALargeAnswerArrivesWhole) {
   V1Peer peer(loop_, address());
   peer.Register("a");
   ASSERT_TRUE(Until([&] { return peer.registered(); }));
-  peer.OpenMetrics();
-  RunFor(milliseconds(50));
+  OpenAndAwait([&] { peer.OpenMetrics(); });
   std::size_t samples = 0;
   std::size_t bytes = 0;
   server_->RequestMetrics(peer.id, {}, SystemClock().Monotonic() + seconds(10),
@@ -450,8 +440,7 @@ TEST_F(V1ServerTest, DrainEndsEveryStreamAndTakesNoMore) {
   V1Peer peer(loop_, address());
   peer.Register("a");
   ASSERT_TRUE(Until([&] { return peer.registered(); }));
-  peer.OpenMetrics();
-  RunFor(milliseconds(50));
+  OpenAndAwait([&] { peer.OpenMetrics(); });
   bool drained = false;
   server_->Drain("bye", seconds(5), [&] { drained = true; });
   ASSERT_TRUE(Until([&] { return drained; }));

@@ -88,10 +88,22 @@ class LinkServerTest : public ::testing::Test {
   // As a kill and a new start: all memory is gone.
   void RestartServer();
   std::string address() const;
-  // Runs the loop until `done` or ten seconds have passed.
+  // Runs the loop until `done` or a minute has passed.
   template <typename F>
   bool Until(F done) {
     return loop_.RunUntil(std::move(done), std::chrono::seconds(60));
+  }
+  // Opens what `open` opens, and returns when the server has taken it.
+  template <typename F>
+  void OpenAndAwait(F open) {
+    const std::uint64_t before = server_->stats().streams_opened;
+    open();
+    ASSERT_TRUE(
+        Until([&] { return server_->stats().streams_opened > before; }));
+    // It was posted before it was counted.
+    bool is_taken = false;
+    loop_.Post([&is_taken] { is_taken = true; });
+    ASSERT_TRUE(Until([&] { return is_taken; }));
   }
   // Lets what is under way settle.
   void RunFor(std::chrono::milliseconds time);
