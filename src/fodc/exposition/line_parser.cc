@@ -115,9 +115,11 @@ void AppendUnescaped(std::string* out, std::string_view value, bool quotes) {
   }
 }
 
-// The hash of one label, over its canonical text.
-std::uint64_t HashLabel(const RawLabel& label) {
-  const char* begin = label.name.data();
+// Adds one label to what its series is hashed from, with its value in canonical
+// text.
+void HashLabel(const RawLabel& label, series_hash::LabelSum* sum) {
+  const std::uint64_t name =
+      series_hash::LabelName(label.name.data(), label.name.size());
   const auto is_known_escape = [&label] {
     for (std::size_t i = 0; i < label.value.size(); ++i) {
       if (label.value[i] != '\\') continue;
@@ -126,19 +128,21 @@ std::uint64_t HashLabel(const RawLabel& label) {
     }
     return true;
   };
-  if (label.value.data() == begin + label.name.size() + 2 &&
-      (!label.has_escapes || is_known_escape())) {
-    return series_hash::Bytes(begin, label.name.size() + label.value.size() + 3,
-                              series_hash::kLabel);
+  if (!label.has_escapes || is_known_escape()) {
+    // The closing quote stands behind it.
+    series_hash::AddLabel(name, label.value.data(), label.value.size() + 1,
+                          sum);
+    return;
   }
   std::string value;
   AppendUnescaped(&value, label.value, true);
   const Label plain{label.name, value};
   std::string text;
   AppendCanonicalLabels(&text, {&plain, 1});
-  const std::size_t size = text.size();
+  const std::size_t value_at = label.name.size() + 2;
+  const std::size_t size = text.size() - value_at;
   text.append(64, '\0');  // the hash reads beyond
-  return series_hash::Bytes(text.data(), size, series_hash::kLabel);
+  series_hash::AddLabel(name, text.data() + value_at, size, sum);
 }
 
 bool IsInteger(std::string_view text) {
@@ -295,7 +299,7 @@ ParsedLine ParseLine(std::string_view line, Format format, bool unterminated) {
                                  : LineProblem::kBadUtf8);
   }
   SkipBlanks(&text);
-  std::uint64_t labels_hash = 0;
+  series_hash::LabelSum labels;
   if (ConsumePrefix(&text, "{")) {
     std::array<std::string_view, kMaxLabelsPerLine> names;
     std::size_t count = 0;
@@ -320,7 +324,7 @@ ParsedLine ParseLine(std::string_view line, Format format, bool unterminated) {
       if (label.name == "__name__") return refuse(LineProblem::kBadLabels);
       if (!IsValidUtf8(label.value)) return refuse(LineProblem::kBadUtf8);
       names[count++] = label.name;
-      labels_hash += HashLabel(label);
+      HashLabel(label, &labels);
       return true;
     });
     if (!ok) return bad(refused ? sink_problem : problem);
@@ -337,8 +341,7 @@ ParsedLine ParseLine(std::string_view line, Format format, bool unterminated) {
   ParseValueAndTail(line.substr(out.value_at), format, &out);
   if (out.kind == LineKind::kBad) return bad(out.problem);
   out.hash = series_hash::Finish(
-      series_hash::Bytes(name.data(), name.size(), series_hash::kName),
-      labels_hash);
+      series_hash::Bytes(name.data(), name.size(), series_hash::kName), labels);
   return out;
 }
 

@@ -102,27 +102,29 @@ static inline bool ScaleWide(std::uint64_t mantissa, int exponent,
 #endif
 }
 
+// Up to seven digits and nothing else, behind which a byte <= ' ' follows: most
+// numbers. Returns their end, or nullptr.
+FODC_ALWAYS_INLINE const char* SmallInteger(const char* p, double* value) {
+  std::uint64_t x = LoadWord(p) ^ 0x3030303030303030u;
+  const std::uint64_t stop =
+      ((x + 0x7676767676767676u) | x) & 0x8080808080808080u;
+  const unsigned bit =
+      stop == 0 ? 0 : static_cast<unsigned>(__builtin_ctzll(stop)) & 56;
+  if (bit == 0 || static_cast<unsigned char>(p[bit / 8]) > ' ') return nullptr;
+  x <<= 64 - bit;
+  x = x * 10 + (x >> 8);
+  x = (((x & 0x000000ff000000ffu) * 0x000f424000000064u) +
+       (((x >> 16) & 0x000000ff000000ffu) * 0x0000271000000001u)) >>
+      32;
+  *value = static_cast<double>(static_cast<std::int32_t>(x));
+  return p + bit / 8;
+}
+
 // The common numbers, of up to 19 digits, exactly. Returns the end of the
 // number, which a byte <= ' ' follows, or nullptr for everything that needs
 // ParseNumber. Reads up to 80 bytes.
 FODC_ALWAYS_INLINE const char* FastNumber(const char* p, double* value) {
-  {
-    // Up to seven digits and nothing else: most numbers.
-    std::uint64_t x = LoadWord(p) ^ 0x3030303030303030u;
-    const std::uint64_t stop =
-        ((x + 0x7676767676767676u) | x) & 0x8080808080808080u;
-    const unsigned bit =
-        stop == 0 ? 0 : static_cast<unsigned>(__builtin_ctzll(stop)) & 56;
-    if (bit != 0 && static_cast<unsigned char>(p[bit / 8]) <= ' ') {
-      x <<= 64 - bit;
-      x = x * 10 + (x >> 8);
-      x = (((x & 0x000000ff000000ffu) * 0x000f424000000064u) +
-           (((x >> 16) & 0x000000ff000000ffu) * 0x0000271000000001u)) >>
-          32;
-      *value = static_cast<double>(static_cast<std::int32_t>(x));
-      return p + bit / 8;
-    }
-  }
+  if (const char* end = SmallInteger(p, value)) return end;
   const bool negative = *p == '-';
   p += negative;
   std::uint64_t mantissa = 0;

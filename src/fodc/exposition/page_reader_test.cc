@@ -5,7 +5,10 @@
 
 #include <bit>
 #include <cmath>
+#include <cstdint>
+#include <iterator>
 #include <limits>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -243,6 +246,106 @@ TEST(PageReaderTest, TheFirstOfDuplicatedSeriesCounts) {
   ASSERT_EQ(reader.problems().size(), 3u);
   EXPECT_EQ(reader.problems()[0].line, 2u);
   EXPECT_EQ(reader.problems()[2].line, 6u);
+}
+
+// Wherever they stand: they are found later than they are read.
+TEST(PageReaderTest, FindsDuplicatesOfAnyLine) {
+  std::string before = "# HELP a Help.\n# TYPE a gauge\n";
+  std::vector<std::string> series;
+  for (int i = 0; i < 200; ++i) {
+    series.push_back("a{i=\"" + std::to_string(i) + "\",j=\"x\"} ");
+    before += series.back() + std::to_string(i) + "\n";
+    if (i % 50 == 49) before += "# TYPE b" + std::to_string(i) + " gauge\n";
+  }
+  const std::string_view ends[] = {"", "b 1\n", "# TYPE b gauge\n",
+                                   "b 1\n\n# odd  line\nc 2\n"};
+  const auto samples_of = [](std::string_view end) {
+    std::size_t samples = 200;
+    for (const char c : end) samples += c >= '0' && c <= '9';
+    return samples;
+  };
+  for (const int i : {0, 1, 100, 198, 199}) {
+    for (const std::string_view end : ends) {
+      for (int times = 1; times <= 3; ++times) {
+        std::string page = before;
+        for (int n = 0; n < times; ++n) {
+          page += series[static_cast<std::size_t>(i)] + "777\n";
+        }
+        page += end;
+        for (const bool portable : {false, true}) {
+          PageReader reader(PageReader::Options{.portable = portable});
+          ReadPage(&reader, page);
+          EXPECT_EQ(reader.values().size(), samples_of(end)) << page;
+          EXPECT_EQ(reader.values()[static_cast<std::size_t>(i)], i);
+          EXPECT_EQ(reader.stats().problem(LineProblem::kDuplicateSeries),
+                    static_cast<std::uint64_t>(times));
+        }
+      }
+    }
+  }
+}
+
+// Names of labels are known from lines before; they may still come twice in
+// one.
+TEST(PageReaderTest, FindsDuplicateLabelsAmongKnownNames) {
+  EXPECT_THAT(Samples("a{b=\"1\",c=\"1\"} 1\n"
+                      "a{b=\"2\",b=\"1\"} 2\n"
+                      "a{c=\"2\",c=\"1\"} 3\n"
+                      "a{c=\"2\",b=\"1\"} 4\n"
+                      "a{b=\"2\",c=\"1\",b=\"1\"} 5\n"
+                      "a{c=\"3\"} 6\n"
+                      "a{c=\"4\",b=\"1\",c=\"1\"} 7\n"
+                      "a{b=\"2\",c=\"1\",d=\"1\"} 8\n"
+                      "a{bb=\"2\",b=\"1\",__name__=\"1\"} 9\n"),
+              ElementsAre("a{b=\"1\",c=\"1\"} 1", "a{b=\"1\",c=\"2\"} 4",
+                          "a{c=\"3\"} 6", "a{b=\"2\",c=\"1\",d=\"1\"} 8"));
+}
+
+// The page loops read numbers in their own ways.
+TEST(PageReaderTest, ReadsNumbersAsParseNumberDoes) {
+  std::mt19937 random(7);
+  const auto digits = [&random](std::size_t most) {
+    std::string out;
+    for (std::size_t n = random() % (most + 1); n > 0; --n) {
+      out += static_cast<char>('0' + random() % 10);
+    }
+    return out;
+  };
+  constexpr std::string_view kSigns[] = {"", "", "", "-", "+"};
+  constexpr std::string_view kExponents[] = {"e+", "e-", "e", "E+", "e+-", "x"};
+  for (int round = 0; round < 50; ++round) {
+    std::string page;
+    std::vector<double> expected;
+    std::uint64_t bad = 0;
+    for (int i = 0; i < 1000; ++i) {
+      std::string text(kSigns[random() % std::size(kSigns)]);
+      text += digits(1u << (random() % 5));
+      if (random() % 2 == 0) text += "." + digits(1u << (random() % 5));
+      if (random() % 3 == 0) {
+        text += kExponents[random() % std::size(kExponents)];
+        text += digits(3);
+      }
+      if (text.empty()) continue;
+      double value = 0;
+      if (ParseNumber(text, &value)) {
+        expected.push_back(value);
+      } else {
+        ++bad;
+      }
+      page += "n{i=\"" + std::to_string(i) + "\"} " + text + "\n";
+    }
+    for (const bool portable : {false, true}) {
+      PageReader reader(PageReader::Options{.portable = portable});
+      ReadPage(&reader, page);
+      EXPECT_EQ(reader.stats().lost_lines(), bad);
+      ASSERT_EQ(reader.values().size(), expected.size());
+      for (std::size_t i = 0; i < expected.size(); ++i) {
+        ASSERT_EQ(std::bit_cast<std::uint64_t>(reader.values()[i]),
+                  std::bit_cast<std::uint64_t>(expected[i]))
+            << i << " of " << page;
+      }
+    }
+  }
 }
 
 TEST(PageReaderTest, NamesAtMostSixteenProblems) {

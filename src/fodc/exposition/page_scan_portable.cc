@@ -47,21 +47,6 @@ inline const char* ValueEnd(const char* p) {
   return p;
 }
 
-struct LabelWindow {};
-
-// The ends of the label name at `p` and of the value that seems to follow:
-// what is between is for the caller to check.
-FODC_ALWAYS_INLINE void FindLabel(const char* p, LabelWindow* /*window*/,
-                                  const char** name_end,
-                                  const char** value_end) {
-  *name_end = LabelNameEnd(p);
-  // Not beyond a line feed, behind which the page may end: it may be what
-  // follows the '='.
-  *value_end = (*name_end)[0] == '=' && (*name_end)[1] == '"'
-                   ? ValueEnd(*name_end + 2)
-                   : *name_end;
-}
-
 // The first line feed or byte beyond ASCII.
 inline const char* AsciiLineEnd(const char* p) {
   while (*p != '\n' && static_cast<signed char>(*p) >= 0) ++p;
@@ -82,9 +67,35 @@ inline std::size_t FirstDifference(const char* a, const char* b,
   return limit;
 }
 
+// Whether `a` and `b` begin with the same `size` bytes. Both have slack.
+inline bool BeginsAlike(const char* a, const char* b, std::size_t size) {
+  return FirstDifference(a, b, size) == size;
+}
+
 inline std::uint64_t HashBytes(const char* p, std::size_t n,
                                std::uint64_t seed) {
   return series_hash::Bytes(p, n, seed);
+}
+
+inline std::uint64_t HashLabelName(const char* p, std::size_t n) {
+  return HashBytes(p, n, series_hash::kLabel);
+}
+
+using LabelSum = series_hash::LabelSum;
+
+inline LabelSum NoLabels() { return {}; }
+
+inline void SumLabel(std::uint64_t name, const char* p, std::size_t n,
+                     LabelSum* sum) {
+  series_hash::AddLabel(name, p, n, sum);
+}
+
+inline std::uint64_t FinishHash(std::uint64_t name, const LabelSum& sum) {
+  return series_hash::Finish(name, sum);
+}
+
+FODC_ALWAYS_INLINE const char* ScanNumber(const char* p, double* value) {
+  return number_internal::FastNumber(p, value);
 }
 
 #include "fodc/exposition/page_scan_loops.inc"

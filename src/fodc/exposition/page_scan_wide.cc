@@ -57,13 +57,9 @@ inline unsigned LowestBit(std::uint64_t mask) {
   return static_cast<unsigned>(__builtin_ctzll(mask));
 }
 
-// 64 bytes at once where lengths around 32 are common: a loop that sometimes
-// goes round twice costs more than the second half.
-
 inline const char* NameEnd(const char* p) {
-  for (;; p += 64) {
-    const std::uint64_t stop = Join(Mask(NotInName<true>(LoadWide(p))),
-                                    Mask(NotInName<true>(LoadWide(p + 32))));
+  for (;; p += 32) {
+    const unsigned stop = Mask(NotInName<true>(LoadWide(p)));
     if (stop != 0) return p + LowestBit(stop);
   }
 }
@@ -75,72 +71,22 @@ inline const char* LabelNameEnd(const char* p) {
   }
 }
 
+// Each byte is compared with the only one of the three that its low half
+// allows.
 inline unsigned EndsValue(__m256i v) {
-  const __m256i found = _mm256_or_si256(
-      _mm256_or_si256(_mm256_cmpeq_epi8(v, _mm256_set1_epi8('"')),
-                      _mm256_cmpeq_epi8(v, _mm256_set1_epi8('\\'))),
-      _mm256_cmpeq_epi8(v, _mm256_set1_epi8('\n')));
+  const __m256i ends = _mm256_setr_epi8(
+      1, 0, '"', 0, 0, 0, 0, 0, 0, 0, '\n', 0, '\\', 0, 0, 0,  //
+      1, 0, '"', 0, 0, 0, 0, 0, 0, 0, '\n', 0, '\\', 0, 0, 0);
+  const __m256i found = _mm256_cmpeq_epi8(_mm256_shuffle_epi8(ends, v), v);
   return Mask(_mm256_or_si256(found, v));
 }
 
 // The first quote, backslash, line feed or byte beyond ASCII.
 inline const char* ValueEnd(const char* p) {
-  for (;; p += 64) {
-    const std::uint64_t stop =
-        Join(EndsValue(LoadWide(p)), EndsValue(LoadWide(p + 32)));
+  for (;; p += 32) {
+    const unsigned stop = EndsValue(LoadWide(p));
     if (stop != 0) return p + LowestBit(stop);
   }
-}
-
-// What is known of 64 bytes: which end a label name, and which a value.
-struct LabelWindow {
-  const char* base = nullptr;
-  std::uint64_t ends_name = 0;
-  std::uint64_t ends_value = 0;
-};
-
-// Looks up the label at `p` in the window. False if it is not all in it.
-inline bool LookUpLabel(const char* p, const LabelWindow& window,
-                        const char** name_end, const char** value_end) {
-  const auto at = static_cast<unsigned>(p - window.base);
-  const std::uint64_t ends_name = window.ends_name >> at;
-  if (ends_name == 0) return false;
-  const unsigned name_size = LowestBit(ends_name);
-  // Behind =" if that is what follows the name.
-  const unsigned value_at = at + name_size + 2;
-  if (value_at >= 64) return false;
-  const std::uint64_t ends_value = window.ends_value >> value_at;
-  if (ends_value == 0) return false;
-  *name_end = p + name_size;
-  *value_end = window.base + value_at + LowestBit(ends_value);
-  return true;
-}
-
-// The ends of the label name at `p` and of the value that seems to follow:
-// what is between is for the caller to check. One look at the text serves all
-// labels within 64 bytes, so that finding one does not wait for loads.
-FODC_ALWAYS_INLINE void FindLabel(const char* p, LabelWindow* window,
-                                  const char** name_end,
-                                  const char** value_end) {
-  if (reinterpret_cast<std::uintptr_t>(p) -
-              reinterpret_cast<std::uintptr_t>(window->base) <
-          64 &&
-      LookUpLabel(p, *window, name_end, value_end)) {
-    return;
-  }
-  const __m256i low = LoadWide(p);
-  const __m256i high = LoadWide(p + 32);
-  window->base = p;
-  window->ends_name =
-      Join(Mask(NotInName<false>(low)), Mask(NotInName<false>(high)));
-  window->ends_value = Join(EndsValue(low), EndsValue(high));
-  if (LookUpLabel(p, *window, name_end, value_end)) return;
-  *name_end = LabelNameEnd(p);
-  // Not beyond a line feed, behind which the page may end: it may be what
-  // follows the '='.
-  *value_end = (*name_end)[0] == '=' && (*name_end)[1] == '"'
-                   ? ValueEnd(*name_end + 2)
-                   : *name_end;
 }
 
 inline unsigned EndsAsciiLine(__m256i v) {
@@ -174,7 +120,13 @@ inline std::size_t FirstDifference(const char* a, const char* b,
   return limit;
 }
 
-// As series_hash::Bytes.
+// Whether `a` and `b` begin with the same `size` bytes; false beyond 32. Both
+// have slack.
+inline bool BeginsAlike(const char* a, const char* b, std::size_t size) {
+  const std::uint64_t differs = Differs(a, b) | (std::uint64_t{1} << 32);
+  return LowestBit(differs) >= size;
+}
+
 inline std::uint64_t HashBytes(const char* p, std::size_t n,
                                std::uint64_t seed) {
   seed += n;
@@ -198,6 +150,120 @@ inline std::uint64_t HashBytes(const char* p, std::size_t n,
   lanes[2] = static_cast<std::uint64_t>(_mm_cvtsi128_si64(high));
   lanes[3] = static_cast<std::uint64_t>(_mm_extract_epi64(high, 1));
   return series_hash::FinishBytes(lanes, seed);
+}
+
+inline std::uint64_t HashLabelName(const char* p, std::size_t n) {
+  return HashBytes(p, n, series_hash::kLabel);
+}
+
+using LabelSum = __m256i;
+
+inline LabelSum NoLabels() { return _mm256_setzero_si256(); }
+
+FODC_ALWAYS_INLINE void SumWords(const char* p, const unsigned char* mask,
+                                 const std::uint64_t* keys, __m256i name,
+                                 LabelSum* sum) {
+  const __m256i key = _mm256_xor_si256(
+      name, _mm256_load_si256(reinterpret_cast<const __m256i*>(keys)));
+  const __m256i words = _mm256_add_epi32(
+      _mm256_and_si256(LoadWide(p),
+                       LoadWide(reinterpret_cast<const char*>(mask))),
+      key);
+  *sum = _mm256_add_epi64(
+      *sum, _mm256_mul_epu32(words, _mm256_srli_epi64(words, 32)));
+}
+
+// As series_hash::AddLabel; the lanes are added up at the end.
+FODC_ALWAYS_INLINE void SumLabel(std::uint64_t name, const char* p,
+                                 std::size_t n, LabelSum* sum) {
+  if (__builtin_expect(n > 64, 0)) {
+    const std::uint64_t front = series_hash::FrontSeed(&p, &n, name);
+    *sum = _mm256_add_epi64(
+        *sum, _mm256_setr_epi64x(static_cast<long long>(front), 0, 0, 0));
+  }
+  const unsigned char* mask = series_hash::kSlidingMask.data() + 64 - n;
+  const std::uint64_t* keys = series_hash::kValueKeys.words;
+  const __m256i names = _mm256_set1_epi64x(static_cast<long long>(name));
+  SumWords(p, mask, keys, names, sum);
+  if (n > 32) SumWords(p + 32, mask + 32, keys + 4, names, sum);
+}
+
+inline std::uint64_t FinishHash(std::uint64_t name, LabelSum sum) {
+  const __m128i lanes = _mm_add_epi64(_mm256_castsi256_si128(sum),
+                                      _mm256_extracti128_si256(sum, 1));
+  return series_hash::Finish(
+      name, {{static_cast<std::uint64_t>(_mm_cvtsi128_si64(lanes)),
+              static_cast<std::uint64_t>(_mm_extract_epi64(lanes, 1))}});
+}
+
+// A load at n gives what brings n bytes to the end of a register, with zeros
+// before them.
+constexpr signed char kToEnd[32] = {-1, -1, -1, -1, -1, -1, -1, -1,  //
+                                    -1, -1, -1, -1, -1, -1, -1, -1,  //
+                                    0,  1,  2,  3,  4,  5,  6,  7,   //
+                                    8,  9,  10, 11, 12, 13, 14, 15};
+
+__attribute__((noinline)) const char* OddNumber(const char* p, double* value) {
+  return number_internal::FastNumber(p, value);
+}
+
+// Of up to 15 bytes before the exponent, all digits at once; the others are for
+// OddNumber.
+FODC_ALWAYS_INLINE const char* WideNumber(const char* text, double* value) {
+  const bool negative = *text == '-';
+  const char* p = text + negative;
+  const __m128i digits = _mm_sub_epi8(
+      _mm_loadu_si128(reinterpret_cast<const __m128i*>(p)), _mm_set1_epi8('0'));
+  // Bytes that are no digits; so are all behind the 16.
+  const unsigned others = ~static_cast<unsigned>(_mm_movemask_epi8(
+      _mm_cmpeq_epi8(_mm_min_epu8(digits, _mm_set1_epi8(9)), digits)));
+  const unsigned whole = LowestBit(others);
+  const bool has_dot = p[whole] == '.';
+  const unsigned size = has_dot ? LowestBit(others & (others - 1)) : whole;
+  const unsigned count = size - has_dot;
+  if (size >= 16 || count == 0) return OddNumber(text, value);
+  // Digits behind the dot come from one byte later.
+  __m128i from =
+      _mm_loadu_si128(reinterpret_cast<const __m128i*>(kToEnd + count));
+  from = _mm_sub_epi8(
+      from, _mm_cmpgt_epi8(from, _mm_set1_epi8(static_cast<char>(whole - 1))));
+  const __m128i twos = _mm_maddubs_epi16(_mm_shuffle_epi8(digits, from),
+                                         _mm_set1_epi16(10 + (1 << 8)));
+  const __m128i fours = _mm_madd_epi16(twos, _mm_set1_epi32(100 + (1 << 16)));
+  const __m128i eights = _mm_madd_epi16(_mm_packus_epi32(fours, fours),
+                                        _mm_set1_epi32(10000 + (1 << 16)));
+  const auto both = static_cast<std::uint64_t>(_mm_cvtsi128_si64(eights));
+  const std::uint64_t mantissa = (both & 0xffffffff) * 100000000 + (both >> 32);
+  int exponent = static_cast<int>(whole) - static_cast<int>(count);
+  p += size;
+  if (static_cast<unsigned char>(*p) > ' ') {
+    // As printf and Go write it: a sign and two digits.
+    const bool minus = p[1] == '-';
+    const unsigned tens = static_cast<unsigned char>(p[2] - '0');
+    const unsigned ones = static_cast<unsigned char>(p[3] - '0');
+    if ((*p | 0x20) != 'e' || (!minus && p[1] != '+') || tens > 9 || ones > 9 ||
+        static_cast<unsigned char>(p[4]) > ' ') {
+      return OddNumber(text, value);
+    }
+    const int e = static_cast<int>(tens * 10 + ones);
+    exponent += minus ? -e : e;
+    p += 4;
+  }
+  if (mantissa > (std::uint64_t{1} << 53) || exponent < -22 || exponent > 22) {
+    return OddNumber(text, value);
+  }
+  double v = static_cast<double>(static_cast<std::int64_t>(mantissa));
+  if (exponent != 0) {
+    v = exponent < 0 ? v / number_internal::kExactPowersOfTen[-exponent]
+                     : v * number_internal::kExactPowersOfTen[exponent];
+  }
+  *value = negative ? -v : v;
+  return p;
+}
+
+FODC_ALWAYS_INLINE const char* ScanNumber(const char* p, double* value) {
+  const char* end = number_internal::SmallInteger(p, value);
+  return end != nullptr ? end : WideNumber(p, value);
 }
 
 #include "fodc/exposition/page_scan_loops.inc"

@@ -23,6 +23,9 @@ struct Row {
   std::uint8_t unused = 0;
 };
 static_assert(sizeof(Row) == 16);
+// PageScanner writes the members as two words.
+static_assert(offsetof(Row, value_at) == 4 && offsetof(Row, index) == 8 &&
+              offsetof(Row, kind) == 12);
 
 // Invariants: rows are in the order of the page and cover it; rows[row_count]
 // is a sentinel that starts at the end of the page; samples are the rows of

@@ -14,5 +14,10 @@ std::uint64_t RandomKey() {
 }  // namespace
 
 const std::uint64_t kProcessKey = RandomKey();
+const ValueKeys kValueKeys = [] {
+  ValueKeys keys;
+  for (std::uint64_t& word : keys.words) word = RandomKey();
+  return keys;
+}();
 
 }  // namespace fodc::exposition::series_hash

@@ -18,16 +18,6 @@ namespace fodc::exposition::series_hash {
 inline constexpr std::uint64_t kName = 0x9e3779b97f4a7c15;
 inline constexpr std::uint64_t kLabel = 0xd1b54a32d192ed03;
 
-inline constexpr std::uint64_t kTailMask[] = {0,
-                                              0xff,
-                                              0xffff,
-                                              0xffffff,
-                                              0xffffffff,
-                                              0xffffffffff,
-                                              0xffffffffffff,
-                                              0xffffffffffffff,
-                                              0xffffffffffffffff};
-
 static inline std::uint64_t Load(const char* p) {
   std::uint64_t w;
   std::memcpy(&w, p, sizeof w);
@@ -98,12 +88,45 @@ static inline std::uint64_t Bytes(const char* p, std::size_t n,
 // Random, once per process.
 extern const std::uint64_t kProcessKey;
 
-// Of a series: hash of the name, and the sum of the hashes of its labels, each
-// over `name="value"` with the value escaped (\\, \" and \n, nothing else).
-// Never 0.
-static inline std::uint64_t Finish(std::uint64_t name, std::uint64_t labels) {
-  const std::uint64_t h = Fold(name ^ kProcessKey, labels ^ kName);
-  return h == 0 ? 1 : h;
+struct ValueKeys {
+  alignas(32) std::uint64_t words[8];
+};
+// Random, once per process.
+extern const ValueKeys kValueKeys;
+
+// Of a label's name, for AddLabel. Reads up to 64 bytes beyond.
+static inline std::uint64_t LabelName(const char* p, std::size_t n) {
+  return Bytes(p, n, kLabel);
+}
+
+// What the labels of a series add up to, in any order.
+struct LabelSum {
+  std::uint64_t lanes[2] = {};
+};
+
+// Adds a label: `name` is the hash of its name, and its value is the n bytes at
+// `p`, escaped (\\, \" and \n, nothing else) and with the closing quote, so
+// that no two values are alike. Each word of the value meets a key of its place
+// and of the name; then its halves are multiplied (NH, of UMAC). Reads up to 64
+// bytes beyond (page_scan_wide.cc gives the very same).
+static inline void AddLabel(std::uint64_t name, const char* p, std::size_t n,
+                            LabelSum* sum) {
+  if (n > 64) sum->lanes[0] += FrontSeed(&p, &n, name);
+  const unsigned char* mask = kSlidingMask.data() + 64 - n;
+  const std::size_t words = n > 32 ? 8 : 4;
+  for (std::size_t i = 0; i < words; ++i) {
+    const std::uint64_t w = Masked(p, mask, 8 * i);
+    const std::uint64_t key = kValueKeys.words[i] ^ name;
+    const std::uint64_t low = (w + key) & 0xffffffff;
+    const std::uint64_t high = ((w >> 32) + (key >> 32)) & 0xffffffff;
+    sum->lanes[i % 2] += low * high;
+  }
+}
+
+// Of a series: `name` is Bytes of its name with the seed kName. Never 0.
+static inline std::uint64_t Finish(std::uint64_t name, const LabelSum& labels) {
+  return Fold(labels.lanes[0] ^ name, labels.lanes[1] ^ kProcessKey) |
+         std::uint64_t{1} << 63;
 }
 
 }  // namespace fodc::exposition::series_hash
