@@ -353,6 +353,7 @@ TEST_P(RecordedProxyTest, GetsTheRecordedSeriesAndValues) {
     } else if (!frames.empty()) {
       ++windows;
       std::vector<std::string> texts;
+      texts.reserve(frames.size());
       for (const auto& [second, frame] : frames) {
         texts.push_back(MakePage(frame));
       }

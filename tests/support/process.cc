@@ -97,6 +97,7 @@ Process Process::Start(ProcessOptions options) {
     env_text.push_back(key + "=" + value);
   }
   std::vector<char*> env;
+  env.reserve(env_text.size() + 1);
   for (std::string& e : env_text) env.push_back(e.data());
   env.push_back(nullptr);
 

@@ -90,7 +90,9 @@ TEST_F(LogTest, GivesBackWhatWasAppendedInOrder) {
 
 TEST_F(LogTest, WritesABatchOfThousandsOfPieces) {
   std::vector<std::string> payloads;
+  payloads.reserve(3000);
   std::vector<NewRecord> batch;
+  batch.reserve(3000);
   for (int i = 0; i < 3000; ++i) {
     payloads.push_back(std::string(3000 + static_cast<std::size_t>(i % 7),
                                    static_cast<char>('a' + i % 26)));
