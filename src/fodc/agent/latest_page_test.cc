@@ -32,7 +32,7 @@ class LatestPageTest : public ::testing::Test {
     std::string unit = {};
   };
 
-  void Add(std::string source, std::string container,
+  void Add(const std::string& source, const std::string& container,
            const std::vector<Line>& lines) {
     const auto id = recording_.OpenSource(source, container);
     std::vector<SeriesDesc> descs;

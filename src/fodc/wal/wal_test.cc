@@ -27,7 +27,7 @@ class LogTest : public ::testing::Test {
     return log.ok() ? *std::move(log) : nullptr;
   }
   // Opens and reads; the payloads end up in read_.
-  std::unique_ptr<Log> OpenAndRead(ReadOptions read_options = {}) {
+  std::unique_ptr<Log> OpenAndRead(const ReadOptions& read_options = {}) {
     std::unique_ptr<Log> log = Open();
     const auto summary = log->Read(Sink(), read_options);
     EXPECT_THAT(summary, IsOk());
