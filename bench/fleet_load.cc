@@ -73,7 +73,7 @@ exposition::SeriesDesc Tape::Describe(std::uint32_t series) const {
   return {own.name, own.views, own.family, own.type, own.help, own.unit};
 }
 
-LoadAgent::LoadAgent(std::size_t number, std::vector<const Tape*> tapes,
+LoadAgent::LoadAgent(std::size_t number, const std::vector<const Tape*>& tapes,
                      std::size_t max_lines, std::size_t first_scrape,
                      std::shared_ptr<recorder::SeriesPool> pool)
     : pod_(StrCat("node-", number)),

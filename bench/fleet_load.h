@@ -50,7 +50,7 @@ class Tape {
 // last tape are left out, so that it has as many series as it should.
 class LoadAgent {
  public:
-  LoadAgent(std::size_t number, std::vector<const Tape*> tapes,
+  LoadAgent(std::size_t number, const std::vector<const Tape*>& tapes,
             std::size_t max_lines, std::size_t first_scrape,
             std::shared_ptr<recorder::SeriesPool> pool);
 

@@ -358,6 +358,7 @@ TEST_F(ProxyContractTest, BadTimesAnswerAsRecordedAndReversedOnesAreRefused) {
 
 TEST_F(ProxyContractTest, ConcurrentCallersShareOneRound) {
   std::vector<std::unique_ptr<net::RawClient>> clients;
+  clients.reserve(5);
   for (int i = 0; i < 5; ++i) clients.push_back(Begin("GET", "/metrics"));
   ASSERT_TRUE(Until([&] {
     return server_->stats().questions.asked +

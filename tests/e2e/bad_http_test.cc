@@ -144,6 +144,7 @@ TEST_F(BadHttpTest, ManyConnections) {
   files.rlim_cur = files.rlim_max;
   ASSERT_EQ(setrlimit(RLIMIT_NOFILE, &files), 0);
   std::vector<std::unique_ptr<RawConnection>> idle;
+  idle.reserve(2000);
   for (int i = 0; i < 2000; ++i) {
     idle.push_back(std::make_unique<RawConnection>(proxy_.port()));
   }

@@ -169,7 +169,7 @@ std::string MakePage(const std::vector<const v1::Metric*>& metrics) {
       }
       if (before == ',') page += '}';
       char number[40];
-      std::snprintf(number, sizeof number, " %.17g\n", m->value());
+      (void)std::snprintf(number, sizeof number, " %.17g\n", m->value());
       page += number;
     }
   }
@@ -353,6 +353,7 @@ TEST_P(RecordedProxyTest, GetsTheRecordedSeriesAndValues) {
     } else if (!frames.empty()) {
       ++windows;
       std::vector<std::string> texts;
+      texts.reserve(frames.size());
       for (const auto& [second, frame] : frames) {
         texts.push_back(MakePage(frame));
       }

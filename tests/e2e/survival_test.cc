@@ -59,7 +59,7 @@ class SurvivalTest : public testing::Test {
   }
 
   // In place of the one that the fixture makes.
-  void UseAgent(AgentOptions options) { agent_.emplace(dir_, options); }
+  void UseAgent(const AgentOptions& options) { agent_.emplace(dir_, options); }
   AgentOptions Options() const {
     return {.pod = "a",
             .endpoint_ports = {endpoint_.port()},

@@ -94,9 +94,10 @@ Process Process::Start(ProcessOptions options) {
     if (!replaced) env_text.emplace_back(*e);
   }
   for (const auto& [key, value] : options.env) {
-    env_text.push_back(key + "=" + value);
+    env_text.push_back(StrCat(key, "=", value));
   }
   std::vector<char*> env;
+  env.reserve(env_text.size() + 1);
   for (std::string& e : env_text) env.push_back(e.data());
   env.push_back(nullptr);
 
@@ -116,7 +117,7 @@ Process Process::Start(ProcessOptions options) {
     ::setpgid(0, 0);
     sigset_t none;
     sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
     ::dup2(null.get(), 0);
     ::dup2(out.ok() ? out.get() : log.get(), 1);
     ::dup2(log.get(), 2);
@@ -221,11 +222,12 @@ std::uint16_t FreePort() {
 }
 
 std::string FindProgram(const std::string& name) {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody calls setenv
   const char* path = std::getenv("PATH");
   const std::string dirs =
       std::string(path == nullptr ? "" : path) + ":/usr/bin:/usr/sbin:/sbin";
   for (const std::string_view dir : Split(dirs, ':')) {
-    const std::string candidate = StrCat(dir, "/", name);
+    std::string candidate = StrCat(dir, "/", name);
     if (::access(candidate.c_str(), X_OK) == 0) return candidate;
   }
   return "";

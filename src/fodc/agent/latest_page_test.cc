@@ -32,7 +32,7 @@ class LatestPageTest : public ::testing::Test {
     std::string unit = {};
   };
 
-  void Add(std::string source, std::string container,
+  void Add(const std::string& source, const std::string& container,
            const std::vector<Line>& lines) {
     const auto id = recording_.OpenSource(source, container);
     std::vector<SeriesDesc> descs;
@@ -183,7 +183,9 @@ TEST_F(LatestPageTest, AFamilyOfSeveralSourcesHasOneHeadAndNoDuplicates) {
 
 TEST_F(LatestPageTest, ComesInPiecesOfTheSizeAskedFor) {
   std::vector<Line> lines;
+  lines.reserve(2000);
   std::vector<std::string> names;
+  names.reserve(2000);
   for (int i = 0; i < 2000; ++i) names.push_back(StrCat("v", i));
   for (int i = 0; i < 2000; ++i) {
     lines.push_back({"one_family",

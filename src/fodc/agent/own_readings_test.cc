@@ -23,6 +23,7 @@ class OwnReadingsTest : public ::testing::Test {
  protected:
   OwnReadingsTest() {
     std::vector<std::string> names;
+    names.reserve(100);
     for (int i = 0; i < 100; ++i) names.push_back(StrCat("s", i));
     std::vector<exposition::SeriesDesc> lines(names.size());
     for (std::size_t i = 0; i < lines.size(); ++i)

@@ -155,6 +155,7 @@ TEST_F(DocumentsTest, ClusterKeepsWhatASilentNodeWas) {
 
 TEST_F(DocumentsTest, EveryNodesProcessorsAreLookedAtInTurn) {
   std::vector<std::unique_ptr<Node>> nodes;
+  nodes.reserve(45);
   for (int i = 0; i < 45; ++i) {
     nodes.push_back(std::make_unique<Node>(this, StrCat("n-", i)));
   }
@@ -291,6 +292,7 @@ TEST_F(DocumentsTest, ASlowClientKeepsNobodyWaiting) {
   // More than the sockets between us can hold.
   const std::string filler(500, 'f');
   std::vector<TestSample> many;
+  many.reserve(8000);
   for (int i = 0; i < 8000; ++i) {
     many.push_back(
         {"x", {{"filler", filler}, {"number", std::to_string(i)}}, 1.0 * i});

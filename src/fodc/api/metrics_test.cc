@@ -532,6 +532,7 @@ TEST_F(MetricsTest, TheAgentOfThatTimeSpeaksOfThePast) {
 TEST_F(MetricsTest, CompressesWhenAsked) {
   Node a(this, "a-0");
   std::vector<TestSample> many;
+  many.reserve(20'000);
   for (int i = 0; i < 20'000; ++i) {
     many.push_back({"x", {{"number", std::to_string(i)}}, i * 1.5});
   }

@@ -218,6 +218,7 @@ TEST_F(PageTest, WritesEveryValue) {
 
 TEST_F(PageTest, GivesTheSameTextInPiecesOfAnySize) {
   std::vector<std::string> names;
+  names.reserve(300);
   for (int i = 0; i < 300; ++i) names.push_back(StrCat("family_", i));
   const std::string longest(100'000, 'v');
   const auto parts = [&] {

@@ -22,6 +22,7 @@ class NoRows final : public WindowRows {
 TEST(WindowJsonTest, LooksThroughAFewNodesAtATime) {
   int asked = 0;
   std::vector<std::unique_ptr<WindowRows>> rows;
+  rows.reserve(1000);
   for (int i = 0; i < 1000; ++i)
     rows.push_back(std::make_unique<NoRows>(&asked));
   WindowJson text(std::move(rows));

@@ -18,6 +18,7 @@ OpenMetricsNode MakeNode(int number) {
   recorder::Recording recording(1, {});
   const auto source = recording.OpenSource("page", "");
   std::vector<std::string> names;
+  names.reserve(kFamilies);
   for (int f = 0; f < kFamilies; ++f) names.push_back(StrCat("family_", f));
   std::vector<exposition::SeriesDesc> lines;
   // Not in the order of families.
@@ -44,6 +45,7 @@ TEST(WindowOpenMetricsTest, OpensARecordingForManySeriesAtATime) {
   constexpr int kNodes = 40;
   static_assert(kNodes > WindowOpenMetrics::kOpenNodes);
   std::vector<OpenMetricsNode> nodes;
+  nodes.reserve(kNodes);
   for (int i = 0; i < kNodes; ++i) nodes.push_back(MakeNode(i));
   const SelectorSet all;
   WindowOpenMetrics text(std::move(nodes), {0, 1'000'000}, &all);

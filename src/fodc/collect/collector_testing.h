@@ -37,7 +37,7 @@ class CollectorFixture : public ::testing::Test {
     return StrCat("http://127.0.0.1:", server_.port(), path);
   }
   // What `path` answers; looked up anew for each request.
-  void Serve(std::string path, std::function<HttpResponse()> answer) {
+  void Serve(const std::string& path, std::function<HttpResponse()> answer) {
     const bool is_new = !answers_.contains(path);
     answers_[path] = std::move(answer);
     if (!is_new) return;
@@ -47,8 +47,8 @@ class CollectorFixture : public ::testing::Test {
                     return answers_.at(path)();
                   });
   }
-  void ServePage(std::string path, std::string text) {
-    Serve(std::move(path), [text = std::move(text)] {
+  void ServePage(const std::string& path, std::string text) {
+    Serve(path, [text = std::move(text)] {
       HttpResponse r;
       r.content_type = kText;
       r.body = text;
@@ -56,7 +56,7 @@ class CollectorFixture : public ::testing::Test {
     });
   }
   // A collector over a fresh recording.
-  void Make(std::vector<std::string> urls) {
+  void Make(const std::vector<std::string>& urls) {
     collector_.reset();
     recording_ = recorder::Recording(1, recording_options_);
     std::vector<Endpoint> endpoints;

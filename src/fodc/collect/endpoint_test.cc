@@ -16,6 +16,7 @@ using Names = std::vector<std::string>;
 
 std::vector<std::string> Urls(const std::vector<Endpoint>& endpoints) {
   std::vector<std::string> urls;
+  urls.reserve(endpoints.size());
   for (const Endpoint& e : endpoints) urls.push_back(e.url);
   return urls;
 }

@@ -39,7 +39,7 @@ recorder::RecordingOptions Options(std::size_t budget_bytes,
 class PageTest : public ::testing::Test {
  protected:
   explicit PageTest(recorder::RecordingOptions options = {})
-      : recording_(1, options), page_(recording_, TestEndpoint()) {}
+      : recording_(1, std::move(options)), page_(recording_, TestEndpoint()) {}
 
   std::size_t Record(std::string_view text) {
     now_ += 1000;

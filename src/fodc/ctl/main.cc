@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "fodc/base/clock.h"
@@ -54,6 +55,18 @@ struct Runner {
   }
 };
 
+// As std::visit, which may throw, and main has nobody to catch it.
+template <typename... Commands>
+Status Run(const Runner& runner, const std::variant<Commands...>& command) {
+  Status status;
+  const auto run = [&](const auto* c) {
+    if (c != nullptr) status = runner(*c);
+    return c != nullptr;
+  };
+  (void)(run(std::get_if<Commands>(&command)) || ...);
+  return status;
+}
+
 int Main(const std::vector<std::string>& arguments) {
   SetLogLevel(LogLevel::kError);  // libraries' warnings: we say it ourselves
   FdOutput out(STDOUT_FILENO, "standard output");
@@ -66,7 +79,7 @@ int Main(const std::vector<std::string>& arguments) {
     return out.Flush().ok() ? line.exit_code : 1;
   }
   bool is_damaged = false;
-  Status status = std::visit(Runner{&out, &errors, &is_damaged}, *line.command);
+  Status status = Run({&out, &errors, &is_damaged}, *line.command);
   if (const Status flushed = out.Flush(); status.ok()) status = flushed;
   if (!status.ok()) {
     errors.Append(StrCat("fodcctl: ", status.message(), "\n")).IgnoreError();

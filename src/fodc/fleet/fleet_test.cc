@@ -32,6 +32,7 @@ class Source {
     const recorder::SourceId source = recording_.OpenSource("s", "c");
     if (!spliced_) {
       std::vector<std::string> names;
+      names.reserve(static_cast<std::size_t>(series_));
       for (int i = 0; i < series_; ++i)
         names.push_back("m" + std::to_string(i));
       std::vector<exposition::SeriesDesc> lines;
@@ -45,6 +46,7 @@ class Source {
     }
     for (int f = 0; f < frames; ++f) {
       std::vector<double> values;
+      values.reserve(static_cast<std::size_t>(series_));
       for (int i = 0; i < series_; ++i) {
         values.push_back(std::ldexp(static_cast<double>(random_()), -20));
       }

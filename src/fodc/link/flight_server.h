@@ -14,7 +14,6 @@
 namespace fodc::flight::v1 {
 class Heartbeat;
 class Hello;
-class Identity;
 }  // namespace fodc::flight::v1
 
 namespace fodc::link {

@@ -420,6 +420,7 @@ TEST_F(HostilePeerTest, TooManyThatSayNothingAreRefused) {
   StartWithBystander();
   TestClient c(loop_, address());
   std::vector<std::unique_ptr<TestStream>> silent;
+  silent.reserve(4);
   for (int i = 0; i < 4; ++i) {
     silent.push_back(i % 2 == 0 ? c.Open(kConnect) : c.OpenV1("RegisterAgent"));
   }

@@ -185,6 +185,7 @@ TEST_F(FlightLinkTest, AFrameLargerThanTheProxysMessagesIsLeftOut) {
   agent_->Append(3);
   ExpectMirrored();
   std::vector<std::string> names;
+  names.reserve(400);
   for (int i = 0; i < 400; ++i) names.push_back(StrCat("wide_", i));
   std::vector<exposition::SeriesDesc> lines(names.size());
   for (std::size_t i = 0; i < names.size(); ++i) {

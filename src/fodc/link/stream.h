@@ -4,6 +4,7 @@
 // the loop decides.
 #pragma once
 
+#include <google/protobuf/message_lite.h>
 #include <grpcpp/support/byte_buffer.h>
 #include <grpcpp/support/status.h>
 
@@ -21,7 +22,6 @@
 
 namespace google::protobuf {
 class Descriptor;
-class MessageLite;
 }  // namespace google::protobuf
 
 namespace fodc::link {

@@ -145,11 +145,14 @@ class V1AgentTest : public ::testing::Test {
     const std::string text(1000, 'x');
     const std::vector<double> values(1000, 1);
     std::vector<std::string> names;
+    names.reserve(values.size());
     for (std::size_t i = 0; i < values.size(); ++i) {
       names.push_back(StrCat(text, i));
     }
     std::vector<exposition::Label> labels;
+    labels.reserve(names.size());
     std::vector<exposition::SeriesDesc> lines;
+    lines.reserve(names.size());
     for (const std::string& name : names) labels.push_back({"l", name});
     for (const exposition::Label& label : labels) {
       lines.push_back({.name = "wide",

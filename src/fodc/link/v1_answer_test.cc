@@ -166,10 +166,12 @@ TEST_F(V1AgentTest, ALargeAnswerLeavesWhole) {
   const auto source = recording.OpenSource("large", "data");
   constexpr std::size_t kSeries = 200;
   std::vector<std::string> texts;
+  texts.reserve(kSeries);
   for (std::size_t i = 0; i < kSeries; ++i) {
     texts.push_back(std::string(100'000, 'x') + std::to_string(i));
   }
   std::vector<exposition::Label> labels;
+  labels.reserve(texts.size());
   for (const std::string& text : texts) labels.push_back({"l", text});
   std::vector<exposition::SeriesDesc> lines(kSeries);
   for (std::size_t i = 0; i < kSeries; ++i) {

@@ -234,7 +234,7 @@ struct HttpClient::Impl {
   Status Configure(Transfer& t);
   void End(Transfer* t, CURLcode code);
   // `t` has left the multi handle; `status` overrules what came.
-  void Complete(std::unique_ptr<Transfer> t, Status status);
+  void Complete(std::unique_ptr<Transfer> t, const Status& status);
   std::unique_ptr<Transfer> Remove(Transfer* t);
   void ExpireDeadlines();
   Status DeadlineStatus(const Transfer& t) const;
@@ -285,8 +285,7 @@ void HttpClient::Impl::Begin(std::unique_ptr<Transfer> transfer) {
   Transfer& t = *transfer;
   t.result.url = WithoutUserInfo(t.request.url);
   if (!t.failure.ok()) {
-    Status refusal = std::move(t.failure);
-    return Complete(std::move(transfer), std::move(refusal));
+    return Complete(std::move(transfer), t.failure);
   }
   if (!spare.empty()) {
     t.easy = std::move(spare.back());
@@ -298,7 +297,7 @@ void HttpClient::Impl::Begin(std::unique_ptr<Transfer> transfer) {
     return Complete(std::move(transfer), ResourceExhausted("no memory"));
   }
   if (Status s = Configure(t); !s.ok()) {
-    return Complete(std::move(transfer), std::move(s));
+    return Complete(std::move(transfer), s);
   }
   if (curl_multi_add_handle(multi, t.easy.get()) != CURLM_OK) {
     return Complete(std::move(transfer), Internal("curl_multi_add_handle"));
@@ -345,7 +344,7 @@ void HttpClient::Impl::End(Transfer* t, CURLcode code) {
   }
   if (t->decoder) {
     if (Status s = t->decoder->End(); !s.ok()) {
-      return Complete(std::move(own), std::move(s));
+      return Complete(std::move(own), s);
     }
   }
   if (http_status >= 300 && http_status < 400 && !t->location.empty()) {
@@ -358,7 +357,8 @@ void HttpClient::Impl::End(Transfer* t, CURLcode code) {
   Complete(std::move(own), OkStatus());
 }
 
-void HttpClient::Impl::Complete(std::unique_ptr<Transfer> t, Status status) {
+void HttpClient::Impl::Complete(std::unique_ptr<Transfer> t,
+                                const Status& status) {
   HttpClientResult& r = t->result;
   r.duration = SystemClock().Monotonic() - t->start;
   if (!status.ok()) r.status = status.WithContext(r.url);
@@ -402,8 +402,8 @@ void HttpClient::Impl::ExpireDeadlines() {
   const MonotonicTime now = SystemClock().Monotonic();
   while (!deadlines.empty() && deadlines.begin()->first.first <= now) {
     Transfer* t = deadlines.begin()->second;
-    Status s = DeadlineStatus(*t);
-    Complete(Remove(t), std::move(s));
+    const Status s = DeadlineStatus(*t);
+    Complete(Remove(t), s);
   }
 }
 

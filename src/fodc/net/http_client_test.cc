@@ -336,7 +336,7 @@ TEST(HttpClientTest, SlowEndpointsDoNotHoldUpOthers) {
   HttpClient client;
   std::atomic<bool> slow_done = false;
   client.Get({.url = slow.Url(), .deadline = 30s},
-             [&](HttpClientResult) { slow_done = true; });
+             [&](const HttpClientResult&) { slow_done = true; });
   for (int i = 0; i < 5; ++i) {
     EXPECT_THAT(GetAndWait(client, {.url = quick.Url()}).status, IsOk());
   }

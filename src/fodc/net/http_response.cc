@@ -310,6 +310,9 @@ void Connection::AbortBody(const Status& why) {
   Respond(StatusError(why));
 }
 
+// What Asio may throw here is an error of ours: it ends the process, from the
+// destructor as from elsewhere.
+// NOLINTNEXTLINE(bugprone-exception-escape)
 Responder::~Responder() {
   if (exchange_ && !exchange_->sent) {
     Send(TextError(500, "Internal Server Error"));

@@ -191,10 +191,9 @@ void HttpServer::Route(std::string pattern, Access access,
                        std::string method) {
   Route(
       std::move(pattern), access,
-      [h = std::move(handler)](std::shared_ptr<const HttpRequest> request,
-                               Responder responder) {
-        responder.Send(h(*request));
-      },
+      [h = std::move(handler)](
+          const std::shared_ptr<const HttpRequest>& request,
+          Responder responder) { responder.Send(h(*request)); },
       std::move(method));
 }
 

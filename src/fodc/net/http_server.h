@@ -42,7 +42,7 @@ class Responder {
   Responder() = default;
   Responder(Responder&&) noexcept = default;
   Responder& operator=(Responder&&) noexcept = default;
-  ~Responder();
+  ~Responder();  // NOLINT(bugprone-exception-escape): as its definition
 
   // Once. No effect if the client is gone.
   void Send(HttpResponse response);

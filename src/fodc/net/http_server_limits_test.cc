@@ -49,11 +49,12 @@ class HttpServerLimitsTest : public ::testing::Test {
       r.source = std::make_unique<ScriptedSource>(&script_);
       return r;
     });
-    server_.Route("/later", Access::kViewer,
-                  [this](std::shared_ptr<const HttpRequest>, Responder r) {
-                    r.OnCancel([this] { ++cancelled_; });
-                    later_ = std::move(r);
-                  });
+    server_.Route(
+        "/later", Access::kViewer,
+        [this](const std::shared_ptr<const HttpRequest>&, Responder r) {
+          r.OnCancel([this] { ++cancelled_; });
+          later_ = std::move(r);
+        });
     server_.Route(
         "/post", Access::kViewer,
         [](const HttpRequest& r) { return TextResponse(r.body); }, "POST");
@@ -447,7 +448,7 @@ TEST_F(HttpServerLimitsTest, TheLongestIdleConnectionMakesRoom) {
 TEST_F(HttpServerLimitsTest, OneMoreBusyConnectionIsRefused) {
   std::vector<Responder> busy;
   server_.Route("/hold", Access::kViewer,
-                [&](std::shared_ptr<const HttpRequest>, Responder r) {
+                [&](const std::shared_ptr<const HttpRequest>&, Responder r) {
                   busy.push_back(std::move(r));
                 });
   std::vector<RawClient> clients;
@@ -485,7 +486,7 @@ TEST_F(HttpServerLimitsTest, TheServersEndCancelsWhatWaits) {
   std::optional<Responder> held;
   int cancelled = 0;
   server->Route("/hold", Access::kViewer,
-                [&](std::shared_ptr<const HttpRequest>, Responder r) {
+                [&](const std::shared_ptr<const HttpRequest>&, Responder r) {
                   r.OnCancel([&] { ++cancelled; });
                   held = std::move(r);
                 });

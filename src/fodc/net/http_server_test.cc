@@ -187,7 +187,7 @@ TEST_F(HttpServerTest, WhatIsNotHttpIs400AndTheConnectionEnds) {
 TEST_F(HttpServerTest, KeepsConnectionsAndAnswersPipelinedRequestsInOrder) {
   std::vector<Responder> waiting;
   server_.Route("/later", Access::kViewer,
-                [&](std::shared_ptr<const HttpRequest>, Responder r) {
+                [&](const std::shared_ptr<const HttpRequest>&, Responder r) {
                   waiting.push_back(std::move(r));
                 });
   server_.Route("/now", Access::kViewer, [](const HttpRequest& r) {
@@ -220,7 +220,7 @@ TEST_F(HttpServerTest, ClosesWhenAskedTo) {
 
 TEST_F(HttpServerTest, AnUnusedResponderAnswers500) {
   server_.Route("/x", Access::kViewer,
-                [](std::shared_ptr<const HttpRequest>, Responder) {});
+                [](const std::shared_ptr<const HttpRequest>&, Responder) {});
   Start();
   const RawResponse r = Get("/x");
   EXPECT_EQ(r.status, 500);
@@ -409,7 +409,7 @@ TEST_F(HttpServerTest, StopsAtOnceWhenNothingIsOpen) {
 TEST_F(HttpServerTest, StopLetsAnAnswerFinishAndClosesIdleConnections) {
   std::optional<Responder> later;
   server_.Route("/later", Access::kViewer,
-                [&](std::shared_ptr<const HttpRequest>, Responder r) {
+                [&](const std::shared_ptr<const HttpRequest>&, Responder r) {
                   later = std::move(r);
                 });
   Start();
@@ -435,7 +435,7 @@ TEST_F(HttpServerTest, StopCutsWhatDoesNotFinishInTime) {
   std::optional<Responder> never;
   bool cancelled = false;
   server_.Route("/never", Access::kViewer,
-                [&](std::shared_ptr<const HttpRequest>, Responder r) {
+                [&](const std::shared_ptr<const HttpRequest>&, Responder r) {
                   r.OnCancel([&] { cancelled = true; });
                   never = std::move(r);
                 });

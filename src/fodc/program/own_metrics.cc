@@ -124,7 +124,7 @@ Gauge OwnMetrics::AddGauge(const std::string& name, const std::string& help,
 
 Histogram OwnMetrics::AddHistogram(const std::string& name,
                                    const std::string& help,
-                                   std::vector<double> bounds,
+                                   const std::vector<double>& bounds,
                                    const OwnLabels& labels) {
   MutexLock lock(impl_->mutex);
   return Histogram(

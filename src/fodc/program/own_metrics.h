@@ -79,7 +79,7 @@ class OwnMetrics {
                  const OwnLabels& labels = {});
   // `bounds` ascend; +Inf is added.
   Histogram AddHistogram(const std::string& name, const std::string& help,
-                         std::vector<double> bounds,
+                         const std::vector<double>& bounds,
                          const OwnLabels& labels = {});
 
   // Values that are kept elsewhere: called by Collect, on its thread. Families

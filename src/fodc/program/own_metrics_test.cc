@@ -111,6 +111,7 @@ TEST(OwnMetricsTest, CountsFromManyThreads) {
   const Counter c = m.AddCounter("n_total", "N.");
   {
     std::vector<std::jthread> threads;
+    threads.reserve(4);
     for (int i = 0; i < 4; ++i) {
       threads.emplace_back([&] {
         for (int n = 0; n < 1000; ++n) c.Add();

@@ -23,8 +23,6 @@
 
 namespace fodc::recorder {
 
-class Chunk;  // a sealed stretch, immutable
-
 // Where in the log a reader stands: after the frame `name`.
 struct LogPosition {
   Incarnation incarnation = 0;  // 0: before everything

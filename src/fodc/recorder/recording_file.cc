@@ -183,6 +183,7 @@ std::string EncodeRecordingFile(const Snapshot& snapshot, const FileInfo& info,
   std::map<SourceId, bool> named;
   for (const auto& part : snapshot.state().Parts(range)) {
     const Snapshot::State::LifeView* const life = part.life;
+    FODC_CHECK(life != nullptr);  // each part is of one
     if (life != last) {
       last = life;
       defined.assign(life->table->ids.size(), false);

@@ -293,7 +293,7 @@ void Recording::Impl::AddChunk(Life* life, std::shared_ptr<const Chunk> chunk,
   reading_bytes += chunk->reading_bytes();
   sealed_samples += chunk->samples();
   ++chunk_count;
-  life->chunks.push_back({chunk, ordinal});
+  life->chunks.push_back({std::move(chunk), ordinal});
 }
 
 void Recording::Impl::RefreshLayout(SourceState* state) {

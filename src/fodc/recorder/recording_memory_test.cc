@@ -19,12 +19,15 @@ TEST(RecordingMemoryTest, CountsWhatItReallyHolds) {
   constexpr int kFrames = 150;
   // All text, before anything is measured.
   std::vector<std::string> text;
+  text.reserve(kLines + 100 * kFrames);
   for (std::size_t i = 0; i < kLines + 100 * kFrames; ++i) {
     text.push_back("value_of_a_label_" + std::to_string(i));
   }
   std::vector<exposition::Label> labels;
+  labels.reserve(text.size());
   for (const std::string& t : text) labels.push_back({"label", t});
   std::vector<exposition::SeriesDesc> descs;
+  descs.reserve(labels.size());
   for (const exposition::Label& l : labels) {
     descs.push_back({.name = "metric_name_total",
                      .labels = {&l, 1},

@@ -215,8 +215,10 @@ TEST(RecordingTest, DecodesOnlyWhatIsAskedFor) {
   Recording r(kLife, {.stretch_rows = 10});
   const SourceId s = r.OpenSource("page", "");
   std::vector<std::string> names;
+  names.reserve(100);
   for (int i = 0; i < 100; ++i) names.push_back("x" + std::to_string(i));
   std::vector<exposition::SeriesDesc> descs;
+  descs.reserve(names.size());
   for (const std::string& name : names) descs.push_back(Desc(name));
   r.SpliceLines(s, 0, 0, descs);
   for (int i = 0; i < 200; ++i) {
@@ -348,6 +350,7 @@ TEST(RecordingTest, FollowsManyEditsAtOnce) {
   std::mt19937 random(5);
   const auto pick = [&random](std::size_t n) { return random() % n; };
   std::vector<std::string> names;
+  names.reserve(300);
   for (int i = 0; i < 300; ++i) names.push_back("m" + std::to_string(i));
   std::vector<std::size_t> lines;  // what each is, no two the same
   for (int round = 0; round < 60; ++round) {
@@ -409,10 +412,12 @@ TEST(RecordingTest, SurvivesAnExplosionOfSeries) {
   Recording r(kLife, {.budget_bytes = kBudget, .max_series = 50'000});
   const SourceId s = r.OpenSource("page", "");
   std::vector<std::string> names;
+  names.reserve(100'000);
   for (int i = 0; i < 100'000; ++i) {
     names.push_back("exploding_series_number_" + std::to_string(i));
   }
   std::vector<exposition::SeriesDesc> descs;
+  descs.reserve(names.size());
   for (const std::string& n : names) descs.push_back(Desc(n));
   const exposition::SeriesDesc first = Desc("first");
   r.SpliceLines(s, 0, 0, {&first, 1});
@@ -451,6 +456,7 @@ TEST(RecordingTest, SnapshotsStayAsTheyWere) {
   Recording r(kLife, {.stretch_rows = 5});
   RandomSource a(&r, "a", 3);
   std::vector<ModelFrame> model;
+  model.reserve(12);
   for (int i = 0; i < 12; ++i) model.push_back(a.Step(At(i * 1000)));
   const Snapshot snapshot = r.Take();
   const ModelFrame newest = model.back();

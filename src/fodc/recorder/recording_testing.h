@@ -176,6 +176,7 @@ class RandomSource {
     const auto offset = static_cast<long>(at);
     lines_.insert(lines_.begin() + offset, fresh.begin(), fresh.end());
     std::vector<double> values;
+    values.reserve(fresh.size());
     for (const std::uint32_t n : fresh) values.push_back(Next(n, n));
     values_.insert(values_.begin() + offset, values.begin(), values.end());
   }

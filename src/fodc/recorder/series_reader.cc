@@ -364,7 +364,7 @@ const Snapshot::SeriesReader::Work& Snapshot::SeriesReader::work() const {
 }
 
 std::unique_ptr<Snapshot::SeriesReader> Snapshot::OpenSeriesReader(
-    TimeRange range, SeriesFilter filter) const {
+    TimeRange range, const SeriesFilter& filter) const {
   auto impl = std::make_unique<SeriesReader::Impl>();
   impl->state = state_;
   impl->range = range;

@@ -71,8 +71,8 @@ class Snapshot {
   // The same, resumable: for answers that are streamed piece by piece; see
   // series_reader.h.
   class SeriesReader;
-  std::unique_ptr<SeriesReader> OpenSeriesReader(TimeRange range,
-                                                 SeriesFilter filter) const;
+  std::unique_ptr<SeriesReader> OpenSeriesReader(
+      TimeRange range, const SeriesFilter& filter) const;
 
   // Calls `sink` for each frame in the range, in the order of the log, whole.
   using FrameSink = std::function<bool(const SourceFrame&)>;

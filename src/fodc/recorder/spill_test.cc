@@ -383,12 +383,15 @@ TEST_F(SpillTest, WritesAChunkWithHoweverMuchTextItNeeds) {
     spill->Load(&r);
     const SourceId source = r.OpenSource("page", "");
     std::vector<std::string> text;
+    text.reserve(18'000);
     for (int i = 0; i < 18'000; ++i) {
       text.push_back(std::string(1000, 'x') + std::to_string(i));
     }
     std::vector<exposition::Label> labels;
+    labels.reserve(text.size());
     for (const std::string& t : text) labels.push_back({"a", t});
     std::vector<exposition::SeriesDesc> descs;
+    descs.reserve(labels.size());
     for (const exposition::Label& label : labels) {
       descs.push_back({.name = "n",
                        .labels = {&label, 1},

@@ -27,7 +27,7 @@ class LogTest : public ::testing::Test {
     return log.ok() ? *std::move(log) : nullptr;
   }
   // Opens and reads; the payloads end up in read_.
-  std::unique_ptr<Log> OpenAndRead(ReadOptions read_options = {}) {
+  std::unique_ptr<Log> OpenAndRead(const ReadOptions& read_options = {}) {
     std::unique_ptr<Log> log = Open();
     const auto summary = log->Read(Sink(), read_options);
     EXPECT_THAT(summary, IsOk());
@@ -90,7 +90,9 @@ TEST_F(LogTest, GivesBackWhatWasAppendedInOrder) {
 
 TEST_F(LogTest, WritesABatchOfThousandsOfPieces) {
   std::vector<std::string> payloads;
+  payloads.reserve(3000);
   std::vector<NewRecord> batch;
+  batch.reserve(3000);
   for (int i = 0; i < 3000; ++i) {
     payloads.push_back(std::string(3000 + static_cast<std::size_t>(i % 7),
                                    static_cast<char>('a' + i % 26)));
