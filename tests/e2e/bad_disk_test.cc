@@ -175,7 +175,9 @@ class MountedSpillTest : public BadDiskTest {
     EXPECT_TRUE(WaitUntil(
         [&] {
           page = Page();
-          return ValueOf(page, "fodc_agent_spill_errors_total") > 0;
+          // Not before there is a sample: it may come after the first error.
+          return ValueOf(page, "fodc_agent_spill_errors_total") > 0 &&
+                 ValueOf(page, "served_total") > 0;
         },
         15s))
         << page << agent_.Log();
