@@ -50,7 +50,7 @@ std::string_view MetricTypeName(MetricType type) {
 
 void AppendCanonicalLabels(std::string* out, std::span<const Label> labels) {
   constexpr std::size_t kOnStack = 32;
-  const Label* stack[kOnStack];
+  const Label* stack[kOnStack] = {};
   std::vector<const Label*> heap;
   const Label** sorted = stack;
   if (labels.size() > kOnStack) {

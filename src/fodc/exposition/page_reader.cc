@@ -34,9 +34,13 @@ struct PageReader::State {
 
   // The page before, until Read is done with the next one.
   bool has_page = false;
+  Format format = Format::kText;
+  // Describe: whether `families` is of this page, and Read has followed it.
+  bool families_known = false;
+  bool followed = false;
+  int small_pages = 0;  // in a row, for which all this is far too large
   PageBuffer kept;
   PageText page;
-  Format format = Format::kText;
   PageTable table;
   SeriesSet set;
 
@@ -53,14 +57,11 @@ struct PageReader::State {
   std::size_t expected_samples = 0;  // as many as the page before had
   std::array<ProblemLine, kMaxProblems> problems;
   std::size_t problem_count = 0;
-  int small_pages = 0;  // in a row, for which all this is far too large
 
   // Describe.
   FamilyIndex families;
   FamilyIndex new_families;
-  bool families_known = false;
   std::size_t last_row = 0;
-  bool followed = false;
   std::vector<Label> labels;
   std::string label_arena;
   std::string help;
@@ -171,8 +172,7 @@ void PageReader::State::Compare(const PageText& text, Format f) {
     std::size_t insert = 0;
     if (a == b) {
       if (is_same_line()) {
-        // NOLINTNEXTLINE(bugprone-suspicious-memory-comparison,cert-*): bits
-        // count
+        // Bits count. NOLINTNEXTLINE(bugprone-suspicious-memory-comparison)
         if (std::memcmp(was.values + i, is.values + j, sizeof(double)) != 0) {
           changed[changed_count++] = static_cast<std::uint32_t>(j);
         }

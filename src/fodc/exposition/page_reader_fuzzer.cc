@@ -103,6 +103,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
   for (const std::string_view page : fodc::Split(input, '\x01')) {
     const std::string difference = checker.Check(from, page);
     if (!difference.empty()) Fail(difference, page);
+    const std::string of_lines =
+        CompareWithParseLine(page, from, (data[0] & 4) != 0);
+    if (!of_lines.empty()) Fail(of_lines, page);
     CheckRoundTrip(&checker.reader(), to, page);
   }
   return 0;

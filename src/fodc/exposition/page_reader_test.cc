@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <cstdint>
@@ -80,6 +81,8 @@ TEST(PageReaderTest, ReadsGoodLines) {
   const Case kCases[] = {
       {"a 1", "a 1"},
       {"a{} 1", "a 1"},
+      {"a{x=\"1\"}  2", "a{x=\"1\"} 2"},
+      {"a{x=\"1\"} \t2", "a{x=\"1\"} 2"},
       {"a{x=\"1\"} 2", "a{x=\"1\"} 2"},
       {"a{x=\"1\",y=\"2\"} 2", "a{x=\"1\",y=\"2\"} 2"},
       {"a{x=\"1\", y=\"2\"} 2", "a{x=\"1\",y=\"2\"} 2"},
@@ -211,6 +214,77 @@ TEST(PageReaderTest, StopsAtTheLimitOfLines) {
   ReadPage(&reader, "a 1\nb 2\nc 3\nd 4\ne 5\n");
   EXPECT_THAT(reader.values(), ElementsAre(1, 2, 3));
   EXPECT_EQ(reader.stats().problem(LineProblem::kTooManyLines), 2u);
+}
+
+// Whatever room the table had: the row of the rest and the sentinel behind it
+// are beyond the limit.
+TEST(PageReaderTest, HasRoomForTheRestAtAnyLimit) {
+  for (std::size_t limit = 1; limit < 200; ++limit) {
+    PageReader reader(PageReader::Options{.max_lines = limit});
+    for (const std::size_t lines : {limit - 1, limit, limit + 1, limit + 2,
+                                    limit + 40, limit + 1, limit}) {
+      std::string page;
+      for (std::size_t i = 0; i < lines; ++i)
+        page += "a" + std::to_string(i) + " 1\n";
+      ReadPage(&reader, page);
+      EXPECT_EQ(reader.values().size(), std::min(lines, limit));
+      EXPECT_EQ(reader.stats().problem(LineProblem::kTooManyLines),
+                lines - std::min(lines, limit));
+    }
+  }
+}
+
+// Made of the pieces that lines are made of, in any order.
+TEST(PageReaderTest, FindsWhatParseLineFinds) {
+  constexpr std::string_view kPieces[] = {"a",
+                                          "a_b",
+                                          "{",
+                                          "}",
+                                          ",",
+                                          "=",
+                                          "\"",
+                                          "b",
+                                          "c=",
+                                          "\"1\"",
+                                          " ",
+                                          "  ",
+                                          "\t",
+                                          "1",
+                                          "-1.5e+06",
+                                          "NaN",
+                                          "\n",
+                                          "\n",
+                                          "\n",
+                                          "\r\n",
+                                          "#",
+                                          " HELP ",
+                                          " TYPE ",
+                                          "gauge",
+                                          "\\",
+                                          "\\n",
+                                          "é",
+                                          "__name__",
+                                          "a{b=\"1\",c=\"2\"}",
+                                          "a{b=\"1\"} 2\n",
+                                          "a{b=\"\",",
+                                          "# EOF",
+                                          " # {} 1",
+                                          "\x80",
+                                          "0x",
+                                          "1 2",
+                                          ":"};
+  std::mt19937 random(11);
+  for (int round = 0; round < 60'000; ++round) {
+    std::string page;
+    for (std::size_t n = random() % 24; n > 0; --n)
+      page += kPieces[random() % std::size(kPieces)];
+    for (const Format format : {Format::kText, Format::kOpenMetrics}) {
+      for (const bool portable : {false, true}) {
+        ASSERT_EQ(CompareWithParseLine(page, format, portable), "")
+            << page << (portable ? " (portable)" : "");
+      }
+    }
+  }
 }
 
 TEST(PageReaderTest, EmptyPagesAreWholePages) {

@@ -1,15 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
-// Checks one promise of PageReader: what it gives does not depend on the pages
-// before. For tests and fuzzers.
+// Checks promises of PageReader: what it gives does not depend on the pages
+// before, and is what ParseLine finds in the lines. For tests and fuzzers.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <bit>
+#include <cstdint>
 #include <cstring>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "fodc/base/strings.h"
+#include "fodc/exposition/line_parser.h"
 #include "fodc/exposition/page_reader.h"
 
 namespace fodc::exposition {
@@ -30,6 +34,57 @@ inline std::string DescribeText(PageReader* reader, std::uint32_t line) {
   out += StrCat("} ", d.family, " ", MetricTypeName(d.type), " ", d.help, " ",
                 d.unit);
   return out;
+}
+
+// Whether the page loops find in a page what ParseLine finds in its lines, but
+// for duplicates. Returns what differs; empty if nothing does.
+inline std::string CompareWithParseLine(std::string_view page, Format format,
+                                        bool portable) {
+  PageReader reader(PageReader::Options{.portable = portable});
+  ReadPage(&reader, page, format);
+  const PageStats& stats = reader.stats();
+  std::array<std::uint32_t, kLineProblems> problems{};
+  std::vector<double> values;
+  for (std::string_view rest = page; !rest.empty();) {
+    const std::size_t feed = rest.find('\n');
+    const bool unterminated = feed == std::string_view::npos;
+    // The hash of a line reads beyond it.
+    std::string line(rest.substr(0, feed));
+    rest.remove_prefix(unterminated ? rest.size() : feed + 1);
+    const std::size_t size = line.size();
+    line.append(PageBuffer::kSlackBytes, '\0');
+    const ParsedLine parsed =
+        ParseLine(std::string_view(line).substr(0, size), format, unterminated);
+    if (parsed.kind == LineKind::kEof) return "";  // and others behind it
+    if (parsed.kind == LineKind::kSample) values.push_back(parsed.value);
+    if (parsed.kind == LineKind::kBad)
+      ++problems[static_cast<std::size_t>(parsed.problem)];
+  }
+  if (stats.problem(LineProblem::kTooManyLines) != 0) return "";
+  const std::uint32_t duplicates = stats.problem(LineProblem::kDuplicateSeries);
+  problems[static_cast<std::size_t>(LineProblem::kDuplicateSeries)] =
+      duplicates;
+  for (std::size_t i = 0; i < kLineProblems; ++i) {
+    if (problems[i] != stats.problems[i]) {
+      return StrCat("lines with ", LineProblemName(static_cast<LineProblem>(i)),
+                    ": ", stats.problems[i], ", not ", problems[i]);
+    }
+  }
+  if (reader.values().size() + duplicates != values.size()) {
+    return StrCat("samples: ", reader.values().size(), ", not ", values.size());
+  }
+  // In order, with some left out.
+  auto at = values.begin();
+  for (const double value : reader.values()) {
+    at = std::find_if(at, values.end(), [value](double v) {
+      return std::bit_cast<std::uint64_t>(v) ==
+             std::bit_cast<std::uint64_t>(value);
+    });
+    if (at == values.end())
+      return StrCat("a value that no line has: ", std::to_string(value));
+    ++at;
+  }
+  return "";
 }
 
 // Feeds pages to one reader and keeps what a user of it would keep: the lines,

@@ -77,10 +77,6 @@ inline std::uint64_t HashBytes(const char* p, std::size_t n,
   return series_hash::Bytes(p, n, seed);
 }
 
-inline std::uint64_t HashLabelName(const char* p, std::size_t n) {
-  return HashBytes(p, n, series_hash::kLabel);
-}
-
 using LabelSum = series_hash::LabelSum;
 
 inline LabelSum NoLabels() { return {}; }

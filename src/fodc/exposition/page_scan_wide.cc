@@ -152,10 +152,6 @@ inline std::uint64_t HashBytes(const char* p, std::size_t n,
   return series_hash::FinishBytes(lanes, seed);
 }
 
-inline std::uint64_t HashLabelName(const char* p, std::size_t n) {
-  return HashBytes(p, n, series_hash::kLabel);
-}
-
 using LabelSum = __m256i;
 
 inline LabelSum NoLabels() { return _mm256_setzero_si256(); }
@@ -177,11 +173,14 @@ FODC_ALWAYS_INLINE void SumWords(const char* p, const unsigned char* mask,
 FODC_ALWAYS_INLINE void SumLabel(std::uint64_t name, const char* p,
                                  std::size_t n, LabelSum* sum) {
   if (__builtin_expect(n > 64, 0)) {
-    const std::uint64_t front = series_hash::FrontSeed(&p, &n, name);
+    const std::uint64_t front =
+        series_hash::FrontSeed(&p, &n, name ^ series_hash::kProcessKey);
     *sum = _mm256_add_epi64(
         *sum, _mm256_setr_epi64x(static_cast<long long>(front), 0, 0, 0));
   }
-  const unsigned char* mask = series_hash::kSlidingMask.data() + 64 - n;
+  const auto* mask =
+      reinterpret_cast<const unsigned char*>(&series_hash::kSlidingMask) + 64 -
+      n;
   const std::uint64_t* keys = series_hash::kValueKeys.words;
   const __m256i names = _mm256_set1_epi64x(static_cast<long long>(name));
   SumWords(p, mask, keys, names, sum);
@@ -249,9 +248,8 @@ FODC_ALWAYS_INLINE const char* WideNumber(const char* text, double* value) {
     exponent += minus ? -e : e;
     p += 4;
   }
-  if (mantissa > (std::uint64_t{1} << 53) || exponent < -22 || exponent > 22) {
-    return OddNumber(text, value);
-  }
+  if (exponent < -22 || exponent > 22) return OddNumber(text, value);
+  // Both are exact: 15 digits have less than 53 bits.
   double v = static_cast<double>(static_cast<std::int64_t>(mantissa));
   if (exponent != 0) {
     v = exponent < 0 ? v / number_internal::kExactPowersOfTen[-exponent]

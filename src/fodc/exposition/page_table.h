@@ -4,6 +4,7 @@
 // that fill it are compiled once per instruction set.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 
@@ -24,6 +25,7 @@ struct Row {
 };
 static_assert(sizeof(Row) == 16);
 // PageScanner writes the members as two words.
+static_assert(std::endian::native == std::endian::little);
 static_assert(offsetof(Row, value_at) == 4 && offsetof(Row, index) == 8 &&
               offsetof(Row, kind) == 12);
 

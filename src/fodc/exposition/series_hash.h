@@ -69,8 +69,8 @@ static inline std::uint64_t FinishBytes(const std::uint64_t lanes[4],
          Fold(lanes[2] ^ seed, lanes[3] ^ kKeys[3]);
 }
 
-// Hash of n bytes. Reads up to 64 bytes beyond them. No branch on the length:
-// names and labels of all lengths come mixed. The eight words of the last 64
+// Hash of a name's n bytes. Reads up to 64 bytes beyond them. No branch on the
+// length: names of all lengths come mixed. The eight words of the last 64
 // bytes go to four lanes, which a wide register does at once
 // (page_scan_wide.cc gives the very same).
 static inline std::uint64_t Bytes(const char* p, std::size_t n,
@@ -111,7 +111,7 @@ struct LabelSum {
 // bytes beyond (page_scan_wide.cc gives the very same).
 static inline void AddLabel(std::uint64_t name, const char* p, std::size_t n,
                             LabelSum* sum) {
-  if (n > 64) sum->lanes[0] += FrontSeed(&p, &n, name);
+  if (n > 64) sum->lanes[0] += FrontSeed(&p, &n, name ^ kProcessKey);
   const unsigned char* mask = kSlidingMask.data() + 64 - n;
   const std::size_t words = n > 32 ? 8 : 4;
   for (std::size_t i = 0; i < words; ++i) {
