@@ -14,7 +14,7 @@ namespace {
 // What one wakeup of the accepting thread gathers. Frames come once a second
 // and nobody waits for them; waking for each would cost a fleet more than
 // taking them in.
-constexpr auto kGather = std::chrono::milliseconds(5);
+constexpr auto kGather = std::chrono::milliseconds(20);
 // A poll may find a piece of a message only: so many in a row that find
 // nothing whole mean that nothing is there.
 constexpr int kIdlePolls = 4;
