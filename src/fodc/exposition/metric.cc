@@ -2,6 +2,9 @@
 #include "fodc/exposition/metric.h"
 
 #include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
 #include <vector>
 
 #include "fodc/base/strings.h"
@@ -50,21 +53,24 @@ std::string_view MetricTypeName(MetricType type) {
 
 void AppendCanonicalLabels(std::string* out, std::span<const Label> labels) {
   constexpr std::size_t kOnStack = 32;
-  const Label* stack[kOnStack] = {};
-  std::vector<const Label*> heap;
-  const Label** sorted = stack;
+  std::uint32_t stack[kOnStack];
+  std::vector<std::uint32_t> heap;
+  std::uint32_t* order = stack;
   if (labels.size() > kOnStack) {
     heap.resize(labels.size());
-    sorted = heap.data();
+    order = heap.data();
   }
-  for (std::size_t i = 0; i < labels.size(); ++i) sorted[i] = &labels[i];
-  std::sort(sorted, sorted + labels.size(),
-            [](const Label* a, const Label* b) { return *a < *b; });
-  for (std::size_t i = 0; i < labels.size(); ++i) {
-    if (i > 0) *out += ',';
-    out->append(sorted[i]->name);
+  std::uint32_t* const end = order + labels.size();
+  std::iota(order, end, 0u);
+  std::sort(order, end, [labels](std::uint32_t a, std::uint32_t b) {
+    return labels[a] < labels[b];
+  });
+  for (const std::uint32_t* at = order; at != end; ++at) {
+    const Label& label = labels[*at];
+    if (at != order) *out += ',';
+    out->append(label.name);
     *out += "=\"";
-    for (const char c : sorted[i]->value) {
+    for (const char c : label.value) {
       if (c == '\\' || c == '"') {
         *out += '\\';
         *out += c;
