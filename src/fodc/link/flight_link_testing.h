@@ -19,6 +19,14 @@ class FlightLinkTest : public LinkServerTest {
  protected:
   FlightLinkTest() {
     options_.flight_heartbeat = std::chrono::milliseconds(50);
+    // A busy machine is no silence.
+    options_.flight_dead_after = std::chrono::seconds(30);
+    options_.probe_timeout = std::chrono::seconds(30);
+  }
+
+  // For tests of silence itself; before StartAll. A busy machine may then break
+  // a link that nobody froze.
+  void NoticeSilenceSoon() {
     options_.flight_dead_after = std::chrono::milliseconds(400);
     options_.probe_timeout = std::chrono::milliseconds(200);
   }

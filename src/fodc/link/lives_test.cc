@@ -13,7 +13,6 @@ namespace fodc::link {
 namespace {
 
 using fleet::AgentStatus;
-using std::chrono::seconds;
 
 TEST_F(FlightLinkTest, ResumesBehindALifeThatTheProxyHasLetGo) {
   // The mirror has less room than the agent.
@@ -142,7 +141,8 @@ TEST_F(ToldLinkTest, ASecondLiveAgentOfAPodIsInConflict) {
 }
 
 TEST_F(FlightLinkTest, AnAgentBackFromAFrozenLinkReplacesItselfAtOnce) {
-  options_.flight_dead_after = seconds(30);
+  // Long before its silence is noticed, its probe has gone unanswered.
+  options_.probe_timeout = std::chrono::milliseconds(200);
   StartAll();
   agent_->Append(3);
   ExpectMirrored();

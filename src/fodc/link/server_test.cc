@@ -445,6 +445,7 @@ TEST_F(V1ServerTest, DrainEndsEveryStreamAndTakesNoMore) {
   server_->Drain("bye", seconds(5), [&] { drained = true; });
   ASSERT_TRUE(Until([&] { return drained; }));
   ASSERT_TRUE(Until([&] { return peer.metrics->end().has_value(); }));
+  ASSERT_TRUE(Until([&] { return peer.registration->end().has_value(); }));
   EXPECT_THAT(*peer.registration->end(), StatusIs(Code::kUnavailable, "bye"));
   V1Peer late(loop_, address());
   late.Register("b");
