@@ -16,6 +16,9 @@ struct PageReader::State {
   explicit State(const Options& o) : options(o), kept(PageBuffer()) {
     const ScanFunctions* wide = o.portable ? nullptr : WideScan();
     scan = wide != nullptr ? wide : &PortableScan();
+    // A SeriesSet has room for the number of each.
+    static_assert(kMaxLines < std::size_t{1} << SeriesSet::kSampleBits);
+    options.max_lines = std::min(options.max_lines, kMaxLines);
   }
 
   // Returns as ScanFunctions::read_page.

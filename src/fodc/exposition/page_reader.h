@@ -39,9 +39,11 @@ namespace fodc::exposition {
 class PageReader {
  public:
   static constexpr std::size_t kMaxProblems = 16;
+  static constexpr std::size_t kMaxLines = 60'000'000;
 
   struct Options {
-    // Lines of any kind; what is beyond is counted, not read.
+    // Lines of any kind, at most kMaxLines; what is beyond is counted, not
+    // read.
     std::size_t max_lines = 400'000;
     // Do without wide instructions (tests).
     bool portable = false;

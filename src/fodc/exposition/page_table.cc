@@ -74,21 +74,17 @@ std::size_t PageTable::memory_bytes() const {
          sample_capacity * (sizeof(double) + sizeof(std::uint64_t));
 }
 
-SeriesSet::~SeriesSet() {
-  delete[] hashes;
-  delete[] samples;
-}
+SeriesSet::~SeriesSet() { delete[] slots; }
 
 void SeriesSet::Reset(std::size_t count) {
-  const std::size_t slots = std::bit_ceil(std::max<std::size_t>(count, 32) * 2);
-  if (slots - 1 != mask) {
-    delete[] hashes;
-    delete[] samples;
-    hashes = new std::uint64_t[slots];
-    samples = new std::uint32_t[slots];
-    mask = slots - 1;
+  const std::size_t wanted =
+      std::bit_ceil(std::max<std::size_t>(count, 32) * 2);
+  if (wanted - 1 != mask) {
+    delete[] slots;
+    slots = new std::uint64_t[wanted];
+    mask = wanted - 1;
   }
-  std::memset(hashes, 0, slots * sizeof *hashes);
+  std::memset(slots, 0, wanted * sizeof *slots);
   size = 0;
 }
 
@@ -96,58 +92,52 @@ void SeriesSet::Grow() {
   SeriesSet grown;
   grown.Reset(mask + 1);
   for (std::size_t i = 0; mask != 0 && i <= mask; ++i) {
-    if (hashes[i] != 0) grown.Insert(hashes[i], samples[i]);
+    if (slots[i] != 0) grown.Insert(slots[i], SampleOfSlot(slots[i]));
   }
   Swap(&grown);
 }
 
 void SeriesSet::Swap(SeriesSet* other) {
-  std::swap(hashes, other->hashes);
-  std::swap(samples, other->samples);
+  std::swap(slots, other->slots);
   std::swap(mask, other->mask);
   std::swap(size, other->size);
 }
 
 void SeriesSet::Insert(std::uint64_t hash, std::uint32_t sample) {
   if (mask == 0 || (size + 1) * 2 > mask + 1) Grow();
-  std::size_t at = hash & mask;
-  while (hashes[at] != 0) at = (at + 1) & mask;
-  hashes[at] = hash;
-  samples[at] = sample;
+  std::size_t at = HomeSlot(hash, mask);
+  while (slots[at] != 0) at = (at + 1) & mask;
+  slots[at] = MakeSlot(hash, sample);
   ++size;
 }
 
 bool SeriesSet::Contains(std::uint64_t hash) const {
   if (mask == 0) return false;
-  std::size_t at = hash & mask;
-  while (hashes[at] != 0) {
-    if (hashes[at] == hash) return true;
-    at = (at + 1) & mask;
+  for (std::size_t at = HomeSlot(hash, mask); slots[at] != 0;
+       at = (at + 1) & mask) {
+    if (HasHash(slots[at], hash)) return true;
   }
   return false;
 }
 
 void SeriesSet::Erase(std::uint64_t hash) {
-  std::size_t hole = hash & mask;
-  while (hashes[hole] != hash) hole = (hole + 1) & mask;
+  std::size_t hole = HomeSlot(hash, mask);
+  while (!HasHash(slots[hole], hash)) hole = (hole + 1) & mask;
   // Entries behind the hole move up, unless that is before their own place.
-  for (std::size_t at = (hole + 1) & mask; hashes[at] != 0;
+  for (std::size_t at = (hole + 1) & mask; slots[at] != 0;
        at = (at + 1) & mask) {
-    const std::size_t home = hashes[at] & mask;
+    const std::size_t home = HomeSlot(slots[at], mask);
     if (((at - home) & mask) >= ((at - hole) & mask)) {
-      hashes[hole] = hashes[at];
-      samples[hole] = samples[at];
+      slots[hole] = slots[at];
       hole = at;
     }
   }
-  hashes[hole] = 0;
+  slots[hole] = 0;
   --size;
 }
 
 std::size_t SeriesSet::memory_bytes() const {
-  return mask == 0
-             ? 0
-             : (mask + 1) * (sizeof(std::uint64_t) + sizeof(std::uint32_t));
+  return mask == 0 ? 0 : (mask + 1) * sizeof *slots;
 }
 
 }  // namespace fodc::exposition

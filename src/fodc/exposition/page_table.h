@@ -59,6 +59,11 @@ struct PageTable {
 
 // The hashes of all samples of a page: open addressing, at most half full.
 struct SeriesSet {
+  // A slot holds the hash without its lowest bits, in which the number of the
+  // sample stands; 0 is free. One word for both: where the next hash belongs
+  // cannot be foretold, and two arrays would miss the cache twice.
+  static constexpr unsigned kSampleBits = 26;
+
   SeriesSet() = default;
   ~SeriesSet();
   SeriesSet(const SeriesSet&) = delete;
@@ -74,10 +79,26 @@ struct SeriesSet {
   void Erase(std::uint64_t hash);
   std::size_t memory_bytes() const;
 
-  std::uint64_t* hashes = nullptr;   // 0: free
-  std::uint32_t* samples = nullptr;  // true only until the layout changes
-  std::size_t mask = 0;              // slots - 1; 0: nothing allocated
+  std::uint64_t* slots = nullptr;  // samples: true until the layout changes
+  std::size_t mask = 0;            // slots - 1; 0: nothing allocated
   std::size_t size = 0;
 };
+
+// Of hashes and slots. Static: they are compiled once per instruction set.
+
+static inline std::uint64_t MakeSlot(std::uint64_t hash, std::uint32_t sample) {
+  return hash >> SeriesSet::kSampleBits << SeriesSet::kSampleBits | sample;
+}
+static inline std::uint32_t SampleOfSlot(std::uint64_t slot) {
+  return static_cast<std::uint32_t>(slot) &
+         ((std::uint32_t{1} << SeriesSet::kSampleBits) - 1);
+}
+static inline bool HasHash(std::uint64_t slot, std::uint64_t hash) {
+  return (slot ^ hash) >> SeriesSet::kSampleBits == 0;
+}
+// Where the search for it begins.
+static inline std::size_t HomeSlot(std::uint64_t hash, std::size_t mask) {
+  return hash >> SeriesSet::kSampleBits & mask;
+}
 
 }  // namespace fodc::exposition
