@@ -22,11 +22,18 @@ struct Event {
   double value = 0;
 };
 
-// One source's rows on their way into columns.
+// One source's rows on their way into columns. The columns are made of so many
+// events at a time: an agent with many series would take more memory for its
+// moment of sealing than for its window. If there are more, the rows are
+// decoded again for each range of slots.
+constexpr std::size_t kEventsAtOnce = 40'000;
+
 struct SectionBuilder {
   std::vector<const SealRow*> rows;
   SlotState state;
-  std::vector<Event> events;          // in order of rows
+  // In order of rows: all, if they are so few; or those of a range of slots.
+  std::vector<Event> events;
+  std::size_t event_count = 0;        // of all
   std::vector<std::uint32_t> counts;  // events per slot
   std::vector<std::uint16_t> born;    // first row of each slot
   std::string presence;
@@ -57,10 +64,33 @@ struct SectionBuilder {
       last_layout = at;
       ++layouts;
     }
+    for (const RowChange& c : row.changes) ++counts[c.slot];
+    event_count += row.changes.size();
+    if (event_count <= kEventsAtOnce) {
+      Collect(static_cast<std::uint16_t>(at), 0, counts.size());
+    } else {
+      events = std::vector<Event>();
+    }
+    return OkStatus();
+  }
+
+  // Adds the events of `row`, which is row `at`, in slots `from` to `to`.
+  void Collect(std::uint16_t at, std::size_t from, std::size_t to) {
     for (const RowChange& c : row.changes) {
-      ++counts[c.slot];
-      events.push_back(
-          {c.slot, static_cast<std::uint16_t>(at), c.exponent, c.value});
+      if (c.slot < from || c.slot >= to) continue;
+      events.push_back({c.slot, at, c.exponent, c.value});
+    }
+  }
+
+  // Decodes all rows, which Add has seen, for their events in these slots.
+  Status CollectAgain(std::size_t from, std::size_t to, std::size_t expected) {
+    events.clear();
+    events.reserve(expected);
+    SlotState before;
+    for (std::size_t at = 0; at < rows.size(); ++at) {
+      FODC_RETURN_IF_ERROR(DecodeRow(rows[at]->payload, before, &row));
+      Collect(static_cast<std::uint16_t>(at), from, to);
+      ApplyRow(row, &before);
     }
     return OkStatus();
   }
@@ -88,27 +118,47 @@ struct SectionBuilder {
     }
   }
 
-  void PutColumns(std::string* out) {
+  Status PutColumns(std::string* out) {
+    ColumnEncoder encoder(rows.size());
+    if (event_count <= kEventsAtOnce) {
+      EncodeSlots(0, counts.size(), &encoder);
+    } else {
+      for (std::size_t from = 0; from < counts.size();) {
+        std::size_t to = from;
+        std::size_t expected = 0;
+        do {
+          expected += counts[to++];
+        } while (to < counts.size() && expected + counts[to] <= kEventsAtOnce);
+        FODC_RETURN_IF_ERROR(CollectAgain(from, to, expected));
+        EncodeSlots(from, to, &encoder);
+        from = to;
+      }
+    }
+    encoder.Finish(out);
+    return OkStatus();
+  }
+
+  // Of `events`, which are those of slots `from` to `to`.
+  void EncodeSlots(std::size_t from, std::size_t to, ColumnEncoder* encoder) {
     // Events by slot: a counting sort, stable in the rows.
-    std::vector<std::uint32_t> begin(counts.size() + 1);
-    for (std::size_t i = 0; i < counts.size(); ++i) {
-      begin[i + 1] = begin[i] + counts[i];
+    std::vector<std::uint32_t> begin(to - from + 1);
+    for (std::size_t s = from; s < to; ++s) {
+      begin[s - from + 1] = begin[s - from] + counts[s];
     }
     std::vector<std::uint32_t> order(events.size());
     {
       std::vector<std::uint32_t> next(begin.begin(), begin.end() - 1);
       for (std::uint32_t i = 0; i < events.size(); ++i) {
-        order[next[events[i].slot]++] = i;
+        order[next[events[i].slot - from]++] = i;
       }
     }
-    ColumnEncoder encoder(rows.size());
     std::vector<ColumnChange> changes;
-    for (std::size_t s = 0; s < counts.size(); ++s) {
+    for (std::size_t s = from; s < to; ++s) {
       changes.clear();
       double first = 0;
       int high = 0;
       int low = 0;
-      for (std::uint32_t i = begin[s]; i < begin[s + 1]; ++i) {
+      for (std::uint32_t i = begin[s - from]; i < begin[s - from + 1]; ++i) {
         const Event& e = events[order[i]];
         high = std::max<int>(high, e.exponent);
         low = std::min<int>(low, e.exponent);
@@ -119,9 +169,8 @@ struct SectionBuilder {
           changes.push_back({e.row, e.value});
         }
       }
-      encoder.Add(first, changes, high > 0 ? high : low);
+      encoder->Add(first, changes, high > 0 ? high : low);
     }
-    encoder.Finish(out);
   }
 };
 
@@ -179,7 +228,7 @@ Result<std::string> SealChunk(Incarnation incarnation,
                              section.born.begin(), section.born.end(), 0)));
     AppendVarint(&plain, section.layouts);
     plain += section.presence;
-    section.PutColumns(&plain);
+    FODC_RETURN_IF_ERROR(section.PutColumns(&plain));
     FODC_ASSIGN_OR_RETURN(const std::string stored, Compress(plain));
     AppendVarint(&out, source);
     AppendVarint(&out, section.rows.size());

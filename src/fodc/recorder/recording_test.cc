@@ -51,6 +51,18 @@ TEST_P(RandomRecordingTest, GivesBackEveryBitOfEveryFrame) {
   EXPECT_EQ(r.stats().frames, model.size());
 }
 
+// More values change in the stretch than are made into columns at a time.
+TEST(RecordingTest, SealsALargeStretchInParts) {
+  Recording r(kLife, {.stretch_rows = 60});
+  RandomSource a(&r, "a", 8, 20'000);
+  std::vector<ModelFrame> model;
+  for (int i = 0; i < 60; ++i) model.push_back(a.Step(At(1000 * i)));
+  ASSERT_GT(model.front().samples.size(), 2500u);
+  ASSERT_NE(model.front().samples.size(), model.back().samples.size());
+  r.Seal();
+  EXPECT_TRUE(FramesOf(r) == model);
+}
+
 TEST_P(RandomRecordingTest, GivesBackEverySeries) {
   Recording r(kLife, {.stretch_rows = 11});
   RandomSource a(&r, "a", GetParam());

@@ -87,10 +87,13 @@ inline std::vector<LogEntry> EntriesOf(const Recording& r,
 // A page whose lines come, go and come back, with values of every kind.
 class RandomSource {
  public:
-  RandomSource(Recording* recording, std::string name, std::uint64_t seed)
+  // Of `series` different ones; up to a fifth are there from the beginning.
+  RandomSource(Recording* recording, std::string name, std::uint64_t seed,
+               std::uint32_t series = 200)
       : recording_(recording),
         name_(std::move(name)),
         random_(seed),
+        series_(series),
         id_(recording->OpenSource(name_, "box")) {}
 
   // The recording goes on as another one, after a restart.
@@ -103,7 +106,7 @@ class RandomSource {
 
   ModelFrame Step(FrameTime time) {
     const std::uint32_t edits = Pick(4) == 0 ? Pick(4) : 0;
-    if (lines_.empty()) Insert(0, 1 + Pick(40));
+    if (lines_.empty()) Insert(0, 1 + Pick(series_ / 5));
     for (std::uint32_t e = 0; e < edits; ++e) {
       const std::size_t at =
           Pick(static_cast<std::uint32_t>(lines_.size()) + 1);
@@ -150,7 +153,7 @@ class RandomSource {
   void Insert(std::size_t at, std::uint32_t count) {
     std::vector<std::uint32_t> fresh;
     for (std::uint32_t i = 0; i < count; ++i) {
-      const std::uint32_t n = Pick(200);
+      const std::uint32_t n = Pick(series_);
       if (std::find(lines_.begin(), lines_.end(), n) == lines_.end() &&
           std::find(fresh.begin(), fresh.end(), n) == fresh.end()) {
         fresh.push_back(n);
@@ -234,6 +237,7 @@ class RandomSource {
   Recording* recording_;
   std::string name_;
   std::mt19937_64 random_;
+  std::uint32_t series_;
   SourceId id_;
   std::uint64_t frame_ = 0;
   std::vector<std::uint32_t> lines_;
