@@ -125,9 +125,12 @@ Status ReadEntries(std::string_view bytes,
 }
 
 std::string PackEntries(std::string_view entries) {
+  // Level 3 takes 0.7 MiB more for the moment, and saves a few percent: most of
+  // what comes here is chunks, which are packed already.
+  constexpr int kLevel = 1;
   std::string packed(1 + ZSTD_compressBound(entries.size()), '\0');
   const std::size_t n = ZSTD_compress(packed.data() + 1, packed.size() - 1,
-                                      entries.data(), entries.size(), 3);
+                                      entries.data(), entries.size(), kLevel);
   if (ZSTD_isError(n) == 0 && n < entries.size()) {
     packed[0] = kCompressed;
     packed.resize(1 + n);

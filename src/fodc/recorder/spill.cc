@@ -17,6 +17,8 @@ namespace {
 constexpr std::uint16_t kChunkRecord = 1;
 constexpr std::uint16_t kTailRecord = 2;
 constexpr std::size_t kMaxBatchBytes = std::size_t{16} << 20;
+// What is packed at a time takes a multiple of it for the moment.
+constexpr std::size_t kPieceBytes = std::size_t{128} << 10;
 
 // Whether nothing up to `last` is held any more.
 bool IsGone(const LogPosition& last, const std::vector<HeldRange>& held) {
@@ -154,6 +156,15 @@ Spill::LoadReport Spill::Load(Recording* recording) {
   return report;
 }
 
+void Spill::Entries::Add(const LogEntry& entry) {
+  if (pieces.empty() || pieces.back().size() >= kPieceBytes) {
+    pieces.emplace_back();
+  }
+  const std::size_t before = pieces.back().size();
+  AppendEntry(&pieces.back(), entry);
+  bytes += pieces.back().size() - before;
+}
+
 Spill::Batch Spill::Collect(const Recording& recording) {
   Batch batch;
   batch.held = recording.held();
@@ -164,7 +175,7 @@ Spill::Batch Spill::Collect(const Recording& recording) {
     rewrite_ = true;
   }
   // Chunks, until the first row; the series of that row come along.
-  std::string entries;
+  Entries entries;
   batch.chunk_position = chunk_position_;
   bool sealed = false;
   batch.begins_whole = begin_whole_;
@@ -173,13 +184,13 @@ Spill::Batch Spill::Collect(const Recording& recording) {
       newest.incarnation != chunk_position_.incarnation) {
     recording.ReadLog(chunk_position_, &chunk_defined_, [&](const LogEntry& e) {
       if (std::holds_alternative<RowEntry>(e)) return false;
-      AppendEntry(&entries, e);
+      entries.Add(e);
       if (const auto* chunk = std::get_if<ChunkEntry>(&e)) {
         sealed = true;
         batch.chunk_position = {chunk->incarnation, chunk->last};
       }
       // A chunk comes with all that it needs, however much that is.
-      return !sealed || entries.size() < kMaxBatchBytes;
+      return !sealed || entries.bytes < kMaxBatchBytes;
     });
   }
   batch.ends_whole = batch.chunk_position.incarnation == newest.incarnation &&
@@ -195,17 +206,17 @@ Spill::Batch Spill::Collect(const Recording& recording) {
     tail_defined_.Clear();
     tail_position_ = batch.chunk_position;
   }
-  entries = std::string();
+  entries = Entries();
   // A row comes with all that it needs, too.
   std::size_t before_rows = SIZE_MAX;
   batch.tail_position =
       recording.ReadLog(tail_position_, &tail_defined_, [&](const LogEntry& e) {
         if (std::holds_alternative<RowEntry>(e)) {
-          before_rows = std::min(before_rows, entries.size());
+          before_rows = std::min(before_rows, entries.bytes);
         }
-        AppendEntry(&entries, e);
+        entries.Add(e);
         return before_rows == SIZE_MAX ||
-               entries.size() - before_rows < kMaxBatchBytes;
+               entries.bytes - before_rows < kMaxBatchBytes;
       });
   batch.tail = std::move(entries);
   return batch;
@@ -219,12 +230,20 @@ Status Spill::Write(const Batch& batch) {
   logs.written_chunk_bytes = logs.written_tail_bytes = 0;
   const auto write = [&]() -> Status {
     FODC_RETURN_IF_ERROR(logs.SetDamagedAside());
-    if (!batch.chunks.empty()) {
-      const std::string packed = PackEntries(batch.chunks);
-      logs.written_chunk_bytes = packed.size();
+    const auto append = [](wal::Log* log, std::uint16_t kind,
+                           const Entries& entries,
+                           std::atomic<std::uint64_t>* written) -> Status {
+      for (const std::string& piece : entries.pieces) {
+        const std::string packed = PackEntries(piece);
+        *written += packed.size();
+        FODC_RETURN_IF_ERROR(log->Append(kind, packed));
+      }
+      return log->Sync();
+    };
+    if (batch.chunks.bytes > 0) {
       if (batch.roll_chunks) FODC_RETURN_IF_ERROR(logs.chunks->Roll());
-      FODC_RETURN_IF_ERROR(logs.chunks->Append(kChunkRecord, packed));
-      FODC_RETURN_IF_ERROR(logs.chunks->Sync());
+      FODC_RETURN_IF_ERROR(append(logs.chunks.get(), kChunkRecord, batch.chunks,
+                                  &logs.written_chunk_bytes));
       const std::uint64_t segment =
           logs.chunks->segments().back().first_sequence;
       logs.newest[segment] = batch.chunk_position;
@@ -239,11 +258,9 @@ Status Spill::Write(const Batch& batch) {
     }
     if (batch.restart_tail) FODC_RETURN_IF_ERROR(logs.tail->Roll());
     const std::uint64_t first = logs.tail->next_sequence();
-    if (!batch.tail.empty()) {
-      const std::string packed = PackEntries(batch.tail);
-      logs.written_tail_bytes = packed.size();
-      FODC_RETURN_IF_ERROR(logs.tail->Append(kTailRecord, packed));
-      FODC_RETURN_IF_ERROR(logs.tail->Sync());
+    if (batch.tail.bytes > 0) {
+      FODC_RETURN_IF_ERROR(append(logs.tail.get(), kTailRecord, batch.tail,
+                                  &logs.written_tail_bytes));
     }
     if (batch.restart_tail) {
       FODC_RETURN_IF_ERROR(logs.tail->DropBefore(first).status());
@@ -280,7 +297,7 @@ bool Spill::Finish(const Batch& batch, const Status& written) {
     collected_bytes_ += logs_->written_chunk_bytes;
     chunk_position_ = batch.chunk_position;
     tail_position_ = batch.tail_position;
-    if (!batch.chunks.empty()) rewrite_ = begin_whole_ = false;
+    if (batch.chunks.bytes > 0) rewrite_ = begin_whole_ = false;
     restart_tail_ = false;
   } else {
     ++counters_.failures;

@@ -43,19 +43,27 @@ class Spill {
     std::vector<std::string> damage;
   };
 
+  // Entries, in pieces of a bounded size: each is packed by itself, and becomes
+  // a record of its own.
+  struct Entries {
+    std::vector<std::string> pieces;
+    std::size_t bytes = 0;
+    void Add(const LogEntry& entry);
+  };
+
   // What one interval adds. Owns its bytes.
   struct Batch {
-    std::string chunks;  // entries; may be empty
+    Entries chunks;  // may be empty
     bool roll_chunks = false;
     // First and last of the batches that bring everything held anew.
     bool begins_whole = false;
     bool ends_whole = false;
-    std::string tail;
+    Entries tail;
     bool restart_tail = false;
     LogPosition chunk_position;
     LogPosition tail_position;
     std::vector<HeldRange> held;
-    bool empty() const { return chunks.empty() && tail.empty(); }
+    bool empty() const { return chunks.bytes == 0 && tail.bytes == 0; }
   };
 
   struct Counters {

@@ -114,9 +114,11 @@ TEST_F(SpillTest, HandsOutEntriesAsTheyAre) {
     rows += std::holds_alternative<RowEntry>(e) ? 1 : 0;
     return OkStatus();
   };
-  EXPECT_THAT(ReadEntries(batch.chunks, count), IsOk());
+  ASSERT_THAT(batch.chunks.pieces, SizeIs(1));
+  EXPECT_THAT(ReadEntries(batch.chunks.pieces[0], count), IsOk());
   EXPECT_EQ(chunks, 3u);
-  EXPECT_THAT(ReadEntries(batch.tail, count), IsOk());
+  ASSERT_THAT(batch.tail.pieces, SizeIs(1));
+  EXPECT_THAT(ReadEntries(batch.tail.pieces[0], count), IsOk());
   EXPECT_EQ(rows, 5u);
   const Status written = spill->Write(batch);
   EXPECT_THAT(written, IsOk());
@@ -124,7 +126,36 @@ TEST_F(SpillTest, HandsOutEntriesAsTheyAre) {
   const Spill::Counters& counters = spill->counters();
   EXPECT_GT(counters.written_bytes, 0u);
   EXPECT_LE(counters.written_bytes, counters.disk_bytes);
-  EXPECT_LT(counters.written_bytes, batch.chunks.size() + batch.tail.size());
+  EXPECT_LT(counters.written_bytes, batch.chunks.bytes + batch.tail.bytes);
+}
+
+// What a batch takes for the moment of its packing is a multiple of a piece.
+TEST_F(SpillTest, WritesALargeBatchInPieces) {
+  std::vector<ModelFrame> model;
+  {
+    auto spill = OpenSpill();
+    Recording r(1000, {.stretch_rows = 10});
+    spill->Load(&r);
+    RandomSource a(&r, "a", 8, 20'000);
+    for (int i = 0; i < 35; ++i) model.push_back(a.Step(At(i * 1000)));
+    const Spill::Batch batch = spill->Collect(r);
+    std::size_t bytes = 0;
+    for (const Spill::Entries* entries : {&batch.chunks, &batch.tail}) {
+      EXPECT_GE(entries->pieces.size(), 2u);
+      for (const std::string& piece : entries->pieces) {
+        EXPECT_LE(piece.size(), 300u << 10);
+        bytes += piece.size();
+      }
+    }
+    EXPECT_EQ(bytes, batch.chunks.bytes + batch.tail.bytes);
+    const Status written = spill->Write(batch);
+    EXPECT_THAT(written, IsOk());
+    spill->Finish(batch, written);
+  }
+  auto spill = OpenSpill();
+  Recording r(2000, {});
+  EXPECT_THAT(spill->Load(&r).damage, IsEmpty());
+  EXPECT_TRUE(FramesOf(r) == model);
 }
 
 TEST_F(SpillTest, DropsWhatLeftTheWindow) {
