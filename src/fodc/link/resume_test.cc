@@ -68,7 +68,7 @@ TEST_F(FlightLinkTest, ResumesAfterACutWithoutAHole) {
 }
 
 TEST_F(FlightLinkTest, BothEndsNoticeAFrozenLink) {
-  NoticeSilenceSoon();
+  options_.flight_dead_after = seconds(1);
   StartAll();
   agent_->Append(3);
   ExpectMirrored();
