@@ -25,8 +25,9 @@ struct Event {
 // One source's rows on their way into columns. The columns are made of so many
 // events at a time: an agent with many series would take more memory for its
 // moment of sealing than for its window. If there are more, the rows are
-// decoded again for each range of slots.
+// decoded again for each range of slots, but not without end.
 constexpr std::size_t kEventsAtOnce = 40'000;
+constexpr std::size_t kMaxRanges = 8;
 
 struct SectionBuilder {
   std::vector<const SealRow*> rows;
@@ -123,17 +124,20 @@ struct SectionBuilder {
     if (event_count <= kEventsAtOnce) {
       EncodeSlots(0, counts.size(), &encoder);
     } else {
+      const std::size_t at_once =
+          std::max(kEventsAtOnce, event_count / kMaxRanges);
       for (std::size_t from = 0; from < counts.size();) {
         std::size_t to = from;
         std::size_t expected = 0;
         do {
           expected += counts[to++];
-        } while (to < counts.size() && expected + counts[to] <= kEventsAtOnce);
+        } while (to < counts.size() && expected + counts[to] <= at_once);
         FODC_RETURN_IF_ERROR(CollectAgain(from, to, expected));
         EncodeSlots(from, to, &encoder);
         from = to;
       }
     }
+    events = std::vector<Event>();
     encoder.Finish(out);
     return OkStatus();
   }
