@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -22,6 +23,9 @@ Status ReadEntries(std::string_view bytes,
 
 // A batch of entries, compressed where that pays.
 std::string PackEntries(std::string_view entries);
+// The same of a batch in pieces. Takes little more than the result for the
+// moment, and packs a little less.
+std::string PackEntries(std::span<const std::string> pieces);
 // Errors: kDataLoss; kResourceExhausted beyond `max_bytes`.
 Result<std::string> UnpackEntries(std::string_view packed,
                                   std::size_t max_bytes = 256u << 20);

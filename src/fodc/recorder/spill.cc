@@ -17,7 +17,6 @@ namespace {
 constexpr std::uint16_t kChunkRecord = 1;
 constexpr std::uint16_t kTailRecord = 2;
 constexpr std::size_t kMaxBatchBytes = std::size_t{16} << 20;
-// What is packed at a time takes a multiple of it for the moment.
 constexpr std::size_t kPieceBytes = std::size_t{128} << 10;
 
 // Whether nothing up to `last` is held any more.
@@ -233,11 +232,10 @@ Status Spill::Write(const Batch& batch) {
     const auto append = [](wal::Log* log, std::uint16_t kind,
                            const Entries& entries,
                            std::atomic<std::uint64_t>* written) -> Status {
-      for (const std::string& piece : entries.pieces) {
-        const std::string packed = PackEntries(piece);
-        *written += packed.size();
-        FODC_RETURN_IF_ERROR(log->Append(kind, packed));
-      }
+      // One record, so that a full disk takes the whole batch or nothing.
+      const std::string packed = PackEntries(entries.pieces);
+      *written = packed.size();
+      FODC_RETURN_IF_ERROR(log->Append(kind, packed));
       return log->Sync();
     };
     if (batch.chunks.bytes > 0) {

@@ -43,8 +43,8 @@ class Spill {
     std::vector<std::string> damage;
   };
 
-  // Entries, in pieces of a bounded size: each is packed by itself, and becomes
-  // a record of its own.
+  // Entries, one after the other, in pieces: to grow as one they would take
+  // twice their size.
   struct Entries {
     std::vector<std::string> pieces;
     std::size_t bytes = 0;
