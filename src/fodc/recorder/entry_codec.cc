@@ -125,29 +125,15 @@ Status ReadEntries(std::string_view bytes,
   return OkStatus();
 }
 
-std::string PackEntries(std::string_view entries) {
-  std::string packed(1 + ZSTD_compressBound(entries.size()), '\0');
-  const std::size_t n = ZSTD_compress(packed.data() + 1, packed.size() - 1,
-                                      entries.data(), entries.size(), 3);
-  if (ZSTD_isError(n) == 0 && n < entries.size()) {
-    packed[0] = kCompressed;
-    packed.resize(1 + n);
-  } else {
-    packed[0] = kPlain;
-    packed.resize(1);
-    packed += entries;
-  }
-  return packed;
-}
-
 std::string PackEntries(std::span<const std::string> pieces) {
   std::size_t size = 0;
   for (const std::string& piece : pieces) size += piece.size();
   const std::unique_ptr<ZSTD_CCtx, std::size_t (*)(ZSTD_CCtx*)> context(
       ZSTD_createCCtx(), &ZSTD_freeCCtx);
-  // It keeps a window of what came before twice over: 32 KiB do.
+  // It holds a window of what came before twice over, so a small one: level 3
+  // with its own takes 2 MiB of an agent with 5,000 series, and saves 0.5 %.
   ZSTD_CCtx_setParameter(context.get(), ZSTD_c_compressionLevel, 1);
-  ZSTD_CCtx_setParameter(context.get(), ZSTD_c_windowLog, 15);
+  ZSTD_CCtx_setParameter(context.get(), ZSTD_c_windowLog, 17);
   ZSTD_CCtx_setPledgedSrcSize(context.get(), size);
   std::string packed;
   packed.reserve(size / 2);  // mostly enough; what is not used is not touched

@@ -21,11 +21,12 @@ void AppendEntry(std::string* out, const LogEntry& entry);
 Status ReadEntries(std::string_view bytes,
                    const std::function<Status(const LogEntry&)>& sink);
 
-// A batch of entries, compressed where that pays.
-std::string PackEntries(std::string_view entries);
-// The same of a batch in pieces. Takes little more than the result for the
-// moment, and packs a little less.
+// A batch of entries, in pieces that follow each other, compressed where that
+// pays. `pieces` is not empty.
 std::string PackEntries(std::span<const std::string> pieces);
+inline std::string PackEntries(const std::string& entries) {
+  return PackEntries(std::span(&entries, 1));
+}
 // Errors: kDataLoss; kResourceExhausted beyond `max_bytes`.
 Result<std::string> UnpackEntries(std::string_view packed,
                                   std::size_t max_bytes = 256u << 20);
