@@ -5,12 +5,14 @@
 
 #include <cstddef>
 #include <functional>
-#include <span>
+#include <memory>
 #include <string>
 #include <string_view>
 
 #include "fodc/base/status.h"
 #include "fodc/recorder/log_entry.h"
+
+struct ZSTD_CCtx_s;
 
 namespace fodc::recorder {
 
@@ -21,14 +23,29 @@ void AppendEntry(std::string* out, const LogEntry& entry);
 Status ReadEntries(std::string_view bytes,
                    const std::function<Status(const LogEntry&)>& sink);
 
-// A batch of entries, in pieces that follow each other, compressed where that
-// pays. `pieces` is not empty.
-std::string PackEntries(std::span<const std::string> pieces);
-inline std::string PackEntries(const std::string& entries) {
-  return PackEntries(std::span(&entries, 1));
-}
+// A batch of entries, compressed where that pays. Not empty.
+std::string PackEntries(std::string_view entries);
 // Errors: kDataLoss; kResourceExhausted beyond `max_bytes`.
 Result<std::string> UnpackEntries(std::string_view packed,
                                   std::size_t max_bytes = 256u << 20);
+
+// Makes a batch of entries and packs them as they come, so that it never holds
+// much more than the batch packed. Not thread-safe.
+class EntryPacker {
+ public:
+  EntryPacker();
+
+  void Add(const LogEntry& entry);
+  // Of the entries, unpacked.
+  std::size_t bytes() const { return bytes_; }
+  // The batch; empty if nothing was added. The packer begins anew.
+  std::string Take();
+
+ private:
+  std::unique_ptr<ZSTD_CCtx_s, std::size_t (*)(ZSTD_CCtx_s*)> context_;
+  std::string plain_;  // what comes next, less than a frame
+  std::string packed_;
+  std::size_t bytes_ = 0;
+};
 
 }  // namespace fodc::recorder

@@ -149,6 +149,21 @@ TEST(RecordingFileTest, GoesOnAfterARefusedEntry) {
   EXPECT_THAT(report.damage[0].reason, HasSubstr("illegal name"));
 }
 
+// The frames of a batch count together, and each is needed.
+TEST(RecordingFileTest, UnpacksABatchOfSeveralFramesOrNone) {
+  std::string entries(200'000, 'a');
+  for (std::size_t i = 0; i < entries.size(); i += 7) entries[i] = 'b';
+  const std::string packed = PackEntries(entries);
+  ASSERT_LT(packed.size(), entries.size() / 10);
+  EXPECT_THAT(UnpackEntries(packed), IsOkAndHolds(entries));
+  EXPECT_THAT(UnpackEntries(packed, entries.size()), IsOkAndHolds(entries));
+  EXPECT_EQ(UnpackEntries(packed, entries.size() - 1).status().code(),
+            Code::kResourceExhausted);
+  const std::string_view cut(packed.data(), packed.size() - 1);
+  EXPECT_EQ(UnpackEntries(cut).status().code(), Code::kDataLoss);
+  EXPECT_EQ(UnpackEntries(packed + "x").status().code(), Code::kDataLoss);
+}
+
 // The bound is on all blocks, however they are packed.
 TEST(RecordingFileTest, HoldsThePlainBlocksAgainstTheSum) {
   std::string plain(64 << 10, '\1');  // of no entries

@@ -16,8 +16,6 @@ namespace {
 
 constexpr std::uint16_t kChunkRecord = 1;
 constexpr std::uint16_t kTailRecord = 2;
-constexpr std::size_t kMaxBatchBytes = std::size_t{16} << 20;
-constexpr std::size_t kPieceBytes = std::size_t{128} << 10;
 
 // Whether nothing up to `last` is held any more.
 bool IsGone(const LogPosition& last, const std::vector<HeldRange>& held) {
@@ -155,15 +153,6 @@ Spill::LoadReport Spill::Load(Recording* recording) {
   return report;
 }
 
-void Spill::Entries::Add(const LogEntry& entry) {
-  if (pieces.empty() || pieces.back().size() >= kPieceBytes) {
-    pieces.emplace_back();
-  }
-  const std::size_t before = pieces.back().size();
-  AppendEntry(&pieces.back(), entry);
-  bytes += pieces.back().size() - before;
-}
-
 Spill::Batch Spill::Collect(const Recording& recording) {
   Batch batch;
   batch.held = recording.held();
@@ -174,7 +163,7 @@ Spill::Batch Spill::Collect(const Recording& recording) {
     rewrite_ = true;
   }
   // Chunks, until the first row; the series of that row come along.
-  Entries entries;
+  EntryPacker entries;
   batch.chunk_position = chunk_position_;
   bool sealed = false;
   batch.begins_whole = begin_whole_;
@@ -189,13 +178,13 @@ Spill::Batch Spill::Collect(const Recording& recording) {
         batch.chunk_position = {chunk->incarnation, chunk->last};
       }
       // A chunk comes with all that it needs, however much that is.
-      return !sealed || entries.bytes < kMaxBatchBytes;
+      return !sealed || entries.bytes() < options_.max_batch_bytes;
     });
   }
   batch.ends_whole = batch.chunk_position.incarnation == newest.incarnation &&
                      batch.chunk_position.sequence == newest.sequence;
   if (sealed) {
-    batch.chunks = std::move(entries);
+    batch.chunks = entries.Take();
   } else {
     batch.roll_chunks = false;
   }
@@ -205,19 +194,19 @@ Spill::Batch Spill::Collect(const Recording& recording) {
     tail_defined_.Clear();
     tail_position_ = batch.chunk_position;
   }
-  entries = Entries();
+  entries = EntryPacker();
   // A row comes with all that it needs, too.
   std::size_t before_rows = SIZE_MAX;
   batch.tail_position =
       recording.ReadLog(tail_position_, &tail_defined_, [&](const LogEntry& e) {
         if (std::holds_alternative<RowEntry>(e)) {
-          before_rows = std::min(before_rows, entries.bytes);
+          before_rows = std::min(before_rows, entries.bytes());
         }
         entries.Add(e);
         return before_rows == SIZE_MAX ||
-               entries.bytes - before_rows < kMaxBatchBytes;
+               entries.bytes() - before_rows < options_.max_batch_bytes;
       });
-  batch.tail = std::move(entries);
+  batch.tail = entries.Take();
   return batch;
 }
 
@@ -230,15 +219,14 @@ Status Spill::Write(const Batch& batch) {
   const auto write = [&]() -> Status {
     FODC_RETURN_IF_ERROR(logs.SetDamagedAside());
     const auto append = [](wal::Log* log, std::uint16_t kind,
-                           const Entries& entries,
+                           const std::string& packed,
                            std::atomic<std::uint64_t>* written) -> Status {
       // One record, so that a full disk takes the whole batch or nothing.
-      const std::string packed = PackEntries(entries.pieces);
       *written = packed.size();
       FODC_RETURN_IF_ERROR(log->Append(kind, packed));
       return log->Sync();
     };
-    if (batch.chunks.bytes > 0) {
+    if (!batch.chunks.empty()) {
       if (batch.roll_chunks) FODC_RETURN_IF_ERROR(logs.chunks->Roll());
       FODC_RETURN_IF_ERROR(append(logs.chunks.get(), kChunkRecord, batch.chunks,
                                   &logs.written_chunk_bytes));
@@ -256,7 +244,7 @@ Status Spill::Write(const Batch& batch) {
     }
     if (batch.restart_tail) FODC_RETURN_IF_ERROR(logs.tail->Roll());
     const std::uint64_t first = logs.tail->next_sequence();
-    if (batch.tail.bytes > 0) {
+    if (!batch.tail.empty()) {
       FODC_RETURN_IF_ERROR(append(logs.tail.get(), kTailRecord, batch.tail,
                                   &logs.written_tail_bytes));
     }
@@ -295,7 +283,7 @@ bool Spill::Finish(const Batch& batch, const Status& written) {
     collected_bytes_ += logs_->written_chunk_bytes;
     chunk_position_ = batch.chunk_position;
     tail_position_ = batch.tail_position;
-    if (batch.chunks.bytes > 0) rewrite_ = begin_whole_ = false;
+    if (!batch.chunks.empty()) rewrite_ = begin_whole_ = false;
     restart_tail_ = false;
   } else {
     ++counters_.failures;

@@ -32,6 +32,9 @@ class Spill {
     // segment goes when the recording no longer holds any of it.
     std::uint64_t max_bytes = 64u << 20;
     std::uint64_t segment_bytes = 1u << 20;
+    // Of entries, unpacked, in one log of a batch: it ends with the chunk or
+    // the row that reaches this. Packing so much takes some 10 ms.
+    std::size_t max_batch_bytes = 4u << 20;
   };
 
   struct LoadReport {
@@ -43,27 +46,19 @@ class Spill {
     std::vector<std::string> damage;
   };
 
-  // Entries, one after the other, in pieces: to grow as one they would take
-  // twice their size.
-  struct Entries {
-    std::vector<std::string> pieces;
-    std::size_t bytes = 0;
-    void Add(const LogEntry& entry);
-  };
-
   // What one interval adds. Owns its bytes.
   struct Batch {
-    Entries chunks;  // may be empty
+    std::string chunks;  // packed entries; may be empty
     bool roll_chunks = false;
     // First and last of the batches that bring everything held anew.
     bool begins_whole = false;
     bool ends_whole = false;
-    Entries tail;
+    std::string tail;  // likewise
     bool restart_tail = false;
     LogPosition chunk_position;
     LogPosition tail_position;
     std::vector<HeldRange> held;
-    bool empty() const { return chunks.bytes == 0 && tail.bytes == 0; }
+    bool empty() const { return chunks.empty() && tail.empty(); }
   };
 
   struct Counters {
@@ -85,8 +80,8 @@ class Spill {
   // another recording, as long as nothing was written.
   LoadReport Load(Recording* recording);
 
-  // What is new since the batch before. Cheap: copies its bytes, at most some
-  // 32 MiB; what takes time, packing them, is Write's.
+  // What is new since the batch before, at most Options::max_batch_bytes.
+  // Packed while it is read: not packed it would be several times larger.
   Batch Collect(const Recording& recording);
 
   // Writes and syncs. After a failure the disk may hold a part; the next batch

@@ -99,8 +99,7 @@ TEST_F(SpillTest, KeepsOnlyTheOpenStretchInTheTail) {
   EXPECT_LT(most, 64'000u);
 }
 
-// The owner's thread packs nothing: that is for the thread that writes.
-TEST_F(SpillTest, HandsOutEntriesAsTheyAre) {
+TEST_F(SpillTest, CollectsChunksAndTheRowsAfterThem) {
   auto spill = OpenSpill();
   Recording r(1000, {.stretch_rows = 10});
   spill->Load(&r);
@@ -114,43 +113,52 @@ TEST_F(SpillTest, HandsOutEntriesAsTheyAre) {
     rows += std::holds_alternative<RowEntry>(e) ? 1 : 0;
     return OkStatus();
   };
-  ASSERT_THAT(batch.chunks.pieces, SizeIs(1));
-  EXPECT_THAT(ReadEntries(batch.chunks.pieces[0], count), IsOk());
+  EXPECT_THAT(ReadEntries(*UnpackEntries(batch.chunks), count), IsOk());
   EXPECT_EQ(chunks, 3u);
-  ASSERT_THAT(batch.tail.pieces, SizeIs(1));
-  EXPECT_THAT(ReadEntries(batch.tail.pieces[0], count), IsOk());
+  EXPECT_EQ(rows, 0u);
+  EXPECT_THAT(ReadEntries(*UnpackEntries(batch.tail), count), IsOk());
+  EXPECT_EQ(chunks, 3u);
   EXPECT_EQ(rows, 5u);
   const Status written = spill->Write(batch);
   EXPECT_THAT(written, IsOk());
   spill->Finish(batch, written);
   const Spill::Counters& counters = spill->counters();
-  EXPECT_GT(counters.written_bytes, 0u);
+  EXPECT_EQ(counters.written_bytes, batch.chunks.size() + batch.tail.size());
   EXPECT_LE(counters.written_bytes, counters.disk_bytes);
-  EXPECT_LT(counters.written_bytes, batch.chunks.bytes + batch.tail.bytes);
 }
 
-TEST_F(SpillTest, CollectsALargeBatchInPieces) {
+// More than one frame, and more than one batch.
+TEST_F(SpillTest, BringsALargeRecordingToTheDiskInSeveralBatches) {
   std::vector<ModelFrame> model;
   {
-    auto spill = OpenSpill();
+    Spill::Options options = Options();
+    options.max_batch_bytes = 150'000;
+    auto spill = *Spill::Open(options, clock_);
     Recording r(1000, {.stretch_rows = 10});
     spill->Load(&r);
     RandomSource a(&r, "a", 8, 20'000);
     for (int i = 0; i < 35; ++i) model.push_back(a.Step(At(i * 1000)));
-    const Spill::Batch batch = spill->Collect(r);
-    std::size_t bytes = 0;
-    for (const Spill::Entries* entries : {&batch.chunks, &batch.tail}) {
-      EXPECT_GE(entries->pieces.size(), 2u);
-      for (const std::string& piece : entries->pieces) {
-        EXPECT_LE(piece.size(), 300u << 10);
-        bytes += piece.size();
+    std::size_t packed_bytes = 0;
+    std::size_t plain_bytes = 0;
+    int batches = 0;
+    for (; batches < 10; ++batches) {
+      const Spill::Batch batch = spill->Collect(r);
+      if (batch.empty()) break;
+      for (const std::string* entries : {&batch.chunks, &batch.tail}) {
+        if (entries->empty()) continue;
+        const auto plain = UnpackEntries(*entries);
+        ASSERT_THAT(plain, IsOk());
+        packed_bytes += entries->size();
+        plain_bytes += plain->size();
+        EXPECT_LT(plain->size(), 400'000u);
       }
+      const Status written = spill->Write(batch);
+      EXPECT_THAT(written, IsOk());
+      spill->Finish(batch, written);
     }
-    EXPECT_EQ(bytes, batch.chunks.bytes + batch.tail.bytes);
-    const Status written = spill->Write(batch);
-    EXPECT_THAT(written, IsOk());
-    spill->Finish(batch, written);
-    EXPECT_LT(spill->counters().written_bytes, bytes / 2);
+    EXPECT_GT(batches, 1);
+    EXPECT_LT(batches, 10);
+    EXPECT_LT(packed_bytes, plain_bytes / 2);
   }
   auto spill = OpenSpill();
   Recording r(2000, {});
