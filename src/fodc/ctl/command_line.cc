@@ -6,9 +6,9 @@
 #include <utility>
 
 #include "fodc/api/request_filter.h"
-#include "fodc/api/selector.h"
 #include "fodc/base/clock.h"
 #include "fodc/base/strings.h"
+#include "fodc/exposition/selector.h"
 
 namespace fodc::ctl {
 namespace {
@@ -92,7 +92,7 @@ void AddMatches(CLI::App* app, std::vector<std::string>* matches) {
                   "repeated; one that fits is enough")
       ->type_name("SELECTOR")
       ->check([](const std::string& selector) {
-        return api::Selector::Parse(selector).status().message();
+        return exposition::Selector::Parse(selector).status().message();
       })
       ->allow_extra_args(false);
 }
