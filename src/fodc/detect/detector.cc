@@ -33,6 +33,11 @@ std::string CleanName(std::string_view name) {
 
 }  // namespace
 
+bool IsOwnSource(std::string_view source_name) {
+  return source_name.starts_with(kKernelSourcePrefix) ||
+         source_name.starts_with(kTargetSourcePrefix);
+}
+
 Detector::Detector(const Options& options, SignalMap signals)
     : options_(options), signals_(std::move(signals)) {}
 

@@ -6,11 +6,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fodc/detect/options.h"
@@ -24,6 +24,9 @@ namespace fodc::detect {
 // Source of the readings that a detector's state is recorded as; see
 // state_readings.h. Frames of such sources are passed over.
 inline constexpr std::string_view kDetectorSourcePrefix = "detector ";
+
+// Whether frames of the source are readings of a target.
+bool IsOwnSource(std::string_view source_name);
 
 // Targets are known by their sources: "kernel <name>" and "target <name>". All
 // other sources are pages, which belong to the targets of their container name.

@@ -9,33 +9,34 @@
 #include "fodc/exposition/number.h"
 
 namespace fodc::detect {
-namespace {
 
-double RoundTo(double value, int digits) {
+double RoundToDigits(double value, int digits) {
   if (!std::isfinite(value) || value == 0) return 0;
-  const double scale =
-      std::pow(10, digits - 1 - std::floor(std::log10(std::abs(value))));
-  if (!std::isfinite(scale) || scale == 0) return value;
-  return std::round(value * scale) / scale;
+  const double power = std::floor(std::log10(std::abs(value))) - digits + 1;
+  // Powers of ten are exact where they are whole.
+  if (power >= 0) {
+    const double unit = std::pow(10, power);
+    return std::round(value / unit) * unit;
+  }
+  const double scale = std::pow(10, -power);
+  return std::isfinite(scale) ? std::round(value * scale) / scale : 0;
 }
 
-}  // namespace
-
 std::string SecondsText(double seconds) {
-  const double rounded = RoundTo(std::clamp(seconds, 0.0, 1e9), 2);
+  const double rounded = RoundToDigits(std::clamp(seconds, 0.0, 1e9), 2);
   return FormatGoDuration(std::chrono::round<std::chrono::nanoseconds>(
       std::chrono::duration<double>(rounded)));
 }
 
 std::string DecimalText(double value) {
   std::string out;
-  exposition::AppendNumber(&out, RoundTo(value, 2));
+  exposition::AppendNumber(&out, RoundToDigits(value, 2));
   return out;
 }
 
 std::string CountText(double count) {
   if (count < 10) return DecimalText(count);
-  const double rounded = RoundTo(std::min(count, 1e18), 3);
+  const double rounded = RoundToDigits(std::min(count, 1e18), 3);
   return StrCat(static_cast<std::int64_t>(std::llround(rounded)));
 }
 
