@@ -362,6 +362,16 @@ TEST(DetectorTest, ATargetThatEndsEndsItsIncident) {
   EXPECT_THAT(ended[0].summary, HasSubstr("process has ended"));
 }
 
+// Kernel telemetry needs a group, not the process that the agent looks for.
+TEST(DetectorTest, ATargetThatWasNeverSeenIsJudgedAllTheSame) {
+  Scene s;
+  s.db.target.levels["fodc_target_up"] = 0;
+  s.db.target.levels.erase("fodc_target_pid");
+  s.Learn();
+  s.db.Cold();
+  EXPECT_THAT(s.Run(5), SizeIs(1));
+}
+
 TEST(DetectorTest, TheClockMayBeSet) {
   Scene s;
   s.Learn();

@@ -51,13 +51,19 @@ FactReader::Outcome FactReader::OnOwnFrame(OwnSource source,
   if (own.layout && frame.time.monotonic_ms < own.newest_ms) return {};
   own.newest_ms = frame.time.monotonic_ms;
   if (own.layout != frame.series) SetLayout(source, frame);
-  if (own.up) is_up_ = frame.values[*own.up] != 0;
+  bool ended = false;
+  if (own.up) {
+    const bool is_up = frame.values[*own.up] != 0;
+    ended = is_up_ && !is_up;
+    is_up_ = is_up;
+  }
   const bool restarted = HasRestarted(own, frame);
   if (restarted) DropWork();
   ReadRows(source, frame);
   Outcome outcome;
   if (reads_source_ == source) outcome = OnLatency(frame);
   outcome.restarted |= restarted;
+  outcome.ended = ended;
   return outcome;
 }
 

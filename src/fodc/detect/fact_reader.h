@@ -35,6 +35,9 @@ class FactReader {
     // Its process is another than before, or its container: what was in work
     // is dropped.
     bool restarted = false;
+    // Its process ran in the frame before, and does not now, as the agent says.
+    // (It may never have seen one: readings of a group need none.)
+    bool ended = false;
     std::optional<Window> window;  // that ended with this frame
   };
   // A window ends with the first frame with read latencies that is at least as
@@ -49,8 +52,6 @@ class FactReader {
   bool has_latency() const { return reads_.is_there(); }
   // When the newest frame with them came, by the monotonic clock.
   std::int64_t newest_latency_ms() const { return newest_latency_ms_; }
-  // False only if the agent says so.
-  bool is_up() const { return is_up_; }
   const SignalState& signals() const { return signals_.state(); }
 
  private:
@@ -83,7 +84,7 @@ class FactReader {
   std::optional<OwnSource> reads_source_;
   SignalReader signals_;
   std::optional<double> pid_, restarts_;
-  bool is_up_ = true;
+  bool is_up_ = false;
   std::optional<std::int64_t> window_from_ms_;
   std::int64_t frames_in_window_ = 0;
   std::int64_t newest_latency_ms_ = 0;

@@ -48,7 +48,7 @@ void TargetWatch::OnOwnFrame(OwnSource source,
   const std::int64_t now = frame.time.monotonic_ms;
   if (outcome.restarted) {
     StartAnew(now, "the target was started anew", out);
-  } else if (open_ && !reader_.is_up()) {
+  } else if (open_ && outcome.ended) {
     End(now, "the target's process has ended", out);
   }
   if (outcome.window) OnWindow(*outcome.window, frame.name, out);
