@@ -118,11 +118,17 @@ class JsonReport final : public Report {
     Text("detector", i.detector);
     Text("verdict", i.verdict);
     Text("cause", i.cause);
+    Text("state", i.is_open() ? "open" : "ended");
+    Text("started_at", TimeText(i.started_ms));
+    Text("updated_at", TimeText(i.updated_ms));
+    if (i.is_open()) {
+      out += ",\"ended_at\":null";
+    } else {
+      Text("ended_at", TimeText(i.ended_ms));
+    }
+    out += StrCat(",\"revision\":", i.revision);
     Text("summary", i.summary);
     Text("advice", i.advice);
-    Text("started", TimeText(i.started_ms));
-    if (!i.is_open()) Text("ended", TimeText(i.ended_ms));
-    out += StrCat(",\"revision\":", i.revision);
     Numbers(i.numbers);
     out += ",\"missing_signals\":[";
     bool first = true;
@@ -165,15 +171,16 @@ class JsonReport final : public Report {
     AppendJsonString(&out, value);
   }
   void Numbers(const std::vector<IncidentNumber>& numbers) {
-    out += ",\"numbers\":{";
+    out += ",\"numbers\":[";
     bool first = true;
     for (const IncidentNumber& n : numbers) {
-      if (!std::exchange(first, false)) out += ',';
+      out += std::exchange(first, false) ? "{\"name\":" : ",{\"name\":";
       AppendJsonString(&out, n.name);
-      out += ':';
+      out += ",\"value\":";
       exposition::AppendNumber(&out, n.value);
+      out += '}';
     }
-    out += '}';
+    out += ']';
   }
 };
 

@@ -5,7 +5,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
@@ -83,12 +82,15 @@ TEST_F(ReplayTest, SaysWhatTheLiveDetectorSaid) {
     EXPECT_EQ(told[i]["missing_signals"], want.missing_signals);
     EXPECT_EQ(told[i]["time"],
               FormatRfc3339(FromUnixMillis(want.updated_ms), 3));
-    EXPECT_EQ(told[i]["started"],
+    EXPECT_EQ(told[i]["started_at"],
               FormatRfc3339(FromUnixMillis(want.started_ms), 3));
-    EXPECT_EQ(told[i].contains("ended"), !want.is_open());
-    std::map<std::string, double> numbers;
-    for (const auto& n : want.numbers) numbers[n.name] = n.value;
-    EXPECT_EQ(told[i]["numbers"].get<decltype(numbers)>(), numbers);
+    EXPECT_EQ(told[i]["updated_at"], told[i]["time"]);
+    EXPECT_EQ(told[i]["state"], want.is_open() ? "open" : "ended");
+    EXPECT_EQ(told[i]["ended_at"].is_null(), want.is_open());
+    json numbers = json::array();
+    for (const auto& n : want.numbers)
+      numbers.push_back({{"name", n.name}, {"value", n.value}});
+    EXPECT_EQ(told[i]["numbers"], numbers);
   }
   EXPECT_EQ(told[0]["event"], "start");
   EXPECT_EQ(told[1]["event"], "update");
