@@ -5,14 +5,18 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "fodc/base/file.h"
 #include "fodc/base/status_matchers.h"
+#include "fodc/ctl/page_import.h"
 #include "fodc/detect/scene_testing.h"
+#include "fodc/detect/signal_reader.h"
 #include "fodc/recorder/recording_file.h"
+#include "tests/support/paths.h"
 
 namespace fodc::ctl {
 namespace {
@@ -159,6 +163,45 @@ TEST_F(ReplayTest, SignalsAreFoundInThePages) {
   EXPECT_EQ(errors_,
             "fodcctl: signal block_cache_misses matches no series of the "
             "newest pages of db\n");
+}
+
+// Pages as they were recorded of real servers.
+TEST_F(ReplayTest, BuiltInMapsKnowTheRecordedPages) {
+  for (const char* page : {"banyandb-data", "etcd"}) {
+    const auto bytes = ReadFile(test::SourcePath(
+        StrCat("tests/data/expositions/", page, ".frames.zst")));
+    ASSERT_THAT(bytes.status(), IsOk());
+    ASSERT_THAT(
+        WriteFileAtomically(dir_.File(StrCat(page, ".frames.zst")), *bytes),
+        IsOk());
+  }
+  recorder::RecordingOptions options;
+  options.budget_bytes = std::size_t{1} << 30;
+  recorder::Recording recording(1, options);
+  ASSERT_THAT(ImportPages(dir_.path(), &recording).status(), IsOk());
+  const detect::SignalMap map;
+  std::map<std::string, detect::SignalReader> readers;
+  std::map<std::string, detect::Facts> facts;
+  recording.Take().ReadFrames({}, [&](const recorder::SourceFrame& frame) {
+    const std::string name(frame.source_name);
+    readers.try_emplace(name, map).first->second.OnFrame(frame);
+    return true;
+  });
+  const auto state = [&](const std::string& page) {
+    return readers.at(page).state();
+  };
+  for (auto& [name, reader] : readers)
+    reader.Take(recording.Latest()[0].time.monotonic_ms, 60'000, &facts[name]);
+  using detect::Fact;
+  EXPECT_EQ(state("banyandb-data").products[1], "banyandb");
+  EXPECT_GT(state("banyandb-data").series[1], 3u);  // compaction_threads
+  EXPECT_GT(state("banyandb-data").series[3], 0u);  // block_cache_misses
+  EXPECT_GT(facts["banyandb-data"][Fact::kCompactionThreads], 0);
+  EXPECT_LT(facts["banyandb-data"][Fact::kCompactionThreads], 4);
+  EXPECT_GE(facts["banyandb-data"][Fact::kBlockCacheMisses], 0);
+  EXPECT_EQ(state("etcd").products[1], "etcd");
+  EXPECT_EQ(state("etcd").series[1], 2u);
+  EXPECT_EQ(facts["etcd"][Fact::kCompactionThreads], 0);
 }
 
 TEST_F(ReplayTest, SaysWhyThereIsNothing) {
