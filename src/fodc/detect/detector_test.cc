@@ -629,7 +629,8 @@ TEST(DetectorTest, TimesBeyondReasonArePassedOver) {
     }
     EXPECT_THAT(s.detector.OnFrames(frames), IsEmpty());
   }
-  EXPECT_EQ(s.State().windows, 1u);
+  s.Run(2);
+  EXPECT_EQ(s.State().windows, 3u);
 }
 
 TEST(DetectorTest, TargetsAndTheirNamesAreBounded) {

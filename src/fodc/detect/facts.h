@@ -62,11 +62,11 @@ class Facts {
 
 struct FactDesc {
   Fact fact;
+  // Whether an incident also tells what it was while all was well.
+  bool is_compared;
   std::string_view name;  // of a number of an incident, with its unit
   // Who would tell it: a family of the recording, or a signal.
   std::string_view giver;
-  // Whether an incident also tells what it was while all was well.
-  bool is_compared = false;
 };
 // In the order of the enum.
 std::span<const FactDesc, kFacts> AllFacts();
@@ -81,7 +81,7 @@ enum class Reading : std::uint8_t {
 // added up; of several ranks the lowest that is known holds.
 struct FactSeries {
   Fact fact;
-  int rank;
+  std::uint8_t rank;
   Reading reading;
   std::string_view family;
   std::string_view label = {};  // that it must have, beside others

@@ -347,6 +347,7 @@ TEST(NumbersTest, FitIntoAnIncidentWhenEverythingIsKnown) {
   // The worst p95 and p99 come on top.
   EXPECT_LE(numbers.size() + 2, evidence::kMaxIncidentNumbers);
   std::vector<std::string> names;
+  names.reserve(numbers.size());
   for (const auto& n : numbers) names.push_back(n.name);
   EXPECT_THAT(names, Contains("read_p99_seconds"));
   EXPECT_THAT(names, Contains("baseline_read_p99_seconds"));
