@@ -323,6 +323,7 @@ TEST(DetectorTest, AnIncidentHoldsWithFewReads) {
   s.db.Reads({{4, 0.5}});
   s.Run(6);
   EXPECT_FALSE(s.told.back().is_open());
+  EXPECT_THAT(s.told.back().summary, HasSubstr("too few file reads"));
 }
 
 TEST(DetectorTest, ATargetThatRestartsIsLearnedAnew) {

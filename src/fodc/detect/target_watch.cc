@@ -93,7 +93,11 @@ void TargetWatch::OnWindow(const Window& window, recorder::FrameName frame,
   const Gate::Change change = gate_.OnWindow(judgement_);
   if (open_) {
     if (change == Gate::Change::kClosed) {
-      End(window.to_ms, "file reads are as fast as usual again", out);
+      End(window.to_ms,
+          judgement_ == Judgement::kNormal
+              ? "file reads are as fast as usual again"
+              : "there are too few file reads to go by",
+          out);
     } else {
       OnOpenWindow(window, judgement_, out);
     }
