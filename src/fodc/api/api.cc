@@ -14,13 +14,13 @@
 #include "fodc/api/page.h"
 #include "fodc/api/page_gatherer.h"
 #include "fodc/api/request_filter.h"
-#include "fodc/api/selector.h"
 #include "fodc/api/speakers.h"
 #include "fodc/api/text_body.h"
 #include "fodc/api/window_json.h"
 #include "fodc/api/window_openmetrics.h"
 #include "fodc/base/strings.h"
 #include "fodc/exposition/format.h"
+#include "fodc/exposition/selector.h"
 
 namespace fodc::api {
 namespace {
@@ -66,7 +66,7 @@ struct Api::Impl : std::enable_shared_from_this<Api::Impl> {
   void Windows(const RequestPtr& request, Responder responder);
   HttpResponse MakeWindows(const NodeFilter& filter,
                            const std::optional<Window>& window,
-                           std::shared_ptr<SelectorSet> selectors,
+                           std::shared_ptr<exposition::SelectorSet> selectors,
                            bool openmetrics, MonotonicTime asked_at,
                            const std::vector<AgentAnswer>& answers, Slot slot);
   HttpResponse Cluster(const HttpRequest& request);
@@ -285,9 +285,11 @@ void Api::Impl::Windows(const RequestPtr& request, Responder responder) {
   if (const Status s = CheckMatch(request->query, true); !s.ok()) {
     return responder.Send(net::StatusError(s));
   }
-  auto parsed = SelectorSet::Parse(request->query.GetAll("match[]"));
+  auto parsed =
+      exposition::SelectorSet::Parse(request->query.GetAll("match[]"));
   if (!parsed.ok()) return responder.Send(net::StatusError(parsed.status()));
-  auto selectors = std::make_shared<SelectorSet>(*std::move(parsed));
+  auto selectors =
+      std::make_shared<exposition::SelectorSet>(*std::move(parsed));
   const auto chosen = ParseFilter(*request);
   if (!chosen.ok()) return responder.Send(net::StatusError(chosen.status()));
   const NodeFilter& filter = *chosen;
@@ -312,12 +314,11 @@ void Api::Impl::Windows(const RequestPtr& request, Responder responder) {
       });
 }
 
-HttpResponse Api::Impl::MakeWindows(const NodeFilter& filter,
-                                    const std::optional<Window>& window,
-                                    std::shared_ptr<SelectorSet> selectors,
-                                    bool openmetrics, MonotonicTime asked_at,
-                                    const std::vector<AgentAnswer>& answers,
-                                    Slot slot) {
+HttpResponse Api::Impl::MakeWindows(
+    const NodeFilter& filter, const std::optional<Window>& window,
+    std::shared_ptr<exposition::SelectorSet> selectors, bool openmetrics,
+    MonotonicTime asked_at, const std::vector<AgentAnswer>& answers,
+    Slot slot) {
   fleet.Notice();
   TypedFamilies families;
   for (const AgentAnswer& a : answers) {
@@ -376,7 +377,7 @@ HttpResponse Api::Impl::MakeWindows(const NodeFilter& filter,
   }
   struct Keep {
     Slot slot;
-    std::shared_ptr<SelectorSet> selectors;
+    std::shared_ptr<exposition::SelectorSet> selectors;
   };
   auto keep = std::make_shared<Keep>(Keep{std::move(slot), selectors});
   if (openmetrics) {

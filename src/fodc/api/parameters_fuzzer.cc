@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "fodc/api/request_filter.h"
-#include "fodc/api/selector.h"
+#include "fodc/exposition/selector.h"
 
 namespace fodc::api {
 namespace {
@@ -32,7 +32,7 @@ void ReadQuery(std::string_view text) {
 }
 
 void ReadSelector(std::string_view text) {
-  const auto selector = Selector::Parse(text);
+  const auto selector = exposition::Selector::Parse(text);
   if (!selector.ok()) {
     if (selector.status().message().empty()) std::abort();
     return;

@@ -6,9 +6,11 @@
 #include <utility>
 
 #include "fodc/api/request_filter.h"
-#include "fodc/api/selector.h"
 #include "fodc/base/clock.h"
 #include "fodc/base/strings.h"
+#include "fodc/detect/options.h"
+#include "fodc/detect/signals.h"
+#include "fodc/exposition/selector.h"
 
 namespace fodc::ctl {
 namespace {
@@ -92,7 +94,7 @@ void AddMatches(CLI::App* app, std::vector<std::string>* matches) {
                   "repeated; one that fits is enough")
       ->type_name("SELECTOR")
       ->check([](const std::string& selector) {
-        return api::Selector::Parse(selector).status().message();
+        return exposition::Selector::Parse(selector).status().message();
       })
       ->allow_extra_args(false);
 }
@@ -251,6 +253,30 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments,
       ->required()
       ->type_name("FILE");
 
+  ReplayCommand replay;
+  CLI::App* replay_app = app.add_subcommand(
+      "replay",
+      "When file reads of a recording's targets became slow, and why");
+  replay_app
+      ->add_option("path", replay.path,
+                   "An .fdr file, or the --recorder-dir of an agent")
+      ->required()
+      ->type_name("PATH");
+  replay_app
+      ->add_option("--signal", replay.signals,
+                   "Series of the target's pages that make a signal, such as "
+                   "'block_cache_misses=my_misses{cache=\"block\"}'; see "
+                   "docs/concept/verdicts.md; may be repeated")
+      ->type_name("NAME=SELECTOR[,...]")
+      ->allow_extra_args(false);
+  replay_app
+      ->add_option("--detect-bound", replay.bounds,
+                   "A bound of the detector, such as 'factor=4'; see "
+                   "docs/concept/verdicts.md; may be repeated")
+      ->type_name("NAME=VALUE[,...]")
+      ->allow_extra_args(false);
+  replay_app->add_flag("--json", replay.json, "One JSON object per line");
+
   CLI::App* version_app =
       app.add_subcommand("version", "Print the version and exit");
 
@@ -321,6 +347,16 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments,
       return usage("--from is after --to");
     }
     result.command = cat;
+  } else if (replay_app->parsed()) {
+    detect::Options options;
+    Status bounds = detect::ParseBounds(replay.bounds, &options);
+    if (bounds.ok()) bounds = options.Check();
+    if (!bounds.ok()) return usage("--detect-bound: " + bounds.message());
+    if (const auto signals = detect::SignalMap::Parse(replay.signals);
+        !signals.ok()) {
+      return usage("--signal: " + signals.status().message());
+    }
+    result.command = replay;
   } else if (import_app->parsed()) {
     result.command = import;
   }

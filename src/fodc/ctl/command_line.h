@@ -66,11 +66,18 @@ struct ImportCommand {
   std::string output;
 };
 
+struct ReplayCommand {
+  std::string path = {};
+  std::vector<std::string> signals = {};  // as detect::SignalMap reads them
+  std::vector<std::string> bounds = {};   // as detect::ParseBounds does
+  bool json = false;
+};
+
 struct VersionCommand {};
 
 using Command =
     std::variant<VersionCommand, NodesCommand, MetricsCommand, WindowCommand,
-                 StatCommand, CatCommand, ImportCommand>;
+                 StatCommand, CatCommand, ImportCommand, ReplayCommand>;
 
 // Either a command, or a text that was asked for (help: exit code 0) or an
 // explanation (exit code 2).

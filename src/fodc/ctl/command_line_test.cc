@@ -6,9 +6,9 @@
 
 #include <cstdlib>
 
-#include "fodc/api/selector.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
+#include "fodc/exposition/selector.h"
 
 namespace fodc::ctl {
 namespace {
@@ -69,7 +69,7 @@ TEST(CommandLineTest, ExamplesOfTheHelpAreSelectors) {
       std::string example(words[i]);
       std::erase_if(example, [](char c) { return c == ' ' || c == '\n'; });
       const std::vector<std::string_view> texts{example};
-      EXPECT_THAT(api::SelectorSet::Parse(texts), IsOk()) << example;
+      EXPECT_THAT(exposition::SelectorSet::Parse(texts), IsOk()) << example;
     }
   }
 }

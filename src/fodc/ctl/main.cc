@@ -16,6 +16,7 @@
 #include "fodc/ctl/output.h"
 #include "fodc/ctl/proxy_commands.h"
 #include "fodc/ctl/recording_commands.h"
+#include "fodc/ctl/replay.h"
 #include "fodc/program/version.h"
 
 namespace fodc::ctl {
@@ -52,6 +53,9 @@ struct Runner {
   }
   Status operator()(const ImportCommand& c) const {
     return RunImport(c, out, errors, is_damaged);
+  }
+  Status operator()(const ReplayCommand& c) const {
+    return RunReplay(c, out, errors, is_damaged);
   }
 };
 

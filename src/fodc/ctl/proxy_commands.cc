@@ -6,13 +6,13 @@
 #include <utility>
 #include <vector>
 
-#include "fodc/api/selector.h"
 #include "fodc/base/strings.h"
 #include "fodc/ctl/empty_answer.h"
 #include "fodc/ctl/nodes.h"
 #include "fodc/ctl/page_filter.h"
 #include "fodc/ctl/proxy_client.h"
 #include "fodc/ctl/sample_writer.h"
+#include "fodc/exposition/selector.h"
 
 namespace fodc::ctl {
 namespace {
@@ -107,8 +107,8 @@ Status RunMetrics(const MetricsCommand& command, Output* out, Output* errors) {
   // The page is the whole cluster's: series are chosen here.
   const std::vector<std::string_view> texts(command.matches.begin(),
                                             command.matches.end());
-  FODC_ASSIGN_OR_RETURN(const api::SelectorSet selectors,
-                        api::SelectorSet::Parse(texts));
+  FODC_ASSIGN_OR_RETURN(const exposition::SelectorSet selectors,
+                        exposition::SelectorSet::Parse(texts));
   ProxyClient client;
   const std::string url = BuildUrl(command.query, "/metrics", parameters);
   SampleWatch watch(out, SampleFormat::kText);
