@@ -8,8 +8,10 @@
 #include "fodc/api/cluster.h"
 #include "fodc/api/cluster_text.h"
 #include "fodc/api/cpu_watch.h"
+#include "fodc/api/documents.h"
+#include "fodc/api/incident_filter.h"
+#include "fodc/api/incidents_text.h"
 #include "fodc/api/instant_page.h"
-#include "fodc/api/json_writer.h"
 #include "fodc/api/node_frames.h"
 #include "fodc/api/page.h"
 #include "fodc/api/page_gatherer.h"
@@ -70,7 +72,7 @@ struct Api::Impl : std::enable_shared_from_this<Api::Impl> {
                            bool openmetrics, MonotonicTime asked_at,
                            const std::vector<AgentAnswer>& answers, Slot slot);
   HttpResponse Cluster(const HttpRequest& request);
-  HttpResponse Health() const;
+  HttpResponse Incidents(const HttpRequest& request);
   HttpResponse Discovery(const HttpRequest& request) const;
   // Of a v1 agent that gave no answer to the round that began at `asked_at`.
   // One that came while others were waited for was not asked, and while the
@@ -403,26 +405,18 @@ HttpResponse Api::Impl::Cluster(const HttpRequest& request) {
                                                   std::move(agents)));
 }
 
-HttpResponse Api::Impl::Health() const {
-  const fleet::AgentList agents = fleet.List();
-  const auto online = std::count_if(
-      agents->begin(), agents->end(), [](const fleet::Agent& agent) {
-        return agent.status == fleet::AgentStatus::kOnline;
-      });
-  std::string body;
-  JsonWriter json(&body);
-  json.BeginObject();
-  json.Key("agents_online");
-  json.Int(online);
-  json.Key("agents_total");
-  json.Int(agents->size());
-  json.Key("status");
-  json.String("healthy");
-  json.Key("uptime_seconds");
-  json.Int(std::chrono::duration_cast<std::chrono::seconds>(Now() - started)
-               .count());
-  json.EndObject();
-  return net::JsonResponse(body + "\n");
+HttpResponse Api::Impl::Incidents(const HttpRequest& request) {
+  const auto filter = IncidentFilter::Parse(request.query);
+  if (!filter.ok()) return net::StatusError(filter.status());
+  const auto nodes = ParseFilter(request);
+  if (!nodes.ok()) return net::StatusError(nodes.status());
+  fleet.Notice();
+  return StreamText(
+      loop, nullptr, "application/json",
+      std::make_unique<IncidentsText>(
+          fleet, Now(), *filter, [this, &nodes](const fleet::Agent& agent) {
+            return Takes(*nodes, agent);
+          }));
 }
 
 HttpResponse Api::Impl::Discovery(const HttpRequest& request) const {
@@ -468,11 +462,16 @@ void Api::Install(net::HttpServer* server) {
   server->Route(
       "/cluster", Access::kViewer,
       [impl](const HttpRequest& request) { return impl->Cluster(request); });
+  server->Route(
+      "/incidents", Access::kViewer,
+      [impl](const HttpRequest& request) { return impl->Incidents(request); });
   server->Route("/sd", Access::kViewer, [impl](const HttpRequest& request) {
     return impl->Discovery(request);
   });
-  server->Route("/health", Access::kPublic,
-                [impl](const HttpRequest&) { return impl->Health(); });
+  server->Route("/health", Access::kPublic, [impl](const HttpRequest&) {
+    return net::JsonResponse(
+        HealthDocument(impl->fleet.List(), impl->Now() - impl->started));
+  });
   server->Route("/healthz", Access::kPublic,
                 [](const HttpRequest&) { return net::TextResponse("ok\n"); });
   server->Route("/readyz", Access::kPublic, [impl](const HttpRequest&) {
@@ -482,17 +481,8 @@ void Api::Install(net::HttpServer* server) {
                       : net::TextError(503, ready.message());
   });
   server->Route("/version", Access::kPublic, [impl](const HttpRequest&) {
-    std::string body;
-    JsonWriter json(&body);
-    json.BeginObject();
-    json.Key("program");
-    json.String(impl->options.program);
-    json.Key("version");
-    json.String(impl->options.version);
-    json.Key("revision");
-    json.String(impl->options.revision);
-    json.EndObject();
-    return net::JsonResponse(body + "\n");
+    const ApiOptions& o = impl->options;
+    return net::JsonResponse(VersionDocument(o.program, o.version, o.revision));
   });
 }
 
