@@ -157,8 +157,8 @@ TEST(FodcctlDocTest, BlocksAreWhatHelpPrints) {
     at = end;
   }
   for (const char* command :
-       {"", " nodes", " metrics", " window", " recording", " recording stat",
-        " recording cat", " recording import"}) {
+       {"", " nodes", " incidents", " metrics", " window", " recording",
+        " recording stat", " recording cat", " recording import"}) {
     EXPECT_TRUE(shown.contains(StrCat("fodcctl", command, " --help")))
         << command;
   }
