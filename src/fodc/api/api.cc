@@ -57,9 +57,10 @@ struct Api::Impl : std::enable_shared_from_this<Api::Impl> {
         started(l.clock().Monotonic()),
         gatherer(options.line_cache_bytes) {}
 
-  // Held by an answer for as long as it is at work, with this.
+  // Held by an answer for as long as it is at work, with this; null beyond the
+  // limit.
   using Slot = std::shared_ptr<void>;
-  Slot Occupy(std::size_t* open);
+  Slot Occupy(std::size_t* open, std::size_t limit);
 
   void Metrics(const RequestPtr& request, Responder responder);
   void FinishMetrics(const NodeFilter& filter, std::optional<std::int64_t> at,
@@ -110,6 +111,7 @@ struct Api::Impl : std::enable_shared_from_this<Api::Impl> {
   ApiStats stats;
   std::size_t open_pages = 0;
   std::size_t open_windows = 0;
+  std::size_t open_incident_lists = 0;
   net::EventLoop::Handle sweep;
   net::EventLoop::Handle watch;
 };
@@ -162,17 +164,18 @@ void Api::Impl::Ask(std::vector<fleet::Agent> agents,
             });
 }
 
-Api::Impl::Slot Api::Impl::Occupy(std::size_t* open) {
+Api::Impl::Slot Api::Impl::Occupy(std::size_t* open, std::size_t limit) {
+  if (*open >= limit) {
+    ++stats.refused;
+    return nullptr;
+  }
   ++*open;
-  return Slot(nullptr, [self = shared_from_this(), open](void*) { --*open; });
+  return Slot(open, [self = shared_from_this(), open](void*) { --*open; });
 }
 
 void Api::Impl::Metrics(const RequestPtr& request, Responder responder) {
-  if (open_pages >= options.max_pages) {
-    ++stats.refused;
-    return responder.Send(Busy("pages", options.max_pages));
-  }
-  Slot slot = Occupy(&open_pages);
+  Slot slot = Occupy(&open_pages, options.max_pages);
+  if (!slot) return responder.Send(Busy("pages", options.max_pages));
   const auto at = ParseAt(request->query);
   if (!at.ok()) return responder.Send(net::StatusError(at.status()));
   if (const Status s = CheckMatch(request->query, false); !s.ok()) {
@@ -275,11 +278,8 @@ void Api::Impl::FinishMetrics(const NodeFilter& filter,
 }
 
 void Api::Impl::Windows(const RequestPtr& request, Responder responder) {
-  if (open_windows >= options.max_windows) {
-    ++stats.refused;
-    return responder.Send(Busy("windows", options.max_windows));
-  }
-  Slot slot = Occupy(&open_windows);
+  Slot slot = Occupy(&open_windows, options.max_windows);
+  if (!slot) return responder.Send(Busy("windows", options.max_windows));
   const auto window = ParseWindow(request->query);
   if (!window.ok()) return responder.Send(net::StatusError(window.status()));
   const auto format = ParseFormat(request->query, {"json", "openmetrics"});
@@ -406,17 +406,17 @@ HttpResponse Api::Impl::Cluster(const HttpRequest& request) {
 }
 
 HttpResponse Api::Impl::Incidents(const HttpRequest& request) {
+  Slot slot = Occupy(&open_incident_lists, options.max_incident_lists);
+  if (!slot) return Busy("lists of incidents", options.max_incident_lists);
   const auto filter = IncidentFilter::Parse(request.query);
   if (!filter.ok()) return net::StatusError(filter.status());
   const auto nodes = ParseFilter(request);
   if (!nodes.ok()) return net::StatusError(nodes.status());
   fleet.Notice();
+  const auto takes = [&](const fleet::Agent& a) { return Takes(*nodes, a); };
   return StreamText(
-      loop, nullptr, "application/json",
-      std::make_unique<IncidentsText>(
-          fleet, Now(), *filter, [this, &nodes](const fleet::Agent& agent) {
-            return Takes(*nodes, agent);
-          }));
+      loop, std::move(slot), "application/json",
+      std::make_unique<IncidentsText>(fleet, Now(), *filter, takes));
 }
 
 HttpResponse Api::Impl::Discovery(const HttpRequest& request) const {

@@ -41,6 +41,21 @@ class IncidentsTest : public ApiTest {
   void Tell(const fleet::AgentId& id, std::vector<Incident> incidents) {
     EXPECT_TRUE(fleet_.TakeIncidents(id, std::move(incidents)).ok());
   }
+  // 50 nodes with 25 each, 20 MB as JSON; begun one after the other, "0.0"
+  // first, then "1.0".
+  void TellMany() {
+    Incident large = Open("", 0, "W4");
+    large.summary = large.advice =
+        std::string(evidence::kMaxIncidentTextBytes, '"');
+    for (int a = 0; a < 50; ++a) {
+      const auto id = Admit(StrCat("n-", a), AgentKind::kFlight);
+      for (int i = 0; i < 25; ++i) {
+        large.id = StrCat(a, ".", i);
+        large.started_ms = large.updated_ms = 1'767'225'600'000 + 50 * i + a;
+        Tell(id, {large});
+      }
+    }
+  }
   json Ask(const std::string& query) {
     const auto r = Get("/incidents" + query);
     EXPECT_EQ(r.status, 200) << r.body;
@@ -166,18 +181,7 @@ TEST_F(IncidentsTest, BadParametersAreNamed) {
 }
 
 TEST_F(IncidentsTest, ManyAreBoundedAndWrittenPieceByPiece) {
-  std::vector<fleet::AgentId> agents;
-  Incident large = Open("", 0, "W4");
-  large.summary = large.advice =
-      std::string(evidence::kMaxIncidentTextBytes, '"');
-  for (int a = 0; a < 50; ++a) {
-    agents.push_back(Admit(StrCat("n-", a), AgentKind::kFlight));
-    for (int i = 0; i < 25; ++i) {
-      large.id = StrCat(a, ".", i);
-      large.started_ms = large.updated_ms = 1'767'225'600'000 + 50 * i + a;
-      Tell(agents.back(), {large});
-    }
-  }
+  TellMany();
   const json all = Ask("?limit=1000");
   EXPECT_EQ(all["total"], 1250);
   ASSERT_EQ(all["incidents"].size(), 1000u);
@@ -187,6 +191,28 @@ TEST_F(IncidentsTest, ManyAreBoundedAndWrittenPieceByPiece) {
               StrCat(from_oldest % 50, ".", from_oldest / 50));
   }
   EXPECT_EQ(Ask("")["incidents"].size(), 100u);
+}
+
+TEST_F(IncidentsTest, RefusesMoreAnswersThanItMayHold) {
+  TellMany();
+  // More than the sockets between us can hold, and nobody reads on.
+  std::vector<net::RawClient> slow;
+  for (int i = 0; i < 2; ++i) {
+    slow.emplace_back(loop_, server_.port(), 4096);
+    slow.back().Get("/incidents?limit=1000");
+  }
+  net::RawResponse refused;
+  ASSERT_TRUE(loop_.RunUntil([&] {
+    refused = Get("/incidents");
+    return refused.status == 503;
+  }));
+  EXPECT_EQ(refused.Header("Retry-After"), "5");
+  EXPECT_THAT(refused.body, HasSubstr("lists of incidents are being read; the "
+                                      "limit is 2"));
+  EXPECT_GE(api_->stats().refused, 1u);
+  EXPECT_EQ(Get("/cluster").status, 200);
+  slow.clear();
+  EXPECT_TRUE(loop_.RunUntil([&] { return Get("/incidents").status == 200; }));
 }
 
 TEST_F(IncidentsTest, AStrangersTimesMakeNoBadDocument) {

@@ -22,17 +22,23 @@ std::size_t IncidentBytes(const Incident& incident) {
   return bytes;
 }
 
+IncidentList::Place IncidentList::PlaceOf(std::string_view id) const {
+  return std::find_if(all_.begin(), all_.end(),
+                      [id](const IncidentRef& held) { return held->id == id; });
+}
+
+void IncidentList::Erase(Place place) {
+  bytes_ -= IncidentBytes(**place);
+  all_.erase(place);
+}
+
 Result<IncidentList::Outcome> IncidentList::Put(Incident incident) {
   FODC_RETURN_IF_ERROR(CheckIncident(incident));
-  const auto it = std::find_if(
-      all_.begin(), all_.end(),
-      [&](const IncidentRef& held) { return held->id == incident.id; });
   Outcome outcome = Outcome::kNew;
-  if (it != all_.end()) {
-    if ((*it)->revision >= incident.revision) return Outcome::kKnown;
+  if (const Place held = PlaceOf(incident.id); held != all_.end()) {
+    if ((*held)->revision >= incident.revision) return Outcome::kKnown;
     outcome = Outcome::kUpdated;
-    bytes_ -= IncidentBytes(**it);
-    all_.erase(it);
+    Erase(held);
   }
   const std::size_t bytes = IncidentBytes(incident);
   while (!all_.empty() &&
@@ -46,21 +52,24 @@ Result<IncidentList::Outcome> IncidentList::Put(Incident incident) {
 
 bool IncidentList::DropOldest() {
   if (all_.empty()) return false;
-  auto it = std::find_if(all_.begin(), all_.end(), [](const IncidentRef& held) {
-    return !held->is_open();
-  });
-  if (it == all_.end()) it = all_.begin();
-  bytes_ -= IncidentBytes(**it);
-  all_.erase(it);
+  const Place ended =
+      std::find_if(all_.cbegin(), all_.cend(),
+                   [](const IncidentRef& held) { return !held->is_open(); });
+  Erase(ended == all_.end() ? all_.begin() : ended);
   ++dropped_;
   return true;
 }
 
+bool IncidentList::Remove(std::string_view id) {
+  const Place held = PlaceOf(id);
+  if (held == all_.end()) return false;
+  Erase(held);
+  return true;
+}
+
 IncidentRef IncidentList::Find(std::string_view id) const {
-  const auto it =
-      std::find_if(all_.begin(), all_.end(),
-                   [&](const IncidentRef& held) { return held->id == id; });
-  return it == all_.end() ? nullptr : *it;
+  const Place held = PlaceOf(id);
+  return held == all_.end() ? nullptr : *held;
 }
 
 std::size_t IncidentList::open() const {

@@ -48,6 +48,9 @@ class IncidentList {
   // clocks may be set back. False if there is none.
   bool DropOldest();
 
+  // Forgets it; false if there is none of that id.
+  bool Remove(std::string_view id);
+
   // In the order of their newest change as this list heard of it, the latest
   // last.
   const std::vector<IncidentRef>& all() const { return all_; }
@@ -56,10 +59,14 @@ class IncidentList {
 
   std::size_t open() const;
   std::size_t bytes() const { return bytes_; }
-  // How many gave way, since the start.
+  // How many gave way, since the start; those removed are none of them.
   std::uint64_t dropped() const { return dropped_; }
 
  private:
+  using Place = std::vector<IncidentRef>::const_iterator;
+  Place PlaceOf(std::string_view id) const;
+  void Erase(Place place);
+
   Limits limits_;
   std::vector<IncidentRef> all_;
   std::size_t bytes_ = 0;

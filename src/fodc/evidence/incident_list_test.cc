@@ -78,6 +78,17 @@ TEST(IncidentListTest, TheFirstThatEndedGivesWayBeforeAnyOpenOne) {
   EXPECT_EQ(list.dropped(), 3u);
 }
 
+TEST(IncidentListTest, ForgetsWhatIsRemoved) {
+  IncidentList list;
+  ASSERT_THAT(list.Put(Open("a", 5)), IsOk());
+  EXPECT_FALSE(list.Remove("b"));
+  EXPECT_TRUE(list.Remove("a"));
+  EXPECT_FALSE(list.Remove("a"));
+  EXPECT_EQ(list.bytes(), 0u);
+  EXPECT_EQ(list.dropped(), 0u);
+  EXPECT_THAT(list.Put(Open("a", 1)), IsOkAndHolds(Outcome::kNew));
+}
+
 TEST(IncidentListTest, HoldsNoMoreThanItsBytes) {
   IncidentList list;
   Incident large = Ended("");

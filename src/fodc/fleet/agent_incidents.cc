@@ -18,10 +18,16 @@ void AgentIncidents::Follow(recorder::Incarnation life) {
 }
 
 Result<IncidentList::Outcome> AgentIncidents::Put(Incident incident) {
-  const std::string id = incident.id;
-  auto outcome = list_.Put(std::move(incident));
-  if (outcome.ok()) orphans_.erase(id);
-  return outcome;
+  FODC_RETURN_IF_ERROR(evidence::CheckIncident(incident));
+  if (orphans_.erase(incident.id) > 0) {
+    const IncidentRef held = list_.Find(incident.id);
+    if (held != nullptr && held->revision > incident.revision) {
+      list_.Remove(incident.id);
+      FODC_RETURN_IF_ERROR(list_.Put(std::move(incident)).status());
+      return IncidentList::Outcome::kUpdated;
+    }
+  }
+  return list_.Put(std::move(incident));
 }
 
 bool AgentIncidents::IsWatched(const Incident& incident) const {

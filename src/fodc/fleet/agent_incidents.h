@@ -22,7 +22,8 @@ class AgentIncidents {
   // can say any more whether it lasts, until this life tells of it, too.
   void Follow(recorder::Incarnation life);
 
-  // See IncidentList::Put.
+  // See IncidentList::Put. Of what was open in another life the present one
+  // knows best, whatever the revision: it may have kept an older one.
   Result<evidence::IncidentList::Outcome> Put(evidence::Incident incident);
   bool DropOldest() { return list_.DropOldest(); }
 

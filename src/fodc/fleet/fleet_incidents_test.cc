@@ -129,6 +129,26 @@ TEST_F(FleetIncidentsTest, WhatIsOpenIsWatchedAgainOnceANewLifeTellsOfIt) {
   EXPECT_EQ(fleet_->stats().incidents.known, 1u);
 }
 
+TEST_F(FleetIncidentsTest, OfWhatLastedTheNewLifeKnowsBest) {
+  const AgentId id = Admit("a", 5);
+  ASSERT_THAT(fleet_->TakeIncidents(id, {Open("x", 7), Ended("y", 7)}), IsOk());
+  fleet_->Disconnect(id);
+  // What it kept was older, and it counts on from there.
+  const AgentId next = Admit("a", 6);
+  ASSERT_THAT(fleet_->TakeIncidents(next, {Open("x", 3), Ended("y", 3)}),
+              IsOk());
+  const evidence::IncidentList& list = fleet_->incidents(next)->list();
+  EXPECT_EQ(list.Find("x")->revision, 3u);
+  EXPECT_EQ(list.Find("y")->revision, 7u);
+  ASSERT_THAT(fleet_->TakeIncidents(next, {Ended("x", 4)}), IsOk());
+  EXPECT_FALSE(list.Find("x")->is_open());
+  // Within a life the greater one holds.
+  ASSERT_THAT(fleet_->TakeIncidents(next, {Open("x", 2)}), IsOk());
+  EXPECT_EQ(list.Find("x")->revision, 4u);
+  EXPECT_EQ(fleet_->stats().incidents.bytes, list.bytes());
+  EXPECT_EQ(fleet_->stats().incidents.dropped, 0u);
+}
+
 TEST_F(FleetIncidentsTest, WhatMayNotBeKeptIsLeftOutAndCounted) {
   const AgentId id = Admit("a", 5);
   Incident bad = Open("b");

@@ -230,8 +230,8 @@ void CollectApi(const api::Api& api, Families* out) {
   w.Counter("fodc_proxy_windows_total", "Answers of /metrics-windows.")
       .Value(s.windows);
   w.Counter("fodc_proxy_busy_total",
-            "Requests for pages and windows refused, for too many were at "
-            "work.")
+            "Requests for pages, windows and incidents refused, for too many "
+            "were at work.")
       .Value(s.refused);
   w.Gauge("fodc_proxy_stale_nodes",
           "Nodes of which the newest page showed only up 0.")
