@@ -7,7 +7,6 @@
 
 #include <sys/types.h>
 
-#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -42,13 +41,16 @@ struct TelemetryOptions {
   // The cgroup (v2) of the first target whatever it holds: absolute, or under
   // the root of the cgroup2 mount. Empty: found by the processes.
   std::string cgroup_path;
-  // Times one call in `sample_every` while a target makes more than
-  // `sample_above_per_second` read and write calls; counts, bytes and failures
-  // stay exact, the histograms are weighted. 0: every call, always.
+  // Times one call in `sample_every`, which then stands for so many, while a
+  // target makes more than `sample_above_per_second` read and write calls;
+  // failures stay exact. 0: every call, always.
   std::uint64_t sample_above_per_second = 0;
   std::uint32_t sample_every = 16;  // rounded up to a power of 2, at most 4096
   // How often what was refused is tried again.
   std::chrono::nanoseconds retry_interval = std::chrono::minutes(1);
+  // How long programs stay attached when no target has a process: a restart
+  // within it is counted from its first call.
+  std::chrono::nanoseconds linger = std::chrono::minutes(1);
   // Families that are not even tried; FamilyBit of each.
   std::uint32_t disabled_families = 0;
   // Bytes that may be spent on the array of what is in flight. If an entry for
@@ -79,7 +81,7 @@ class Telemetry {
   // The rows of the target table, in order, at every collection; those beyond
   // max_targets are not counted (Overview::targets_refused). Sets the filter
   // in the kernel, anew if it went missing; loads and attaches for the first
-  // target, detaches when none has a process or a living container.
+  // target, detaches when none has had a process for `linger`.
   // A row counts by its cgroup (v2) if that is not the root and holds, with
   // its descendants, no process but those of the row and their descendants;
   // else by thread group. Its counters begin at zero when its container is
