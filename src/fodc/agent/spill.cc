@@ -120,6 +120,7 @@ class DiskSpill final : public Spill {
   }
 
   void Write(const recorder::Recording& recording) override {
+    recorded_ = &recording;
     if (writing_) return;
     if (disk_ == nullptr) return TryOpen();
     auto batch =
@@ -207,8 +208,10 @@ class DiskSpill final : public Spill {
                   {"error", written.message()}});
       }
     }
-    if (finishing_ == nullptr) return;
-    if (last_written_ || !written.ok()) {
+    const bool goes_on = written.ok() && !batch.is_last;
+    if (finishing_ == nullptr) {
+      if (goes_on) Write(*recorded_);
+    } else if (!written.ok() || (last_written_ && !goes_on)) {
       End();
     } else {
       FinishNow();
@@ -235,6 +238,7 @@ class DiskSpill final : public Spill {
   Stats stats_;
   bool is_anothers_ = false;  // while disk_ is null
   bool writing_ = false;
+  const recorder::Recording* recorded_ = nullptr;  // of the last Write
   net::Task on_late_;
   const recorder::Recording* finishing_ = nullptr;
   bool last_written_ = false;

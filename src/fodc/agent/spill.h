@@ -43,8 +43,10 @@ class Spill {
     kAnother,  // an agent that runs
   };
   virtual Owner owner() const = 0;
-  // Takes what is new; a worker writes it. While the one before still writes,
-  // it does nothing: the next one takes more.
+  // Takes what is new; a worker writes it. What is too much for one batch goes
+  // in several, one behind the other: `recording` must outlive the spill, or
+  // stay until Finish is done. While the one before still writes, it does
+  // nothing: the next one takes more.
   virtual void Write(const recorder::Recording& recording) = 0;
   // Writes the rest, then calls `done`, after some seconds at the latest.
   virtual void Finish(const recorder::Recording& recording, net::Task done) = 0;

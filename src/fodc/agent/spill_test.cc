@@ -104,6 +104,45 @@ class SpillTest : public ::testing::Test {
   const std::string directory_ = root_.path() + "/spill";
 };
 
+// More than one batch takes.
+TEST_F(SpillTest, EverythingReachesTheDiskAtTheEnd) {
+  const recorder::RecordingOptions options{.budget_bytes = 200u << 20};
+  constexpr int kSeries = 6'000;
+  constexpr int kFrames = 3;
+  const std::vector<double> values(kSeries, 1);
+  {
+    auto spill = Spill::Open(loop_, directory_, "pod-0", options);
+    InstanceId(directory_, true, "pod-0", "boot");
+    recorder::Recording recording = spill->TakeRecording();
+    for (int frame = 0; frame < kFrames; ++frame) {
+      for (const char* name : {"a", "b"}) {
+        const recorder::SourceId source = recording.OpenSource(name, "");
+        if (frame == 0) {
+          const std::string help(800, 'h');
+          std::vector<std::string> names;
+          std::vector<exposition::SeriesDesc> series;
+          for (int i = 0; i < kSeries; ++i) names.push_back(StrCat(name, i));
+          for (const std::string& n : names) {
+            series.push_back({.name = n,
+                              .labels = {},
+                              .family = n,
+                              .type = exposition::MetricType::kGauge,
+                              .help = help,
+                              .unit = ""});
+          }
+          recording.SpliceLines(source, 0, 0, series);
+        }
+        recording.Append(source, {1000 * frame, 1000 * frame}, values,
+                         std::nullopt);
+      }
+    }
+    Finish(spill.get(), recording);
+    EXPECT_GT(spill->stats().writes, 1u);
+  }
+  auto spill = Spill::Open(loop_, directory_, "pod-0", options);
+  EXPECT_EQ(spill->stats().restored_frames, 2u * kFrames);
+}
+
 TEST_F(SpillTest, ADirectoryThatOpensLateIsUsed) {
   // A file stands in the way.
   ASSERT_THAT(WriteFileAtomically(directory_, "x"), IsOk());

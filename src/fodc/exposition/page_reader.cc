@@ -319,18 +319,15 @@ PageReader& PageReader::operator=(PageReader&&) noexcept = default;
 void PageReader::Read(Format format, PageBuffer* buffer) {
   State& s = *state_;
   const std::size_t page_bytes = buffer->size_;
-  if (page_bytes + PageBuffer::kSlackBytes > buffer->capacity_) {
-    buffer->Reserve(page_bytes + PageBuffer::kSlackBytes);  // an empty page
-  }
+  // With a line feed, if there is none. Mostly there is room.
+  const std::size_t needed = page_bytes + 1 + PageBuffer::kSlackBytes;
+  if (needed > buffer->capacity_) buffer->Reserve(needed);
   PageText text;
   text.unterminated = page_bytes > 0 && buffer->data_[page_bytes - 1] != '\n';
   if (text.unterminated) buffer->data_[buffer->size_++] = '\n';
   text.bytes = buffer->data_.get();
   text.size = buffer->size_;
-  std::memset(buffer->data_.get() + text.size, 0,
-              buffer->capacity_ - text.size < PageBuffer::kSlackBytes
-                  ? buffer->capacity_ - text.size
-                  : PageBuffer::kSlackBytes);
+  std::memset(buffer->data_.get() + text.size, 0, PageBuffer::kSlackBytes);
 
   s.edits.clear();
   s.followed = false;

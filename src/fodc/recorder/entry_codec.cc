@@ -132,8 +132,11 @@ void AppendFrames(std::string* out, ZSTD_CCtx* context,
   }
 }
 
-// What all the frames hold; nothing if they do not say so.
+// What all the frames hold; nothing if they do not say so, or claim more than
+// can be in them.
 std::optional<std::uint64_t> PlainBytes(std::string_view frames) {
+  constexpr std::uint64_t kLargestBlock = 128u << 10;
+  constexpr std::uint64_t kSmallestBlock = 3;  // as it is stored
   std::uint64_t plain = 0;
   while (!frames.empty()) {
     const unsigned long long of_frame =
@@ -142,7 +145,7 @@ std::optional<std::uint64_t> PlainBytes(std::string_view frames) {
         ZSTD_findFrameCompressedSize(frames.data(), frames.size());
     if (of_frame == ZSTD_CONTENTSIZE_UNKNOWN ||
         of_frame == ZSTD_CONTENTSIZE_ERROR || ZSTD_isError(length) != 0 ||
-        of_frame > UINT64_MAX - plain) {
+        of_frame > length / kSmallestBlock * kLargestBlock) {
       return std::nullopt;
     }
     plain += of_frame;
@@ -185,17 +188,19 @@ void EntryPacker::Add(const LogEntry& entry) {
   const std::size_t before = plain_.size();
   AppendEntry(&plain_, entry);
   bytes_ += plain_.size() - before;
-  if (plain_.size() < kFrameBytes) return;
+  const std::size_t whole = plain_.size() / kFrameBytes * kFrameBytes;
+  if (whole == 0) return;
   if (packed_.empty()) packed_.push_back(kCompressed);
-  AppendFrames(&packed_, context_.get(), plain_);
-  plain_.clear();
+  AppendFrames(&packed_, context_.get(),
+               std::string_view(plain_).substr(0, whole));
+  plain_.erase(0, whole);
 }
 
 std::string EntryPacker::Take() {
   bytes_ = 0;
-  if (packed_.empty() && !plain_.empty()) return PackEntries(plain_);
-  AppendFrames(&packed_, context_.get(), plain_);
-  plain_.clear();
+  const std::string rest = std::exchange(plain_, {});
+  if (packed_.empty()) return rest.empty() ? rest : PackEntries(rest);
+  AppendFrames(&packed_, context_.get(), rest);
   return std::exchange(packed_, {});
 }
 
@@ -213,8 +218,7 @@ Result<std::string> UnpackEntries(std::string_view packed,
   }
   if (packed[0] != kCompressed) return DataLoss("unknown kind of batch");
   const std::optional<std::uint64_t> size = PlainBytes(body);
-  if (!size)
-    return DataLoss("batch of entries is cut, or does not say its size");
+  if (!size) return DataLoss("batch of entries is cut, or belies its size");
   if (*size > max_bytes) return too_large();
   std::string plain(*size, '\0');
   const std::size_t n =

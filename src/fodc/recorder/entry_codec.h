@@ -43,7 +43,7 @@ class EntryPacker {
 
  private:
   std::unique_ptr<ZSTD_CCtx_s, std::size_t (*)(ZSTD_CCtx_s*)> context_;
-  std::string plain_;  // what comes next, less than a frame
+  std::string plain_;  // of the next frame
   std::string packed_;
   std::size_t bytes_ = 0;
 };

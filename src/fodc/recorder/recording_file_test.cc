@@ -164,6 +164,33 @@ TEST(RecordingFileTest, UnpacksABatchOfSeveralFramesOrNone) {
   EXPECT_EQ(UnpackEntries(packed + "x").status().code(), Code::kDataLoss);
 }
 
+// What a frame claims is believed only as far as it can be true.
+TEST(RecordingFileTest, MakesNoRoomForWhatCannotBeThere) {
+  // One empty block that is to hold 60 MiB.
+  const std::string claim("\1\x28\xb5\x2f\xfd\xa0\0\0\xc0\3\1\0\0", 13);
+  EXPECT_EQ(UnpackEntries(claim).status().code(), Code::kDataLoss);
+  EXPECT_THAT(UnpackEntries(claim).status().message(), HasSubstr("belies"));
+}
+
+// A packer begins anew when its batch is taken.
+TEST(RecordingFileTest, PacksEachEntryOnce) {
+  EntryPacker packer;
+  EXPECT_EQ(packer.Take(), "");
+  const SourceEntry small{
+      .incarnation = 1, .source = 2, .name = "n", .container_name = "c"};
+  SourceEntry large = small;
+  large.name.assign(100'000, 'x');
+  for (const SourceEntry& e : {small, large}) {
+    std::string plain;
+    AppendEntry(&plain, e);
+    packer.Add(e);
+    EXPECT_EQ(packer.bytes(), plain.size());
+    EXPECT_THAT(UnpackEntries(packer.Take()), IsOkAndHolds(plain));
+    EXPECT_EQ(packer.bytes(), 0u);
+    EXPECT_EQ(packer.Take(), "");
+  }
+}
+
 // The bound is on all blocks, however they are packed.
 TEST(RecordingFileTest, HoldsThePlainBlocksAgainstTheSum) {
   std::string plain(64 << 10, '\1');  // of no entries

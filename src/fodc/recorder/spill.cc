@@ -156,48 +156,61 @@ Spill::LoadReport Spill::Load(Recording* recording) {
 Spill::Batch Spill::Collect(const Recording& recording) {
   Batch batch;
   batch.held = recording.held();
-  batch.roll_chunks = rewrite_ || collected_bytes_ > options_.segment_bytes;
-  if (batch.roll_chunks) {
+  CollectChunks(recording, &batch);
+  // Chunks that are left would come as part of the tail, too.
+  if (!batch.chunks_left) CollectRows(recording, &batch);
+  return batch;
+}
+
+void Spill::CollectChunks(const Recording& recording, Batch* batch) {
+  batch->roll_chunks = rewrite_ || collected_bytes_ > options_.segment_bytes;
+  if (batch->roll_chunks) {
     chunk_defined_.Clear();
     collected_bytes_ = 0;
     rewrite_ = true;
   }
-  // Chunks, until the first row; the series of that row come along.
-  EntryPacker entries;
-  batch.chunk_position = chunk_position_;
-  bool sealed = false;
-  batch.begins_whole = begin_whole_;
+  batch->chunk_position = chunk_position_;
+  batch->begins_whole = begin_whole_;
   const FrameName newest = recording.newest_sealed();
-  if (newest.sequence != chunk_position_.sequence ||
-      newest.incarnation != chunk_position_.incarnation) {
+  const auto reaches_newest = [&] {
+    return batch->chunk_position.incarnation == newest.incarnation &&
+           batch->chunk_position.sequence == newest.sequence;
+  };
+  bool sealed = false;
+  EntryPacker entries;
+  if (!reaches_newest()) {
+    // Until the first row; the series of that row come along.
     recording.ReadLog(chunk_position_, &chunk_defined_, [&](const LogEntry& e) {
       if (std::holds_alternative<RowEntry>(e)) return false;
       entries.Add(e);
       if (const auto* chunk = std::get_if<ChunkEntry>(&e)) {
         sealed = true;
-        batch.chunk_position = {chunk->incarnation, chunk->last};
+        batch->chunk_position = {chunk->incarnation, chunk->last};
       }
       // A chunk comes with all that it needs, however much that is.
       return !sealed || entries.bytes() < options_.max_batch_bytes;
     });
   }
-  batch.ends_whole = batch.chunk_position.incarnation == newest.incarnation &&
-                     batch.chunk_position.sequence == newest.sequence;
+  batch->ends_whole = reaches_newest();
+  batch->chunks_left = sealed && !batch->ends_whole;
   if (sealed) {
-    batch.chunks = entries.Take();
+    batch->chunks = entries.Take();
   } else {
-    batch.roll_chunks = false;
+    batch->roll_chunks = false;
   }
-  // Rows since the last time, or all of the open stretch.
-  batch.restart_tail = restart_tail_ || sealed;
-  if (batch.restart_tail) {
+}
+
+// Rows since the last time, or all of the open stretch.
+void Spill::CollectRows(const Recording& recording, Batch* batch) {
+  batch->restart_tail = restart_tail_ || !batch->chunks.empty();
+  if (batch->restart_tail) {
     tail_defined_.Clear();
-    tail_position_ = batch.chunk_position;
+    tail_position_ = batch->chunk_position;
   }
-  entries = EntryPacker();
   // A row comes with all that it needs, too.
   std::size_t before_rows = SIZE_MAX;
-  batch.tail_position =
+  EntryPacker entries;
+  batch->tail_position =
       recording.ReadLog(tail_position_, &tail_defined_, [&](const LogEntry& e) {
         if (std::holds_alternative<RowEntry>(e)) {
           before_rows = std::min(before_rows, entries.bytes());
@@ -206,8 +219,10 @@ Spill::Batch Spill::Collect(const Recording& recording) {
         return before_rows == SIZE_MAX ||
                entries.bytes() - before_rows < options_.max_batch_bytes;
       });
-  batch.tail = entries.Take();
-  return batch;
+  batch->tail = entries.Take();
+  const FrameName last = recording.newest();
+  batch->is_last = batch->tail_position.incarnation == last.incarnation &&
+                   batch->tail_position.sequence == last.sequence;
 }
 
 Status Spill::Write(const Batch& batch) {
@@ -282,9 +297,9 @@ bool Spill::Finish(const Batch& batch, const Status& written) {
         logs_->written_chunk_bytes + logs_->written_tail_bytes;
     collected_bytes_ += logs_->written_chunk_bytes;
     chunk_position_ = batch.chunk_position;
-    tail_position_ = batch.tail_position;
     if (!batch.chunks.empty()) rewrite_ = begin_whole_ = false;
-    restart_tail_ = false;
+    restart_tail_ = batch.chunks_left;
+    if (!batch.chunks_left) tail_position_ = batch.tail_position;
   } else {
     ++counters_.failures;
     // Everything since the last success comes again, in a segment that stands

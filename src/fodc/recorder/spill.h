@@ -32,8 +32,8 @@ class Spill {
     // segment goes when the recording no longer holds any of it.
     std::uint64_t max_bytes = 64u << 20;
     std::uint64_t segment_bytes = 1u << 20;
-    // Of entries, unpacked, in one log of a batch: it ends with the chunk or
-    // the row that reaches this. Packing so much takes some 10 ms.
+    // Of entries, unpacked: a batch's chunks end with the one that reaches
+    // this, and its rows likewise. Packing so much takes some 10 ms.
     std::size_t max_batch_bytes = 4u << 20;
   };
 
@@ -58,6 +58,8 @@ class Spill {
     LogPosition chunk_position;
     LogPosition tail_position;
     std::vector<HeldRange> held;
+    bool chunks_left = false;  // for the next batch, and the rows with them
+    bool is_last = false;      // nothing is left
     bool empty() const { return chunks.empty() && tail.empty(); }
   };
 
@@ -80,7 +82,7 @@ class Spill {
   // another recording, as long as nothing was written.
   LoadReport Load(Recording* recording);
 
-  // What is new since the batch before, at most Options::max_batch_bytes.
+  // What is new since the batch before, or the first part of that: see is_last.
   // Packed while it is read: not packed it would be several times larger.
   Batch Collect(const Recording& recording);
 
@@ -97,6 +99,8 @@ class Spill {
  private:
   struct Logs;
   Spill(const Options& options, const Clock& clock);
+  void CollectChunks(const Recording& recording, Batch* batch);
+  void CollectRows(const Recording& recording, Batch* batch);
 
   Options options_;
   const Clock& clock_;

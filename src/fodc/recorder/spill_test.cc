@@ -127,38 +127,48 @@ TEST_F(SpillTest, CollectsChunksAndTheRowsAfterThem) {
   EXPECT_LE(counters.written_bytes, counters.disk_bytes);
 }
 
-// More than one frame, and more than one batch.
 TEST_F(SpillTest, BringsALargeRecordingToTheDiskInSeveralBatches) {
   std::vector<ModelFrame> model;
   {
     Spill::Options options = Options();
-    options.max_batch_bytes = 150'000;
+    options.max_batch_bytes = 50'000;
     auto spill = *Spill::Open(options, clock_);
     Recording r(1000, {.stretch_rows = 10});
     spill->Load(&r);
     RandomSource a(&r, "a", 8, 20'000);
     for (int i = 0; i < 35; ++i) model.push_back(a.Step(At(i * 1000)));
-    std::size_t packed_bytes = 0;
     std::size_t plain_bytes = 0;
+    std::size_t chunks = 0;
     int batches = 0;
-    for (; batches < 10; ++batches) {
+    for (bool is_last = false; !is_last; ++batches) {
+      ASSERT_LT(batches, 10);
       const Spill::Batch batch = spill->Collect(r);
-      if (batch.empty()) break;
-      for (const std::string* entries : {&batch.chunks, &batch.tail}) {
-        if (entries->empty()) continue;
-        const auto plain = UnpackEntries(*entries);
+      is_last = batch.is_last;
+      const auto count = [&](const std::string& packed, bool is_tail) {
+        if (packed.empty()) return;
+        const auto plain = UnpackEntries(packed);
         ASSERT_THAT(plain, IsOk());
-        packed_bytes += entries->size();
         plain_bytes += plain->size();
-        EXPECT_LT(plain->size(), 400'000u);
-      }
+        ASSERT_THAT(ReadEntries(*plain,
+                                [&](const LogEntry& e) {
+                                  const bool is_chunk =
+                                      std::holds_alternative<ChunkEntry>(e);
+                                  EXPECT_FALSE(is_chunk && is_tail);
+                                  chunks += is_chunk ? 1 : 0;
+                                  return OkStatus();
+                                }),
+                    IsOk());
+      };
+      count(batch.chunks, false);
+      count(batch.tail, true);
       const Status written = spill->Write(batch);
       EXPECT_THAT(written, IsOk());
       spill->Finish(batch, written);
     }
-    EXPECT_GT(batches, 1);
-    EXPECT_LT(batches, 10);
-    EXPECT_LT(packed_bytes, plain_bytes / 2);
+    EXPECT_GT(batches, 2);
+    EXPECT_EQ(chunks, 3u);
+    EXPECT_LT(spill->counters().written_bytes, plain_bytes / 2);
+    EXPECT_TRUE(spill->Collect(r).empty());
   }
   auto spill = OpenSpill();
   Recording r(2000, {});
