@@ -106,10 +106,11 @@ static inline bool ScaleWide(std::uint64_t mantissa, int exponent,
 // numbers. Returns their end, or nullptr.
 FODC_ALWAYS_INLINE const char* SmallInteger(const char* p, double* value) {
   std::uint64_t x = LoadWord(p) ^ 0x3030303030303030u;
+  // The eighth byte counts as one that is none: it is looked at below.
   const std::uint64_t stop =
-      ((x + 0x7676767676767676u) | x) & 0x8080808080808080u;
-  const unsigned bit =
-      stop == 0 ? 0 : static_cast<unsigned>(__builtin_ctzll(stop)) & 56;
+      (((x + 0x7676767676767676u) | x) & 0x0080808080808080u) |
+      0x8000000000000000u;
+  const unsigned bit = static_cast<unsigned>(__builtin_ctzll(stop)) & 56;
   if (bit == 0 || static_cast<unsigned char>(p[bit / 8]) > ' ') return nullptr;
   x <<= 64 - bit;
   x = x * 10 + (x >> 8);

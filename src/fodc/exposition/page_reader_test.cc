@@ -441,6 +441,32 @@ TEST(PageReaderTest, EveryNanHasTheSameBits) {
   EXPECT_THAT(reader.changed(), IsEmpty());
 }
 
+// Lines are looked at 64 bytes at a time: what stands there must not matter.
+TEST(PageReaderTest, EndsLinesWhereverTheyStand) {
+  for (std::size_t size = 1; size < 150; ++size) {
+    const std::string text(size, 'x');
+    for (const std::string& key :
+         {text, text + "{}", text + "{a=\"b\"}", "n{" + text + "=\"b\"}",
+          "n{a=\"" + text + "\"}", "n{a=\"" + text + "\",b=\"c\"}",
+          "n{a=\"b\",c=\"" + text + "\",d=\"" + text + "\"}",
+          "n{a=\"b\",c=\"" + text + "\",}"}) {
+      for (const std::string_view end : {"", " 7", " ", "\r"}) {
+        const std::string page = key + " 12" + std::string(end) +
+                                 "\nm{k=\"v\"} 3\n" + key + " 4" +
+                                 std::string(end) + "\nm 5\n";
+        for (const bool portable : {false, true}) {
+          PageReader reader(PageReader::Options{.portable = portable});
+          ReadPage(&reader, page);
+          EXPECT_THAT(reader.values(), ElementsAre(12, 3, 5)) << page;
+          EXPECT_EQ(reader.stats().timestamps, end == " 7" ? 1u : 0u) << page;
+          EXPECT_EQ(reader.stats().problem(LineProblem::kDuplicateSeries), 1u)
+              << page;
+        }
+      }
+    }
+  }
+}
+
 TEST(PageReaderTest, CountsTimestamps) {
   PageReader reader;
   ReadPage(&reader, "a 1 1700000000000\nb 2\nc 3 0\n");

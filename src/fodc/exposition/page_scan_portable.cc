@@ -47,6 +47,18 @@ inline const char* ValueEnd(const char* p) {
   return p;
 }
 
+// Where values and lines end. Here that is looked for when it is asked for.
+class LineEnds {
+ public:
+  explicit LineEnds(const char* p) : from_(p) {}
+  const char* OfValue(const char* value) const { return ValueEnd(value); }
+  // Not known.
+  const char* Next() const { return from_; }
+
+ private:
+  const char* from_;
+};
+
 // The first line feed or byte beyond ASCII.
 inline const char* AsciiLineEnd(const char* p) {
   while (*p != '\n' && static_cast<signed char>(*p) >= 0) ++p;
@@ -67,9 +79,17 @@ inline std::size_t FirstDifference(const char* a, const char* b,
   return limit;
 }
 
-// Whether `a` and `b` begin with the same `size` bytes. Both have slack.
+// Length of the common front of `a` and `b`, or `least` or more if they have
+// that in common. Both have slack.
+inline std::size_t CommonFront(const char* a, const char* b,
+                               std::size_t least) {
+  return FirstDifference(a, b, least);
+}
+
+// Whether `a` and `b` begin with the same `size` bytes; false beyond 64. Both
+// have slack.
 inline bool BeginsAlike(const char* a, const char* b, std::size_t size) {
-  return FirstDifference(a, b, size) == size;
+  return size <= 64 && FirstDifference(a, b, size) == size;
 }
 
 inline std::uint64_t HashBytes(const char* p, std::size_t n,

@@ -81,13 +81,36 @@ inline unsigned EndsValue(__m256i v) {
   return Mask(_mm256_or_si256(found, v));
 }
 
-// The first quote, backslash, line feed or byte beyond ASCII.
-inline const char* ValueEnd(const char* p) {
-  for (;; p += 32) {
-    const unsigned stop = EndsValue(LoadWide(p));
-    if (stop != 0) return p + LowestBit(stop);
+// Quotes, backslashes, line feeds and bytes beyond ASCII of 64 bytes, found at
+// once: where a label ends, and the line, is then known before it is read.
+class LineEnds {
+ public:
+  // `p`: where a label begins, or a line.
+  explicit LineEnds(const char* p) : from_(p), ends_(Find(p)) {}
+
+  // Of the value of the next label.
+  const char* OfValue(const char* value) {
+    ends_ &= ends_ - 1;  // the quote before the value
+    for (; __builtin_expect(ends_ == 0, 0); value += 64) {
+      from_ = value;
+      ends_ = Find(value);
+    }
+    const char* const end = from_ + LowestBit(ends_);
+    ends_ &= ends_ - 1;
+    return end;
   }
-}
+
+  // The next of them; if it is further off, a place before it.
+  const char* Next() const { return from_ + (_tzcnt_u64(ends_) & 63); }
+
+ private:
+  static std::uint64_t Find(const char* p) {
+    return Join(EndsValue(LoadWide(p)), EndsValue(LoadWide(p + 32)));
+  }
+
+  const char* from_;
+  std::uint64_t ends_;
+};
 
 inline unsigned EndsAsciiLine(__m256i v) {
   return Mask(_mm256_or_si256(_mm256_cmpeq_epi8(v, _mm256_set1_epi8('\n')), v));
@@ -104,6 +127,20 @@ inline const char* AsciiLineEnd(const char* p) {
 
 inline unsigned Differs(const char* a, const char* b) {
   return ~Mask(_mm256_cmpeq_epi8(LoadWide(a), LoadWide(b)));
+}
+
+// Length of the common front of `a` and `b`, or `least` or more if they have
+// that in common. Both have slack.
+inline std::size_t CommonFront(const char* a, const char* b,
+                               std::size_t least) {
+  std::size_t i = 0;
+  do {
+    const std::uint64_t differs =
+        Join(Differs(a + i, b + i), Differs(a + i + 32, b + i + 32));
+    if (differs != 0) return i + LowestBit(differs);
+    i += 64;
+  } while (i < least);
+  return i;
 }
 
 // Length of the common front of `a` and `b`, at most `limit`. Both have slack.
@@ -142,14 +179,11 @@ inline std::uint64_t HashBytes(const char* p, std::size_t n,
   const __m256i sum =
       _mm256_add_epi64(_mm256_mul_epu32(a, _mm256_srli_epi64(a, 32)),
                        _mm256_mul_epu32(b, _mm256_srli_epi64(b, 32)));
-  alignas(32) std::uint64_t lanes[4];
-  const __m128i low = _mm256_castsi256_si128(sum);
-  const __m128i high = _mm256_extracti128_si256(sum, 1);
-  lanes[0] = static_cast<std::uint64_t>(_mm_cvtsi128_si64(low));
-  lanes[1] = static_cast<std::uint64_t>(_mm_extract_epi64(low, 1));
-  lanes[2] = static_cast<std::uint64_t>(_mm_cvtsi128_si64(high));
-  lanes[3] = static_cast<std::uint64_t>(_mm_extract_epi64(high, 1));
-  return series_hash::FinishBytes(lanes, seed);
+  const __m128i lanes = _mm_add_epi64(_mm256_castsi256_si128(sum),
+                                      _mm256_extracti128_si256(sum, 1));
+  return series_hash::FinishBytes(
+      static_cast<std::uint64_t>(_mm_cvtsi128_si64(lanes)),
+      static_cast<std::uint64_t>(_mm_extract_epi64(lanes, 1)), seed);
 }
 
 using LabelSum = __m256i;

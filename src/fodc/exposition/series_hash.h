@@ -63,26 +63,25 @@ static inline std::uint64_t FrontSeed(const char** p, std::size_t* n,
   return seed;
 }
 
-static inline std::uint64_t FinishBytes(const std::uint64_t lanes[4],
+static inline std::uint64_t FinishBytes(std::uint64_t a, std::uint64_t b,
                                         std::uint64_t seed) {
-  return Fold(lanes[0] ^ seed, lanes[1] ^ kKeys[2]) +
-         Fold(lanes[2] ^ seed, lanes[3] ^ kKeys[3]);
+  return Fold(a ^ seed, b ^ kKeys[2]);
 }
 
 // Hash of a name's n bytes. Reads up to 64 bytes beyond them. No branch on the
 // length: names of all lengths come mixed. The eight words of the last 64
-// bytes go to four lanes, which a wide register does at once
+// bytes go to two lanes, which a wide register does at once
 // (page_scan_wide.cc gives the very same).
 static inline std::uint64_t Bytes(const char* p, std::size_t n,
                                   std::uint64_t seed) {
   seed = FrontSeed(&p, &n, seed + n);
   const unsigned char* mask = kSlidingMask.data() + 64 - n;
-  std::uint64_t lanes[4] = {};
+  std::uint64_t lanes[2] = {};
   for (std::size_t i = 0; i < 8; ++i) {
     const std::uint64_t w = Masked(p, mask, 8 * i) ^ kKeys[i];
-    lanes[i % 4] += (w & 0xffffffff) * (w >> 32);
+    lanes[i % 2] += (w & 0xffffffff) * (w >> 32);
   }
-  return FinishBytes(lanes, seed);
+  return FinishBytes(lanes[0], lanes[1], seed);
 }
 
 // Random, once per process.
