@@ -95,8 +95,8 @@ struct Agent::Impl {
                 {}, loop, recording),
         own_readings(loop.clock(), recording, collector, budget),
         link(
-            loop, recording, [this] { return LinkIdentity(); }, LinkOptions()) {
-  }
+            loop, recording, incidents, [this] { return LinkIdentity(); },
+            LinkOptions()) {}
 
   Status Start();
   void RestoreTargets();
@@ -124,6 +124,7 @@ struct Agent::Impl {
   collect::Collector collector;
   collect::Targets targets;
   OwnReadings own_readings;
+  evidence::IncidentList incidents;  // what proxies are told
   link::AgentLink link;
   std::unique_ptr<node::NodeQuery> node_query;  // none without ports
   program::OwnMetrics metrics;

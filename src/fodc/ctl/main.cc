@@ -39,6 +39,9 @@ struct Runner {
     return RunNodes(c, {out, errors, ::isatty(STDOUT_FILENO) == 1, Columns},
                     SystemClock());
   }
+  Status operator()(const IncidentsCommand& c) const {
+    return RunIncidents(c, out, errors, SystemClock());
+  }
   Status operator()(const MetricsCommand& c) const {
     return RunMetrics(c, out, errors);
   }

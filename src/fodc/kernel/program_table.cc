@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/kernel/program_table.h"
+
+#include <array>
+
+#include "bpf/records.h"
+
+namespace fodc::kernel {
+namespace {
+
+constexpr ProgramSpec kGate[] = {
+    {"gate_switch", "sched_switch"},
+    {"gate_attach", "cgroup_attach_task"},
+    {"gate_exit", "sys_exit"},
+    {"gate_enter", "sys_enter"},
+};
+constexpr ProgramSpec kRead[] = {
+    {"read_exit", "sys_exit", Hook::kGate, "read_enter", "exit_calls",
+     FODC_CALLS_READ},
+    {"read_enter", "sys_enter", Hook::kGate, "read_exit", "enter_calls",
+     FODC_CALLS_READ},
+};
+constexpr ProgramSpec kWrite[] = {
+    {"write_exit", "sys_exit", Hook::kGate, "write_enter", "exit_calls",
+     FODC_CALLS_WRITE},
+    {"write_enter", "sys_enter", Hook::kGate, "write_exit", "enter_calls",
+     FODC_CALLS_WRITE},
+};
+constexpr ProgramSpec kCache[] = {
+    {"cache_add", "mm_filemap_add_to_page_cache"},
+    {"cache_delete", "mm_filemap_delete_from_page_cache"},
+    {"cache_look", "mm_filemap_get_pages"},
+};
+constexpr ProgramSpec kPolicy[] = {
+    {"policy_enter", "sys_enter", Hook::kGate, "", "enter_calls",
+     FODC_CALLS_POLICY},
+};
+constexpr ProgramSpec kMemory[] = {
+    {"memory_direct_end", "mm_vmscan_direct_reclaim_end", Hook::kTracepoint,
+     "memory_direct_begin"},
+    {"memory_direct_begin", "mm_vmscan_direct_reclaim_begin", Hook::kTracepoint,
+     "memory_direct_end"},
+    {"memory_memcg_end", "mm_vmscan_memcg_reclaim_end", Hook::kTracepoint,
+     "memory_memcg_begin"},
+    {"memory_memcg_begin", "mm_vmscan_memcg_reclaim_begin", Hook::kTracepoint,
+     "memory_memcg_end"},
+    {"memory_shrink", "mm_vmscan_lru_shrink_inactive"},
+};
+constexpr ProgramSpec kFaults[] = {
+    {"faults_exit", "sched_process_exit", Hook::kTracepoint, "faults_living"},
+    {"faults_living", "", Hook::kIterator, "faults_exit"},
+};
+constexpr ProgramSpec kBlock[] = {
+    {"block_complete", "block_rq_complete", Hook::kTracepoint, "block_issue"},
+    {"block_issue", "block_rq_issue", Hook::kTracepoint, "block_complete"},
+    {"block_start", "block_io_start", Hook::kTracepoint, "block_issue"},
+};
+constexpr ProgramSpec kSched[] = {
+    {"sched_switched", "sched_switch", Hook::kGate, "", "switches", 0},
+};
+constexpr ProgramSpec kDeath[] = {
+    {"death_oom", "mark_victim"},
+    {"death_exit", "sched_process_exit"},
+};
+
+template <typename Stats>
+constexpr ObjectSpec Object(std::string_view stem,
+                            std::span<const ProgramSpec> programs,
+                            std::string_view stats_map) {
+  static_assert(sizeof(Stats) % sizeof(std::uint64_t) == 0);
+  return {stem, programs, stats_map, sizeof(Stats) / sizeof(std::uint64_t)};
+}
+
+constexpr ObjectSpec kGateObject =
+    Object<fodc_loss_stats>("gate", kGate, "losses");
+constexpr std::array<ObjectSpec, kFamilies> kObjects = {
+    Object<fodc_read_stats>("read", kRead, "read_stats"),
+    Object<fodc_write_stats>("write", kWrite, "write_stats"),
+    Object<fodc_cache_stats>("cache", kCache, "cache_stats"),
+    Object<fodc_policy_stats>("policy", kPolicy, "policy_stats"),
+    Object<fodc_memory_stats>("memory", kMemory, "memory_stats"),
+    Object<fodc_fault_stats>("faults", kFaults, "dead_faults"),
+    Object<fodc_block_stats>("block", kBlock, "block_stats"),
+    Object<fodc_sched_stats>("sched", kSched, "sched_stats"),
+    Object<fodc_death_stats>("death", kDeath, "death_stats"),
+};
+
+}  // namespace
+
+const ObjectSpec& GateObject() { return kGateObject; }
+
+const ObjectSpec& ObjectOf(Family family) {
+  return kObjects[static_cast<std::size_t>(family)];
+}
+
+}  // namespace fodc::kernel
