@@ -103,6 +103,24 @@ TEST(CommandLineTest, ExamplesOfTheHelpAreSelectors) {
   }
 }
 
+TEST(CommandLineTest, ReplayTakesSignalsAndBoundsOverAndOver) {
+  const auto replay = ParseAs<ReplayCommand>(
+      {"replay", "--signal", "block_cache_misses=a{x=\"1\",y=\"2\"},b",
+       "--signal=compaction_threads=c", "--detect-bound", "factor=4,window=5s",
+       "x.fdr", "--json"});
+  EXPECT_EQ(replay.path, "x.fdr");
+  EXPECT_THAT(replay.signals,
+              ElementsAre("block_cache_misses=a{x=\"1\",y=\"2\"},b",
+                          "compaction_threads=c"));
+  EXPECT_THAT(replay.bounds, ElementsAre("factor=4,window=5s"));
+  EXPECT_TRUE(replay.json);
+  EXPECT_THAT(Parse({"replay"}).error, HasSubstr("path is required"));
+  EXPECT_THAT(Parse({"replay", "x", "--signal", "a"}).error,
+              HasSubstr("--signal: 'a' is not NAME=SELECTOR"));
+  EXPECT_THAT(Parse({"replay", "x", "--detect-bound=min-history=900"}).error,
+              HasSubstr("--detect-bound: min-history=900 is more than"));
+}
+
 TEST(CommandLineTest, TimesMayBeBeforeNow) {
   const auto window =
       ParseAs<WindowCommand>({"window", "--from", "-10m", "--to=-1m30s"});

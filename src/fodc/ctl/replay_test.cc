@@ -15,6 +15,7 @@
 #include "fodc/ctl/page_import.h"
 #include "fodc/detect/scene_testing.h"
 #include "fodc/detect/signal_reader.h"
+#include "fodc/recorder/log_reader.h"
 #include "fodc/recorder/recording_file.h"
 #include "tests/support/paths.h"
 
@@ -133,6 +134,36 @@ TEST_F(ReplayTest, IsReadByPeople) {
                               "ends: calm, 41 windows"));
 }
 
+// An agent that was killed and came back records on.
+TEST_F(ReplayTest, EachLifeOfTheAgentIsOfItsOwn) {
+  Scene first;
+  first.Learn();
+  first.db.Cold();
+  first.Run(4);
+  Scene second({}, detect::SignalMap(), 78);
+  recorder::Recording::Defined defined;
+  first.recording.ReadLog({}, &defined, [&](const recorder::LogEntry& e) {
+    EXPECT_THAT(second.recording.Apply(e), IsOk());
+    return true;
+  });
+  second.time = first.time;
+  second.db.Cold();
+  second.Run(30);
+  Write(second);
+  const std::vector<json> told = RunJson();
+  ASSERT_THAT(told, SizeIs(4));
+  EXPECT_EQ(told[0]["event"], "start");
+  EXPECT_EQ(told[1]["event"], "end_of_life");
+  EXPECT_EQ(told[1]["open"], told[0]["id"]);
+  EXPECT_EQ(told[1]["windows"], 33);
+  // What was slow all the time is usual.
+  EXPECT_EQ(told[2]["event"], "calm");
+  EXPECT_EQ(told[2]["verdict"], "W1");
+  EXPECT_EQ(told[3]["event"], "end_of_life");
+  EXPECT_EQ(told[3]["state"], "calm");
+  EXPECT_EQ(told[3]["windows"], 29);
+}
+
 TEST_F(ReplayTest, BoundsChangeWhatItSays) {
   Scene live;
   live.Learn();
@@ -215,6 +246,27 @@ TEST_F(ReplayTest, SaysWhyThereIsNothing) {
   Write(off);
   EXPECT_THAT(Run(), HasSubstr("no_readings, 0 windows"));
   EXPECT_THAT(Run(), HasSubstr("there is no ktm_read_latency_seconds"));
+}
+
+TEST_F(ReplayTest, WhatIsWholeOfADamagedFileIsReplayed) {
+  Scene live;
+  live.Learn();
+  live.db.Cold();
+  live.Run(4);
+  live.recording.Seal();
+  live.Run(100);
+  Write(live);
+  const auto bytes = ReadFile(File());
+  ASSERT_THAT(bytes.status(), IsOk());
+  ASSERT_THAT(WriteFileAtomically(File(), bytes->substr(0, bytes->size() - 99)),
+              IsOk());
+  StringOutput out;
+  StringOutput errors;
+  bool is_damaged = false;
+  EXPECT_THAT(RunReplay({.path = File()}, &out, &errors, &is_damaged), IsOk());
+  EXPECT_TRUE(is_damaged);
+  EXPECT_THAT(errors.text, HasSubstr("damaged, left out: "));
+  EXPECT_THAT(out.text, HasSubstr("start W4 cold_data"));
 }
 
 TEST_F(ReplayTest, WhatIsWrongIsAnError) {

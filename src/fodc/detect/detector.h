@@ -30,6 +30,8 @@ bool IsOwnSource(std::string_view source_name);
 
 // Targets are known by their sources: "kernel <name>" and "target <name>". All
 // other sources are pages, which belong to the targets of their container name.
+// A window ends with a frame that has read latencies: what is to count in it
+// comes before, so of a tick that frame is best appended last.
 // Not thread-safe. Memory: per target that of Baseline, and as many trackers as
 // its pages have series that a signal takes; at most kMaxTargets targets.
 class Detector {

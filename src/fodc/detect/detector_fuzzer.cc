@@ -93,7 +93,14 @@ void ReadFrames(Bytes in) {
   options.start_windows = 1 + in.Take() % 3;
   options.end_windows = 1 + in.Take() % 3;
   options.min_reads = 10;
-  Detector detector(options, SignalMap());
+  // Without expressions, which take most of the time to compile.
+  static const std::vector<std::string> kSignalTexts = {
+      "compaction_bytes=a,block_cache_hits=b,background_io_bytes=c,"
+      "block_cache_misses=rocksdb_block_cache_miss,"
+      "compaction_threads=rocksdb_num_running_compactions"};
+  auto signals = SignalMap::Parse(kSignalTexts);
+  if (!signals.ok()) std::abort();
+  Detector detector(options, *std::move(signals));
   constexpr std::string_view kSources[] = {"kernel a", "target a", "kernel b",
                                            "page"};
   struct Kept {

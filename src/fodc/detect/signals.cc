@@ -112,11 +112,13 @@ std::string_view TakeName(std::string_view* piece) {
 
 std::span<const SignalDesc, kSignals> AllSignals() { return kDescs; }
 
-SignalMap::SignalMap() {
+void SignalMap::AddBuiltIn() {
   for (const BuiltIn& b : kBuiltIn) {
-    auto selector = exposition::Selector::Parse(b.selector);
     const auto signal = FindSignal(b.signal);
-    FODC_CHECK(selector.ok() && signal.has_value());
+    FODC_CHECK(signal.has_value());
+    if (given_[*signal]) continue;
+    auto selector = exposition::Selector::Parse(b.selector);
+    FODC_CHECK(selector.ok());
     sources_.push_back({*signal, b.reading, b.scale, *std::move(selector),
                         std::string(b.product)});
   }
@@ -128,9 +130,7 @@ Result<SignalMap> SignalMap::Parse(std::span<const std::string> texts) {
     if (!all.empty()) all += ',';
     all += text;
   }
-  SignalMap map;
-  if (all.empty()) return map;
-  std::vector<SignalSource> given;
+  SignalMap map{Empty()};
   std::size_t expressions = 0;
   std::optional<std::size_t> signal;
   std::string_view rest = all;
@@ -153,20 +153,18 @@ Result<SignalMap> SignalMap::Parse(std::span<const std::string> texts) {
       return InvalidArgument(
           StrCat(kDescs[*signal].name, ": '", whole, "' has no selector"));
     }
-    if (given.size() == kMaxGivenSelectors) {
+    if (map.sources_.size() == kMaxGivenSelectors) {
       return InvalidArgument(
           StrCat("more than ", kMaxGivenSelectors, " selectors of signals"));
     }
     auto selector = exposition::Selector::Parse(piece, &expressions);
     if (!selector.ok())
       return selector.status().WithContext(kDescs[*signal].name);
-    given.push_back(
+    map.sources_.push_back(
         {*signal, kDescs[*signal].reading, 1, *std::move(selector), ""});
     map.given_[*signal] = true;
   }
-  std::erase_if(map.sources_,
-                [&map](const SignalSource& s) { return map.given_[s.signal]; });
-  for (SignalSource& s : given) map.sources_.push_back(std::move(s));
+  map.AddBuiltIn();
   return map;
 }
 

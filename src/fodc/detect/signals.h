@@ -40,7 +40,7 @@ class SignalMap {
   static constexpr std::size_t kMaxGivenSelectors = 64;
 
   // With the built-in maps of BanyanDB, RocksDB and etcd.
-  SignalMap();
+  SignalMap() { AddBuiltIn(); }
 
   // Reads "NAME=SELECTOR[,SELECTOR...]". Several of them may stand in one text,
   // joined by commas, or be cut at any comma into several texts, as a flag that
@@ -54,6 +54,10 @@ class SignalMap {
   bool is_given(std::size_t signal) const { return given_[signal]; }
 
  private:
+  struct Empty {};
+  explicit SignalMap(Empty) {}
+  void AddBuiltIn();  // of the names that were not given
+
   std::vector<SignalSource> sources_;
   bool given_[kSignals] = {};
 };

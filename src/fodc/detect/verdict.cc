@@ -244,6 +244,7 @@ class Explanation {
                               c_.Up(Fact::kStorageReads, o_.storage_bytes);
     const bool knows_refaults = c_.Knows(Fact::kFileRefaults);
     Ask(Fact::kBlockReadP95);
+    Ask(Fact::kIoPressure);
     if (AddsUp() && from_storage && knows_refaults) {
       if (RefaultsUp()) {
         return Give(Verdict::kContention, "working_set",
@@ -261,6 +262,7 @@ class Explanation {
     }
     if (c_.Up(Fact::kStorageWrites, o_.storage_bytes))
       return Contention("writing");
+    if (IsSaturated()) return Contention("others for a saturated disk");
     if (c_.Up(Fact::kRunQueueP95, o_.cpu_wait_seconds) ||
         c_.Up(Fact::kCpuThrottled, o_.cpu_throttled_ratio)) {
       return Give(Verdict::kContention, "contention",

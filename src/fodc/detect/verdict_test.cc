@@ -240,7 +240,16 @@ TEST(ExplainDegradedTest, ColdDataComesFromStorageForTheFirstTime) {
 
 // The block layer corroborates, and decides nothing alone.
 TEST(ExplainDegradedTest, BlockLatencyAloneTellsNothing) {
-  EXPECT_EQ(Kind(kSaturated), "W4 unknown");
+  EXPECT_EQ(Kind({{Fact::kBlockReadP95, 0.05}}), "W4 unknown");
+  EXPECT_EQ(Kind({{Fact::kIoPressure, 0.9}}), "W4 unknown");
+  EXPECT_EQ(Kind(kSaturated), "W4 contention");
+  EXPECT_EQ(Kind(kSaturated + Change{{Fact::kBlockReadP95, 0.025},
+                                     {Fact::kIoPressure, 0.4}}),
+            "W4 contention");
+  EXPECT_EQ(Kind(kSaturated + Change{{Fact::kIoPressure, 0.39}}), "W4 unknown");
+  EXPECT_EQ(Kind(kSaturated + Change{{Fact::kBlockReadP95, 0.0249}}),
+            "W4 unknown");
+  EXPECT_EQ(Kind(kSaturated + kCold), "W4 cold_data");
 }
 
 TEST(ExplainDegradedTest, WhatIsMissingOnTheWayIsNamed) {
@@ -282,7 +291,8 @@ TEST(ExplainDegradedTest, OfNothingKnownNothingIsGuessed) {
                   "fodc_container_memory_refault_pages_total",
                   "block_cache_misses", "compaction_bytes",
                   "compaction_threads", "background_io_bytes",
-                  "fodc_target_io_bytes_total", "ktm_block_latency_seconds"));
+                  "fodc_target_io_bytes_total", "ktm_block_latency_seconds",
+                  "fodc_pressure_stalled_seconds_total"));
 }
 
 TEST(ExplainDegradedTest, TheSummaryHasTheNumbers) {

@@ -411,6 +411,17 @@ Flag Flags::List(std::string name, std::vector<std::string>* value,
   return Flag(f);
 }
 
+Flag Flags::Texts(std::string name, std::vector<std::string>* value,
+                  std::string help) {
+  const Flag flag = List(std::move(name), value, std::move(help));
+  impl_->flags.back()->set = [value](const std::vector<std::string>& texts) {
+    *value = texts;
+    std::erase(*value, "");
+    return OkStatus();
+  };
+  return flag;
+}
+
 void Flags::CheckAll(std::function<Status()> check) {
   impl_->checks.push_back(std::move(check));
 }

@@ -93,6 +93,9 @@ class Flags {
   Flag Bytes(std::string name, std::uint64_t* value, std::string help);
   Flag List(std::string name, std::vector<std::string>* value,
             std::string help);
+  // A list by repetition alone: a comma is part of an element, as it was given.
+  Flag Texts(std::string name, std::vector<std::string>* value,
+             std::string help);
   // After all flags are read, for rules between several of them.
   void CheckAll(std::function<Status()> check);
 
