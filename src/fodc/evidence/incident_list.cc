@@ -14,10 +14,10 @@ std::size_t IncidentBytes(const Incident& incident) {
     bytes += text->size();
   }
   for (const IncidentNumber& n : incident.numbers) {
-    bytes += sizeof n + n.name.size();
+    bytes += sizeof(IncidentNumber) + n.name.size();
   }
   for (const std::string& s : incident.missing_signals) {
-    bytes += sizeof s + s.size();
+    bytes += sizeof(std::string) + s.size();
   }
   return bytes;
 }
