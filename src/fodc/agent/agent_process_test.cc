@@ -27,6 +27,14 @@ using test::ValueOf;
 using test::WaitUntil;
 using ::testing::HasSubstr;
 
+// Lines of the log are written by a thread of their own: wait for them.
+testing::AssertionResult Says(const FodcAgent& agent, std::string_view text) {
+  const auto says = [&] { return agent.Log().find(text) != std::string::npos; };
+  if (WaitUntil(says)) return testing::AssertionSuccess();
+  return testing::AssertionFailure() << "no '" << text << "' in the log:\n"
+                                     << agent.Log();
+}
+
 class AgentProcessTest : public ::testing::Test {
  protected:
   AgentProcessTest()
@@ -99,6 +107,7 @@ TEST_F(AgentProcessTest, AStartThatFailsSaysWhyAndEndsWithACode) {
 
 TEST_F(AgentProcessTest, TwoPodsInOneDirectoryAreTwoAgents) {
   const auto id_of = [](const FodcAgent& agent) {
+    EXPECT_TRUE(Says(agent, "instance_id="));
     const std::string log = agent.Log();
     const std::size_t at = log.rfind("instance_id=");
     return at == std::string::npos ? "" : log.substr(at + 12, 36);
@@ -112,9 +121,8 @@ TEST_F(AgentProcessTest, TwoPodsInOneDirectoryAreTwoAgents) {
   options.pod = "pod-1";
   FodcAgent second(dir_, options);
   ASSERT_TRUE(second.Start());
-  EXPECT_THAT(second.Log(),
-              HasSubstr("another agent uses this --recorder-dir"));
-  EXPECT_THAT(second.Log(), HasSubstr(first.recorder_dir()));
+  EXPECT_TRUE(Says(second, "another agent uses this --recorder-dir"));
+  EXPECT_TRUE(Says(second, first.recorder_dir()));
   EXPECT_NE(id_of(second), id_of(first));
   EXPECT_EQ(ReadFile(path).value_or(""), StrCat(id_of(first), "\npod-0\n"))
       << "the first one lives";
@@ -122,10 +130,13 @@ TEST_F(AgentProcessTest, TwoPodsInOneDirectoryAreTwoAgents) {
   second.Kill();
   first.Kill();
   ASSERT_TRUE(second.Start());
+  EXPECT_TRUE(Says(second, "was_of=pod-0"));
+  // The log of its first life stands before that of this one.
+  EXPECT_TRUE(WaitUntil([&] {
+    return ReadFile(path).value_or("") == StrCat(id_of(second), "\npod-1\n");
+  })) << second.Log();
   EXPECT_NE(id_of(second), of_first);
-  EXPECT_THAT(second.Log(), HasSubstr("was_of=pod-0"));
-  EXPECT_EQ(ReadFile(path).value_or(""), StrCat(id_of(second), "\npod-1\n"));
-  EXPECT_THAT(second.Log(), HasSubstr("restored_frames=0"))
+  EXPECT_TRUE(Says(second, "restored_frames=0"))
       << "what the first one recorded is not the second one's";
 }
 
