@@ -14,7 +14,9 @@
 #include "fodc/api/incidents_text.h"
 #include "fodc/base/clock.h"
 #include "fodc/base/strings.h"
+#include "fodc/collect/kernel_samples.h"
 #include "fodc/fleet/fleet.h"
+#include "fodc/recorder/snapshot.h"
 #include "tests/support/cluster.h"
 #include "tests/support/fake_endpoint.h"
 #include "tests/support/paths.h"
@@ -275,7 +277,7 @@ std::map<std::string, std::string> OwnFamilies(const std::string& page) {
     if (words.size() != 4 || words[0] != "#" || words[1] != "TYPE") continue;
     const std::string_view name = words[2];
     if (name.starts_with("fodc_") || name.starts_with("scrape_") ||
-        name == "up") {
+        name.starts_with("ktm_") || name == "up") {
       families[std::string(name)] = words[3];
     }
   }
@@ -343,6 +345,43 @@ TEST(MetricsDocTest, TablesAreTheFamiliesThatAreExposed) {
                   name == "up"))
         << name << " is in metrics.md, and not exposed";
   }
+}
+
+// Whatever this machine's kernel allows.
+TEST(MetricsDocTest, KernelTelemetryHasTheFamiliesOfTheTable) {
+  kernel::TargetReading reading;
+  reading.life = 1;
+  reading.read.emplace();
+  reading.write.emplace();
+  reading.cache.emplace().lookups = 0;
+  reading.policy.emplace();
+  reading.memory.emplace();
+  reading.faults.emplace();
+  reading.block.emplace();
+  reading.sched.emplace();
+  reading.death.emplace().oom_kills = 0;
+  kernel::Overview overview;
+  overview.families[0].reason = "refused";
+  overview.kswapd.emplace();
+  recorder::Recording recording(1, {});
+  collect::KernelSamples samples(recording, "db", "db", {});
+  kernel::KernelEvent event;
+  samples.OnEvent(event);
+  event.kind = kernel::KernelEvent::Kind::kOomVictim;
+  event.anon_bytes = 1;
+  samples.OnEvent(event);
+  samples.Record(reading, overview, {.monotonic_ms = 1, .unix_ms = 1});
+  std::map<std::string, std::string> exposed;
+  for (const recorder::SourceFrame& frame : recording.Latest()) {
+    for (const recorder::SeriesRef& s : *frame.series)
+      exposed[std::string(s->family())] = exposition::MetricTypeName(s->type());
+  }
+  std::map<std::string, std::string> documented;
+  for (const auto& row : Rows(ReadDoc("metrics.md"))) {
+    const std::string name = Unquoted(row[0]);
+    if (name.starts_with("ktm_")) documented[name] = row[1];
+  }
+  EXPECT_THAT(documented, ContainerEq(exposed));
 }
 
 }  // namespace

@@ -53,6 +53,8 @@ class Flag {
   // For strings and each element of a list.
   Flag& OneOf(std::vector<std::string> values);
   Flag& NotEmpty();
+  // For strings: the value of "--name" alone. A value then needs "=".
+  Flag& Alone(std::string value);
   // `check` gets the value as text (a list joined by commas); its message is
   // put behind "--name: ".
   Flag& Check(std::function<Status(const std::string& value)> check);
