@@ -10,6 +10,8 @@
 namespace fodc::hotnode {
 
 inline constexpr std::uint64_t kPageBytes = 4096;
+// As databases store their data.
+inline constexpr std::uint64_t kBlockBytes = 4 * kPageBytes;
 
 struct DataFiles {
   std::string hot_path;   // what is read all the time

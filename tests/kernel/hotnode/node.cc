@@ -40,10 +40,9 @@ Result<UniqueFd> Open(const std::string& path, int advice) {
   return fd;
 }
 
-void ReadPage(int fd, std::uint64_t page, char* to) {
-  FODC_CHECK(
-      ::pread(fd, to, kPageBytes, static_cast<off_t>(page * kPageBytes)) ==
-      static_cast<ssize_t>(kPageBytes));
+void ReadAt(int fd, std::uint64_t at, char* to, std::size_t bytes) {
+  FODC_CHECK(::pread(fd, to, bytes, static_cast<off_t>(at)) ==
+             static_cast<ssize_t>(bytes));
 }
 
 }  // namespace
@@ -56,12 +55,12 @@ std::optional<Disturbance> ParseDisturbance(std::string_view word) {
 }
 
 BlockCache::BlockCache()
-    : held_(kSlots, ~std::uint64_t{0}), bytes_(kSlots * kPageBytes) {}
+    : held_(kSlots, ~std::uint64_t{0}), bytes_(kSlots * kBlockBytes) {}
 
 bool BlockCache::Read(int fd, std::uint64_t block) {
   const std::uint64_t slot = block % kSlots;
   if (held_[slot] == block) return true;
-  ReadPage(fd, block, &bytes_[slot * kPageBytes]);
+  ReadAt(fd, block * kBlockBytes, &bytes_[slot * kBlockBytes], kBlockBytes);
   held_[slot] = block;
   return false;
 }
@@ -111,7 +110,7 @@ void Node::Load() {
   char page[kPageBytes];
   for (int round = 0; round < 2; ++round) {
     for (std::uint64_t p = 0; p < options_.files.hot_bytes / kPageBytes; ++p)
-      ReadPage(hot_.get(), p, page);
+      ReadAt(hot_.get(), p * kPageBytes, page, kPageBytes);
   }
   for (std::uint64_t b = 0; b < BlockCache::slots(); ++b)
     (void)block_cache_.Read(wide_.get(), b);
@@ -139,14 +138,16 @@ void Node::ReadHot() {
   random_ ^= random_ >> 7;
   random_ ^= random_ << 17;
   char page[kPageBytes];
-  ReadPage(hot_.get(), random_ % (options_.files.hot_bytes / kPageBytes), page);
+  const std::uint64_t page_number =
+      random_ % (options_.files.hot_bytes / kPageBytes);
+  ReadAt(hot_.get(), page_number * kPageBytes, page, kPageBytes);
   ++reads_;
 }
 
 void Node::ReadBlock(Disturbance now) {
   if (now == Disturbance::kCold) {
-    char page[kPageBytes];
-    ReadPage(wide_.get(), NextColdBlock(), page);
+    char block[kBlockBytes];
+    ReadAt(wide_.get(), NextColdBlock() * kBlockBytes, block, kBlockBytes);
     ++reads_;
     return;
   }
@@ -163,7 +164,7 @@ void Node::ReadBlock(Disturbance now) {
 
 // All blocks of the wide file in an order without neighbours, each once.
 std::uint64_t Node::NextColdBlock() {
-  const std::uint64_t blocks = options_.files.wide_bytes / kPageBytes;
+  const std::uint64_t blocks = options_.files.wide_bytes / kBlockBytes;
   std::uint64_t stride = 2'654'435'761;
   while (std::gcd(stride, blocks) != 1) ++stride;
   std::uint64_t block = 0;

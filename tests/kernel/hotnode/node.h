@@ -26,7 +26,7 @@ enum class Disturbance : std::uint8_t {
   kEviction,  // it drops its own hot pages ten times a second
   kPressure,  // its own memory grows
   kScan,      // it reads the wide file once, from end to end
-  kCold,      // it reads pages that it never read, around its block cache
+  kCold,      // it reads blocks that it never read, around its block cache
   kMisses,    // likewise, through its block cache, which has none of them
 };
 // "calm", "eviction", ...; nothing for any other word.
@@ -42,7 +42,7 @@ struct NodeOptions {
 };
 
 // A cache of blocks in the process's own memory, as databases have one: direct
-// mapped, a page a block. Not thread-safe.
+// mapped. Not thread-safe.
 class BlockCache {
  public:
   BlockCache();
@@ -51,7 +51,7 @@ class BlockCache {
   static std::uint64_t slots() { return kSlots; }
 
  private:
-  static constexpr std::uint64_t kSlots = 512;
+  static constexpr std::uint64_t kSlots = 128;
   std::vector<std::uint64_t> held_;
   std::vector<char> bytes_;
 };
