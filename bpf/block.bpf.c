@@ -86,7 +86,7 @@ int BPF_PROG(block_complete, struct request *rq, int error, unsigned int bytes)
 	__u32 operation = r->operation;
 
 	if (s && operation < FODC_BLOCK_OPERATIONS && r->generation == f->generation) {
-		s->operations[operation].bytes += bytes;
+		fodc_add(s->operations[operation].bytes, bytes);
 		/* A request may complete in parts: it lasts until the last. */
 		if (bytes < rq->__data_len)
 			return 0;

@@ -71,8 +71,8 @@ int BPF_PROG(cache_add, struct folio *folio)
 	struct fodc_cache_stats *s = stats_of_current();
 
 	if (s) {
-		s->added_folios++;
-		s->added_pages += pages_of(folio);
+		fodc_add(s->added_folios, 1);
+		fodc_add(s->added_pages, pages_of(folio));
 	}
 	return 0;
 }
@@ -83,8 +83,8 @@ int BPF_PROG(cache_delete, struct folio *folio)
 	struct fodc_cache_stats *s = stats_of_current();
 
 	if (s) {
-		s->deleted_folios++;
-		s->deleted_pages += pages_of(folio);
+		fodc_add(s->deleted_folios, 1);
+		fodc_add(s->deleted_pages, pages_of(folio));
 	}
 	return 0;
 }
@@ -95,6 +95,6 @@ int BPF_PROG(cache_look)
 	struct fodc_cache_stats *s = stats_of_current();
 
 	if (s)
-		s->lookups++;
+		fodc_add(s->lookups, 1);
 	return 0;
 }

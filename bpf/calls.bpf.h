@@ -45,8 +45,8 @@ enum {
 /* The code segment of 32-bit programs, whose calls have other numbers. */
 #define USER32_CS 0x23
 
-/* What the call is counted as: one of FODC_CALLS_*, or FODC_CALLS_COUNT. */
-static __always_inline __u32 calls_of(long nr)
+/* Which family counts the call; FODC_CALLS_NONE if none does. */
+static __always_inline __u32 family_of(long nr)
 {
 	if (nr == NR_read || nr == NR_pread64 || nr == NR_readv || nr == NR_preadv ||
 	    nr == NR_preadv2)
@@ -55,7 +55,7 @@ static __always_inline __u32 calls_of(long nr)
 	    nr == NR_fdatasync || nr == NR_sync_file_range || nr == NR_pwritev ||
 	    nr == NR_pwritev2)
 		return FODC_CALLS_WRITE;
-	return nr == NR_fadvise64 ? FODC_CALLS_POLICY : FODC_CALLS_COUNT;
+	return nr == NR_fadvise64 ? FODC_CALLS_POLICY : FODC_CALLS_NONE;
 }
 
 static __always_inline __u8 kind_of_mode(__u32 mode)
@@ -114,14 +114,19 @@ static __always_inline struct fodc_call *call_of(struct fodc_who *w, bool create
 	return bpf_map_lookup_elem(&calls, &tid);
 }
 
+/* Whether only some calls of the target are timed. */
+static __always_inline bool samples(const struct fodc_filter *f, __u32 slot)
+{
+	return slot < FODC_MAX_TARGETS && f->sample_mask[slot];
+}
+
 static __always_inline void begin_call(struct fodc_who *w, const struct fodc_filter *f,
 				       __u8 family, __u8 call, __u32 fd)
 {
 	__u32 slot = w->slot - 1;
 	struct fodc_call *c;
 
-	if (slot < FODC_MAX_TARGETS && f->sample_mask[slot] &&
-	    (w->calls++ & f->sample_mask[slot]))
+	if (samples(f, slot) && (w->calls++ & f->sample_mask[slot]))
 		return;
 	c = call_of(w, true);
 	if (!c) {
@@ -200,7 +205,7 @@ static __always_inline void fail(__u64 *failures, long ret)
 	__u32 class = error_class(ret);
 
 	if (class < FODC_ERRORS)
-		failures[class]++;
+		fodc_add(failures[class], 1);
 }
 
 #endif /* FODC_CALLS_BPF_H */

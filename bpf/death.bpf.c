@@ -40,11 +40,8 @@ static __always_inline struct fodc_event *new_event(struct task_struct *task, __
 	return e;
 }
 
-/* A counter that CPUs keep parts of: right to some pages for each CPU. */
-static __always_inline __u64 pages(struct mm_struct *mm, int which)
+static __always_inline __u64 positive(__s64 count)
 {
-	__s64 count = mm->rss_stat[which].count;
-
 	return count > 0 ? count : 0;
 }
 
@@ -60,17 +57,20 @@ int BPF_PROG(death_oom, struct task_struct *task)
 
 	if (!s)
 		return 0;
-	s->oom_kills++;
+	fodc_add(s->oom_kills, 1);
 	struct mm_struct *mm = task->mm;
 	struct fodc_event *e = new_event(task, slot);
 
 	if (!e)
 		return 0;
 	e->kind = FODC_EVENT_OOM_VICTIM;
-	if (mm) { /* MM_FILEPAGES, MM_ANONPAGES, MM_SWAPENTS, MM_SHMEMPAGES */
-		e->file_pages = pages(mm, 0);
-		e->anon_pages = pages(mm, 1);
-		e->shmem_pages = pages(mm, 3);
+	/* CPUs keep parts of them: right to some pages for each CPU. Written out,
+	 * since only constant indexes are relocated. MM_FILEPAGES, MM_ANONPAGES,
+	 * MM_SHMEMPAGES of include/linux/mm_types_task.h. */
+	if (mm) {
+		e->file_pages = positive(mm->rss_stat[0].count);
+		e->anon_pages = positive(mm->rss_stat[1].count);
+		e->shmem_pages = positive(mm->rss_stat[3].count);
 	}
 	bpf_ringbuf_submit(e, 0);
 	return 0;
@@ -89,7 +89,7 @@ int BPF_PROG(death_exit, struct task_struct *task)
 
 	if (!s)
 		return 0;
-	s->exits_by_signal++;
+	fodc_add(s->exits_by_signal, 1);
 	struct fodc_event *e = new_event(task, slot);
 
 	if (!e)

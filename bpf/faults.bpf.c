@@ -38,8 +38,8 @@ int BPF_PROG(faults_exit, struct task_struct *task)
 	struct fodc_fault_stats *s = bpf_map_lookup_elem(&dead_faults, &slot);
 
 	if (s) {
-		s->major += task->maj_flt;
-		s->minor += task->min_flt;
+		fodc_add(s->major, task->maj_flt);
+		fodc_add(s->minor, task->min_flt);
 	}
 	return 0;
 }
@@ -57,8 +57,8 @@ int faults_living(struct bpf_iter__task *ctx)
 	struct fodc_fault_stats *s = bpf_map_lookup_elem(&living_faults, &slot);
 
 	if (s) {
-		s->major += task->maj_flt;
-		s->minor += task->min_flt;
+		fodc_add(s->major, task->maj_flt);
+		fodc_add(s->minor, task->min_flt);
 	}
 	return 0;
 }

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Whether a task is a target's, and which one's. Asked first in each program.
- * Following the pointers of a task is done once each time that a CPU takes
- * another task (gate.bpf.c); the others read what was found.
+ * The pointers of a task are followed once each time that a CPU is seen to run
+ * another one; what was found is kept for that CPU. It is void when the filter
+ * changes, a task moves to another group, or one dies whose memory another may
+ * get (gate.bpf.c).
  */
 #ifndef FODC_FILTER_BPF_H
 #define FODC_FILTER_BPF_H
@@ -57,12 +59,16 @@ extern void *bpf_rdonly_cast(const void *address, __u32 type_id) __ksym __weak;
 #define fodc_cast(address, type) \
 	((type *)bpf_rdonly_cast((const void *)(address), bpf_core_type_id_kernel(type)))
 
+/* Newer kernels may preempt a program; another run on the same CPU then adds to
+ * the same record. */
+#define fodc_add(counter, number) ((void)__sync_fetch_and_add(&(counter), (number)))
+
 static __always_inline void lose(__u32 slot, __u32 why)
 {
 	struct fodc_loss_stats *s = bpf_map_lookup_elem(&losses, &slot);
 
 	if (s && why < FODC_LOSSES)
-		s->lost[why]++;
+		fodc_add(s->lost[why], 1);
 }
 
 /* Apart, so that the compiler leaves the field's offset where it is asked for:
@@ -158,7 +164,38 @@ static __always_inline struct fodc_filter *the_filter(void)
 	return bpf_map_lookup_elem(&filter, &zero);
 }
 
-/* Whom this CPU runs; NULL unless that is a target's task. */
+static __always_inline void learn(struct fodc_who *w, struct fodc_filter *f, __u32 epoch,
+				  __u64 regs)
+{
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	w->slot = slot_of(task, f);
+	w->tid = task->pid;
+	w->task = (__u64)task;
+	w->regs = regs;
+	w->epoch = epoch;
+}
+
+/* Whom this CPU runs, asked for in a system call; NULL unless that is a
+ * target's task. The place of its registers names the task, at no cost. */
+static __always_inline struct fodc_who *target_of_call(struct pt_regs *regs,
+						       struct fodc_filter **out)
+{
+	__u32 zero = 0;
+	struct fodc_filter *f = bpf_map_lookup_elem(&filter, &zero);
+	struct fodc_who *w = bpf_map_lookup_elem(&who, &zero);
+
+	if (!f || !w)
+		return NULL;
+	__u32 epoch = *(volatile __u32 *)&f->epoch;
+
+	if (w->epoch != epoch || w->regs != (__u64)regs)
+		learn(w, f, epoch, (__u64)regs);
+	*out = f;
+	return w->slot ? w : NULL;
+}
+
+/* The same, asked for anywhere else. */
 static __always_inline struct fodc_who *current_target(struct fodc_filter **out)
 {
 	__u32 zero = 0;
@@ -169,13 +206,8 @@ static __always_inline struct fodc_who *current_target(struct fodc_filter **out)
 		return NULL;
 	__u32 epoch = *(volatile __u32 *)&f->epoch;
 
-	if (w->epoch != epoch) {
-		struct task_struct *task = bpf_get_current_task_btf();
-
-		w->slot = slot_of(task, f);
-		w->tid = task->pid;
-		w->epoch = f->follows_switches ? epoch : 0;
-	}
+	if (w->epoch != epoch || w->task != (__u64)bpf_get_current_task_btf())
+		learn(w, f, epoch, 0);
 	*out = f;
 	return w->slot ? w : NULL;
 }
@@ -199,8 +231,8 @@ static __always_inline void observe(struct fodc_histogram *h, __u64 ns, __u64 we
 
 	fodc_opaque(slot);
 	if (slot < FODC_HISTOGRAM_SLOTS)
-		h->slots[slot] += weight;
-	h->sum_ns += ns * weight;
+		fodc_add(h->slots[slot], weight);
+	fodc_add(h->sum_ns, ns * weight);
 }
 
 #endif /* FODC_FILTER_BPF_H */

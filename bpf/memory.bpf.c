@@ -80,7 +80,7 @@ int BPF_PROG(memory_direct_begin)
 	struct fodc_memory_stats *s = begin_stall();
 
 	if (s)
-		s->direct_entries++;
+		fodc_add(s->direct_entries, 1);
 	return 0;
 }
 
@@ -91,7 +91,7 @@ int BPF_PROG(memory_direct_end)
 	struct fodc_memory_stats *s = end_stall(&ns);
 
 	if (s)
-		s->direct_stall_ns += ns;
+		fodc_add(s->direct_stall_ns, ns);
 	return 0;
 }
 
@@ -101,7 +101,7 @@ int BPF_PROG(memory_memcg_begin)
 	struct fodc_memory_stats *s = begin_stall();
 
 	if (s)
-		s->memcg_entries++;
+		fodc_add(s->memcg_entries, 1);
 	return 0;
 }
 
@@ -112,7 +112,7 @@ int BPF_PROG(memory_memcg_end)
 	struct fodc_memory_stats *s = end_stall(&ns);
 
 	if (s)
-		s->memcg_stall_ns += ns;
+		fodc_add(s->memcg_stall_ns, ns);
 	return 0;
 }
 
@@ -126,16 +126,16 @@ int BPF_PROG(memory_shrink, int nid, unsigned long scanned, unsigned long reclai
 		struct fodc_memory_stats *s = bpf_map_lookup_elem(&memory_stats, &slot);
 
 		if (s) {
-			s->scanned_pages += scanned;
-			s->reclaimed_pages += reclaimed;
-			s->shrink_events++;
+			fodc_add(s->scanned_pages, scanned);
+			fodc_add(s->reclaimed_pages, reclaimed);
+			fodc_add(s->shrink_events, 1);
 		}
 	} else if (bpf_get_current_task_btf()->flags & PF_KSWAPD) {
 		struct fodc_kswapd_stats *s = bpf_map_lookup_elem(&kswapd_stats, &slot);
 
 		if (s) {
-			s->scanned_pages += scanned;
-			s->reclaimed_pages += reclaimed;
+			fodc_add(s->scanned_pages, scanned);
+			fodc_add(s->reclaimed_pages, reclaimed);
 		}
 	}
 	return 0;

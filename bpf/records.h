@@ -38,13 +38,13 @@ struct fodc_filter {
 	__u32 thread_group_count; /* 0: the map of thread groups is empty */
 	__u32 epoch; /* what was learned of a task under another one is void */
 	__u32 generation; /* a call that began under another one is void */
-	__u32 follows_switches; /* whether a switch of tasks is noticed */
-	__u32 pad;
 };
 
 /* Whom a CPU runs. */
 struct fodc_who {
-	__u32 epoch; /* 0: not known */
+	__u64 task; /* its address, and that of its registers: no two tasks that */
+	__u64 regs; /* live have the same; 0: not learned */
+	__u32 epoch;
 	__u32 slot; /* of the target, plus 1; 0: none */
 	__u32 tid;
 	__u32 calls; /* read and write calls of targets, to sample by */
@@ -60,13 +60,8 @@ struct fodc_call {
 	__u8 kind;
 };
 
-/* What a call is counted as: an index of enter_calls and exit_calls. */
-enum {
-	FODC_CALLS_READ,
-	FODC_CALLS_WRITE,
-	FODC_CALLS_POLICY,
-	FODC_CALLS_COUNT,
-};
+/* Which family counts a call. */
+enum { FODC_CALLS_READ, FODC_CALLS_WRITE, FODC_CALLS_POLICY, FODC_CALLS_NONE };
 
 enum { FODC_KIND_FILE, FODC_KIND_SOCKET, FODC_KIND_PIPE, FODC_KIND_OTHER, FODC_KINDS };
 

@@ -1,11 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
-# fodc_add_bpf(<stem>): bpf/<stem>.bpf.c -> <stem>.skel.h, which holds the
-# object, as fodc_bpf_<stem>. vmlinux.h is the pinned one, never the host's.
+# fodc_add_bpf(<stem> [DIRECTORY dir]): bpf/<stem>.bpf.c -> <stem>.skel.h, which
+# holds the object, as fodc_bpf_<stem>. vmlinux.h is the pinned one, never the
+# host's.
 include_guard()
 function(fodc_add_bpf stem)
   find_program(FODC_BPF_CLANG NAMES clang-14 clang REQUIRED)
   find_program(FODC_BPFTOOL bpftool PATHS /usr/sbin /usr/local/sbin REQUIRED)
-  set(source ${PROJECT_SOURCE_DIR}/bpf/${stem}.bpf.c)
+  cmake_parse_arguments(A "" "DIRECTORY" "" ${ARGN})
+  if(NOT A_DIRECTORY)
+    set(A_DIRECTORY ${PROJECT_SOURCE_DIR}/bpf)
+  endif()
+  set(source ${A_DIRECTORY}/${stem}.bpf.c)
   set(out ${CMAKE_CURRENT_BINARY_DIR}/bpf)
   file(MAKE_DIRECTORY ${out})
   add_custom_command(OUTPUT ${out}/${stem}.bpf.o

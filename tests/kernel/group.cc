@@ -71,6 +71,10 @@ std::uint64_t Group::id() const {
 
 void Group::Add(pid_t pid) const { Write("cgroup.procs", std::to_string(pid)); }
 
+void Group::AddToRoot(pid_t pid) {
+  WriteTo(Cgroup2Root() + "/cgroup.procs", std::to_string(pid));
+}
+
 void Group::Write(const std::string& file, const std::string& text) const {
   WriteTo(StrCat(path_, "/", file), text);
 }

@@ -26,6 +26,7 @@ class Group {
   void Add(pid_t pid) const;
   void Write(const std::string& file, const std::string& text) const;
   void Remove();
+  static void AddToRoot(pid_t pid);
   // The directory, made anew under its name.
   void Make() const;
 

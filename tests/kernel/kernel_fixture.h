@@ -15,6 +15,7 @@
 #include "fodc/base/file.h"
 #include "fodc/kernel/telemetry.h"
 #include "tests/kernel/group.h"
+#include "tests/support/wait.h"
 
 namespace fodc::kernel {
 
@@ -57,7 +58,33 @@ class KernelTest : public ::testing::Test {
     return path;
   }
 
+  // Until the process sleeps in the system call.
+  static void AwaitSleepIn(pid_t pid, int number) {
+    const std::string wanted = std::to_string(number) + " ";
+    FODC_CHECK(test::WaitUntil(
+        [&] {
+          const auto text =
+              ReadFile("/proc/" + std::to_string(pid) + "/syscall");
+          return text.ok() && text->starts_with(wanted);
+        },
+        std::chrono::seconds(20), std::chrono::milliseconds(1)));
+  }
+
   std::vector<KernelEvent> events_;
 };
+
+// Makes `calls` preads of one byte of the file.
+inline void Pread(const std::string& path, int calls) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  char byte = 0;
+  for (int i = 0; i < calls; ++i) {
+    if (::pread(file, &byte, 1, 0) != 1) ::abort();
+  }
+  ::close(file);
+}
+
+inline std::uint64_t Preads(const TargetReading& r) {
+  return r.read ? r.read->OfCall(ReadCall::kPread).latency.Count() : 0;
+}
 
 }  // namespace fodc::kernel

@@ -46,7 +46,6 @@ Result<Filter> Filter::Create(int filter_map, int thread_groups_map) {
                     MAP_SHARED, f.filter_map_.get(), 0);
   if (at == MAP_FAILED) return ErrnoStatus(errno, "map the filter");
   f.shared_ = static_cast<fodc_filter*>(at);
-  f.NewEpoch();  // 0 is no epoch
   return f;
 }
 
@@ -69,9 +68,7 @@ Filter::~Filter() {
 void Filter::NewEpoch() {
   // Releases what was written before it. Programs add to it too.
   const std::atomic_ref<std::uint32_t> epoch(shared_->epoch);
-  if (epoch.fetch_add(1, std::memory_order_acq_rel) + 1 == 0) {
-    epoch.fetch_add(1, std::memory_order_acq_rel);
-  }
+  epoch.fetch_add(1, std::memory_order_acq_rel);
 }
 
 Result<bool> Filter::SetThreadGroups(std::span<const SlotFilter> slots) {
@@ -148,10 +145,6 @@ Result<bool> Filter::Set(std::span<const SlotFilter> slots) {
 void Filter::BeginGeneration() {
   const std::atomic_ref<std::uint32_t> generation(shared_->generation);
   generation.fetch_add(1, std::memory_order_acq_rel);
-}
-
-void Filter::FollowSwitches(bool follow) {
-  if (Store(shared_->follows_switches, follow ? 1u : 0u)) NewEpoch();
 }
 
 void Filter::SampleOneIn(std::size_t slot, std::uint32_t mask) {

@@ -39,17 +39,16 @@ class Filter {
   // Errors: kResourceExhausted beyond 4096 thread groups; those that fit hold.
   Result<bool> Set(std::span<const SlotFilter> slots);
 
+  // What was learned of tasks is learned anew.
+  void NewEpoch();
   // Calls and requests in flight from before it count for nobody.
   void BeginGeneration();
-  // Whether each switch of tasks reaches the gate.
-  void FollowSwitches(bool follow);
   // 0 times every call of the slot, 15 one in 16.
   void SampleOneIn(std::size_t slot, std::uint32_t mask);
 
  private:
   Filter() = default;
   Result<bool> SetThreadGroups(std::span<const SlotFilter> slots);
-  void NewEpoch();
 
   UniqueFd filter_map_;
   UniqueFd thread_groups_map_;

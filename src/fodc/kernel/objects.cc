@@ -7,10 +7,7 @@
 #include "faults.skel.h"
 #include "gate.skel.h"
 #include "memory.skel.h"
-#include "policy.skel.h"
-#include "read.skel.h"
 #include "sched.skel.h"
-#include "write.skel.h"
 
 namespace fodc::kernel {
 namespace {
@@ -21,11 +18,10 @@ struct Object {
 };
 
 constexpr Object kObjects[] = {
-    {"block", block__elf_bytes},   {"cache", cache__elf_bytes},
-    {"death", death__elf_bytes},   {"faults", faults__elf_bytes},
-    {"gate", gate__elf_bytes},     {"memory", memory__elf_bytes},
-    {"policy", policy__elf_bytes}, {"read", read__elf_bytes},
-    {"sched", sched__elf_bytes},   {"write", write__elf_bytes},
+    {"block", block__elf_bytes}, {"cache", cache__elf_bytes},
+    {"death", death__elf_bytes}, {"faults", faults__elf_bytes},
+    {"gate", gate__elf_bytes},   {"memory", memory__elf_bytes},
+    {"sched", sched__elf_bytes},
 };
 
 }  // namespace

@@ -8,7 +8,7 @@
 
 namespace fodc::kernel {
 
-// The object of `stem` ("gate", "read", ...). Empty if there is none.
+// The object of `stem` ("gate", "cache", ...). Empty if there is none.
 std::span<const std::byte> ObjectBytes(std::string_view stem);
 
 }  // namespace fodc::kernel

@@ -3,7 +3,6 @@
 #pragma once
 
 #include <cstddef>
-#include <cstdint>
 #include <span>
 #include <string_view>
 
@@ -11,29 +10,23 @@
 
 namespace fodc::kernel {
 
-// How a program is reached.
-enum class Hook : std::uint8_t {
-  kTracepoint,  // attached to it
-  kGate,        // jumped to by the gate, which is: a slot of one of its maps
-  kIterator,    // run by user space
-};
-
 struct ProgramSpec {
   std::string_view name;        // in bpf/<stem>.bpf.c
-  std::string_view tracepoint;  // empty: none is needed
-  Hook hook = Hook::kTracepoint;
+  std::string_view tracepoint;  // empty: an iterator, run by user space
   std::string_view needs = {};  // of no use without this one of its object
-  std::string_view gate_map = {};
-  std::uint32_t gate_slot = 0;
 };
 
+// A family with an object of its own, or a part of the gate: then it has no
+// programs but needs some of the gate's, and a constant has it in or out.
 struct ObjectSpec {
   std::string_view stem;
   // In the order to attach: what ends a pair first, so that what begins one
   // finds its end.
   std::span<const ProgramSpec> programs;
-  std::string_view stats_map;   // one record a target on each CPU; or empty
+  std::string_view stats_map;   // one record a target on each CPU
   std::size_t stats_words = 0;  // of 8 bytes, in one record
+  std::span<const std::string_view> gate_programs = {};
+  std::string_view constant = {};
 };
 
 // Of the gate, which all families need.

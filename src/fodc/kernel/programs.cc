@@ -23,23 +23,8 @@ namespace {
 // Maps of the gate's object that the others use too.
 constexpr std::string_view kSharedMaps[] = {
     "filter", "thread_groups", "who", "losses", "calls", "task_calls"};
-// Maps of one record for each target, beside the tables' stats_map.
-constexpr std::string_view kTargetMaps[] = {"losses", "living_faults"};
 
-const ProgramSpec* FindSpec(const ObjectSpec& object, std::string_view name) {
-  for (const ProgramSpec& p : object.programs) {
-    if (p.name == name) return &p;
-  }
-  return nullptr;
-}
-
-// Of the gate, on the tracepoint.
-std::string_view GateProgram(std::string_view tracepoint) {
-  for (const ProgramSpec& p : GateObject().programs) {
-    if (p.tracepoint == tracepoint) return p.name;
-  }
-  return {};
-}
+bool IsPart(const ObjectSpec& spec) { return !spec.constant.empty(); }
 
 std::string_view ReasonOf(const Status& status) {
   switch (status.code()) {
@@ -75,6 +60,10 @@ void Programs::ChooseInFlight() {
       use_task_storage_ ? 1 : static_cast<std::uint32_t>(pid_max);
 }
 
+void Programs::Refuse(std::string_view name, const Status& status) {
+  refused_[name] = {ReasonOf(status), status.message()};
+}
+
 void Programs::RefuseAll(std::string_view reason, const std::string& detail) {
   const auto refuse = [&](const ObjectSpec& spec) {
     for (const ProgramSpec& p : spec.programs) {
@@ -84,15 +73,13 @@ void Programs::RefuseAll(std::string_view reason, const std::string& detail) {
   refuse(GateObject());
   for (std::size_t i = 0; i < kFamilies; ++i) {
     const auto family = static_cast<Family>(i);
-    if (Wanted(family)) refuse(ObjectOf(family));
+    if (!Wanted(family)) continue;
+    const ObjectSpec& spec = ObjectOf(family);
+    refuse(spec);
+    if (IsPart(spec) && (parts_ & FamilyBit(family)) == 0) {
+      refused_[spec.stem] = {reason, detail};
+    }
   }
-}
-
-void Programs::Refuse(const ObjectSpec& spec, std::string_view program,
-                      const Status& status) {
-  // The key lives as long as the table.
-  refused_[FindSpec(spec, program)->name] = {ReasonOf(status),
-                                             status.message()};
 }
 
 bool Programs::Load() {
@@ -109,7 +96,7 @@ bool Programs::Load() {
     ChooseInFlight();
     loaded_once_ = true;
   }
-  bool complete = LoadObject(GateObject(), *types);
+  bool complete = LoadGate(*types);
   // Without the gate's maps nothing can be loaded.
   if (Map("filter") < 0) {
     const Refusal why = refused_.empty() ? Refusal{"refused", "no map"}
@@ -119,54 +106,136 @@ bool Programs::Load() {
   }
   for (std::size_t i = 0; i < kFamilies; ++i) {
     const auto family = static_cast<Family>(i);
-    if (Wanted(family) && !LoadObject(ObjectOf(family), *types)) {
-      complete = false;
-    }
+    if (!Wanted(family) || IsPart(ObjectOf(family))) continue;
+    complete &= LoadObject(ObjectOf(family), *types);
   }
   return complete;
 }
 
-bool Programs::LoadObject(const ObjectSpec& spec, const KernelTypes& types) {
+std::vector<std::string_view> Programs::Missing(const ObjectSpec& spec,
+                                                const KernelTypes& types,
+                                                bool* complete) {
   std::vector<std::string_view> names;
-  bool complete = true;
   for (const ProgramSpec& p : spec.programs) {
     if (ProgramFd(p.name) >= 0) continue;
     if (!p.tracepoint.empty() && !types.HasTracepoint(p.tracepoint)) {
-      Refuse(spec, p.name,
+      Refuse(p.name,
              NotFound(StrCat("this kernel has no tracepoint ", p.tracepoint)));
-      complete = false;
+      *complete = false;
     } else if (p.tracepoint == "mark_victim" && !types.victim_is_task) {
-      Refuse(spec, p.name,
+      Refuse(p.name,
              NotFound("mark_victim tells a bare process id before Linux 6.8"));
-      complete = false;
+      *complete = false;
     } else {
       names.push_back(p.name);
     }
   }
-  // The gate's maps are there for others, whatever its programs are.
-  if (names.empty() && (&spec != &GateObject() || Map("filter") >= 0)) {
+  return names;
+}
+
+bool Programs::LoadGate(const KernelTypes& types) {
+  bool complete = true;
+  const std::vector<std::string_view> missing =
+      Missing(GateObject(), types, &complete);
+  const auto available = [&](std::string_view name) {
+    return ProgramFd(name) >= 0 ||
+           std::find(missing.begin(), missing.end(), name) != missing.end();
+  };
+  std::vector<Family> wanted;
+  std::uint32_t wanted_bits = 0;
+  for (std::size_t i = 0; i < kFamilies; ++i) {
+    const auto family = static_cast<Family>(i);
+    const ObjectSpec& spec = ObjectOf(family);
+    if (!Wanted(family) || !IsPart(spec)) continue;
+    if (std::all_of(spec.gate_programs.begin(), spec.gate_programs.end(),
+                    available)) {
+      wanted.push_back(family);
+      wanted_bits |= FamilyBit(family);
+    }
+  }
+  if (missing.empty() && wanted_bits == parts_) return complete;
+  const auto load = [&](const std::vector<Family>& parts) {
+    std::vector<std::string_view> names;
+    for (const ProgramSpec& p : GateObject().programs) {
+      const bool serves_calls = p.name == "gate_enter" || p.name == "gate_exit";
+      const bool needed =
+          std::any_of(parts.begin(), parts.end(), [&](Family family) {
+            const auto of_part = ObjectOf(family).gate_programs;
+            return std::find(of_part.begin(), of_part.end(), p.name) !=
+                   of_part.end();
+          });
+      if (available(p.name) && (needed || !serves_calls)) {
+        names.push_back(p.name);
+      }
+    }
+    return LoadPrograms(GateObject(), types, names, parts);
+  };
+  for (const Family part : wanted) refused_.erase(ObjectOf(part).stem);
+  std::vector<Family> accepted = wanted;
+  Result<LoadedObject> loaded = load(accepted);
+  if (!loaded.ok()) {
+    // One part that is refused takes the others with it: each alone, then.
+    std::erase_if(accepted, [&](Family part) {
+      const Status status = load({part}).status();
+      if (!status.ok()) Refuse(ObjectOf(part).stem, status);
+      return !status.ok();
+    });
+    loaded = load(accepted);
+  }
+  if (!loaded.ok()) {
+    for (const std::string_view name : missing) {
+      Refuse(name, loaded.status());
+    }
+    return false;
+  }
+  // They take the place of what was loaded with fewer parts; its maps stay.
+  for (const ProgramSpec& p : GateObject().programs) links_.erase(p.name);
+  for (LoadedObject& object : objects_) {
+    std::erase_if(object.programs, [](const NamedFd& program) {
+      return program.name.starts_with("gate_");
+    });
+  }
+  parts_ = 0;
+  for (const Family family : accepted) parts_ |= FamilyBit(family);
+  Keep(*std::move(loaded));
+  return complete && accepted.size() == wanted.size();
+}
+
+bool Programs::LoadObject(const ObjectSpec& spec, const KernelTypes& types) {
+  bool complete = true;
+  const std::vector<std::string_view> names = Missing(spec, types, &complete);
+  if (names.empty()) return complete;
+  if (auto loaded = LoadPrograms(spec, types, names, {}); loaded.ok()) {
+    Keep(*std::move(loaded));
     return complete;
   }
-  if (LoadPrograms(spec, types, names).ok()) return complete;
   // One that is refused takes the whole object with it: each alone, then.
   for (const std::string_view name : names) {
-    const Status status = LoadPrograms(spec, types, {name});
-    if (status.ok()) continue;
-    Refuse(spec, name, status);
-    complete = false;
+    auto loaded = LoadPrograms(spec, types, {name}, {});
+    if (loaded.ok()) {
+      Keep(*std::move(loaded));
+    } else {
+      Refuse(name, loaded.status());
+      complete = false;
+    }
   }
   return complete;
 }
 
-Status Programs::LoadPrograms(const ObjectSpec& spec, const KernelTypes& types,
-                              const std::vector<std::string_view>& names) {
+Result<LoadedObject> Programs::LoadPrograms(
+    const ObjectSpec& spec, const KernelTypes& types,
+    const std::vector<std::string_view>& names,
+    const std::vector<Family>& parts) {
   FODC_ASSIGN_OR_RETURN(
       BpfObject object,
       BpfObject::Open(std::string(spec.stem), ObjectBytes(spec.stem)));
   for (const std::string_view name : names) object.Want(name);
-  object.SetEntries(spec.stats_map, options_.max_targets);
-  for (const std::string_view map : kTargetMaps) {
-    object.SetEntries(map, options_.max_targets);
+  // Maps of one record for each target.
+  object.SetEntries("losses", options_.max_targets);
+  object.SetEntries("living_faults", options_.max_targets);
+  for (std::size_t i = 0; i < kFamilies; ++i) {
+    object.SetEntries(ObjectOf(static_cast<Family>(i)).stats_map,
+                      options_.max_targets);
   }
   object.SetEntries("calls", in_flight_entries_);
   object.Skip(use_task_storage_ ? "calls" : "task_calls");
@@ -184,12 +253,17 @@ Status Programs::LoadPrograms(const ObjectSpec& spec, const KernelTypes& types,
   object.SetConstant("has_rdonly_cast", types.has_rdonly_cast);
   object.SetConstant("use_task_storage", use_task_storage_);
   object.SetConstant("has_io_start", types.HasTracepoint("block_io_start"));
-  FODC_ASSIGN_OR_RETURN(LoadedObject loaded, std::move(object).Load());
+  for (const Family family : parts) {
+    object.SetConstant(ObjectOf(family).constant, true);
+  }
+  return std::move(object).Load();
+}
+
+void Programs::Keep(LoadedObject loaded) {
   for (const NamedFd& program : loaded.programs) {
     refused_.erase(program.name);
   }
   objects_.push_back(std::move(loaded));
-  return OkStatus();
 }
 
 int Programs::ProgramFd(std::string_view name) const {
@@ -206,29 +280,9 @@ int Programs::Map(std::string_view name) const {
   return -1;
 }
 
-bool Programs::Usable(const ObjectSpec& spec, const ProgramSpec& p) const {
-  if (ProgramFd(p.name) < 0) return false;
-  if (!p.needs.empty() && ProgramFd(p.needs) < 0) return false;
-  // Both ends of what comes through the gate.
-  const ProgramSpec* needed =
-      p.needs.empty() ? nullptr : FindSpec(spec, p.needs);
-  const auto reachable = [this](const ProgramSpec& at_gate) {
-    return ProgramFd(GateProgram(at_gate.tracepoint)) >= 0;
-  };
-  return p.hook != Hook::kGate ||
-         (reachable(p) && (needed == nullptr || reachable(*needed)));
-}
-
 Result<UniqueFd> Programs::AttachOne(const ProgramSpec& p) const {
   const int program = ProgramFd(p.name);
-  if (p.hook == Hook::kGate) {
-    const int gate = Map(p.gate_map);
-    if (bpf_map_update_elem(gate, &p.gate_slot, &program, BPF_ANY) != 0) {
-      return ErrnoStatus(errno, StrCat("put ", p.name, " at the gate"));
-    }
-    return UniqueFd();
-  }
-  UniqueFd link(p.hook == Hook::kIterator
+  UniqueFd link(p.tracepoint.empty()
                     ? bpf_link_create(program, 0, BPF_TRACE_ITER, nullptr)
                     : bpf_raw_tracepoint_open(nullptr, program));
   if (!link.ok()) return ErrnoStatus(errno, StrCat("attach ", p.name));
@@ -238,17 +292,20 @@ Result<UniqueFd> Programs::AttachOne(const ProgramSpec& p) const {
 bool Programs::AttachObject(const ObjectSpec& spec) {
   bool complete = true;
   for (const ProgramSpec& p : spec.programs) {
-    if (links_.contains(p.name) || !Usable(spec, p)) continue;
+    // Half a pair is worse than none.
+    if (links_.contains(p.name) || ProgramFd(p.name) < 0 ||
+        (!p.needs.empty() && ProgramFd(p.needs) < 0)) {
+      continue;
+    }
     Result<UniqueFd> link = AttachOne(p);
     if (link.ok()) {
       refused_.erase(p.name);
       links_.emplace(p.name, *std::move(link));
     } else {
-      Refuse(spec, p.name, link.status());
+      Refuse(p.name, link.status());
       complete = false;
     }
   }
-  // Half a pair is worse than none.
   for (const ProgramSpec& p : spec.programs) {
     if (!p.needs.empty() && !links_.contains(p.needs)) links_.erase(p.name);
   }
@@ -284,12 +341,14 @@ bool Programs::Attached(std::string_view program) const {
 std::size_t Programs::AttachedCount() const { return links_.size(); }
 
 bool Programs::On(Family family) const {
-  const auto programs = ObjectOf(family).programs;
-  return std::any_of(
-      programs.begin(), programs.end(), [this](const ProgramSpec& p) {
-        return Attached(p.name) &&
-               (p.hook != Hook::kGate || Attached(GateProgram(p.tracepoint)));
-      });
+  const ObjectSpec& spec = ObjectOf(family);
+  if (IsPart(spec)) {
+    return (parts_ & FamilyBit(family)) != 0 &&
+           std::all_of(spec.gate_programs.begin(), spec.gate_programs.end(),
+                       [this](std::string_view p) { return Attached(p); });
+  }
+  return std::any_of(spec.programs.begin(), spec.programs.end(),
+                     [this](const ProgramSpec& p) { return Attached(p.name); });
 }
 
 FamilyState Programs::StateOf(Family family) const {
@@ -315,10 +374,10 @@ FamilyState Programs::StateOf(Family family) const {
       same->second += StrCat(", ", program);
     }
   };
-  for (const ProgramSpec& p : ObjectOf(family).programs) {
-    if (p.hook == Hook::kGate) tell(GateProgram(p.tracepoint));
-    tell(p.name);
-  }
+  const ObjectSpec& spec = ObjectOf(family);
+  for (const ProgramSpec& p : spec.programs) tell(p.name);
+  for (const std::string_view p : spec.gate_programs) tell(p);
+  if (IsPart(spec)) tell(spec.stem);
   for (const auto& [detail, names] : told) {
     if (!state.detail.empty()) state.detail += "; ";
     state.detail += StrCat(names, ": ", detail);
@@ -335,6 +394,20 @@ std::uint64_t Programs::MapBytes() const {
     }
   }
   return bytes;
+}
+
+std::uint64_t Programs::Misses() const {
+  std::uint64_t misses = 0;
+  for (const LoadedObject& object : objects_) {
+    for (const NamedFd& program : object.programs) {
+      bpf_prog_info info{};
+      std::uint32_t size = sizeof info;
+      if (bpf_obj_get_info_by_fd(program.fd.get(), &info, &size) == 0) {
+        misses += info.recursion_misses;
+      }
+    }
+  }
+  return misses;
 }
 
 Status Programs::RunIterator(std::string_view program) const {

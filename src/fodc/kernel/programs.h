@@ -53,6 +53,9 @@ class Programs {
   std::uint64_t MapBytes() const;
   bool uses_task_storage() const { return use_task_storage_; }
 
+  // How often a program was not run, as it was running on the same CPU already.
+  std::uint64_t Misses() const;
+
   // Runs the iterator once, over all tasks.
   // Errors: kNotFound if it is not loaded; else as read(2).
   Status RunIterator(std::string_view program) const;
@@ -63,14 +66,20 @@ class Programs {
     std::string detail;
   };
 
+  bool LoadGate(const KernelTypes& types);
   bool LoadObject(const ObjectSpec& spec, const KernelTypes& types);
-  Status LoadPrograms(const ObjectSpec& spec, const KernelTypes& types,
-                      const std::vector<std::string_view>& names);
+  std::vector<std::string_view> Missing(const ObjectSpec& spec,
+                                        const KernelTypes& types,
+                                        bool* complete);
+  Result<LoadedObject> LoadPrograms(const ObjectSpec& spec,
+                                    const KernelTypes& types,
+                                    const std::vector<std::string_view>& names,
+                                    const std::vector<Family>& parts);
+  void Keep(LoadedObject loaded);
   void ChooseInFlight();
-  void Refuse(const ObjectSpec& spec, std::string_view program,
-              const Status& status);
+  // `name`: of a program, or of a part of the gate.
+  void Refuse(std::string_view name, const Status& status);
   void RefuseAll(std::string_view reason, const std::string& detail);
-  bool Usable(const ObjectSpec& spec, const ProgramSpec& program) const;
   int ProgramFd(std::string_view name) const;
   Result<UniqueFd> AttachOne(const ProgramSpec& program) const;
   bool AttachObject(const ObjectSpec& spec);
@@ -84,7 +93,8 @@ class Programs {
   bool use_task_storage_ = false;
   std::uint32_t in_flight_entries_ = 1;
   std::vector<LoadedObject> objects_;
-  // By program: what stands against it; its link, or its place at the gate.
+  std::uint32_t parts_ = 0;  // of the gate that is loaded; FamilyBit
+  // By program, or part of the gate: what stands against it.
   std::map<std::string_view, Refusal> refused_;
   std::map<std::string_view, UniqueFd> links_;
 };

@@ -144,6 +144,10 @@ void KernelTelemetry::SetTargets(std::span<const TargetFilter> targets) {
   }
   for (const std::size_t slot : begun) BeginLife(slot);
   if (filter_) SetFilter(targets);
+  if (filter_ && !(programs_.Attached("gate_attach") &&
+                   programs_.Attached("gate_death"))) {
+    filter_->NewEpoch();
+  }
   UpdateOverview();
 }
 
@@ -178,12 +182,12 @@ void KernelTelemetry::LoadAndAttach() {
     try_again_at_ = now + options_.retry_interval;
   }
   attached_ = true;
-  filter_->FollowSwitches(programs_.Attached("gate_switch"));
+  // Nobody told of tasks that died or moved while nothing was attached.
+  filter_->NewEpoch();
 }
 
 void KernelTelemetry::Detach() {
   programs_.Detach();
-  filter_->FollowSwitches(false);
   attached_ = false;
 }
 
@@ -369,6 +373,7 @@ void KernelTelemetry::UpdateOverview() {
   }
   overview_.programs = programs_.AttachedCount();
   overview_.map_bytes = programs_.MapBytes();
+  overview_.missed_runs = programs_.Misses();
   overview_.uses_task_storage = programs_.uses_task_storage();
 }
 

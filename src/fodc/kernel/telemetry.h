@@ -40,7 +40,7 @@ struct TelemetryOptions {
   std::size_t max_targets = 1;
   // The cgroup (v2) of the first target whatever it holds: absolute, or under
   // the root of the cgroup2 mount. Empty: found by the processes.
-  std::string cgroup_path;
+  std::string cgroup_path = {};
   // Times one call in `sample_every`, which then stands for so many, while a
   // target makes more than `sample_above_per_second` read and write calls;
   // failures stay exact. 0: every call, always.

@@ -1,14 +1,16 @@
-// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What the targets advise the page cache with fadvise64.
- * Reached through the gate (gate.bpf.c) from tp_btf/sys_enter: failed calls
- * count too.
+ * What the targets advise the page cache with fadvise64; failed calls count too.
+ * A part of the gate (gate.bpf.c), on tp_btf/sys_enter.
  */
+#ifndef FODC_POLICY_BPF_H
+#define FODC_POLICY_BPF_H
+
 #include "calls.bpf.h"
 
-char LICENSE[] SEC("license") = "Dual BSD/GPL";
-
 #define ADVICE_DONTNEED 4
+
+const volatile bool has_policy = false;
 
 struct {
 	__uint(type, BPF_MAP_TYPE_PERCPU_ARRAY);
@@ -18,7 +20,7 @@ struct {
 } policy_stats SEC(".maps");
 
 /* fadvise64(fd, offset, length, advice): a length of 0 is "to the end". */
-static __always_inline __u64 bytes_of(struct pt_regs *regs)
+static __always_inline __u64 advised_bytes(struct pt_regs *regs)
 {
 	__s64 offset = regs->si, length = regs->dx;
 	struct inode *inode;
@@ -33,19 +35,19 @@ static __always_inline __u64 bytes_of(struct pt_regs *regs)
 	return size > offset ? size - offset : 0;
 }
 
-SEC("tp_btf/sys_enter")
-int BPF_PROG(policy_enter, struct pt_regs *regs, long nr)
+static __always_inline void policy_enter(struct fodc_who *w, struct pt_regs *regs)
 {
-	__u32 slot = current_slot() - 1;
+	__u32 slot = w->slot - 1;
 	struct fodc_policy_stats *s = bpf_map_lookup_elem(&policy_stats, &slot);
 	__u32 advice = regs->r10;
 
 	if (!s)
-		return 0;
-	s->calls++;
+		return;
+	fodc_add(s->calls, 1);
 	if (advice < FODC_ADVICES)
-		s->by_advice[advice]++;
+		fodc_add(s->by_advice[advice], 1);
 	if (advice == ADVICE_DONTNEED)
-		s->dontneed_bytes += bytes_of(regs);
-	return 0;
+		fodc_add(s->dontneed_bytes, advised_bytes(regs));
 }
+
+#endif /* FODC_POLICY_BPF_H */
