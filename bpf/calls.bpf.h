@@ -72,10 +72,9 @@ static __always_inline __u8 kind_of_mode(__u32 mode)
 	}
 }
 
-/* The inode that a descriptor of the current task refers to, or NULL. */
-static __always_inline struct inode *inode_of(__u32 fd)
+/* The inode that a descriptor of the task refers to, or NULL. */
+static __always_inline struct inode *inode_of(struct task_struct *task, __u32 fd)
 {
-	struct task_struct *task = bpf_get_current_task_btf();
 	struct fdtable *table = task->files->fdt;
 
 	if (fd >= table->max_fds)
@@ -94,21 +93,18 @@ static __always_inline struct inode *inode_of(__u32 fd)
 	return BPF_CORE_READ(file, f_inode);
 }
 
-static __always_inline __u8 kind_of(__u32 fd)
+static __always_inline __u8 kind_of(struct task_struct *task, __u32 fd)
 {
-	struct inode *inode = inode_of(fd);
+	struct inode *inode = inode_of(task, fd);
 
 	if (!inode)
 		return FODC_KIND_OTHER;
 	return kind_of_mode(has_rdonly_cast ? inode->i_mode : BPF_CORE_READ(inode, i_mode));
 }
 
-/* The record of the thread that runs. `create` where a call begins. */
-static __always_inline struct fodc_call *call_of(struct fodc_who *w, bool create)
+/* The record of the thread that runs, in the array. */
+static __always_inline struct fodc_call *slot_of_call(struct fodc_who *w)
 {
-	if (use_task_storage)
-		return bpf_task_storage_get(&task_calls, bpf_get_current_task_btf(), 0,
-					    create ? BPF_LOCAL_STORAGE_GET_F_CREATE : 0);
 	__u32 tid = w->tid;
 
 	return bpf_map_lookup_elem(&calls, &tid);
@@ -128,7 +124,11 @@ static __always_inline void begin_call(struct fodc_who *w, const struct fodc_fil
 
 	if (samples(f, slot) && (w->calls++ & f->sample_mask[slot]))
 		return;
-	c = call_of(w, true);
+	struct task_struct *task = bpf_get_current_task_btf();
+
+	c = use_task_storage ? bpf_task_storage_get(&task_calls, task, 0,
+						    BPF_LOCAL_STORAGE_GET_F_CREATE) :
+			       slot_of_call(w);
 	if (!c) {
 		lose(slot, FODC_LOST_MAP_FULL);
 		return;
@@ -139,7 +139,7 @@ static __always_inline void begin_call(struct fodc_who *w, const struct fodc_fil
 	c->slot = slot;
 	c->family = family;
 	c->call = call;
-	c->kind = kind_of(fd);
+	c->kind = kind_of(task, fd);
 	c->start_ns = bpf_ktime_get_ns();
 }
 
@@ -152,7 +152,10 @@ static __always_inline bool end_call(struct fodc_who *w, const struct fodc_filte
 				     __u8 family, struct fodc_call *out, __u64 *weight)
 {
 	__u32 slot = w->slot - 1;
-	struct fodc_call *c = call_of(w, false);
+	struct fodc_call *c =
+		use_task_storage ?
+			bpf_task_storage_get(&task_calls, bpf_get_current_task_btf(), 0, 0) :
+			slot_of_call(w);
 
 	if (!c || !c->start_ns)
 		return false;

@@ -28,7 +28,7 @@ static __always_inline __u64 advised_bytes(struct pt_regs *regs)
 
 	if (length)
 		return length > 0 ? length : 0;
-	inode = inode_of(regs->di);
+	inode = inode_of(bpf_get_current_task_btf(), regs->di);
 	if (!inode)
 		return 0;
 	size = has_rdonly_cast ? inode->i_size : BPF_CORE_READ(inode, i_size);
