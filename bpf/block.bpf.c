@@ -91,8 +91,8 @@ int BPF_PROG(block_complete, struct request *rq, int error, unsigned int bytes)
 		if (bytes < rq->__data_len)
 			return 0;
 		if (r->start_ns)
-			observe(&s->operations[operation].latency,
-				bpf_ktime_get_ns() - r->start_ns, 1);
+			observe(&s->operations[operation].latency, bpf_ktime_get_ns() - r->start_ns,
+				1);
 	}
 	bpf_map_delete_elem(&requests, &key);
 	return 0;

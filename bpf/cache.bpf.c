@@ -44,8 +44,8 @@ static __noinline __u64 flags_of(__u64 folio)
 {
 	struct folio___since_6_18 *newer = (void *)folio;
 
-	return bpf_core_field_exists(newer->flags.f) ? BPF_CORE_READ(newer, flags.f) :
-						       flags_before_6_18(folio);
+	return bpf_core_field_exists(newer->flags.f) ? BPF_CORE_READ(newer, flags.f)
+						     : flags_before_6_18(folio);
 }
 
 static __noinline __u64 order_of(__u64 folio)

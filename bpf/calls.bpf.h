@@ -52,8 +52,7 @@ static __always_inline __u32 family_of(long nr)
 	    nr == NR_preadv2)
 		return FODC_CALLS_READ;
 	if (nr == NR_write || nr == NR_pwrite64 || nr == NR_writev || nr == NR_fsync ||
-	    nr == NR_fdatasync || nr == NR_sync_file_range || nr == NR_pwritev ||
-	    nr == NR_pwritev2)
+	    nr == NR_fdatasync || nr == NR_sync_file_range || nr == NR_pwritev || nr == NR_pwritev2)
 		return FODC_CALLS_WRITE;
 	return nr == NR_fadvise64 ? FODC_CALLS_POLICY : FODC_CALLS_NONE;
 }
@@ -116,8 +115,8 @@ static __always_inline bool samples(const struct fodc_filter *f, __u32 slot)
 	return slot < FODC_MAX_TARGETS && f->sample_mask[slot];
 }
 
-static __always_inline void begin_call(struct fodc_who *w, const struct fodc_filter *f,
-				       __u8 family, __u8 call, __u32 fd)
+static __always_inline void begin_call(struct fodc_who *w, const struct fodc_filter *f, __u8 family,
+				       __u8 call, __u32 fd)
 {
 	__u32 slot = w->slot - 1;
 	struct fodc_call *c;
@@ -126,9 +125,9 @@ static __always_inline void begin_call(struct fodc_who *w, const struct fodc_fil
 		return;
 	struct task_struct *task = bpf_get_current_task_btf();
 
-	c = use_task_storage ? bpf_task_storage_get(&task_calls, task, 0,
-						    BPF_LOCAL_STORAGE_GET_F_CREATE) :
-			       slot_of_call(w);
+	c = use_task_storage
+		    ? bpf_task_storage_get(&task_calls, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE)
+		    : slot_of_call(w);
 	if (!c) {
 		lose(slot, FODC_LOST_MAP_FULL);
 		return;
@@ -148,14 +147,14 @@ static __always_inline void begin_call(struct fodc_who *w, const struct fodc_fil
  * `out`, with its length in nanoseconds in start_ns. `weight`: for how many
  * calls it stands.
  */
-static __always_inline bool end_call(struct fodc_who *w, const struct fodc_filter *f,
-				     __u8 family, struct fodc_call *out, __u64 *weight)
+static __always_inline bool end_call(struct fodc_who *w, const struct fodc_filter *f, __u8 family,
+				     struct fodc_call *out, __u64 *weight)
 {
 	__u32 slot = w->slot - 1;
 	struct fodc_call *c =
-		use_task_storage ?
-			bpf_task_storage_get(&task_calls, bpf_get_current_task_btf(), 0, 0) :
-			slot_of_call(w);
+		use_task_storage
+			? bpf_task_storage_get(&task_calls, bpf_get_current_task_btf(), 0, 0)
+			: slot_of_call(w);
 
 	if (!c || !c->start_ns)
 		return false;
@@ -176,23 +175,23 @@ static __always_inline __u32 error_class(long ret)
 	switch (-ret) {
 	case 11: /* EAGAIN */
 		return FODC_ERROR_AGAIN;
-	case 4: /* EINTR */
+	case 4:		  /* EINTR */
 	case 512 ... 514: /* ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND */
-	case 516: /* ERESTART_RESTARTBLOCK */
+	case 516:	  /* ERESTART_RESTARTBLOCK */
 		return FODC_ERROR_INTERRUPTED;
-	case 5: /* EIO */
-	case 6: /* ENXIO */
-	case 28: /* ENOSPC */
-	case 30: /* EROFS */
-	case 61: /* ENODATA: a bad sector */
-	case 84: /* EILSEQ: failed integrity check */
+	case 5:	  /* EIO */
+	case 6:	  /* ENXIO */
+	case 28:  /* ENOSPC */
+	case 30:  /* EROFS */
+	case 61:  /* ENODATA: a bad sector */
+	case 84:  /* EILSEQ: failed integrity check */
 	case 110: /* ETIMEDOUT */
 	case 121: /* EREMOTEIO */
 	case 122: /* EDQUOT */
 		return FODC_ERROR_IO;
 	case 12: /* ENOMEM */
 		return FODC_ERROR_NO_MEMORY;
-	case 9: /* EBADF */
+	case 9:	 /* EBADF */
 	case 14: /* EFAULT */
 	case 21: /* EISDIR */
 	case 22: /* EINVAL */

@@ -56,7 +56,7 @@ struct {
  * cost. Without it each step is a call of bpf_probe_read_kernel. */
 const volatile bool has_rdonly_cast = false;
 extern void *bpf_rdonly_cast(const void *address, __u32 type_id) __ksym __weak;
-#define fodc_cast(address, type) \
+#define fodc_cast(address, type)                                                                   \
 	((type *)bpf_rdonly_cast((const void *)(address), bpf_core_type_id_kernel(type)))
 
 /* Newer kernels may preempt a program; another run on the same CPU then adds to

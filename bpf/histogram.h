@@ -9,12 +9,10 @@
 #define FODC_HISTOGRAM_H
 
 #define FODC_HISTOGRAM_FIRST_OCTAVE 8 /* 2^8 ns */
-#define FODC_HISTOGRAM_END_OCTAVE 36 /* 2^36 ns */
-#define FODC_HISTOGRAM_SLOTS \
-	((FODC_HISTOGRAM_END_OCTAVE - FODC_HISTOGRAM_FIRST_OCTAVE) * 4 + 2)
+#define FODC_HISTOGRAM_END_OCTAVE 36  /* 2^36 ns */
+#define FODC_HISTOGRAM_SLOTS ((FODC_HISTOGRAM_END_OCTAVE - FODC_HISTOGRAM_FIRST_OCTAVE) * 4 + 2)
 
-static inline __attribute__((always_inline)) unsigned int
-fodc_histogram_slot(unsigned long long ns)
+static inline __attribute__((always_inline)) unsigned int fodc_histogram_slot(unsigned long long ns)
 {
 	unsigned long long v = ns - 1; /* (a, b] becomes [a, b) */
 	unsigned int octave = 0;

@@ -24,9 +24,9 @@ struct {
 static __always_inline void read_enter(struct fodc_who *w, const struct fodc_filter *f,
 				       struct pt_regs *regs, long nr)
 {
-	__u8 call = nr == NR_read ? FODC_READ_READ :
-		    nr == NR_pread64 ? FODC_READ_PREAD :
-				       FODC_READ_VECTORED;
+	__u8 call = nr == NR_read      ? FODC_READ_READ
+		    : nr == NR_pread64 ? FODC_READ_PREAD
+				       : FODC_READ_VECTORED;
 
 	begin_call(w, f, FODC_CALLS_READ, call, regs->di);
 }

@@ -36,8 +36,8 @@ struct fodc_filter {
 	__u32 sample_mask[FODC_MAX_TARGETS];
 	__u32 cgroup_count;
 	__u32 thread_group_count; /* 0: the map of thread groups is empty */
-	__u32 epoch; /* what was learned of a task under another one is void */
-	__u32 generation; /* a call that began under another one is void */
+	__u32 epoch;		  /* what was learned of a task under another one is void */
+	__u32 generation;	  /* a call that began under another one is void */
 };
 
 /* Whom a CPU runs. */

@@ -23,10 +23,10 @@ struct {
 
 static __always_inline __u8 write_call_of(long nr)
 {
-	return nr == NR_fsync ? FODC_WRITE_FSYNC :
-	       nr == NR_fdatasync ? FODC_WRITE_FDATASYNC :
-	       nr == NR_sync_file_range ? FODC_WRITE_RANGE :
-					  FODC_WRITE_DATA;
+	return nr == NR_fsync		  ? FODC_WRITE_FSYNC
+	       : nr == NR_fdatasync	  ? FODC_WRITE_FDATASYNC
+	       : nr == NR_sync_file_range ? FODC_WRITE_RANGE
+					  : FODC_WRITE_DATA;
 }
 
 static __always_inline void write_enter(struct fodc_who *w, const struct fodc_filter *f,

@@ -103,8 +103,8 @@ struct Worker::Shared {
   std::atomic<int> done;
 };
 
-Worker::Worker(std::vector<const Group*> groups, std::function<void()> work,
-               const char* name) {
+Worker::Worker(const std::vector<const Group*>& groups,
+               const std::function<void()>& work, const char* name) {
   void* at = ::mmap(nullptr, sizeof(Shared), PROT_READ | PROT_WRITE,
                     MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   FODC_CHECK(at != MAP_FAILED);

@@ -46,8 +46,8 @@ class Worker {
  public:
   // The child joins the groups, then waits. `work` runs in the child, which has
   // this thread alone: no allocation that another thread may hold a lock of.
-  Worker(std::vector<const Group*> groups, std::function<void()> work,
-         const char* name = "worker");
+  Worker(const std::vector<const Group*>& groups,
+         const std::function<void()>& work, const char* name = "worker");
   ~Worker();
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;

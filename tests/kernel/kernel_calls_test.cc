@@ -52,7 +52,7 @@ TEST_F(KernelCallsTest, CountsEachReadCallByKind) {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM, 0, ends) != 0) ::abort();
     int pipe_ends[2];
-    if (::pipe(pipe_ends) != 0) ::abort();
+    if (::pipe2(pipe_ends, O_CLOEXEC) != 0) ::abort();
     const int event = ::eventfd(0, EFD_CLOEXEC);
     for (int i = 0; i < 53; ++i) {
       if (::write(ends[0], buffer, 2) != 2 || ::read(ends[1], buffer, 2) != 2) {
@@ -175,7 +175,7 @@ TEST_F(KernelCallsTest, CountsEachWriteCallByKindAndEachSync) {
 int pipe_ends[2];
 
 TEST_F(KernelCallsTest, TimesAPipeReadBetweenTheDelayAndWhatIsSeenOutside) {
-  ASSERT_EQ(::pipe(pipe_ends), 0);
+  ASSERT_EQ(::pipe2(pipe_ends, O_CLOEXEC), 0);
   Group group("fodc_calls");
   Worker worker({&group}, [] {
     char byte = 0;
@@ -204,7 +204,7 @@ TEST_F(KernelCallsTest, TimesAPipeReadBetweenTheDelayAndWhatIsSeenOutside) {
 }
 
 TEST_F(KernelCallsTest, AccountsForACallInWhichItsThreadIsKilled) {
-  ASSERT_EQ(::pipe(pipe_ends), 0);
+  ASSERT_EQ(::pipe2(pipe_ends, O_CLOEXEC), 0);
   Group group("fodc_calls");
   auto telemetry = Make();
   Worker worker({&group}, [] {

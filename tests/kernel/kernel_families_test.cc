@@ -26,12 +26,12 @@ class KernelFamiliesTest : public KernelTest {
  protected:
   // On a disk: /tmp may be in memory.
   static std::string DiskFile(std::size_t bytes) {
-    const std::string path = FileOf(bytes);
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    std::string name = FileOf(bytes);
+    const int fd = ::open(name.c_str(), O_RDONLY | O_CLOEXEC);
     FODC_CHECK(::fsync(fd) == 0);
     FODC_CHECK(::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0);
     ::close(fd);
-    return path;
+    return name;
   }
 };
 
@@ -285,6 +285,7 @@ TEST_F(KernelFamiliesTest, TellsEachProcessThatASignalEndsOnce) {
       {&group},
       [] {
         std::vector<std::thread> threads;
+        threads.reserve(7);
         for (int i = 0; i < 7; ++i) {
           threads.emplace_back([] {
             for (;;) ::pause();

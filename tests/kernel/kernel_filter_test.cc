@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who is counted, and from when on: neighbours, nested groups, restarts,
 // containers made anew, several targets.
+#include <bpf/bpf.h>
 #include <signal.h>
 
 #include <string>
@@ -230,6 +231,54 @@ TEST_F(KernelFilterTest, DetachesWhenTheTargetHasGone) {
   const auto r = Read(*telemetry);
   EXPECT_EQ(Preads(r), 202u);
   EXPECT_EQ(Lost(r), 0u);
+}
+
+// Overwrites what this process's map of the name holds under key 0.
+void Wipe(const std::string& name) {
+  const auto descriptors = ListDirectory("/proc/self/fd");
+  FODC_CHECK(descriptors.ok());
+  int wiped = 0;
+  for (const std::string& text : *descriptors) {
+    const int fd = std::stoi(text);
+    bpf_map_info info{};
+    std::uint32_t size = sizeof info;
+    const auto link = ReadFile("/proc/self/fdinfo/" + text);
+    if (!link.ok() || link->find("map_id:") == std::string::npos) continue;
+    if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0 || name != info.name) {
+      continue;
+    }
+    const std::uint32_t key = 0;
+    const std::vector<char> zero(info.value_size);
+    FODC_CHECK(bpf_map_update_elem(fd, &key, zero.data(), BPF_ANY) == 0);
+    ++wiped;
+  }
+  FODC_CHECK(wiped > 0);
+}
+
+TEST_F(KernelFilterTest, SetsTheFilterAnewWhenItWentMissing) {
+  Group group("fodc_target");
+  Worker target({&group}, Read101);
+  auto telemetry = Make();
+  Set(*telemetry, {target.pid()});
+  target.Run();
+  EXPECT_EQ(Preads(Read(*telemetry)), 101u);
+  Wipe("filter");
+  target.Run();
+  EXPECT_EQ(Preads(Read(*telemetry)), 101u);
+  Set(*telemetry, {target.pid()});
+  target.Run();
+  EXPECT_EQ(Preads(Read(*telemetry)), 202u);
+}
+
+TEST_F(KernelFilterTest, CountsByThreadGroupAgainAfterEachDeathAndRestart) {
+  auto telemetry = Make();
+  for (std::uint64_t round = 1; round <= 3; ++round) {
+    // In the root group: the machine is the container, and it goes on.
+    Worker target({}, Read101);
+    Set(*telemetry, {target.pid()});
+    target.Run();
+    EXPECT_EQ(Preads(Read(*telemetry)), 101 * round);
+  }
 }
 
 }  // namespace

@@ -30,7 +30,7 @@ class KernelTest : public ::testing::Test {
     }
   }
 
-  std::unique_ptr<Telemetry> Make(TelemetryOptions options = {}) {
+  std::unique_ptr<Telemetry> Make(const TelemetryOptions& options = {}) {
     return Telemetry::Create(options, SystemClock());
   }
 
@@ -42,7 +42,7 @@ class KernelTest : public ::testing::Test {
 
   TargetReading Read(Telemetry& telemetry) {
     auto readings = telemetry.Collect(&events_);
-    return readings.empty() ? TargetReading{} : std::move(readings[0]);
+    return readings.empty() ? TargetReading{} : readings[0];
   }
 
   static std::uint64_t Lost(const TargetReading& r) {

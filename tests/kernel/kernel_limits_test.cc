@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // What telemetry does at its limits: many threads, no room, kernels that lack
 // something, its own death.
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -194,6 +196,29 @@ TEST_F(KernelLimitsTest, TakesUpWhatWasRefusedAndKeepsCounting) {
   EXPECT_EQ(after.cache->lookups, 101u);
   EXPECT_GE(after.sched->run_queue_wait.Count(),
             before.sched->run_queue_wait.Count());
+}
+
+TEST_F(KernelLimitsTest, NeedsNoTracefs) {
+  Group group("fodc_limits");
+  Worker worker({&group}, Read101);
+  const pid_t child = ::fork();
+  if (child == 0) {
+    const bool covered =
+        ::unshare(CLONE_NEWNS) == 0 &&
+        ::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) == 0 &&
+        ::mount("none", "/sys/kernel/tracing", "tmpfs", 0, nullptr) == 0 &&
+        ::mount("none", "/sys/kernel/debug", "tmpfs", 0, nullptr) == 0;
+    if (!covered) ::_exit(1);
+    auto telemetry = Make();
+    Set(*telemetry, {worker.pid()});
+    for (const FamilyState& family : telemetry->overview().families) {
+      if (!family.on || !family.reason.empty()) ::_exit(2);
+    }
+    ::_exit(0);
+  }
+  int status = -1;
+  ASSERT_EQ(::waitpid(child, &status, 0), child);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
 }
 
 TEST_F(KernelLimitsTest, StaysWithinItsMemory) {
