@@ -149,7 +149,7 @@ void LoadAgent::Connect(net::EventLoop& loop, const std::string& proxy) {
   options.proxies = {proxy};
   options.agent_version = "load";
   link_ = std::make_unique<link::AgentLink>(
-      loop, recording_,
+      loop, recording_, incidents_,
       [this] {
         fleet::AgentIdentity id;
         id.node_name = id.pod_name = pod_;

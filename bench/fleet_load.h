@@ -75,6 +75,7 @@ class LoadAgent {
   };
   const std::string pod_;
   recorder::Recording recording_;
+  const evidence::IncidentList incidents_;
   std::vector<Source> sources_;
   std::unique_ptr<link::AgentLink> link_;
   std::vector<exposition::SeriesDesc> descs_;

@@ -5,14 +5,18 @@
 
 #include <map>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <regex>
 #include <set>
 
 #include "fodc/agent/server.h"
 #include "fodc/api/api.h"
+#include "fodc/api/incidents_text.h"
 #include "fodc/base/clock.h"
 #include "fodc/base/strings.h"
+#include "fodc/collect/kernel_samples.h"
 #include "fodc/fleet/fleet.h"
+#include "fodc/recorder/snapshot.h"
 #include "tests/support/cluster.h"
 #include "tests/support/fake_endpoint.h"
 #include "tests/support/paths.h"
@@ -43,6 +47,22 @@ std::string Section(const std::string& text, const std::string& title) {
   }
   EXPECT_NE(section, "") << title;
   return section;
+}
+
+// What stands under `### <title>`, up to the next heading.
+std::string Subsection(const std::string& text, const std::string& title) {
+  const std::size_t at = text.find(StrCat("\n### ", title, "\n"));
+  EXPECT_NE(at, std::string::npos) << title;
+  if (at == std::string::npos) return "";
+  return text.substr(at, text.find("\n##", at + 1) - at);
+}
+
+// Every word that stands in code.
+std::set<std::string> CodeWords(const std::string& cell) {
+  std::set<std::string> words;
+  const auto pieces = Split(cell, '`');
+  for (std::size_t i = 1; i < pieces.size(); i += 2) words.emplace(pieces[i]);
+  return words;
 }
 
 std::string Unquoted(std::string_view cell) {
@@ -139,8 +159,8 @@ TEST(FodcctlDocTest, BlocksAreWhatHelpPrints) {
     at = end;
   }
   for (const char* command :
-       {"", " nodes", " metrics", " window", " recording", " recording stat",
-        " recording cat", " recording import"}) {
+       {"", " nodes", " incidents", " metrics", " window", " recording",
+        " recording stat", " recording cat", " recording import"}) {
     EXPECT_TRUE(shown.contains(StrCat("fodcctl", command, " --help")))
         << command;
   }
@@ -184,6 +204,55 @@ TEST(HttpDocTest, ProxyTableIsItsRoutes) {
   EXPECT_THAT(Documented("fodc-proxy"), ContainerEq(Real(server.routes())));
 }
 
+TEST(HttpDocTest, IncidentsHaveTheFieldsAndParametersThatAreListed) {
+  fleet::Fleet fleet(SystemClock(), {});
+  fleet::Registry::Claim claim;
+  claim.kind = fleet::AgentKind::kFlight;
+  claim.identity.pod_name = claim.identity.instance_id = "a";
+  claim.identity.incarnation = 1;
+  claim.identity.role = "ROLE_DATA";
+  evidence::Incident incident;
+  incident.id = incident.detector = incident.verdict = "x";
+  incident.started_ms = incident.updated_ms = 1;
+  incident.numbers = {{"n", 1}};
+  ASSERT_TRUE(
+      fleet.TakeIncidents(fleet.Admit(claim).id, {std::move(incident)}).ok());
+  std::string text;
+  api::IncidentsText answer(fleet, SystemClock().Monotonic(), {},
+                            [](const fleet::Agent&) { return true; });
+  ASSERT_FALSE(answer.Append(&text, 1u << 20));
+  const auto document = nlohmann::json::parse(text);
+  const auto& shown = document["incidents"][0];
+  std::set<std::string> real;
+  for (const auto& [key, value] : shown.items()) real.insert(key);
+
+  std::set<std::string> documented;
+  std::set<std::string> parameters;
+  const std::string section = Subsection(ReadDoc("http.md"), "`/incidents`");
+  bool is_answer = false;
+  for (const std::string_view line : Split(section, '\n')) {
+    is_answer |= line.starts_with("| key");
+    for (const auto& row : Rows(std::string(line))) {
+      (is_answer ? documented : parameters).merge(CodeWords(row[0]));
+      if (row[0] == "`agent`") {
+        for (const auto& [key, value] : shown["agent"].items()) {
+          EXPECT_TRUE(CodeWords(row[1]).contains(key)) << key;
+        }
+      }
+    }
+  }
+  EXPECT_THAT(documented, ContainerEq(real));
+  // Each is looked at: an answer of nonsense is none.
+  for (const std::string& parameter : parameters) {
+    if (parameter == "verdict") continue;  // any word may be one
+    const auto query = net::Query::Parse(StrCat(parameter, "=nonsense"));
+    EXPECT_THAT(api::IncidentFilter::Parse(*query).status().message(),
+                HasSubstr(parameter));
+  }
+  EXPECT_EQ(parameters.size(), 5U);
+  EXPECT_TRUE(document.contains("total"));
+}
+
 TEST(HttpDocTest, AgentTableIsItsRoutes) {
   net::EventLoop loop(SystemClock());
   const auto server =
@@ -208,7 +277,7 @@ std::map<std::string, std::string> OwnFamilies(const std::string& page) {
     if (words.size() != 4 || words[0] != "#" || words[1] != "TYPE") continue;
     const std::string_view name = words[2];
     if (name.starts_with("fodc_") || name.starts_with("scrape_") ||
-        name == "up") {
+        name.starts_with("ktm_") || name == "up") {
       families[std::string(name)] = words[3];
     }
   }
@@ -276,6 +345,43 @@ TEST(MetricsDocTest, TablesAreTheFamiliesThatAreExposed) {
                   name == "up"))
         << name << " is in metrics.md, and not exposed";
   }
+}
+
+// Whatever this machine's kernel allows.
+TEST(MetricsDocTest, KernelTelemetryHasTheFamiliesOfTheTable) {
+  kernel::TargetReading reading;
+  reading.life = 1;
+  reading.read.emplace();
+  reading.write.emplace();
+  reading.cache.emplace().lookups = 0;
+  reading.policy.emplace();
+  reading.memory.emplace();
+  reading.faults.emplace();
+  reading.block.emplace();
+  reading.sched.emplace();
+  reading.death.emplace().oom_kills = 0;
+  kernel::Overview overview;
+  overview.families[0].reason = "refused";
+  overview.kswapd.emplace();
+  recorder::Recording recording(1, {});
+  collect::KernelSamples samples(recording, "db", "db", {});
+  kernel::KernelEvent event;
+  samples.OnEvent(event);
+  event.kind = kernel::KernelEvent::Kind::kOomVictim;
+  event.anon_bytes = 1;
+  samples.OnEvent(event);
+  samples.Record(reading, overview, {.monotonic_ms = 1, .unix_ms = 1});
+  std::map<std::string, std::string> exposed;
+  for (const recorder::SourceFrame& frame : recording.Latest()) {
+    for (const recorder::SeriesRef& s : *frame.series)
+      exposed[std::string(s->family())] = exposition::MetricTypeName(s->type());
+  }
+  std::map<std::string, std::string> documented;
+  for (const auto& row : Rows(ReadDoc("metrics.md"))) {
+    const std::string name = Unquoted(row[0]);
+    if (name.starts_with("ktm_")) documented[name] = row[1];
+  }
+  EXPECT_THAT(documented, ContainerEq(exposed));
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <unistd.h>
 
 #include <nlohmann/json.hpp>
 
@@ -17,12 +18,13 @@ namespace {
 using testing::HasSubstr;
 
 const std::string kDemo = test::SourcePath("tools/demo");
+constexpr int kPorts = 9;  // from --base-port on
 
 class DemoTest : public testing::Test {
  protected:
   DemoTest() {
-    // Seven ports in a row.
-    for (base_ = 32'000; base_ < 32'700; base_ += 7) {
+    // Nine ports in a row.
+    for (base_ = 32'000; base_ < 32'700; base_ += kPorts) {
       bool free = true;
       for (std::uint16_t port : Ports()) free &= !IsOpen(port);
       if (free) break;
@@ -42,7 +44,7 @@ class DemoTest : public testing::Test {
   }
   std::vector<std::uint16_t> Ports() const {
     std::vector<std::uint16_t> out = {http_, grpc_};
-    for (int i = 0; i < 7; ++i) {
+    for (int i = 0; i < kPorts; ++i) {
       out.push_back(static_cast<std::uint16_t>(base_ + i));
     }
     return out;
@@ -157,6 +159,34 @@ TEST_F(DemoTest, EndsWithAnErrorWhenAProgramFails) {
   EXPECT_THAT(demo_.Log(), HasSubstr("agent-etcd ended with status"));
 }
 
+// The other scenarios are tests/kernel's, without the script.
+TEST_F(DemoTest, ShowsTheIncidentOfAScenario) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "SKIPPED: needs root to make cgroups and load programs";
+  }
+  Start({"--scenario=eviction"});
+  EXPECT_EQ(demo_.WaitExitCode(150s), 0) << demo_.Log();
+  const std::string log = demo_.Log();
+  for (const char* text :
+       {"hotnode-0", "W3 policy", "advice: ", "dontneed_calls_per_second: ",
+        "baseline_read_p99_seconds: "}) {
+    EXPECT_THAT(log, HasSubstr(text));
+  }
+  EXPECT_THAT(log, testing::Not(HasSubstr("missing signals")));
+  ExpectNothingLeft();
+}
+
+TEST_F(DemoTest, ShowsThatAHarmlessScanIsNoIncident) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "SKIPPED: needs root to make cgroups and load programs";
+  }
+  Start({"--scenario=harmless"});
+  EXPECT_EQ(demo_.WaitExitCode(150s), 0) << demo_.Log();
+  EXPECT_THAT(demo_.Log(), HasSubstr("W1"));
+  EXPECT_THAT(demo_.Log(), HasSubstr("(no incidents)"));
+  ExpectNothingLeft();
+}
+
 TEST_F(DemoTest, SaysWhichPortIsTaken) {
   const FakeEndpoint taken("x 1\n");
   const auto run = [&](const char* flag, int port) {
@@ -170,13 +200,16 @@ TEST_F(DemoTest, SaysWhichPortIsTaken) {
   };
   run("--http-port", taken.port());
   run("--grpc-port", taken.port());
-  for (int i = 0; i < 7; ++i) run("--base-port", taken.port() - i);
+  for (int i = 0; i < kPorts; ++i) run("--base-port", taken.port() - i);
 }
 
 TEST_F(DemoTest, RefusesUnknownArguments) {
   const Output o = RunToEnd({kDemo, "--sekonds", "1"});
   EXPECT_EQ(o.exit_code, 2);
   EXPECT_THAT(o.err, HasSubstr("--sekonds"));
+  const Output scenario = RunToEnd({kDemo, "--scenario", "meltdown"});
+  EXPECT_EQ(scenario.exit_code, 2);
+  EXPECT_THAT(scenario.err, HasSubstr("'meltdown'"));
 }
 
 }  // namespace

@@ -7,11 +7,13 @@
 #include <utility>
 
 #include "fodc/agent/identity.h"
+#include "fodc/agent/incident_file.h"
 #include "fodc/agent/instance.h"
 #include "fodc/agent/own_counters.h"
 #include "fodc/agent/own_readings.h"
 #include "fodc/agent/resident.h"
 #include "fodc/agent/server.h"
+#include "fodc/agent/slow_reads.h"
 #include "fodc/agent/spill.h"
 #include "fodc/agent/target_file.h"
 #include "fodc/base/cgroup.h"
@@ -19,7 +21,9 @@
 #include "fodc/base/proc.h"
 #include "fodc/base/strings.h"
 #include "fodc/collect/collector.h"
+#include "fodc/collect/kernel_reader.h"
 #include "fodc/collect/targets.h"
+#include "fodc/kernel/telemetry.h"
 #include "fodc/link/agent_link.h"
 #include "fodc/net/http_client.h"
 #include "fodc/node/node_query.h"
@@ -64,6 +68,17 @@ collect::ScrapeOptions ScrapeOptionsOf(const Options& options,
   return s;
 }
 
+kernel::TelemetryOptions TelemetryOptionsOf(const Options& options,
+                                            std::size_t targets) {
+  kernel::TelemetryOptions t;
+  t.max_targets = targets;
+  t.cgroup_path = options.ktm_cgroup_path;
+  t.sample_above_per_second =
+      static_cast<std::uint64_t>(options.ktm_sample_above);
+  t.sample_every = static_cast<std::uint32_t>(options.ktm_sample_every);
+  return t;
+}
+
 }  // namespace
 
 struct Agent::Impl {
@@ -94,22 +109,35 @@ struct Agent::Impl {
                                           .port = o.target_port}),
                 {}, loop, recording),
         own_readings(loop.clock(), recording, collector, budget),
+        incident_file(
+            loop, o.recorder_dir,
+            [this] { return spill->owner() == Spill::Owner::kUs; }, incidents),
         link(
-            loop, recording, [this] { return LinkIdentity(); }, LinkOptions()) {
-  }
+            loop, recording, incidents, [this] { return LinkIdentity(); },
+            LinkOptions()) {}
 
   Status Start();
   void RestoreTargets();
   void KeepInstanceIdLate();
+  void StartKernelTelemetry();
+  void OnAppended();
+  void OnIncidents();
   void StartNodeQuery();
   fleet::AgentIdentity LinkIdentity() const;
   link::AgentLink::Options LinkOptions() const;
   std::unique_ptr<LatestPage> MakePage(exposition::Format format);
   std::vector<std::string> NotReady() const;
   nanoseconds stale_after() const { return 2 * checked.scrape.interval; }
+  // Beside what is read at each scrape there is what --ktm-interval rules.
+  nanoseconds StaleAfter(std::string_view source) const {
+    const bool is_of_kernel = source.starts_with(collect::kKernelSource) ||
+                              source.starts_with(detect::kDetectorSourcePrefix);
+    return is_of_kernel ? std::max(stale_after(), 2 * options.ktm_interval)
+                        : stale_after();
+  }
 
   const Options options;
-  const Checked checked;
+  Checked checked;  // the signals move on
   net::EventLoop& loop;
   const std::size_t budget;
   const std::string pod_name;
@@ -124,6 +152,11 @@ struct Agent::Impl {
   collect::Collector collector;
   collect::Targets targets;
   OwnReadings own_readings;
+  evidence::IncidentList incidents;  // what proxies are told
+  IncidentFile incident_file;
+  // Both null if --ktm-enabled is false.
+  std::unique_ptr<collect::KernelReader> kernel_reader;
+  std::unique_ptr<SlowReads> slow_reads;
   link::AgentLink link;
   std::unique_ptr<node::NodeQuery> node_query;  // none without ports
   program::OwnMetrics metrics;
@@ -138,7 +171,10 @@ Status Agent::Impl::Start() {
   AddLinkMetrics(&metrics, &link);
   AddLoopMetrics(&metrics, &loop);
   AddSpillMetrics(&metrics, spill.get());
-  if (spill->is_on()) AddTargetFileMetrics(&metrics, &target_file);
+  if (spill->is_on()) {
+    AddTargetFileMetrics(&metrics, &target_file);
+    AddIncidentFileMetrics(&metrics, &incident_file);
+  }
   metrics.AddBuildInfo("fodc_agent");
   metrics.AddCallback(
       "fodc_agent_log_lines_dropped_total", exposition::MetricType::kCounter,
@@ -161,11 +197,14 @@ Status Agent::Impl::Start() {
   // Nothing is resolved or dialled yet, so no library is being loaded.
   ReleaseIdlePages(IdlePages::kCodeAndTables);
   RestoreTargets();
+  incident_file.Read();
+  incident_file.set_on_late([this] { link.OnIncident(); });
   collector.AddReader([this](recorder::FrameTime t) { targets.Read(t); });
   collector.AddReader([this](recorder::FrameTime t) { own_readings.Read(t); });
-  collector.set_on_recorded([this] { link.OnAppended(); });
-  targets.set_on_recorded([this] { link.OnAppended(); });
+  collector.set_on_recorded([this] { OnAppended(); });
+  targets.set_on_recorded([this] { OnAppended(); });
   collector.Start();
+  StartKernelTelemetry();
   link.Start();
   StartNodeQuery();
   trim_timer = loop.RunEvery(
@@ -178,6 +217,7 @@ Status Agent::Impl::Start() {
                                 [this](const net::EventLoop::Tick&) {
                                   spill->Write(recording);
                                   target_file.Retry();
+                                  incident_file.Retry();
                                 });
   }
   return {};
@@ -188,10 +228,63 @@ void Agent::Impl::RestoreTargets() {
     targets.Restore(target_file.Read(), last_seen_targets);
   }
   last_seen_targets = {};
-  targets.set_on_changed([this] { target_file.Write(targets.Keep()); });
+  targets.set_on_changed([this] {
+    target_file.Write(targets.Keep());
+    if (kernel_reader) kernel_reader->Follow();
+  });
   target_file.set_on_late([this](const std::vector<target::KeptRow>& kept) {
     targets.Merge(kept);
   });
+}
+
+void Agent::Impl::StartKernelTelemetry() {
+  if (checked.ktm == KtmMode::kOff) return;
+  const std::size_t rows = targets.table().rows().size();
+  collect::KernelReader::Options o;
+  o.fine_buckets = options.ktm_fine_buckets;
+  std::unique_ptr<kernel::Telemetry> telemetry;
+  if (options.ktm_interval.count() > 0) {
+    o.interval = options.ktm_interval;
+    telemetry = kernel::Telemetry::Create(TelemetryOptionsOf(options, rows),
+                                          loop.clock());
+    const Status may = kernel::SystemKernel().MayLoad();
+    if (!may.ok() && checked.ktm == KtmMode::kOn) {
+      LogWarn("kernel telemetry is not permitted; see fodc-agent doctor",
+              {{"error", may.message()}});
+    } else if (!may.ok()) {
+      LogInfo("there is no kernel telemetry; see fodc-agent doctor",
+              {{"reason", may.message()}});
+    }
+  } else {
+    LogWarn("kernel telemetry does not start: its interval is not positive",
+            {{"ktm_interval", FormatGoDuration(options.ktm_interval)}});
+  }
+  kernel_reader = std::make_unique<collect::KernelReader>(
+      std::move(telemetry), "bad_interval", o, targets, loop, recording);
+  slow_reads =
+      std::make_unique<SlowReads>(checked.detect, std::move(checked.signals),
+                                  targets, recording, incidents);
+  slow_reads->set_on_incident([this] { OnIncidents(); });
+  kernel_reader->set_on_recorded([this] {
+    OnAppended();
+    slow_reads->RecordStates(
+        {.monotonic_ms = std::chrono::duration_cast<milliseconds>(
+                             loop.clock().Monotonic().time_since_epoch())
+                             .count(),
+         .unix_ms = ToUnixMillis(loop.clock().Unix())});
+    link.OnAppended();
+  });
+  kernel_reader->Start();
+}
+
+void Agent::Impl::OnAppended() {
+  if (slow_reads) slow_reads->OnAppended();
+  link.OnAppended();
+}
+
+void Agent::Impl::OnIncidents() {
+  incident_file.Write();
+  link.OnIncident();
 }
 
 // With the id that this life has already told.
@@ -258,15 +351,14 @@ link::AgentLink::Options Agent::Impl::LinkOptions() const {
 // Each source's newest frame of this life, unless it is stale: a scrape that
 // failed twice shows as `up 0`, not as values from the past.
 std::unique_ptr<LatestPage> Agent::Impl::MakePage(exposition::Format format) {
-  const std::int64_t oldest_ms =
-      std::chrono::duration_cast<milliseconds>(
-          (loop.clock().Monotonic() - stale_after()).time_since_epoch())
-          .count();
+  const MonotonicTime now = loop.clock().Monotonic();
   std::vector<LatestPage::Part> parts;
   for (recorder::SourceFrame& frame : recording.Latest()) {
     if (frame.name.incarnation != recording.incarnation() ||
-        frame.time.monotonic_ms < oldest_ms)
+        MonotonicTime(milliseconds(frame.time.monotonic_ms)) <
+            now - StaleAfter(frame.source_name) - milliseconds(1)) {
       continue;
+    }
     auto labels = identity.For(frame.container_name);
     parts.push_back({.frame = std::move(frame), .identity = std::move(labels)});
   }
@@ -310,6 +402,7 @@ Result<std::unique_ptr<Agent>> Agent::Start(const Options& options,
 void Agent::Stop(const std::string& reason, net::Task done) {
   Impl& i = *impl_;
   i.collector.Stop();
+  if (i.kernel_reader) i.kernel_reader->Stop();
   i.spill_timer.Cancel();
   i.trim_timer.Cancel();
   // The node query lives on: clients still ask for its counters.

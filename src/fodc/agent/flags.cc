@@ -9,9 +9,7 @@ namespace fodc::agent {
 namespace {
 
 // Go's, for features that later versions bring.
-constexpr std::array<std::string_view, 17> kWithoutEffect = {
-    "ktm-enabled",
-    "ktm-interval",
+constexpr std::array<std::string_view, 15> kWithoutEffect = {
     "crash-source-dir",
     "panic-diagnostics-enabled",
     "panic-diagnostics-dir",
@@ -30,8 +28,6 @@ constexpr std::array<std::string_view, 17> kWithoutEffect = {
 };
 
 void AddGoFlagsWithoutEffect(program::Flags* f, Options* o) {
-  f->Bool("ktm-enabled", &o->ktm_enabled, "kernel telemetry");
-  f->Duration("ktm-interval", &o->ktm_interval, "its interval");
   f->String("crash-source-dir", &o->crash_source_dir,
             "directory watched for crash artifacts");
   f->Bool("panic-diagnostics-enabled", &o->panic_diagnostics_enabled,
@@ -70,6 +66,39 @@ void AddGoFlagsWithoutEffect(program::Flags* f, Options* o) {
   f->Int("pressure-profiler-max-disk-bytes",
          &o->pressure_profiler_max_disk_bytes,
          "how much of the disk they may take");
+}
+
+void AddKernelFlags(program::Flags* f, Options* o) {
+  f->String("ktm-enabled", &o->ktm_enabled,
+            "kernel telemetry and the detector of slow reads: true, false, or "
+            "auto (on where the kernel permits it)")
+      .Alone("true");
+  f->Duration("ktm-interval", &o->ktm_interval,
+              "how often the kernel's counters are read and recorded; at least "
+              "100ms; 0 or less: kernel telemetry does not start");
+  f->String("ktm-target-comm", &o->ktm_target_comm,
+            "process name of the node (its first 15 bytes); the same as "
+            "--target-comm, which wins");
+  f->String("ktm-cgroup-path", &o->ktm_cgroup_path,
+            "cgroup (v2) of the first target, whatever it holds: absolute, or "
+            "under the root of the cgroup2 mount; empty: that of its processes "
+            "if it holds nobody else");
+  f->Bool("ktm-fine-buckets", &o->ktm_fine_buckets,
+          "record all four buckets of each octave of a latency, not one");
+  f->Int("ktm-sample-above", &o->ktm_sample_above,
+         "reads and writes of a target a second above which only one in "
+         "--ktm-sample-every is timed; 0: never");
+  f->Int("ktm-sample-every", &o->ktm_sample_every,
+         "how many calls one stands for then; 1 to 4096, rounded up to a power "
+         "of 2");
+  f->List("signal", &o->signal,
+          "what the node's own pages tell the detector: NAME=SELECTOR,..., "
+          "NAME one of compaction_bytes, compaction_threads, block_cache_hits, "
+          "block_cache_misses, background_io_bytes; empty: known pages of "
+          "BanyanDB, RocksDB and etcd");
+  f->List("detect-bound", &o->detect_bound,
+          "bounds of the detector, NAME=VALUE,...; docs/concept/verdicts.md "
+          "has them");
 }
 
 }  // namespace
@@ -149,6 +178,7 @@ void AddFlags(program::Flags* f, Options* o) {
   f->String("diagnosis-listen-addr", &o->diagnosis_listen_addr,
             "address of /diagnostics; may be the same; if it is not given and "
             "taken, the agent goes on without");
+  AddKernelFlags(f, o);
   AddGoFlagsWithoutEffect(f, o);
 }
 
@@ -162,6 +192,8 @@ void Resolve(const program::Flags& flags, Options* options) {
   }
   if (!ports_given && !options->poll_metrics_urls.empty())
     options->poll_metrics_ports.clear();
+  if (options->target_comm.empty())
+    options->target_comm = options->ktm_target_comm;
 }
 
 std::vector<std::string> FlagsWithoutEffect(const program::Flags& flags) {

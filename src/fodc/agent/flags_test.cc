@@ -41,7 +41,6 @@ TEST(AgentFlagsTest, DefaultsAreThoseOfGo) {
       {"container-names", ""},
       {"heartbeat-interval", "10s"},
       {"reconnect-interval", "5s"},
-      {"ktm-enabled", "false"},
       {"ktm-interval", "10s"},
       {"cluster-state-ports", ""},
       {"cluster-state-poll-interval", "30s"},
@@ -79,12 +78,27 @@ TEST(AgentFlagsTest, UrlsAloneReplaceTheDefaultPort) {
 }
 
 TEST(AgentFlagsTest, NamesWhatHasNoEffectYet) {
-  Parsed p({"--ktm-enabled", "--lifecycle-cache-ttl=1s", "--pod-name=a",
-            "--diagnosis-listen-addr=:1"});
+  Parsed p({"--panic-diagnostics-dir=x", "--lifecycle-cache-ttl=1s",
+            "--pod-name=a", "--diagnosis-listen-addr=:1"});
   ASSERT_TRUE(p.outcome.run) << p.outcome.error;
   EXPECT_THAT(FlagsWithoutEffect(p.flags),
-              ElementsAre("ktm-enabled", "lifecycle-cache-ttl"));
+              ElementsAre("panic-diagnostics-dir", "lifecycle-cache-ttl"));
   EXPECT_TRUE(p.options.diagnosis_listen_addr_given);
+}
+
+// Alone it means true, as in Go, where there is no third value.
+TEST(AgentFlagsTest, KernelTelemetryIsOnOffOrAutomatic) {
+  EXPECT_EQ(Parsed({}).options.ktm_enabled, "auto");
+  EXPECT_EQ(Parsed({"--ktm-enabled", "--pod-name=a"}).options.ktm_enabled,
+            "true");
+  EXPECT_EQ(Parsed({"--ktm-enabled=false"}).options.ktm_enabled, "false");
+}
+
+TEST(AgentFlagsTest, BothFlagsNameTheTargetsProcess) {
+  EXPECT_EQ(Parsed({"--ktm-target-comm=db"}).options.target_comm, "db");
+  EXPECT_EQ(Parsed({"--ktm-target-comm=db", "--target-comm=other"})
+                .options.target_comm,
+            "other");
 }
 
 }  // namespace

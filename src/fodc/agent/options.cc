@@ -127,8 +127,6 @@ Status CheckWithoutEffect(const Options& o) {
   using std::chrono::hours;
   constexpr std::int64_t kMost = std::int64_t{1} << 50;
   const auto long_time = hours(24 * 365);
-  FODC_RETURN_IF_ERROR(
-      InRange("--ktm-interval", o.ktm_interval, nanoseconds(0), long_time));
   FODC_RETURN_IF_ERROR(InRange("--max-diagnosis-memory-usage-percentage",
                                o.max_diagnosis_memory_usage_percentage, 0,
                                100));
@@ -162,6 +160,39 @@ Status CheckWithoutEffect(const Options& o) {
     }
   }
   return {};
+}
+
+// What Go's strconv.ParseBool takes, and "auto".
+Result<KtmMode> ModeOf(std::string_view text) {
+  if (EqualsIgnoreCase(text, "auto")) return KtmMode::kAuto;
+  if (text == "1" || EqualsIgnoreCase(text, "t") ||
+      EqualsIgnoreCase(text, "true")) {
+    return KtmMode::kOn;
+  }
+  if (text == "0" || EqualsIgnoreCase(text, "f") ||
+      EqualsIgnoreCase(text, "false")) {
+    return KtmMode::kOff;
+  }
+  return InvalidArgument(StrCat("--ktm-enabled is \"", text,
+                                "\"; it must be true, false or auto"));
+}
+
+Status CheckKernelTelemetry(const Options& o, Checked* c) {
+  using std::chrono::hours;
+  using std::chrono::milliseconds;
+  FODC_ASSIGN_OR_RETURN(c->ktm, ModeOf(o.ktm_enabled));
+  // Zero and less is no usage error in Go: kernel telemetry does not start.
+  if (o.ktm_interval.count() > 0) {
+    FODC_RETURN_IF_ERROR(InRange("--ktm-interval", o.ktm_interval,
+                                 milliseconds(100), hours(24)));
+  }
+  FODC_RETURN_IF_ERROR(InRange("--ktm-sample-above", o.ktm_sample_above, 0,
+                               std::int64_t{1} << 40));
+  FODC_RETURN_IF_ERROR(
+      InRange("--ktm-sample-every", o.ktm_sample_every, 1, 4096));
+  FODC_ASSIGN_OR_RETURN(c->signals, detect::SignalMap::Parse(o.signal));
+  FODC_RETURN_IF_ERROR(detect::ParseBounds(o.detect_bound, &c->detect));
+  return c->detect.Check();
 }
 
 }  // namespace
@@ -223,6 +254,7 @@ Result<Checked> Check(const Options& o) {
   }
   FODC_RETURN_IF_ERROR(InRange("--target-pid", o.target_pid, 0, 1 << 22));
   FODC_RETURN_IF_ERROR(InRange("--target-port", o.target_port, 0, 65535));
+  FODC_RETURN_IF_ERROR(CheckKernelTelemetry(o, &c));
   FODC_RETURN_IF_ERROR(CheckWithoutEffect(o));
 
   c.scrape.interval = o.poll_metrics_interval;

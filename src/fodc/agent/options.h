@@ -15,6 +15,8 @@
 #include "fodc/base/cgroup.h"
 #include "fodc/base/status.h"
 #include "fodc/collect/scraper.h"
+#include "fodc/detect/options.h"
+#include "fodc/detect/signals.h"
 
 namespace fodc::agent {
 
@@ -61,9 +63,18 @@ struct Options {
   std::string diagnosis_listen_addr = ":9091";
   bool diagnosis_listen_addr_given = false;
 
-  // Accepted from Go's agent; what they rule does not exist here yet.
-  bool ktm_enabled = false;
+  // Kernel telemetry and the detector.
+  std::string ktm_enabled = "auto";
   Duration ktm_interval = std::chrono::seconds(10);
+  std::string ktm_target_comm;
+  std::string ktm_cgroup_path;
+  bool ktm_fine_buckets = false;
+  std::int64_t ktm_sample_above = 0;  // calls a second; 0: never
+  std::int64_t ktm_sample_every = 16;
+  std::vector<std::string> signal;
+  std::vector<std::string> detect_bound;
+
+  // Accepted from Go's agent; what they rule does not exist here yet.
   std::string crash_source_dir;
   bool panic_diagnostics_enabled = true;
   std::string panic_diagnostics_dir = "crash";
@@ -83,6 +94,13 @@ struct Options {
   std::int64_t pressure_profiler_max_disk_bytes = 536'870'912;
 };
 
+// Whether there are kernel telemetry and the detector of slow reads.
+enum class KtmMode : std::uint8_t {
+  kOff,
+  kOn,
+  kAuto,  // on where it is permitted; that it is not is no warning
+};
+
 // Options that were checked, in the types that the rooms take.
 struct Checked {
   std::vector<collect::Endpoint> endpoints;
@@ -90,7 +108,10 @@ struct Checked {
   std::map<std::string, std::string> node_labels;
   std::vector<std::uint16_t> cluster_state_ports;
   std::vector<std::string> proxies;  // HOST:PORT
-  std::string role;                  // as the wire has it; empty: not given
+  KtmMode ktm = KtmMode::kAuto;
+  detect::Options detect;
+  detect::SignalMap signals;
+  std::string role;  // as the wire has it; empty: not given
 };
 
 // Checks each value alone and against the others, in the order of the flags'

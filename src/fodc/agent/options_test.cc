@@ -181,13 +181,44 @@ TEST(RecorderBudgetTest, TheSmallerOfBothBoundsButNeverNothing) {
             kSmallestRecorderMemory);
 }
 
+TEST(CheckTest, ChecksWhatKernelTelemetryIsTold) {
+  const auto refused = [](auto change, const char* message) {
+    EXPECT_THAT(CheckWith(change),
+                StatusIs(Code::kInvalidArgument, HasSubstr(message)));
+  };
+  refused([](Options& o) { o.ktm_enabled = "maybe"; },
+          "--ktm-enabled is \"maybe\"; it must be true, false or auto");
+  refused([](Options& o) { o.ktm_interval = 99ms; }, "--ktm-interval is 99ms");
+  refused([](Options& o) { o.ktm_sample_every = 4097; }, "--ktm-sample-every");
+  refused([](Options& o) { o.ktm_sample_above = -1; }, "--ktm-sample-above");
+  refused([](Options& o) { o.signal = {"rubbish=x"}; }, "rubbish");
+  refused([](Options& o) { o.detect_bound = {"factor=0"}; }, "factor");
+  const auto mode = [](const char* text) {
+    Options o;
+    o.ktm_enabled = text;
+    const auto checked = Check(o);
+    EXPECT_THAT(checked, IsOk());
+    return checked.ok() ? checked->ktm : KtmMode::kAuto;
+  };
+  EXPECT_EQ(mode("true"), KtmMode::kOn);
+  EXPECT_EQ(mode("0"), KtmMode::kOff);
+  EXPECT_EQ(mode("Auto"), KtmMode::kAuto);
+  // As in Go, a warning later on.
+  EXPECT_THAT(CheckWith([](Options& o) { o.ktm_interval = -1s; }), IsOk());
+  Options o;
+  o.detect_bound = {"factor=4,min-reads=7"};
+  const auto bounds = Check(o);
+  ASSERT_THAT(bounds, IsOk());
+  EXPECT_EQ(bounds->detect.factor, 4);
+  EXPECT_EQ(bounds->detect.min_reads, 7);
+}
+
 // Flags of the Go agent whose feature is not there yet.
 TEST(CheckTest, RefusesWhatCanOnlyBeAMistake) {
   const auto refused = [](auto change, const char* flag) {
     EXPECT_THAT(CheckWith(change),
                 StatusIs(Code::kInvalidArgument, HasSubstr(flag)));
   };
-  refused([](Options& o) { o.ktm_interval = -1s; }, "--ktm-interval is -1s");
   refused([](Options& o) { o.max_diagnosis_memory_usage_percentage = 101; },
           "--max-diagnosis-memory-usage-percentage");
   refused([](Options& o) { o.panic_diagnostics_dir = ""; },

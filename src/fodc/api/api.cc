@@ -8,19 +8,21 @@
 #include "fodc/api/cluster.h"
 #include "fodc/api/cluster_text.h"
 #include "fodc/api/cpu_watch.h"
+#include "fodc/api/documents.h"
+#include "fodc/api/incident_filter.h"
+#include "fodc/api/incidents_text.h"
 #include "fodc/api/instant_page.h"
-#include "fodc/api/json_writer.h"
 #include "fodc/api/node_frames.h"
 #include "fodc/api/page.h"
 #include "fodc/api/page_gatherer.h"
 #include "fodc/api/request_filter.h"
-#include "fodc/api/selector.h"
 #include "fodc/api/speakers.h"
 #include "fodc/api/text_body.h"
 #include "fodc/api/window_json.h"
 #include "fodc/api/window_openmetrics.h"
 #include "fodc/base/strings.h"
 #include "fodc/exposition/format.h"
+#include "fodc/exposition/selector.h"
 
 namespace fodc::api {
 namespace {
@@ -55,9 +57,10 @@ struct Api::Impl : std::enable_shared_from_this<Api::Impl> {
         started(l.clock().Monotonic()),
         gatherer(options.line_cache_bytes) {}
 
-  // Held by an answer for as long as it is at work, with this.
+  // Held by an answer for as long as it is at work, with this; null beyond the
+  // limit.
   using Slot = std::shared_ptr<void>;
-  Slot Occupy(std::size_t* open);
+  Slot Occupy(std::size_t* open, std::size_t limit);
 
   void Metrics(const RequestPtr& request, Responder responder);
   void FinishMetrics(const NodeFilter& filter, std::optional<std::int64_t> at,
@@ -66,11 +69,11 @@ struct Api::Impl : std::enable_shared_from_this<Api::Impl> {
   void Windows(const RequestPtr& request, Responder responder);
   HttpResponse MakeWindows(const NodeFilter& filter,
                            const std::optional<Window>& window,
-                           std::shared_ptr<SelectorSet> selectors,
+                           std::shared_ptr<exposition::SelectorSet> selectors,
                            bool openmetrics, MonotonicTime asked_at,
                            const std::vector<AgentAnswer>& answers, Slot slot);
   HttpResponse Cluster(const HttpRequest& request);
-  HttpResponse Health() const;
+  HttpResponse Incidents(const HttpRequest& request);
   HttpResponse Discovery(const HttpRequest& request) const;
   // Of a v1 agent that gave no answer to the round that began at `asked_at`.
   // One that came while others were waited for was not asked, and while the
@@ -108,6 +111,7 @@ struct Api::Impl : std::enable_shared_from_this<Api::Impl> {
   ApiStats stats;
   std::size_t open_pages = 0;
   std::size_t open_windows = 0;
+  std::size_t open_incident_lists = 0;
   net::EventLoop::Handle sweep;
   net::EventLoop::Handle watch;
 };
@@ -160,17 +164,18 @@ void Api::Impl::Ask(std::vector<fleet::Agent> agents,
             });
 }
 
-Api::Impl::Slot Api::Impl::Occupy(std::size_t* open) {
+Api::Impl::Slot Api::Impl::Occupy(std::size_t* open, std::size_t limit) {
+  if (*open >= limit) {
+    ++stats.refused;
+    return nullptr;
+  }
   ++*open;
-  return Slot(nullptr, [self = shared_from_this(), open](void*) { --*open; });
+  return Slot(open, [self = shared_from_this(), open](void*) { --*open; });
 }
 
 void Api::Impl::Metrics(const RequestPtr& request, Responder responder) {
-  if (open_pages >= options.max_pages) {
-    ++stats.refused;
-    return responder.Send(Busy("pages", options.max_pages));
-  }
-  Slot slot = Occupy(&open_pages);
+  Slot slot = Occupy(&open_pages, options.max_pages);
+  if (!slot) return responder.Send(Busy("pages", options.max_pages));
   const auto at = ParseAt(request->query);
   if (!at.ok()) return responder.Send(net::StatusError(at.status()));
   if (const Status s = CheckMatch(request->query, false); !s.ok()) {
@@ -273,11 +278,8 @@ void Api::Impl::FinishMetrics(const NodeFilter& filter,
 }
 
 void Api::Impl::Windows(const RequestPtr& request, Responder responder) {
-  if (open_windows >= options.max_windows) {
-    ++stats.refused;
-    return responder.Send(Busy("windows", options.max_windows));
-  }
-  Slot slot = Occupy(&open_windows);
+  Slot slot = Occupy(&open_windows, options.max_windows);
+  if (!slot) return responder.Send(Busy("windows", options.max_windows));
   const auto window = ParseWindow(request->query);
   if (!window.ok()) return responder.Send(net::StatusError(window.status()));
   const auto format = ParseFormat(request->query, {"json", "openmetrics"});
@@ -285,9 +287,11 @@ void Api::Impl::Windows(const RequestPtr& request, Responder responder) {
   if (const Status s = CheckMatch(request->query, true); !s.ok()) {
     return responder.Send(net::StatusError(s));
   }
-  auto parsed = SelectorSet::Parse(request->query.GetAll("match[]"));
+  auto parsed =
+      exposition::SelectorSet::Parse(request->query.GetAll("match[]"));
   if (!parsed.ok()) return responder.Send(net::StatusError(parsed.status()));
-  auto selectors = std::make_shared<SelectorSet>(*std::move(parsed));
+  auto selectors =
+      std::make_shared<exposition::SelectorSet>(*std::move(parsed));
   const auto chosen = ParseFilter(*request);
   if (!chosen.ok()) return responder.Send(net::StatusError(chosen.status()));
   const NodeFilter& filter = *chosen;
@@ -312,12 +316,11 @@ void Api::Impl::Windows(const RequestPtr& request, Responder responder) {
       });
 }
 
-HttpResponse Api::Impl::MakeWindows(const NodeFilter& filter,
-                                    const std::optional<Window>& window,
-                                    std::shared_ptr<SelectorSet> selectors,
-                                    bool openmetrics, MonotonicTime asked_at,
-                                    const std::vector<AgentAnswer>& answers,
-                                    Slot slot) {
+HttpResponse Api::Impl::MakeWindows(
+    const NodeFilter& filter, const std::optional<Window>& window,
+    std::shared_ptr<exposition::SelectorSet> selectors, bool openmetrics,
+    MonotonicTime asked_at, const std::vector<AgentAnswer>& answers,
+    Slot slot) {
   fleet.Notice();
   TypedFamilies families;
   for (const AgentAnswer& a : answers) {
@@ -376,7 +379,7 @@ HttpResponse Api::Impl::MakeWindows(const NodeFilter& filter,
   }
   struct Keep {
     Slot slot;
-    std::shared_ptr<SelectorSet> selectors;
+    std::shared_ptr<exposition::SelectorSet> selectors;
   };
   auto keep = std::make_shared<Keep>(Keep{std::move(slot), selectors});
   if (openmetrics) {
@@ -403,26 +406,18 @@ HttpResponse Api::Impl::Cluster(const HttpRequest& request) {
                                                   std::move(agents)));
 }
 
-HttpResponse Api::Impl::Health() const {
-  const fleet::AgentList agents = fleet.List();
-  const auto online = std::count_if(
-      agents->begin(), agents->end(), [](const fleet::Agent& agent) {
-        return agent.status == fleet::AgentStatus::kOnline;
-      });
-  std::string body;
-  JsonWriter json(&body);
-  json.BeginObject();
-  json.Key("agents_online");
-  json.Int(online);
-  json.Key("agents_total");
-  json.Int(agents->size());
-  json.Key("status");
-  json.String("healthy");
-  json.Key("uptime_seconds");
-  json.Int(std::chrono::duration_cast<std::chrono::seconds>(Now() - started)
-               .count());
-  json.EndObject();
-  return net::JsonResponse(body + "\n");
+HttpResponse Api::Impl::Incidents(const HttpRequest& request) {
+  Slot slot = Occupy(&open_incident_lists, options.max_incident_lists);
+  if (!slot) return Busy("lists of incidents", options.max_incident_lists);
+  const auto filter = IncidentFilter::Parse(request.query);
+  if (!filter.ok()) return net::StatusError(filter.status());
+  const auto nodes = ParseFilter(request);
+  if (!nodes.ok()) return net::StatusError(nodes.status());
+  fleet.Notice();
+  const auto takes = [&](const fleet::Agent& a) { return Takes(*nodes, a); };
+  return StreamText(
+      loop, std::move(slot), "application/json",
+      std::make_unique<IncidentsText>(fleet, Now(), *filter, takes));
 }
 
 HttpResponse Api::Impl::Discovery(const HttpRequest& request) const {
@@ -468,11 +463,16 @@ void Api::Install(net::HttpServer* server) {
   server->Route(
       "/cluster", Access::kViewer,
       [impl](const HttpRequest& request) { return impl->Cluster(request); });
+  server->Route(
+      "/incidents", Access::kViewer,
+      [impl](const HttpRequest& request) { return impl->Incidents(request); });
   server->Route("/sd", Access::kViewer, [impl](const HttpRequest& request) {
     return impl->Discovery(request);
   });
-  server->Route("/health", Access::kPublic,
-                [impl](const HttpRequest&) { return impl->Health(); });
+  server->Route("/health", Access::kPublic, [impl](const HttpRequest&) {
+    return net::JsonResponse(
+        HealthDocument(impl->fleet.List(), impl->Now() - impl->started));
+  });
   server->Route("/healthz", Access::kPublic,
                 [](const HttpRequest&) { return net::TextResponse("ok\n"); });
   server->Route("/readyz", Access::kPublic, [impl](const HttpRequest&) {
@@ -482,17 +482,8 @@ void Api::Install(net::HttpServer* server) {
                       : net::TextError(503, ready.message());
   });
   server->Route("/version", Access::kPublic, [impl](const HttpRequest&) {
-    std::string body;
-    JsonWriter json(&body);
-    json.BeginObject();
-    json.Key("program");
-    json.String(impl->options.program);
-    json.Key("version");
-    json.String(impl->options.version);
-    json.Key("revision");
-    json.String(impl->options.revision);
-    json.EndObject();
-    return net::JsonResponse(body + "\n");
+    const ApiOptions& o = impl->options;
+    return net::JsonResponse(VersionDocument(o.program, o.version, o.revision));
   });
 }
 

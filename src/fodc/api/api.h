@@ -45,6 +45,7 @@ struct ApiOptions {
   // reader takes it. Beyond: 503.
   std::size_t max_pages = 128;
   std::size_t max_windows = 16;
+  std::size_t max_incident_lists = 16;
   // What the answers of v1 agents to one request may hold together.
   std::size_t v1_answer_bytes = 1u << 30;
 };
@@ -53,7 +54,8 @@ struct ApiStats {
   std::uint64_t pages = 0;
   std::uint64_t page_samples = 0;
   std::uint64_t windows = 0;
-  std::uint64_t refused = 0;       // pages and windows, for there were too many
+  // Pages, windows and lists of incidents, for there were too many.
+  std::uint64_t refused = 0;
   std::uint64_t v1_silent = 0;     // v1 agents that did not answer in time
   std::uint64_t v1_too_large = 0;  // ... for whose answers there was no room
   std::uint64_t stale_nodes = 0;   // of the newest page: only `up` 0 was shown

@@ -92,6 +92,7 @@ class ApiTest : public ::testing::Test {
     options.ready = [this] { return ready_; };
     options.max_pages = 4;
     options.max_windows = 2;
+    options.max_incident_lists = 2;
     api_ = std::make_unique<Api>(loop_, fleet_, commander_, options);
     api_->Install(&server_);
     EXPECT_TRUE(server_.Listen("127.0.0.1:0").ok());

@@ -8,8 +8,9 @@
 #include <string_view>
 #include <vector>
 
+#include "fodc/api/incident_filter.h"
 #include "fodc/api/request_filter.h"
-#include "fodc/api/selector.h"
+#include "fodc/exposition/selector.h"
 
 namespace fodc::api {
 namespace {
@@ -27,12 +28,31 @@ void ReadQuery(std::string_view text) {
       (*window)->from_unix_ms > (*window)->to_unix_ms) {
     std::abort();
   }
+  if (const auto filter = IncidentFilter::Parse(*query); filter.ok()) {
+    if (filter->limit < 1 || filter->limit > IncidentFilter::kMaxLimit) {
+      std::abort();
+    }
+    evidence::Incident incident;
+    incident.verdict = "W3";
+    incident.started_ms = 1'795'246'273'857;
+    const bool taken_open = filter->Takes(incident);
+    incident.ended_ms = incident.started_ms;
+    const bool taken_ended = filter->Takes(incident);
+    if (filter->state == IncidentFilter::State::kOpen && taken_ended) {
+      std::abort();
+    }
+    // What has ended is in no range in which it would not be if it lasted.
+    if (filter->state == IncidentFilter::State::kAny && taken_ended &&
+        !taken_open) {
+      std::abort();
+    }
+  }
   (void)ParseAt(*query);
   (void)ParseFormat(*query, {"json", "openmetrics"});
 }
 
 void ReadSelector(std::string_view text) {
-  const auto selector = Selector::Parse(text);
+  const auto selector = exposition::Selector::Parse(text);
   if (!selector.ok()) {
     if (selector.status().message().empty()) std::abort();
     return;

@@ -97,16 +97,21 @@ bool NodeFilter::Takes(std::string_view role, std::string_view pod_name,
   return type != labels.end() && EqualsIgnoreCase(type->second, type_label_);
 }
 
-Result<std::optional<Window>> ParseWindow(const net::Query& query) {
+Result<TimeRange> ParseTimeRange(const net::Query& query) {
   FODC_ASSIGN_OR_RETURN(const auto from, ParseInstant(query, "start_time"));
   FODC_ASSIGN_OR_RETURN(const auto to, ParseInstant(query, "end_time"));
-  if (!from || !to) return std::optional<Window>();
-  if (*from > *to) {
+  if (from && to && *from > *to) {
     return InvalidArgument(StrCat("start_time ", query.GetOr("start_time"),
                                   " is after end_time ",
                                   query.GetOr("end_time")));
   }
-  return std::optional<Window>(Window{*from, *to});
+  return TimeRange{from, to};
+}
+
+Result<std::optional<Window>> ParseWindow(const net::Query& query) {
+  FODC_ASSIGN_OR_RETURN(const TimeRange range, ParseTimeRange(query));
+  if (!range.from_unix_ms || !range.to_unix_ms) return std::optional<Window>();
+  return std::optional<Window>(Window{*range.from_unix_ms, *range.to_unix_ms});
 }
 
 Result<std::optional<std::int64_t>> ParseAt(const net::Query& query) {

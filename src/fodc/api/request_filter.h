@@ -58,10 +58,18 @@ struct Window {
 // what an unescaped one becomes), or seconds since the Unix epoch, with or
 // without a fraction.
 
-// `start_time` and `end_time`. Each is checked whenever it is there; nothing
-// unless both are.
+// Both ends inclusive; one that is absent is no bound.
+struct TimeRange {
+  std::optional<std::int64_t> from_unix_ms;
+  std::optional<std::int64_t> to_unix_ms;
+};
+
+// `start_time` and `end_time`, each by itself.
 // Errors: kInvalidArgument "Invalid start_time format: ...", "Invalid end_time
 // format: ...", or naming both when the start is after the end.
+Result<TimeRange> ParseTimeRange(const net::Query& query);
+
+// The same. Each is checked whenever it is there; nothing unless both are.
 Result<std::optional<Window>> ParseWindow(const net::Query& query);
 
 // `at`, in milliseconds since the epoch. Nothing if it is not there.

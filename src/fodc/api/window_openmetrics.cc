@@ -52,7 +52,7 @@ struct WindowOpenMetrics::Node {
 
 WindowOpenMetrics::WindowOpenMetrics(std::vector<OpenMetricsNode> nodes,
                                      Window window,
-                                     const SelectorSet* selectors)
+                                     const exposition::SelectorSet* selectors)
     : window_(window), selectors_(selectors) {
   for (OpenMetricsNode& node : nodes) {
     nodes_.push_back(std::make_unique<Node>(std::move(node)));

@@ -15,9 +15,9 @@
 #include "fodc/api/answered_series.h"
 #include "fodc/api/line_cache.h"
 #include "fodc/api/request_filter.h"
-#include "fodc/api/selector.h"
 #include "fodc/api/window_rows.h"
 #include "fodc/exposition/identity.h"
+#include "fodc/exposition/selector.h"
 #include "fodc/recorder/series_reader.h"
 #include "fodc/recorder/snapshot.h"
 
@@ -43,7 +43,7 @@ class WindowOpenMetrics {
 
   // `selectors` must outlive it.
   WindowOpenMetrics(std::vector<OpenMetricsNode> nodes, Window window,
-                    const SelectorSet* selectors);
+                    const exposition::SelectorSet* selectors);
   ~WindowOpenMetrics();
 
   // Appends what comes next, about `max_bytes` unless it ends, or nothing yet
@@ -93,7 +93,7 @@ class WindowOpenMetrics {
 
   std::vector<std::unique_ptr<Node>> nodes_;
   const Window window_;
-  const SelectorSet* const selectors_;
+  const exposition::SelectorSet* const selectors_;
   std::map<std::string, std::vector<Entry>, std::less<>> families_;
   std::uint32_t cataloged_ = 0;
   bool in_families_ = false;

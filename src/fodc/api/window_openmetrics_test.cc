@@ -47,7 +47,7 @@ TEST(WindowOpenMetricsTest, OpensARecordingForManySeriesAtATime) {
   std::vector<OpenMetricsNode> nodes;
   nodes.reserve(kNodes);
   for (int i = 0; i < kNodes; ++i) nodes.push_back(MakeNode(i));
-  const SelectorSet all;
+  const exposition::SelectorSet all;
   WindowOpenMetrics text(std::move(nodes), {0, 1'000'000}, &all);
   std::string out;
   while (text.Append(&out, 10'000)) {

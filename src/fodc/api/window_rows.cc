@@ -16,7 +16,8 @@ using exposition::Label;
 // Whether the series is asked for, as it is shown.
 bool IsSelected(const recorder::Series& series,
                 const exposition::Identity& identity,
-                const SelectorSet* selectors, exposition::LabelMerger* merger) {
+                const exposition::SelectorSet* selectors,
+                exposition::LabelMerger* merger) {
   return selectors->empty() ||
          (selectors->MayMatchName(series.name()) &&
           selectors->Matches(series.name(),
@@ -26,7 +27,7 @@ bool IsSelected(const recorder::Series& series,
 class RecordedRowsImpl final : public WindowRows {
  public:
   RecordedRowsImpl(fleet::Agent agent, recorder::Snapshot snapshot,
-                   Window window, const SelectorSet* selectors)
+                   Window window, const exposition::SelectorSet* selectors)
       : agent_(std::move(agent)),
         snapshot_(std::move(snapshot)),
         window_(window),
@@ -61,7 +62,7 @@ class RecordedRowsImpl final : public WindowRows {
   const fleet::Agent agent_;
   std::optional<recorder::Snapshot> snapshot_;
   const Window window_;
-  const SelectorSet* const selectors_;
+  const exposition::SelectorSet* const selectors_;
   NodeIdentities identities_;
   exposition::LabelMerger merger_;
   std::unique_ptr<recorder::Snapshot::SeriesReader> reader_;
@@ -69,7 +70,7 @@ class RecordedRowsImpl final : public WindowRows {
 
 class FrameRowsImpl final : public WindowRows {
  public:
-  FrameRowsImpl(NodeFrames node, const SelectorSet* selectors)
+  FrameRowsImpl(NodeFrames node, const exposition::SelectorSet* selectors)
       : node_(std::move(node)),
         selectors_(selectors),
         identities_(node_.agent) {}
@@ -98,7 +99,7 @@ class FrameRowsImpl final : public WindowRows {
 
  private:
   const NodeFrames node_;
-  const SelectorSet* const selectors_;
+  const exposition::SelectorSet* const selectors_;
   NodeIdentities identities_;
   exposition::LabelMerger merger_;
   std::size_t frame_ = 0;
@@ -109,7 +110,8 @@ class AnsweredRowsImpl final : public WindowRows {
  public:
   AnsweredRowsImpl(fleet::Agent agent,
                    std::shared_ptr<const fleet::MetricsAnswer> answer,
-                   std::optional<Window> window, const SelectorSet* selectors)
+                   std::optional<Window> window,
+                   const exposition::SelectorSet* selectors)
       : agent_(std::move(agent)),
         answer_(std::move(answer)),
         selectors_(selectors) {
@@ -161,7 +163,7 @@ class AnsweredRowsImpl final : public WindowRows {
  private:
   const fleet::Agent agent_;
   const std::shared_ptr<const fleet::MetricsAnswer> answer_;
-  const SelectorSet* const selectors_;
+  const exposition::SelectorSet* const selectors_;
   std::vector<std::uint32_t> order_;
   std::size_t at_ = 0;
   std::vector<std::int64_t> times_;
@@ -183,22 +185,21 @@ const std::shared_ptr<const exposition::Identity>& NodeIdentities::Of(
       .first->second;
 }
 
-std::unique_ptr<WindowRows> RecordedRows(fleet::Agent agent,
-                                         recorder::Snapshot snapshot,
-                                         Window window,
-                                         const SelectorSet* selectors) {
+std::unique_ptr<WindowRows> RecordedRows(
+    fleet::Agent agent, recorder::Snapshot snapshot, Window window,
+    const exposition::SelectorSet* selectors) {
   return std::make_unique<RecordedRowsImpl>(
       std::move(agent), std::move(snapshot), window, selectors);
 }
 
-std::unique_ptr<WindowRows> FrameRows(NodeFrames node,
-                                      const SelectorSet* selectors) {
+std::unique_ptr<WindowRows> FrameRows(
+    NodeFrames node, const exposition::SelectorSet* selectors) {
   return std::make_unique<FrameRowsImpl>(std::move(node), selectors);
 }
 
 std::unique_ptr<WindowRows> AnsweredRows(
     fleet::Agent agent, std::shared_ptr<const fleet::MetricsAnswer> answer,
-    std::optional<Window> window, const SelectorSet* selectors) {
+    std::optional<Window> window, const exposition::SelectorSet* selectors) {
   return std::make_unique<AnsweredRowsImpl>(std::move(agent), std::move(answer),
                                             window, selectors);
 }

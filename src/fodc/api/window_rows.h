@@ -15,8 +15,8 @@
 
 #include "fodc/api/node_frames.h"
 #include "fodc/api/request_filter.h"
-#include "fodc/api/selector.h"
 #include "fodc/exposition/identity.h"
+#include "fodc/exposition/selector.h"
 #include "fodc/fleet/agent.h"
 #include "fodc/fleet/agent_commander.h"
 #include "fodc/recorder/snapshot.h"
@@ -58,19 +58,18 @@ class NodeIdentities {
 
 // Of a mirrored recording, read as the rows are asked for. `selectors` must
 // outlive the rows.
-std::unique_ptr<WindowRows> RecordedRows(fleet::Agent agent,
-                                         recorder::Snapshot snapshot,
-                                         Window window,
-                                         const SelectorSet* selectors);
+std::unique_ptr<WindowRows> RecordedRows(
+    fleet::Agent agent, recorder::Snapshot snapshot, Window window,
+    const exposition::SelectorSet* selectors);
 
 // Of frames: one sample for each series.
 std::unique_ptr<WindowRows> FrameRows(NodeFrames node,
-                                      const SelectorSet* selectors);
+                                      const exposition::SelectorSet* selectors);
 
 // Of a v1 agent's answer. Samples of one series are put together, in the order
 // of their times. Without a window all samples are taken, else those inside.
 std::unique_ptr<WindowRows> AnsweredRows(
     fleet::Agent agent, std::shared_ptr<const fleet::MetricsAnswer> answer,
-    std::optional<Window> window, const SelectorSet* selectors);
+    std::optional<Window> window, const exposition::SelectorSet* selectors);
 
 }  // namespace fodc::api

@@ -193,7 +193,8 @@ Status ParseNumberLines(std::string_view text, const NumberLine<T> (&lines)[N],
 
 struct MemoryStat {
   std::optional<std::uint64_t> anon, file, swap, active_file, inactive_file,
-      slab_reclaimable, hierarchical_limit;
+      slab_reclaimable, hierarchical_limit, kernel, refault_file, refault_anon,
+      scanned, reclaimed;
 };
 
 std::uint64_t Less(std::uint64_t from,
@@ -211,6 +212,11 @@ void Derive(const MemoryStat& s, CgroupMemory* out) {
   out->anon_bytes = s.anon;
   out->file_bytes = s.file;
   if (s.swap) out->swap_bytes = s.swap;
+  if (s.kernel) out->kernel_bytes = s.kernel;
+  out->file_refault_pages = s.refault_file;
+  out->anon_refault_pages = s.refault_anon;
+  out->reclaim_scanned_pages = s.scanned;
+  out->reclaimed_pages = s.reclaimed;
   if (!out->usage_bytes || !s.inactive_file || !s.active_file) return;
   out->working_set_bytes = Less(*out->usage_bytes, {s.inactive_file});
   out->charge_bytes = Less(
@@ -234,7 +240,12 @@ Status ParseMemoryStatV2(std::string_view text, CgroupMemory* out) {
       {"file", &MemoryStat::file},
       {"active_file", &MemoryStat::active_file},
       {"inactive_file", &MemoryStat::inactive_file},
-      {"slab_reclaimable", &MemoryStat::slab_reclaimable}};
+      {"slab_reclaimable", &MemoryStat::slab_reclaimable},
+      {"kernel", &MemoryStat::kernel},
+      {"workingset_refault_file", &MemoryStat::refault_file},
+      {"workingset_refault_anon", &MemoryStat::refault_anon},
+      {"pgscan", &MemoryStat::scanned},
+      {"pgsteal", &MemoryStat::reclaimed}};
   MemoryStat s;
   FODC_RETURN_IF_ERROR(ParseNumberLines(text, kLines, &s));
   Derive(s, out);
@@ -248,6 +259,8 @@ Status ParseMemoryStatV1(std::string_view text, CgroupMemory* out) {
       {"total_swap", &MemoryStat::swap},
       {"total_active_file", &MemoryStat::active_file},
       {"total_inactive_file", &MemoryStat::inactive_file},
+      {"total_workingset_refault_file", &MemoryStat::refault_file},
+      {"total_workingset_refault_anon", &MemoryStat::refault_anon},
       {"hierarchical_memory_limit", &MemoryStat::hierarchical_limit}};
   MemoryStat s;
   FODC_RETURN_IF_ERROR(ParseNumberLines(text, kLines, &s));

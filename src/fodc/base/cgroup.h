@@ -83,6 +83,8 @@ struct CgroupMemory {
   std::optional<std::uint64_t> anon_bytes;
   std::optional<std::uint64_t> file_bytes;
   std::optional<std::uint64_t> swap_bytes;
+  // Charged for the kernel's own objects: v2 of Linux 5.18 and later, v1.
+  std::optional<std::uint64_t> kernel_bytes;
   // The smallest of the group and all its ancestors.
   std::optional<std::uint64_t> limit_bytes;  // beyond it: OOM kill
   std::optional<std::uint64_t> high_bytes;   // v2; beyond it: throttled
@@ -93,6 +95,13 @@ struct CgroupMemory {
   std::optional<std::uint64_t> oom_kill_events;        // Linux 4.13 and later
   std::optional<std::uint64_t> oom_group_kill_events;  // v2, Linux 5.17
   std::optional<bool> under_oom;                       // v1
+  // Pages that were read again soon after they had been evicted (counters;
+  // Linux 5.9 and later). With descendants.
+  std::optional<std::uint64_t> file_refault_pages;
+  std::optional<std::uint64_t> anon_refault_pages;
+  // Pages that reclaim looked at and took, whoever ran it. v2; counters.
+  std::optional<std::uint64_t> reclaim_scanned_pages;
+  std::optional<std::uint64_t> reclaimed_pages;
 };
 
 struct CgroupCpu {

@@ -82,6 +82,7 @@ struct CgroupReader::Impl {
     } else {
       oom_control = FileOf(place.memory, "memory.oom_control");
       failcnt = FileOf(place.memory, "memory.failcnt");
+      kernel_usage = FileOf(place.memory, "memory.kmem.usage_in_bytes");
     }
     cpu_stat = FileOf(place.cpu, "cpu.stat");
     if (place.cpuacct && place.cpuacct->version == CgroupVersion::kV1) {
@@ -112,9 +113,10 @@ struct CgroupReader::Impl {
         if (limit && (!cpu_limit || *limit < *cpu_limit)) cpu_limit = limit;
       });
     }
-    for (OptionalFile* f : {&usage, &memory_stat, &swap, &events, &oom_control,
-                            &failcnt, &cpu_stat, &cpuacct_usage, &cpuacct_stat,
-                            &pressure[0], &pressure[1], &pressure[2]}) {
+    for (OptionalFile* f :
+         {&usage, &memory_stat, &swap, &events, &oom_control, &failcnt,
+          &kernel_usage, &cpu_stat, &cpuacct_usage, &cpuacct_stat, &pressure[0],
+          &pressure[1], &pressure[2]}) {
       f->Retry();
     }
   }
@@ -148,6 +150,7 @@ struct CgroupReader::Impl {
           ParseOomControlV1(*text, &out).WithContext(place.memory->path));
     }
     if (const auto v = ToNumber(read(&failcnt))) out.max_events = v;
+    if (const auto v = ToNumber(read(&kernel_usage))) out.kernel_bytes = v;
     if (any) return out;
     memory_error = error.ok() ? NotFound("no memory controller") : error;
     return memory_error;
@@ -208,6 +211,7 @@ struct CgroupReader::Impl {
   const CgroupPlace place;
 
   OptionalFile usage, memory_stat, swap, events, oom_control, failcnt;
+  OptionalFile kernel_usage;
   OptionalFile cpu_stat, cpuacct_usage, cpuacct_stat;
   std::array<OptionalFile, 3> pressure;
   bool has_limits = false;

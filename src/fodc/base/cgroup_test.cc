@@ -63,7 +63,9 @@ const std::map<std::string, std::string> kV2Tree = {
     {"sys/fs/cgroup/kubepods/pod1/db/memory.swap.current", "12\n"},
     {"sys/fs/cgroup/kubepods/pod1/db/memory.stat",
      "anon 500000000\nfile 450000000\nkernel 50000000\nactive_file 150000000\n"
-     "inactive_file 300000000\nslab_reclaimable 20000000\npgfault 7\n"},
+     "inactive_file 300000000\nslab_reclaimable 20000000\npgfault 7\n"
+     "workingset_refault_anon 31\nworkingset_refault_file 32\npgscan 33\n"
+     "pgsteal 34\npgscan_direct 35\n"},
     {"sys/fs/cgroup/kubepods/pod1/db/memory.events",
      "low 0\nhigh 17\nmax 3\noom 2\noom_kill 1\noom_group_kill 0\n"},
     {"sys/fs/cgroup/kubepods/pod1/db/cpu.max", "200000 100000\n"},
@@ -86,6 +88,11 @@ TEST_F(CgroupTreeTest, ReadsV2WithTheSmallestLimitOfAllAncestors) {
   EXPECT_EQ(m->anon_bytes, 500000000u);
   EXPECT_EQ(m->file_bytes, 450000000u);
   EXPECT_EQ(m->swap_bytes, 12u);
+  EXPECT_EQ(m->kernel_bytes, 50000000u);
+  EXPECT_EQ(m->anon_refault_pages, 31u);
+  EXPECT_EQ(m->file_refault_pages, 32u);
+  EXPECT_EQ(m->reclaim_scanned_pages, 33u);
+  EXPECT_EQ(m->reclaimed_pages, 34u);
   EXPECT_EQ(m->limit_bytes, 3000000000u);
   EXPECT_EQ(m->high_bytes, 2500000000u);
   EXPECT_EQ(m->high_events, 17u);
@@ -143,13 +150,16 @@ const std::map<std::string, std::string> kV1Tree = {
      "9223372036854771712\n"},
     {"sys/fs/cgroup/memory one/db/memory.usage_in_bytes", "100000000\n"},
     {"sys/fs/cgroup/memory one/db/memory.failcnt", "5\n"},
+    {"sys/fs/cgroup/memory one/db/memory.kmem.usage_in_bytes", "7000000\n"},
     {"sys/fs/cgroup/memory one/db/memory.oom_control",
      "oom_kill_disable 0\nunder_oom 1\noom_kill 7\n"},
     {"sys/fs/cgroup/memory one/db/memory.stat",
      "cache 1\nrss 2\ninactive_file 3\nactive_file 4\n"
      "hierarchical_memory_limit 800000000\nhierarchical_memsw_limit 9\n"
      "total_cache 40000000\ntotal_rss 60000000\ntotal_swap 0\n"
-     "total_inactive_file 30000000\ntotal_active_file 10000000\n"},
+     "total_inactive_file 30000000\ntotal_active_file 10000000\n"
+     "workingset_refault_file 40\ntotal_workingset_refault_anon 41\n"
+     "total_workingset_refault_file 42\n"},
     {"sys/fs/cgroup/cpu,cpuacct/cpu.cfs_quota_us", "250000\n"},
     {"sys/fs/cgroup/cpu,cpuacct/cpu.cfs_period_us", "100000\n"},
     {"sys/fs/cgroup/cpu,cpuacct/db/cpu.cfs_quota_us", "-1\n"},
@@ -174,6 +184,10 @@ TEST_F(CgroupTreeTest, ReadsV1WithTheHierarchicalLimitOfMemoryStat) {
   EXPECT_EQ(m->charge_bytes, 60000000u);
   EXPECT_EQ(m->limit_bytes, 800000000u);
   EXPECT_EQ(m->high_bytes, std::nullopt);
+  EXPECT_EQ(m->kernel_bytes, 7000000u);
+  EXPECT_EQ(m->anon_refault_pages, 41u);
+  EXPECT_EQ(m->file_refault_pages, 42u);
+  EXPECT_EQ(m->reclaim_scanned_pages, std::nullopt);
   EXPECT_EQ(m->max_events, 5u);
   EXPECT_EQ(m->oom_kill_events, 7u);
   EXPECT_EQ(m->under_oom, true);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/collect/readings.h"
 
+#include "fodc/base/strings.h"
+
 namespace fodc::collect {
 
 Readings::Readings(recorder::Recording& recording, std::string_view source_name,
@@ -11,8 +13,12 @@ Readings::Readings(recorder::Recording& recording, std::string_view source_name,
 
 Readings::Index Readings::Add(
     const ReadingDesc& desc,
-    std::vector<std::pair<std::string, std::string>> labels) {
-  series_.push_back({.desc = desc, .labels = std::move(labels)});
+    std::vector<std::pair<std::string, std::string>> labels,
+    std::string_view suffix) {
+  series_.push_back(
+      {.desc = desc,
+       .labels = std::move(labels),
+       .name = suffix.empty() ? std::string() : StrCat(desc.name, suffix)});
   values_.reserve(series_.size());
   return series_.size() - 1;
 }
@@ -37,12 +43,13 @@ void Readings::MoveLayout() {
       labels.clear();
       for (const auto& [name, value] : s.labels)
         labels.push_back({.name = name, .value = value});
-      const exposition::SeriesDesc inserted{.name = s.desc.name,
-                                            .labels = labels,
-                                            .family = s.desc.name,
-                                            .type = s.desc.type,
-                                            .help = s.desc.help,
-                                            .unit = {}};
+      const exposition::SeriesDesc inserted{
+          .name = s.name.empty() ? s.desc.name : s.name,
+          .labels = labels,
+          .family = s.desc.name,
+          .type = s.desc.type,
+          .help = s.desc.help,
+          .unit = {}};
       recording_.SpliceLines(source_, line, 0, {&inserted, 1});
       ++line;
     }

@@ -34,9 +34,11 @@ class Readings {
            std::string_view container_name);
 
   // Declares one series; before the first Set. `desc` must live for ever (a
-  // table), `labels` are copied.
+  // table), `labels` are copied. `suffix` tells the series of a histogram from
+  // its family: "_bucket", "_sum" or "_count".
   Index Add(const ReadingDesc& desc,
-            std::vector<std::pair<std::string, std::string>> labels = {});
+            std::vector<std::pair<std::string, std::string>> labels = {},
+            std::string_view suffix = {});
 
   void Set(Index index, double value);
   // Appends what was set since the last Commit and forgets it.
@@ -48,6 +50,7 @@ class Readings {
   struct OwnSeries {
     ReadingDesc desc;
     std::vector<std::pair<std::string, std::string>> labels;
+    std::string name;  // empty: the family's
     double value = 0;
     bool is_set = false;
     bool was_set = false;

@@ -64,6 +64,12 @@ constexpr ReadingDesc kIo{
     "Bytes that the target read from and wrote to storage."};
 constexpr ReadingDesc kMemory{"fodc_container_memory_bytes", kGauge,
                               "Parts of the memory of the target's cgroup."};
+constexpr ReadingDesc kRefaults{
+    "fodc_container_memory_refault_pages_total", kCounter,
+    "Pages of the target's cgroup that came back soon after their eviction."};
+constexpr ReadingDesc kReclaim{
+    "fodc_container_memory_reclaim_pages_total", kCounter,
+    "Pages of the target's cgroup that reclaim looked at, and took."};
 constexpr ReadingDesc kEvents{"fodc_container_memory_events_total", kCounter,
                               "Memory events of the target's cgroup."};
 constexpr ReadingDesc kContainerCpu{"fodc_container_cpu_seconds_total",
@@ -160,6 +166,12 @@ constexpr auto kCopied = std::to_array<Copied>({
     {kMemory, &Memory<&CgroupMemory::anon_bytes>, "kind", "anon"},
     {kMemory, &Memory<&CgroupMemory::file_bytes>, "kind", "file"},
     {kMemory, &Memory<&CgroupMemory::swap_bytes>, "kind", "swap"},
+    {kMemory, &Memory<&CgroupMemory::kernel_bytes>, "kind", "kernel"},
+    {kRefaults, &Memory<&CgroupMemory::anon_refault_pages>, "kind", "anon"},
+    {kRefaults, &Memory<&CgroupMemory::file_refault_pages>, "kind", "file"},
+    {kReclaim, &Memory<&CgroupMemory::reclaim_scanned_pages>, "result",
+     "scanned"},
+    {kReclaim, &Memory<&CgroupMemory::reclaimed_pages>, "result", "reclaimed"},
     {kEvents, &Memory<&CgroupMemory::high_events>, "event", "high"},
     {kEvents, &Memory<&CgroupMemory::max_events>, "event", "max"},
     {kEvents, &Memory<&CgroupMemory::oom_events>, "event", "oom"},

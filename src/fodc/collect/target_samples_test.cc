@@ -108,6 +108,9 @@ class TargetSamplesTest : public ::testing::Test {
         {"fodc_container_memory_bytes{kind=\"anon\"", 201},
         {"fodc_container_memory_bytes{kind=\"file\"", 202},
         {"fodc_container_memory_bytes{kind=\"swap\"", 203},
+        {"fodc_container_memory_bytes{kind=\"kernel\"", 214},
+        {"fodc_container_memory_refault_pages_total{kind=\"anon\"", 215},
+        {"fodc_container_memory_refault_pages_total{kind=\"file\"", 216},
         {"fodc_container_memory_events_total{event=\"max\"", 205},
         {"fodc_container_memory_events_total{event=\"oom_kill\"", 207},
         {"fodc_container_cpu_seconds_total{mode=\"user\"", 209},
@@ -148,7 +151,9 @@ TEST_F(TargetSamplesTest, OfAUnifiedGroupWithItsOwnPressure) {
   Put("cg/pod/db/memory.high", "7000\n");
   Put("cg/pod/db/memory.swap.current", "203\n");
   Put("cg/pod/db/memory.stat",
-      "anon 201\nfile 202\nactive_file 1\ninactive_file 500\n");
+      "anon 201\nfile 202\nactive_file 1\ninactive_file 500\nkernel 214\n"
+      "workingset_refault_anon 215\nworkingset_refault_file 216\n"
+      "pgscan 217\npgsteal 218\n");
   Put("cg/pod/db/memory.events",
       "low 1\nhigh 204\nmax 205\noom 206\noom_kill 207\noom_group_kill 208\n");
   Put("cg/pod/db/cpu.stat",
@@ -164,6 +169,8 @@ TEST_F(TargetSamplesTest, OfAUnifiedGroupWithItsOwnPressure) {
   // What version 1 does not tell.
   expected.merge(Samples{
       {"fodc_container_memory_high_bytes", 7000},
+      {"fodc_container_memory_reclaim_pages_total{result=\"scanned\"", 217},
+      {"fodc_container_memory_reclaim_pages_total{result=\"reclaimed\"", 218},
       {"fodc_container_memory_events_total{event=\"high\"", 204},
       {"fodc_container_memory_events_total{event=\"oom\"", 206},
       {"fodc_container_memory_events_total{event=\"oom_group_kill\"", 208},
@@ -179,10 +186,12 @@ TEST_F(TargetSamplesTest, OfVersion1GroupsWithThePressureOfTheMachine) {
   Put("memory/db/memory.usage_in_bytes", "5000\n");
   Put("memory/db/memory.limit_in_bytes", "9223372036854771712\n");  // none
   Put("memory/db/memory.failcnt", "205\n");
+  Put("memory/db/memory.kmem.usage_in_bytes", "214\n");
   Put("memory/db/memory.oom_control",
       "oom_kill_disable 0\nunder_oom 0\noom_kill 207\n");
   Put("memory/db/memory.stat",
       "rss 1\ntotal_rss 201\ntotal_cache 202\ntotal_swap 203\n"
+      "total_workingset_refault_anon 215\ntotal_workingset_refault_file 216\n"
       "total_active_file 1\ntotal_inactive_file 500\nhierarchical_memory_limit "
       "8000\n");
   Put("cpu/db/cpuacct.usage", "1\n");

@@ -30,6 +30,9 @@ std::string NameOf(const target::TargetSpec& spec, std::size_t rows,
   return name;
 }
 
+// As BanyanDB's server is named, which this program watches by default.
+constexpr std::string_view kDefaultComm = "banyand";
+
 void TellForgotten(const target::KeptRow& row) {
   if (row.deaths_total == 0 && row.restarts_total == 0) return;
   LogWarn("no target has this name any more; its counts are forgotten",
@@ -67,6 +70,8 @@ std::vector<target::TargetSpec> MakeTargetSpecs(
   first.comm_prefix = hints.comm;
   if (hints.port != 0)
     first.listen_port = static_cast<std::uint16_t>(hints.port);
+  // With several targets a name alone would not tell which one it is.
+  if (specs.size() == 1) first.fallback_comm_prefix = kDefaultComm;
   return specs;
 }
 

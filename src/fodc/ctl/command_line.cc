@@ -5,10 +5,13 @@
 #include <map>
 #include <utility>
 
+#include "fodc/api/incident_filter.h"
 #include "fodc/api/request_filter.h"
-#include "fodc/api/selector.h"
 #include "fodc/base/clock.h"
 #include "fodc/base/strings.h"
+#include "fodc/detect/options.h"
+#include "fodc/detect/signals.h"
+#include "fodc/exposition/selector.h"
 
 namespace fodc::ctl {
 namespace {
@@ -92,7 +95,7 @@ void AddMatches(CLI::App* app, std::vector<std::string>* matches) {
                   "repeated; one that fits is enough")
       ->type_name("SELECTOR")
       ->check([](const std::string& selector) {
-        return api::Selector::Parse(selector).status().message();
+        return exposition::Selector::Parse(selector).status().message();
       })
       ->allow_extra_args(false);
 }
@@ -116,6 +119,36 @@ void AddFormat(CLI::App* app, SampleFormat* format,
          },
          help)
       ->type_name(list);
+}
+
+void AddOutput(CLI::App* app, bool* json) {
+  app->add_option_function<std::string>(
+         "--output",
+         [json](const std::string& text) {
+           if (text != "table" && text != "json") {
+             throw CLI::ValidationError(
+                 "--output", "must be table or json, not '" + text + "'");
+           }
+           *json = text == "json";
+         },
+         "table, or json: the proxy's answer as it is")
+      ->type_name("table|json");
+}
+
+// Whether the times of a command go together; else what is wrong with them.
+template <typename Ranged>
+std::string CheckRange(const Ranged& command) {
+  const bool has_from = command.from_unix_ms.has_value();
+  if constexpr (requires { command.last; }) {
+    if (command.last.has_value() && has_from) {
+      return "--last and --from exclude each other";
+    }
+  }
+  if (has_from && command.to_unix_ms.has_value() &&
+      *command.from_unix_ms > *command.to_unix_ms) {
+    return "--from is after --to";
+  }
+  return "";
 }
 
 // A flag that belongs to every command that asks a proxy.
@@ -165,18 +198,42 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments,
   AddDuration(
       nodes_app, "--for", [&](auto d) { nodes.run_for = d; },
       "With --watch: end after this time");
-  nodes_app
-      ->add_option_function<std::string>(
-          "--output",
-          [&](const std::string& text) {
-            if (text != "table" && text != "json") {
-              throw CLI::ValidationError(
-                  "--output", "must be table or json, not '" + text + "'");
-            }
-            nodes.json = text == "json";
-          },
-          "table, or json: the proxy's answer as it is")
-      ->type_name("table|json");
+  AddOutput(nodes_app, &nodes.json);
+
+  IncidentsCommand incidents;
+  CLI::App* incidents_app =
+      app.add_subcommand("incidents", "What detectors found, the newest first");
+  AddQuery(incidents_app, &incidents.query);
+  incidents_app->add_option("--verdict", incidents.verdict,
+                            "Only incidents of this verdict, such as W3");
+  incidents_app
+      ->add_option("--state", incidents.state,
+                   "Only incidents that are open, or that have ended")
+      ->check([](const std::string& state) -> std::string {
+        if (state == "open" || state == "ended") return "";
+        return "must be open or ended, not '" + state + "'";
+      })
+      ->type_name("open|ended");
+  AddTime(incidents_app, "--from", now, &incidents.from_unix_ms,
+          "Only incidents that lasted then or later");
+  AddTime(incidents_app, "--to", now, &incidents.to_unix_ms,
+          "Only incidents that lasted then or before");
+  AddDuration(
+      incidents_app, "--last", [&](auto d) { incidents.last = d; },
+      "This long before --to (now if absent), instead of --from");
+  using api::IncidentFilter;
+  incidents_app
+      ->add_option("--limit", incidents.limit,
+                   StrCat("So many at most, 1 to ", IncidentFilter::kMaxLimit,
+                          " (", IncidentFilter::kDefaultLimit, " if absent)"))
+      ->check(
+          CLI::Range(std::uint64_t{1}, std::uint64_t{IncidentFilter::kMaxLimit})
+              .description(""))
+      ->type_name("COUNT");
+  incidents_app->add_flag("--details", incidents.details,
+                          "Below each, its advice and numbers, and the signals "
+                          "that were missing");
+  AddOutput(incidents_app, &incidents.json);
 
   MetricsCommand metrics;
   CLI::App* metrics_app = app.add_subcommand(
@@ -251,6 +308,30 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments,
       ->required()
       ->type_name("FILE");
 
+  ReplayCommand replay;
+  CLI::App* replay_app = app.add_subcommand(
+      "replay",
+      "When file reads of a recording's targets became slow, and why");
+  replay_app
+      ->add_option("path", replay.path,
+                   "An .fdr file, or the --recorder-dir of an agent")
+      ->required()
+      ->type_name("PATH");
+  replay_app
+      ->add_option("--signal", replay.signals,
+                   "Series of the target's pages that make a signal, such as "
+                   "'block_cache_misses=my_misses{cache=\"block\"}'; see "
+                   "docs/concept/verdicts.md; may be repeated")
+      ->type_name("NAME=SELECTOR[,...]")
+      ->allow_extra_args(false);
+  replay_app
+      ->add_option("--detect-bound", replay.bounds,
+                   "A bound of the detector, such as 'factor=4'; see "
+                   "docs/concept/verdicts.md; may be repeated")
+      ->type_name("NAME=VALUE[,...]")
+      ->allow_extra_args(false);
+  replay_app->add_flag("--json", replay.json, "One JSON object per line");
+
   CLI::App* version_app =
       app.add_subcommand("version", "Print the version and exit");
 
@@ -296,17 +377,19 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments,
       return usage("--for needs --watch");
     }
     result.command = nodes;
+  } else if (incidents_app->parsed()) {
+    fill(&incidents.query);
+    if (const auto wrong = CheckRange(incidents); !wrong.empty()) {
+      return usage(wrong);
+    }
+    result.command = incidents;
   } else if (metrics_app->parsed()) {
     fill(&metrics.query);
     result.command = metrics;
   } else if (window_app->parsed()) {
     fill(&window.query);
-    if (window.last.has_value() && window.from_unix_ms.has_value()) {
-      return usage("--last and --from exclude each other");
-    }
-    if (window.from_unix_ms.has_value() && window.to_unix_ms.has_value() &&
-        *window.from_unix_ms > *window.to_unix_ms) {
-      return usage("--from is after --to");
+    if (const auto wrong = CheckRange(window); !wrong.empty()) {
+      return usage(wrong);
     }
     result.command = window;
   } else if (stat_app->parsed()) {
@@ -316,11 +399,20 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments,
         (cat.from_unix_ms.has_value() || cat.to_unix_ms.has_value())) {
       return usage("--at excludes --from and --to");
     }
-    if (cat.from_unix_ms.has_value() && cat.to_unix_ms.has_value() &&
-        *cat.from_unix_ms > *cat.to_unix_ms) {
-      return usage("--from is after --to");
+    if (const auto wrong = CheckRange(cat); !wrong.empty()) {
+      return usage(wrong);
     }
     result.command = cat;
+  } else if (replay_app->parsed()) {
+    detect::Options options;
+    Status bounds = detect::ParseBounds(replay.bounds, &options);
+    if (bounds.ok()) bounds = options.Check();
+    if (!bounds.ok()) return usage("--detect-bound: " + bounds.message());
+    if (const auto signals = detect::SignalMap::Parse(replay.signals);
+        !signals.ok()) {
+      return usage("--signal: " + signals.status().message());
+    }
+    result.command = replay;
   } else if (import_app->parsed()) {
     result.command = import;
   }

@@ -29,6 +29,19 @@ struct NodesCommand {
   bool json = false;
 };
 
+struct IncidentsCommand {
+  ProxyQuery query;
+  std::string verdict;  // empty: any
+  std::string state;    // open, ended; empty: any
+  // An incident that lasted in this range, at least in part.
+  std::optional<std::int64_t> from_unix_ms;
+  std::optional<std::int64_t> to_unix_ms;
+  std::optional<std::chrono::nanoseconds> last;
+  std::optional<std::uint64_t> limit;  // the proxy's if absent
+  bool details = false;
+  bool json = false;
+};
+
 struct MetricsCommand {
   ProxyQuery query;
   std::vector<std::string> matches;
@@ -66,11 +79,19 @@ struct ImportCommand {
   std::string output;
 };
 
+struct ReplayCommand {
+  std::string path = {};
+  std::vector<std::string> signals = {};  // as detect::SignalMap reads them
+  std::vector<std::string> bounds = {};   // as detect::ParseBounds does
+  bool json = false;
+};
+
 struct VersionCommand {};
 
 using Command =
-    std::variant<VersionCommand, NodesCommand, MetricsCommand, WindowCommand,
-                 StatCommand, CatCommand, ImportCommand>;
+    std::variant<VersionCommand, NodesCommand, IncidentsCommand, MetricsCommand,
+                 WindowCommand, StatCommand, CatCommand, ImportCommand,
+                 ReplayCommand>;
 
 // Either a command, or a text that was asked for (help: exit code 0) or an
 // explanation (exit code 2).

@@ -6,9 +6,9 @@
 
 #include <cstdlib>
 
-#include "fodc/api/selector.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
+#include "fodc/exposition/selector.h"
 
 namespace fodc::ctl {
 namespace {
@@ -41,6 +41,35 @@ TEST(CommandLineTest, NodesWatchTakesAnOptionalInterval) {
   EXPECT_FALSE(ParseAs<NodesCommand>({"nodes"}).watch.has_value());
 }
 
+TEST(CommandLineTest, IncidentsTakesItsFilters) {
+  const auto all = ParseAs<IncidentsCommand>({"incidents"});
+  EXPECT_FALSE(all.from_unix_ms || all.to_unix_ms || all.last || all.limit);
+  EXPECT_FALSE(all.json || all.details);
+  const auto some = ParseAs<IncidentsCommand>(
+      {"incidents", "--pod-name=a", "--role", "data", "--verdict", "W3",
+       "--state=open", "--last", "1h", "--to=-5m", "--limit", "1000",
+       "--details", "--output=json"});
+  EXPECT_EQ(some.query.pod_name, "a");
+  EXPECT_EQ(some.query.role, "data");
+  EXPECT_EQ(some.verdict, "W3");
+  EXPECT_EQ(some.state, "open");
+  EXPECT_EQ(some.last, 1h);
+  EXPECT_EQ(some.to_unix_ms, 999'700'500);
+  EXPECT_EQ(some.limit, 1000u);
+  EXPECT_TRUE(some.json && some.details);
+  const std::vector<std::string> wrong[] = {
+      {"--state=closed"}, {"--limit=0"},          {"--limit=1001"},
+      {"--limit=x"},      {"--output=xml"},       {"--role=datanode-x"},
+      {"--from=noon"},    {"--from=2", "--to=1"}, {"--from=2", "--last=1s"},
+      {"--match=up"}};
+  for (std::vector<std::string> flags : wrong) {
+    flags.insert(flags.begin(), "incidents");
+    const CommandLine line = Parse(flags);
+    EXPECT_EQ(line.exit_code, 2) << flags[1];
+    EXPECT_THAT(line.error, HasSubstr(flags[1].substr(0, 6)));
+  }
+}
+
 TEST(CommandLineTest, ProxyComesFromFlagOrEnvironmentBeforeOrAfter) {
   EXPECT_EQ(ParseAs<NodesCommand>({"nodes"}).query.url,
             "http://localhost:17913");
@@ -69,9 +98,27 @@ TEST(CommandLineTest, ExamplesOfTheHelpAreSelectors) {
       std::string example(words[i]);
       std::erase_if(example, [](char c) { return c == ' ' || c == '\n'; });
       const std::vector<std::string_view> texts{example};
-      EXPECT_THAT(api::SelectorSet::Parse(texts), IsOk()) << example;
+      EXPECT_THAT(exposition::SelectorSet::Parse(texts), IsOk()) << example;
     }
   }
+}
+
+TEST(CommandLineTest, ReplayTakesSignalsAndBoundsOverAndOver) {
+  const auto replay = ParseAs<ReplayCommand>(
+      {"replay", "--signal", "block_cache_misses=a{x=\"1\",y=\"2\"},b",
+       "--signal=compaction_threads=c", "--detect-bound", "factor=4,window=5s",
+       "x.fdr", "--json"});
+  EXPECT_EQ(replay.path, "x.fdr");
+  EXPECT_THAT(replay.signals,
+              ElementsAre("block_cache_misses=a{x=\"1\",y=\"2\"},b",
+                          "compaction_threads=c"));
+  EXPECT_THAT(replay.bounds, ElementsAre("factor=4,window=5s"));
+  EXPECT_TRUE(replay.json);
+  EXPECT_THAT(Parse({"replay"}).error, HasSubstr("path is required"));
+  EXPECT_THAT(Parse({"replay", "x", "--signal", "a"}).error,
+              HasSubstr("--signal: 'a' is not NAME=SELECTOR"));
+  EXPECT_THAT(Parse({"replay", "x", "--detect-bound=min-history=900"}).error,
+              HasSubstr("--detect-bound: min-history=900 is more than"));
 }
 
 TEST(CommandLineTest, TimesMayBeBeforeNow) {

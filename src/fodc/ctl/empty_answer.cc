@@ -6,6 +6,7 @@
 #include "fodc/base/clock.h"
 #include "fodc/base/strings.h"
 #include "fodc/ctl/nodes.h"
+#include "fodc/ctl/table.h"
 
 namespace fodc::ctl {
 namespace {
@@ -47,6 +48,22 @@ std::string List(const std::vector<NodeRow>& rows, const Line& line) {
     out += StrCat("  and ", rows.size() - kMostNodes, " more\n");
   }
   return out;
+}
+
+Status TellNoNode(const ProxyQuery& query, ProxyClient* client,
+                  Output* errors) {
+  ProxyQuery all = query;
+  all.role.clear();
+  all.pod_name.clear();
+  const auto nodes = AskNodes(all, client);
+  if (!nodes.ok() || nodes->empty()) {
+    return errors->Append("fodcctl: the proxy knows no nodes\n");
+  }
+  return errors->Append(StrCat(
+      "fodcctl: no node has this --role and --pod-name; there are:\n",
+      List(*nodes, [](const NodeRow& row) {
+        return StrCat(row.pod, " (", row.role.empty() ? "-" : row.role, ")");
+      })));
 }
 
 }  // namespace
@@ -95,18 +112,14 @@ Status TellEmptyAnswer(const ProxyQuery& query, const Wanted& wanted,
                  return StrCat(row.name, ": ", WindowOf(row));
                })));
   }
-  ProxyQuery all = query;
-  all.role.clear();
-  all.pod_name.clear();
-  const auto nodes = AskNodes(all, client);
-  if (!nodes.ok() || nodes->empty()) {
-    return errors->Append("fodcctl: the proxy knows no nodes\n");
-  }
-  return errors->Append(StrCat(
-      "fodcctl: no node has this --role and --pod-name; there are:\n",
-      List(*nodes, [](const NodeRow& row) {
-        return StrCat(row.pod, " (", row.role.empty() ? "-" : row.role, ")");
-      })));
+  return TellNoNode(query, client, errors);
+}
+
+Status TellIfNoNode(const ProxyQuery& query, ProxyClient* client,
+                    Output* errors) {
+  const auto chosen = AskNodes(query, client);
+  if (!chosen.ok() || !chosen->empty()) return OkStatus();
+  return TellNoNode(query, client, errors);
 }
 
 Status TellEmptyAnswer(const OpenedRecording& opened, const Wanted& wanted,

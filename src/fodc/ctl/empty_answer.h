@@ -50,4 +50,9 @@ Status TellEmptyAnswer(const ProxyQuery& query, const Wanted& wanted,
 Status TellEmptyAnswer(const OpenedRecording& opened, const Wanted& wanted,
                        Output* errors);
 
+// Writes to `errors` if no node has the query's role and pod, and which there
+// are; else, or if the proxy does not say, nothing.
+Status TellIfNoNode(const ProxyQuery& query, ProxyClient* client,
+                    Output* errors);
+
 }  // namespace fodc::ctl

@@ -16,6 +16,7 @@
 #include "fodc/ctl/output.h"
 #include "fodc/ctl/proxy_commands.h"
 #include "fodc/ctl/recording_commands.h"
+#include "fodc/ctl/replay.h"
 #include "fodc/program/version.h"
 
 namespace fodc::ctl {
@@ -38,6 +39,9 @@ struct Runner {
     return RunNodes(c, {out, errors, ::isatty(STDOUT_FILENO) == 1, Columns},
                     SystemClock());
   }
+  Status operator()(const IncidentsCommand& c) const {
+    return RunIncidents(c, out, errors, SystemClock());
+  }
   Status operator()(const MetricsCommand& c) const {
     return RunMetrics(c, out, errors);
   }
@@ -52,6 +56,9 @@ struct Runner {
   }
   Status operator()(const ImportCommand& c) const {
     return RunImport(c, out, errors, is_damaged);
+  }
+  Status operator()(const ReplayCommand& c) const {
+    return RunReplay(c, out, errors, is_damaged);
   }
 };
 

@@ -2,49 +2,18 @@
 #include "fodc/ctl/nodes.h"
 
 #include <algorithm>
-#include <array>
-#include <cmath>
-#include <cstdio>
-#include <nlohmann/json.hpp>
 #include <set>
 #include <tuple>
+#include <utility>
 
-#include "fodc/base/clock.h"
 #include "fodc/base/strings.h"
+#include "fodc/ctl/json_members.h"
+#include "fodc/ctl/table.h"
 
 namespace fodc::ctl {
 namespace {
 
 using nlohmann::json;
-
-const json* Member(const json& object, const char* key) {
-  if (!object.is_object()) return nullptr;
-  const auto it = object.find(key);
-  return it == object.end() || it->is_null() ? nullptr : &*it;
-}
-
-std::string Text(const json& object, const char* key) {
-  const json* m = Member(object, key);
-  return m != nullptr && m->is_string() ? m->get<std::string>() : "";
-}
-
-std::optional<double> Number(const json& object, const char* key) {
-  const json* m = Member(object, key);
-  if (m == nullptr || !m->is_number()) return std::nullopt;
-  return m->get<double>();
-}
-
-std::optional<std::uint64_t> Count(const json& object, const char* key) {
-  const std::optional<double> n = Number(object, key);
-  if (!n.has_value() || !(*n >= 0 && *n < 1e18)) return std::nullopt;
-  return static_cast<std::uint64_t>(*n);
-}
-
-std::optional<std::int64_t> Time(const json& object, const char* key) {
-  const auto t = ParseRfc3339(Text(object, key));
-  if (!t.ok()) return std::nullopt;
-  return ToUnixMillis(*t);
-}
 
 std::string ShortRole(std::string role, const std::string& type) {
   std::string_view rest = role;
@@ -66,16 +35,13 @@ NodeRow ParseNode(const json& node) {
   row.address = Text(node, "address");
   row.role = ShortRole(Text(node, "role"), Text(sub("labels"), "type"));
   row.status = Text(sub("agent"), "status");
-  if (const json* targets = Member(node, "targets");
-      targets != nullptr && targets->is_array()) {
-    for (const json& t : *targets) {
-      ++row.targets;
-      const json* up = Member(t, "up");
-      if (up != nullptr &&
-          (up->is_boolean() ? up->get<bool>()
-                            : up->is_number() && up->get<double>() != 0)) {
-        ++row.targets_up;
-      }
+  for (const json& t : Elements(node, "targets")) {
+    ++row.targets;
+    const json* up = Member(t, "up");
+    if (up != nullptr &&
+        (up->is_boolean() ? up->get<bool>()
+                          : up->is_number() && up->get<double>() != 0)) {
+      ++row.targets_up;
     }
   }
   const json& indicators = sub("indicators");
@@ -93,21 +59,16 @@ NodeRow ParseNode(const json& node) {
   return row;
 }
 
-std::string Fixed(double value, int digits) {
-  std::array<char, 64> buffer{};
-  (void)std::snprintf(buffer.data(), buffer.size(), "%.*f", digits, value);
-  return buffer.data();
-}
-
 constexpr double kShownAgeSeconds = 10;
-constexpr std::size_t kColumns = 11;
-using Cells = std::array<std::string, kColumns>;
+// Flush right, of what MakeLine makes.
+const std::vector<bool> kIsNumber{false, false, false, true,  true, true,
+                                  true,  true,  true,  false, false};
 
-Cells MakeCells(const NodeRow& row) {
+TableLine MakeLine(const NodeRow& row) {
   const auto count = [](const std::optional<std::uint64_t>& n) {
     return n.has_value() ? std::to_string(*n) : std::string("-");
   };
-  Cells c;
+  TableLine c(kIsNumber.size());
   c[0] = row.name.empty() ? "-" : row.name;
   c[1] = row.role.empty() ? "-" : row.role;
   c[2] = row.is_scraped == 0.0           ? "no"
@@ -142,30 +103,10 @@ Cells MakeCells(const NodeRow& row) {
              : "-";
   c[9] = row.status.empty() ? "-" : row.status;
   c[10] = row.address.empty() ? "-" : row.address;
-  for (std::string& cell : c) cell = WithoutControls(cell);
   return c;
 }
 
 }  // namespace
-
-std::string WithoutControls(std::string_view text) {
-  std::string out;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    // U+0080 to U+009F, among them a one-character escape sequence.
-    const bool is_c1 = c == 0xC2 && i + 1 < text.size() &&
-                       static_cast<unsigned char>(text[i + 1]) < 0xA0;
-    if (is_c1) ++i;
-    out.push_back(is_c1 || c < 0x20 || c == 0x7F ? '?' : text[i]);
-  }
-  return out;
-}
-
-std::size_t Width(std::string_view text) {
-  return static_cast<std::size_t>(std::count_if(
-      text.begin(), text.end(),
-      [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; }));
-}
 
 Result<std::vector<NodeRow>> ParseCluster(std::string_view text) {
   const json document = json::parse(text.begin(), text.end(), nullptr,
@@ -189,56 +130,22 @@ Result<std::vector<NodeRow>> ParseCluster(std::string_view text) {
 }
 
 std::string RenderNodes(const std::vector<NodeRow>& rows) {
-  std::vector<Cells> lines;
+  std::vector<TableLine> lines;
   lines.push_back({"NODE", "ROLE", "UP", "RSS", "CPU", "SERIES", "SAMPLES",
                    "WINDOW", "BYTES/SAMPLE", "STATUS", "ADDRESS"});
-  for (const NodeRow& row : rows) lines.push_back(MakeCells(row));
+  for (const NodeRow& row : rows) lines.push_back(MakeLine(row));
   // Which agent of a pod is which.
   std::set<std::string_view> pods;
   for (const NodeRow& row : rows) pods.insert(row.pod);
-  const std::size_t columns =
-      pods.size() < rows.size() ? kColumns : kColumns - 1;
-  std::array<std::size_t, kColumns> widths{};
-  for (const Cells& line : lines) {
-    for (std::size_t i = 0; i < columns; ++i) {
-      widths[i] = std::max(widths[i], Width(line[i]));
-    }
+  if (pods.size() == rows.size()) {
+    for (TableLine& line : lines) line.pop_back();
   }
   std::string out;
-  for (const Cells& line : lines) {
-    for (std::size_t i = 0; i < columns; ++i) {
-      const std::string padding(widths[i] - Width(line[i]), ' ');
-      const bool is_number = i >= 3 && i <= 8;  // flush right
-      if (i > 0) out += "  ";
-      out += is_number ? padding + line[i] : line[i];
-      if (!is_number && i + 1 < columns) out += padding;
-    }
-    out += '\n';
+  for (const std::string& line : RenderTable(std::move(lines), kIsNumber)) {
+    out += line + "\n";
   }
   if (rows.empty()) out += "(no nodes)\n";
   return out;
-}
-
-std::string HumanBytes(double bytes) {
-  constexpr std::array kUnits{"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
-  std::size_t unit = 0;
-  while (bytes >= 1000 && unit + 1 < kUnits.size()) {
-    bytes /= 1024;
-    ++unit;
-  }
-  return StrCat(Fixed(bytes, unit == 0 || bytes >= 100 ? 0 : 1), " ",
-                kUnits[unit]);
-}
-
-std::string HumanDuration(std::int64_t ms) {
-  const std::int64_t s = std::max<std::int64_t>(ms, 0) / 1000;
-  const auto two = [](std::int64_t n) {
-    return (n < 10 ? "0" : "") + std::to_string(n);
-  };
-  if (s < 60) return StrCat(s, "s");
-  if (s < 3600) return StrCat(s / 60, "m", two(s % 60), "s");
-  if (s < 86400) return StrCat(s / 3600, "h", two(s / 60 % 60), "m");
-  return StrCat(s / 86400, "d", s / 3600 % 24, "h");
 }
 
 }  // namespace fodc::ctl

@@ -42,15 +42,4 @@ Result<std::vector<NodeRow>> ParseCluster(std::string_view json);
 // shown as `?`.
 std::string RenderNodes(const std::vector<NodeRow>& rows);
 
-// Names come from the network: what a terminal would obey becomes `?`.
-std::string WithoutControls(std::string_view text);
-
-// How wide a terminal shows it: one column per code point.
-std::size_t Width(std::string_view text);
-
-// "512 B", "1.5 MiB": at most four digits.
-std::string HumanBytes(double bytes);
-// "45s", "12m30s", "3h05m", "2d4h".
-std::string HumanDuration(std::int64_t ms);
-
 }  // namespace fodc::ctl

@@ -86,16 +86,5 @@ TEST(NodesTest, OtherAnswersAreNotTakenForACluster) {
   EXPECT_EQ(rows->size(), 2U);
 }
 
-TEST(NodesTest, SizesAndDurationsAreShort) {
-  EXPECT_EQ(HumanBytes(512), "512 B");
-  EXPECT_EQ(HumanBytes(1536), "1.5 KiB");
-  EXPECT_EQ(HumanBytes(150.0 * 1024 * 1024), "150 MiB");
-  EXPECT_EQ(HumanDuration(59'999), "59s");
-  EXPECT_EQ(HumanDuration(750'000), "12m30s");
-  EXPECT_EQ(HumanDuration(3'900'000), "1h05m");
-  EXPECT_EQ(HumanDuration(90'000'000), "1d1h");
-  EXPECT_EQ(HumanDuration(-5), "0s");
-}
-
 }  // namespace
 }  // namespace fodc::ctl

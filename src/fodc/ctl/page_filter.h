@@ -6,10 +6,10 @@
 #include <string_view>
 #include <vector>
 
-#include "fodc/api/selector.h"
 #include "fodc/base/status.h"
 #include "fodc/ctl/output.h"
 #include "fodc/exposition/metric.h"
+#include "fodc/exposition/selector.h"
 
 namespace fodc::ctl {
 
@@ -18,7 +18,7 @@ namespace fodc::ctl {
 class PageFilter {
  public:
   // Both must outlive it.
-  PageFilter(const api::SelectorSet* selectors, Output* out)
+  PageFilter(const exposition::SelectorSet* selectors, Output* out)
       : selectors_(selectors), out_(out) {}
   // Errors: those of the output.
   Status Feed(std::string_view piece);
@@ -29,7 +29,7 @@ class PageFilter {
   Status Line(std::string_view line);
   bool Takes(std::string_view line);
 
-  const api::SelectorSet* selectors_;
+  const exposition::SelectorSet* selectors_;
   Output* out_;
   std::string rest_;
   std::string head_;  // comment lines that wait

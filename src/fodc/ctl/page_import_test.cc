@@ -235,7 +235,7 @@ TEST_F(SmallImportTest, SelectorsAndRangesChoose) {
         Frame(1, 10, 200, "a 1\nb 2\n") + Frame(2, 12, 200, "a 3\nb 4\n"));
   ASSERT_THAT(ImportPages(dir_.path(), &recording_), IsOk());
   const std::vector<std::string_view> texts{"{__name__=~\"b.*\"}"};
-  const auto selectors = api::SelectorSet::Parse(texts);
+  const auto selectors = exposition::SelectorSet::Parse(texts);
   ASSERT_THAT(selectors, IsOk());
   EXPECT_EQ(Text({.range = {11'000, 12'000},
                   .format = SampleFormat::kText,

@@ -6,13 +6,15 @@
 #include <utility>
 #include <vector>
 
-#include "fodc/api/selector.h"
 #include "fodc/base/strings.h"
 #include "fodc/ctl/empty_answer.h"
+#include "fodc/ctl/incidents.h"
 #include "fodc/ctl/nodes.h"
 #include "fodc/ctl/page_filter.h"
 #include "fodc/ctl/proxy_client.h"
 #include "fodc/ctl/sample_writer.h"
+#include "fodc/ctl/table.h"
+#include "fodc/exposition/selector.h"
 
 namespace fodc::ctl {
 namespace {
@@ -25,17 +27,19 @@ std::string TimeText(std::int64_t unix_ms) {
   return FormatRfc3339(FromUnixMillis(unix_ms), 3);
 }
 
+std::string WithNewline(std::string text) {
+  if (!text.ends_with('\n')) text.push_back('\n');
+  return text;
+}
+
 // The text for one look at the cluster.
 Result<std::string> ShowNodes(const NodesCommand& command, ProxyClient& client,
                               std::chrono::nanoseconds timeout) {
   const std::string url = BuildUrl(command.query, "/cluster", {});
-  FODC_ASSIGN_OR_RETURN(std::string body, client.Get(url, timeout));
+  FODC_ASSIGN_OR_RETURN(const std::string body, client.Get(url, timeout));
   FODC_ASSIGN_OR_RETURN(const std::vector<NodeRow> rows,
                         ParseCluster(body).WithContext(url));
-  if (command.json) {
-    if (!body.ends_with('\n')) body.push_back('\n');
-    return body;
-  }
+  if (command.json) return WithNewline(body);
   return RenderNodes(rows);
 }
 
@@ -99,6 +103,38 @@ Status RunNodes(const NodesCommand& command, const Screen& screen,
   }
 }
 
+Status RunIncidents(const IncidentsCommand& command, Output* out,
+                    Output* errors, const Clock& clock) {
+  const std::int64_t now = ToUnixMillis(clock.Unix());
+  auto from = command.from_unix_ms;
+  if (command.last.has_value()) {
+    from = command.to_unix_ms.value_or(now) -
+           std::chrono::ceil<std::chrono::milliseconds>(*command.last).count();
+  }
+  Parameters parameters;
+  const auto add = [&](const char* name, std::string value) {
+    if (!value.empty()) parameters.emplace_back(name, std::move(value));
+  };
+  add("verdict", command.verdict);
+  add("state", command.state);
+  if (from) add("start_time", TimeText(*from));
+  if (command.to_unix_ms) add("end_time", TimeText(*command.to_unix_ms));
+  if (command.limit) add("limit", std::to_string(*command.limit));
+  const std::string url = BuildUrl(command.query, "/incidents", parameters);
+  ProxyClient client;
+  FODC_ASSIGN_OR_RETURN(const std::string body,
+                        client.Get(url, command.query.timeout));
+  FODC_ASSIGN_OR_RETURN(const Incidents incidents,
+                        ParseIncidents(body).WithContext(url));
+  FODC_RETURN_IF_ERROR(out->Append(
+      command.json ? WithNewline(body)
+                   : RenderIncidents(incidents, now, command.details)));
+  const bool asks_for_nodes =
+      !command.query.role.empty() || !command.query.pod_name.empty();
+  if (incidents.total > 0 || !asks_for_nodes) return OkStatus();
+  return TellIfNoNode(command.query, &client, errors);
+}
+
 Status RunMetrics(const MetricsCommand& command, Output* out, Output* errors) {
   Parameters parameters;
   if (command.at_unix_ms.has_value()) {
@@ -107,8 +143,8 @@ Status RunMetrics(const MetricsCommand& command, Output* out, Output* errors) {
   // The page is the whole cluster's: series are chosen here.
   const std::vector<std::string_view> texts(command.matches.begin(),
                                             command.matches.end());
-  FODC_ASSIGN_OR_RETURN(const api::SelectorSet selectors,
-                        api::SelectorSet::Parse(texts));
+  FODC_ASSIGN_OR_RETURN(const exposition::SelectorSet selectors,
+                        exposition::SelectorSet::Parse(texts));
   ProxyClient client;
   const std::string url = BuildUrl(command.query, "/metrics", parameters);
   SampleWatch watch(out, SampleFormat::kText);

@@ -26,6 +26,10 @@ struct Screen {
 // the last question.
 Status RunNodes(const NodesCommand& command, const Screen& screen,
                 const Clock& clock);
+// When nothing is there because no node has this role and pod, `errors` gets
+// that.
+Status RunIncidents(const IncidentsCommand& command, Output* out,
+                    Output* errors, const Clock& clock);
 // Of an answer without a sample, `errors` gets the reason.
 Status RunMetrics(const MetricsCommand& command, Output* out, Output* errors);
 Status RunWindow(const WindowCommand& command, Output* out, Output* errors,

@@ -153,6 +153,55 @@ TEST(ProxyCommandsTest, FailuresNameUrlAndReason) {
   EXPECT_EQ(out.text, "");
 }
 
+TEST(ProxyCommandsTest, IncidentsPrintsTheTableOrTheAnswer) {
+  const std::string answer = R"({"incidents":[{"name":"n1","verdict":"W3"}]})";
+  Proxy proxy(200, answer);
+  FakeClock clock;
+  StringOutput out;
+  StringOutput errors;
+  IncidentsCommand command;
+  command.query = proxy.Query();
+  ASSERT_THAT(RunIncidents(command, &out, &errors, clock), IsOk());
+  EXPECT_THAT(out.text, HasSubstr("  n1    -       W3 "));
+  EXPECT_EQ(proxy.line(),
+            "GET /incidents?role=data%20hot&pod_name=p%26q HTTP/1.1");
+  command.json = true;
+  command.verdict = "W3";
+  command.state = "open";
+  command.limit = 7;
+  command.last = 90s;
+  out.text.clear();
+  ASSERT_THAT(RunIncidents(command, &out, &errors, clock), IsOk());
+  EXPECT_EQ(out.text, answer + "\n");
+  EXPECT_EQ(errors.text, "");
+  EXPECT_THAT(proxy.line(),
+              HasSubstr("&verdict=W3&state=open&start_time="
+                        "2025-12-31T23%3A58%3A30.000Z&limit=7 HTTP"));
+  command.last.reset();
+  command.to_unix_ms = 1000;
+  ASSERT_THAT(RunIncidents(command, &out, &errors, clock), IsOk());
+  EXPECT_THAT(
+      proxy.line(),
+      HasSubstr("&state=open&end_time=1970-01-01T00%3A00%3A01.000Z&limit"));
+}
+
+TEST(ProxyCommandsTest, IncidentsFailsWithUrlAndReason) {
+  StringOutput out;
+  StringOutput errors;
+  Proxy old(404, "404 page not found\n");
+  IncidentsCommand command;
+  command.query = old.Query();
+  EXPECT_THAT(
+      RunIncidents(command, &out, &errors, SystemClock()),
+      StatusIs(Code::kInvalidArgument,
+               testing::AllOf(HasSubstr("404"), HasSubstr("/incidents?role"))));
+  Proxy other(200, "<html>");
+  command.query = other.Query();
+  EXPECT_THAT(RunIncidents(command, &out, &errors, SystemClock()),
+              StatusIs(Code::kDataLoss, HasSubstr("not that of a FODC proxy")));
+  EXPECT_EQ(out.text, "");
+}
+
 TEST(ProxyCommandsTest, MetricsPassesFiltersAndInstant) {
   Proxy proxy(200,
               "# TYPE b gauge\nb 2\n# HELP a A.\n# TYPE a gauge\n"
@@ -275,6 +324,26 @@ TEST_F(EmptyAnswerTest, TellsWhichWindowsThereAre) {
 TEST_F(EmptyAnswerTest, TellsWhichNodesThereAre) {
   query_.role = "nobody";
   EXPECT_EQ(Metrics({}),
+            "fodcctl: no node has this --role and --pod-name; there are:\n"
+            "  p1 (data)\n  p2 (-)\n");
+}
+
+TEST_F(EmptyAnswerTest, NoIncidentIsExplainedIfThereIsNoSuchNode) {
+  SetAnswer(R"({"incidents":[],"total":0})");
+  const auto errors = [this] {
+    StringOutput out;
+    StringOutput text;
+    IncidentsCommand command;
+    command.query = query_;
+    EXPECT_THAT(RunIncidents(command, &out, &text, SystemClock()), IsOk());
+    EXPECT_THAT(out.text, HasSubstr("(no incidents)"));
+    return text.text;
+  };
+  EXPECT_EQ(errors(), "");
+  query_.pod_name = "p1";
+  EXPECT_EQ(errors(), "");
+  query_.role = "nobody";
+  EXPECT_EQ(errors(),
             "fodcctl: no node has this --role and --pod-name; there are:\n"
             "  p1 (data)\n  p2 (-)\n");
 }

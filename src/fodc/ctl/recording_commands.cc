@@ -6,16 +6,16 @@
 #include <cstdio>
 #include <vector>
 
-#include "fodc/api/selector.h"
 #include "fodc/base/clock.h"
 #include "fodc/base/file.h"
 #include "fodc/base/strings.h"
 #include "fodc/ctl/empty_answer.h"
-#include "fodc/ctl/nodes.h"
 #include "fodc/ctl/page_import.h"
 #include "fodc/ctl/recording_reader.h"
 #include "fodc/ctl/recording_text.h"
+#include "fodc/ctl/table.h"
 #include "fodc/exposition/number.h"
+#include "fodc/exposition/selector.h"
 #include "fodc/recorder/recording_file.h"
 #include "fodc/recorder/series_reader.h"
 
@@ -182,8 +182,8 @@ Status RunCat(const CatCommand& command, Output* out, Output* errors,
               bool* is_damaged) {
   const std::vector<std::string_view> texts(command.matches.begin(),
                                             command.matches.end());
-  FODC_ASSIGN_OR_RETURN(const api::SelectorSet selectors,
-                        api::SelectorSet::Parse(texts));
+  FODC_ASSIGN_OR_RETURN(const exposition::SelectorSet selectors,
+                        exposition::SelectorSet::Parse(texts));
   FODC_ASSIGN_OR_RETURN(const OpenedRecording opened,
                         OpenRecording(command.path));
   *is_damaged |= opened.damaged_regions > 0;

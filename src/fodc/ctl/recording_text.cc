@@ -23,7 +23,8 @@ constexpr std::uint64_t kSamplesAtATime = 2'000'000;
 // Labels as they are shown, and whether somebody wants to see them.
 class Shower {
  public:
-  Shower(const RecordingIdentity& identity, const api::SelectorSet* selectors)
+  Shower(const RecordingIdentity& identity,
+         const exposition::SelectorSet* selectors)
       : identity_(identity), selectors_(selectors) {}
 
   // Valid until the next call.
@@ -54,7 +55,7 @@ class Shower {
     return *slot;
   }
   const RecordingIdentity& identity_;
-  const api::SelectorSet* selectors_;
+  const exposition::SelectorSet* selectors_;
   std::map<std::string, std::unique_ptr<exposition::Identity>> identities_;
   exposition::LabelMerger merger_;
 };

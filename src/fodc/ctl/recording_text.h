@@ -6,10 +6,10 @@
 #include <map>
 #include <string>
 
-#include "fodc/api/selector.h"
 #include "fodc/base/status.h"
 #include "fodc/ctl/command_line.h"
 #include "fodc/ctl/output.h"
+#include "fodc/exposition/selector.h"
 #include "fodc/recorder/snapshot.h"
 
 namespace fodc::ctl {
@@ -24,7 +24,7 @@ struct RecordingIdentity {
 struct ShowOptions {
   recorder::TimeRange range{};
   SampleFormat format = SampleFormat::kText;
-  const api::SelectorSet* selectors = nullptr;  // none: everything
+  const exposition::SelectorSet* selectors = nullptr;  // none: everything
 };
 
 // Every sample in the range, family by family in the text formats. Memory: some

@@ -48,8 +48,10 @@ Registry::Admission Fleet::Admit(const Registry::Claim& claim) {
     Held& held = mirrors_[admission.id];
     if (held.mirror == nullptr) {
       held.mirror = NewMirror();
+      held.incidents = std::make_unique<AgentIncidents>(options_.incidents);
     }
     held.emptied = false;
+    held.incidents->Follow(claim.identity.incarnation);
     held.mirror->Follow(claim.identity.incarnation, clock_.Monotonic());
   }
   Share();
@@ -78,6 +80,7 @@ void Fleet::Drop(const AgentId& id) {
   Add(it->second.mirror->stats(), &gone_);
   used_bytes_ -= it->second.bytes;
   text_bytes_ -= it->second.text_bytes;
+  incident_stats_.bytes -= it->second.incidents->list().bytes();
   mirrors_.erase(it);
 }
 
@@ -140,13 +143,59 @@ Status Fleet::Apply(const AgentId& id,
     status = held.mirror->Apply(entry, now);
     if (!status.ok()) break;
   }
-  if (!held.precious && held.mirror->stats().frames > 0) {
-    held.precious = true;
-    registry_.SetPrecious(id, true);
-  }
+  if (held.mirror->stats().frames > 0) Keep(id, &held);
   Look(&held);
   if (used_bytes_ > pool_bytes_ || IsOver()) Share();
   return status;
+}
+
+void Fleet::Keep(const AgentId& id, Held* held) {
+  if (std::exchange(held->precious, true)) return;
+  registry_.SetPrecious(id, true);
+}
+
+Status Fleet::TakeIncidents(const AgentId& id,
+                            std::vector<evidence::Incident> incidents) {
+  const auto it = mirrors_.find(id);
+  if (it == mirrors_.end()) {
+    return NotFound(StrCat("agent ", id, " not found"));
+  }
+  using Outcome = evidence::IncidentList::Outcome;
+  AgentIncidents& kept = *it->second.incidents;
+  IncidentStats& s = incident_stats_;
+  const std::size_t bytes_before = kept.list().bytes();
+  const std::uint64_t dropped_before = kept.list().dropped();
+  Status refusal;
+  for (evidence::Incident& incident : incidents) {
+    const auto outcome = kept.Put(std::move(incident));
+    if (!outcome.ok()) {
+      ++s.refused;
+      if (refusal.ok()) refusal = outcome.status();
+      continue;
+    }
+    ++(*outcome == Outcome::kNew       ? s.added
+       : *outcome == Outcome::kUpdated ? s.updated
+                                       : s.known);
+    Keep(id, &it->second);
+  }
+  s.bytes += kept.list().bytes() - bytes_before;  // modulo 2^64
+  s.dropped += kept.list().dropped() - dropped_before;
+  while (s.bytes > options_.incident_bytes) DropIncident();
+  return refusal;
+}
+
+// Of the agent whose incidents take most.
+void Fleet::DropIncident() {
+  const auto largest = std::max_element(
+      mirrors_.begin(), mirrors_.end(), [](const auto& a, const auto& b) {
+        return a.second.incidents->list().bytes() <
+               b.second.incidents->list().bytes();
+      });
+  AgentIncidents& kept = *largest->second.incidents;
+  const std::size_t before = kept.list().bytes();
+  FODC_CHECK(kept.DropOldest());  // the sum is not 0
+  incident_stats_.bytes -= before - kept.list().bytes();
+  ++incident_stats_.dropped;
 }
 
 std::size_t Fleet::SharedBytes() const {
@@ -228,6 +277,11 @@ const Mirror* Fleet::mirror(const AgentId& id) const {
   return it == mirrors_.end() ? nullptr : it->second.mirror.get();
 }
 
+const AgentIncidents* Fleet::incidents(const AgentId& id) const {
+  const auto it = mirrors_.find(id);
+  return it == mirrors_.end() ? nullptr : it->second.incidents.get();
+}
+
 Fleet::Stats Fleet::stats() const {
   Stats s;
   s.registry = registry_.stats();
@@ -255,6 +309,13 @@ Fleet::Stats Fleet::stats() const {
   s.memory_bytes += s.shared_bytes;
   s.pool_bytes = pool_bytes_;
   s.absences = absences_;
+  s.incidents = incident_stats_;
+  for (const auto& [id, held] : mirrors_) {
+    const evidence::IncidentList& list = held.incidents->list();
+    const std::size_t open = list.open();
+    s.incidents.open += open;
+    s.incidents.ended += list.all().size() - open;
+  }
   return s;
 }
 

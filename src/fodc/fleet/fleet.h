@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The proxy's memory of its agents: the registry, and one mirrored recording
-// for each flight agent out of one pool of bytes.
+// The proxy's memory of its agents: the registry, and for each flight agent one
+// mirrored recording, out of one pool of bytes, and its incidents.
 #pragma once
 
 #include <chrono>
@@ -12,7 +12,9 @@
 #include <vector>
 
 #include "fodc/base/clock.h"
+#include "fodc/evidence/incident_list.h"
 #include "fodc/fleet/agent.h"
+#include "fodc/fleet/agent_incidents.h"
 #include "fodc/fleet/memory_arbiter.h"
 #include "fodc/fleet/mirror.h"
 #include "fodc/fleet/registry.h"
@@ -30,6 +32,22 @@ class Fleet {
     // Of each mirror; its budget is the arbiter's, its pool the fleet's, and
     // bytes alone bound its series.
     recorder::RecordingOptions recording;
+    // Of each agent, and of all together: beyond, whose incidents take most
+    // lose some.
+    evidence::IncidentList::Limits incidents;
+    std::size_t incident_bytes = 64u << 20;
+  };
+
+  // Of incidents; counters since the start, and where said present values.
+  struct IncidentStats {
+    std::uint64_t added = 0;
+    std::uint64_t updated = 0;
+    std::uint64_t known = 0;    // told again, or an older revision
+    std::uint64_t refused = 0;  // CheckIncident
+    std::uint64_t dropped = 0;  // gave way to others
+    std::size_t open = 0;       // now
+    std::size_t ended = 0;      // now
+    std::size_t bytes = 0;      // now, about
   };
 
   struct Stats {
@@ -47,6 +65,7 @@ class Fleet {
     std::size_t pool_bytes = 0;         // what the mirrors may hold, shared
                                         // series not included
     std::uint64_t absences = 0;         // see Notice
+    IncidentStats incidents;
   };
 
   // `clock` must outlive the fleet.
@@ -65,6 +84,14 @@ class Fleet {
   // Mirror::Apply); kNotFound for an agent without a mirror,
   // kResourceExhausted once its mirror had to be emptied: it begins anew.
   Status Apply(const AgentId& id, std::span<const recorder::LogEntry> entries);
+
+  // Takes in what `id` tells of its incidents; of one id the greater revision
+  // holds. They stay for as long as the agent's recording does.
+  // Errors: kNotFound for an agent that has none (v1); else the first of those
+  // of CheckIncident: what may not be kept is left out and counted, the rest is
+  // taken in.
+  Status TakeIncidents(const AgentId& id,
+                       std::vector<evidence::Incident> incidents);
 
   // Call it every kWatchPeriod, for Notice.
   void Watch();
@@ -91,15 +118,19 @@ class Fleet {
   AgentList List() const { return registry_.List(); }
   // Null for an agent without one (v1).
   const Mirror* mirror(const AgentId& id) const;
+  // Null for the same.
+  const AgentIncidents* incidents(const AgentId& id) const;
   Stats stats() const;
 
  private:
   struct Held {
     std::unique_ptr<Mirror> mirror;
+    std::unique_ptr<AgentIncidents> incidents;
     std::size_t bytes = 0;       // when last looked at
     std::size_t text_bytes = 0;  // of that, in the pool
-    bool precious = false;       // it holds frames, and the registry knows
-    bool emptied = false;        // it did not fit, and its session must know
+    // It holds frames or incidents, and the registry knows.
+    bool precious = false;
+    bool emptied = false;  // it did not fit, and its session must know
   };
   // Of the pool, what no mirror pays for.
   std::size_t SharedBytes() const;
@@ -110,6 +141,8 @@ class Fleet {
   void Empty(const AgentId& id, Held* held, std::size_t budget_bytes);
   void Drop(const AgentId& id);
   void Share();
+  void Keep(const AgentId& id, Held* held);
+  void DropIncident();
 
   const Clock& clock_;
   const Options options_;
@@ -122,6 +155,7 @@ class Fleet {
   std::size_t pool_bytes_ = 0;
   std::size_t claimed_bytes_ = 0;  // SharedBytes() after the last ClaimText
   Mirror::Stats gone_;
+  IncidentStats incident_stats_;  // counters, and `bytes`
   std::optional<MonotonicTime> watched_at_;
   MonotonicTime returned_at_;
   std::uint64_t absences_ = 0;

@@ -53,8 +53,9 @@ std::optional<std::string> TargetOf(const std::string& host,
 
 struct AgentLink::Impl {
   Impl(net::EventLoop& loop, const recorder::Recording& recording,
+       const evidence::IncidentList& incidents,
        std::function<fleet::AgentIdentity()> identity, const Options& options)
-      : context{loop, recording, std::move(identity), options},
+      : context{loop, recording, incidents, std::move(identity), options},
         resolver(loop) {}
 
   struct Name {
@@ -136,10 +137,11 @@ void AgentLink::Impl::CheckStopped() {
 }
 
 AgentLink::AgentLink(net::EventLoop& loop, const recorder::Recording& recording,
+                     const evidence::IncidentList& incidents,
                      std::function<fleet::AgentIdentity()> identity,
                      const Options& options)
-    : impl_(std::make_unique<Impl>(loop, recording, std::move(identity),
-                                   options)) {}
+    : impl_(std::make_unique<Impl>(loop, recording, incidents,
+                                   std::move(identity), options)) {}
 
 AgentLink::~AgentLink() {
   for (const auto& name : impl_->names) name->timer.Cancel();
@@ -175,6 +177,10 @@ void AgentLink::Start() {
 
 void AgentLink::OnAppended() {
   for (const auto& [target, session] : impl_->sessions) session->OnAppended();
+}
+
+void AgentLink::OnIncident() {
+  for (const auto& [target, session] : impl_->sessions) session->OnIncident();
 }
 
 void AgentLink::OnIdentityChanged() {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "fodc/base/status.h"
+#include "fodc/evidence/incident_list.h"
 #include "fodc/fleet/agent.h"
 #include "fodc/net/event_loop.h"
 #include "fodc/net/unique_function.h"
@@ -39,8 +40,9 @@ struct ProxyLinkStats {
   // The window had moved on, or a frame was larger than the proxy's messages,
   // ...
   std::uint64_t gaps = 0;
-  std::uint64_t gap_frames = 0;  // ... and so many frames are lost
-                                 // to this proxy
+  std::uint64_t gap_frames = 0;      // ... and so many frames are lost
+                                     // to this proxy
+  std::uint64_t incidents_sent = 0;  // revisions of them
   std::uint64_t v1_answers = 0;
   std::uint64_t v1_dropped_samples = 0;  // beyond v1's message size
   std::size_t in_flight_bytes = 0;       // now, not acknowledged
@@ -82,9 +84,14 @@ class AgentLink {
     std::size_t batch_bytes = 256u << 10;
   };
 
-  // `recording` is read on the loop, and must outlive the link, as must `loop`.
-  // `identity` is asked whenever a session begins and on OnIdentityChanged.
+  // `recording` and `incidents` are read on the loop, and must outlive the
+  // link, as must `loop`. `identity` is asked whenever a session begins and on
+  // OnIdentityChanged. Incidents are told whole, those of earlier lives too:
+  // each proxy of ours gets what it does not hold, in the newest revision,
+  // whenever a session begins and on OnIncident. One that left the list before
+  // a proxy could be told is lost to it; a v1 proxy gets none.
   AgentLink(net::EventLoop& loop, const recorder::Recording& recording,
+            const evidence::IncidentList& incidents,
             std::function<fleet::AgentIdentity()> identity,
             const Options& options);
   ~AgentLink();
@@ -92,6 +99,8 @@ class AgentLink {
   void Start();
   // A frame was appended: it goes out now.
   void OnAppended();
+  // The list of incidents has changed: every proxy is told.
+  void OnIncident();
   // Role, labels, ... changed: every proxy is told.
   void OnIdentityChanged();
   // Says goodbye, ends every session and calls `done`, at `limit` the latest.

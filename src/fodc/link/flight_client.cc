@@ -14,6 +14,7 @@
 #include "fodc/flight/v1/flight.pb.h"
 #include "fodc/link/client_stream.h"
 #include "fodc/link/flight_codec.h"
+#include "fodc/link/incident_news.h"
 #include "fodc/link/proxy_session.h"
 #include "fodc/recorder/log_reader.h"
 
@@ -49,7 +50,8 @@ class FlightClient final : public Conversation, private Stream::Handler {
         stream_(OpenClientStream(context.loop, context.open_streams, channel,
                                  "/fodc.flight.v1.FlightService/Connect", {},
                                  DecoderOf<ProxyMessage>(kMaxParts))),
-        last_heard_(context.Now()) {
+        last_heard_(context.Now()),
+        incident_news_(context.incidents) {
     stream_->Attach(this);
     SendHello();
     stream_->Read();
@@ -65,12 +67,20 @@ class FlightClient final : public Conversation, private Stream::Handler {
 
   void OnAppended() override { Pump(); }
 
+  void OnIncident() override {
+    incident_news_.OnChanged();
+    Pump();
+  }
+
   void OnIdentityChanged() override {
     identity_changed_ = true;
     Pump();
   }
 
   void Goodbye(const std::string& reason) override {
+    // What ended with the agent is its last news.
+    while (welcomed_ && TellIncidents()) {
+    }
     AgentMessage m;
     m.mutable_goodbye()->set_reason(reason);
     stream_->Write(Encode(m));
@@ -85,6 +95,7 @@ class FlightClient final : public Conversation, private Stream::Handler {
     hello->set_agent_kind("fodc-agent");
     hello->set_agent_version(context_.options.agent_version);
     hello->set_protocol(kFlightProtocol);
+    hello->add_features(std::string(kIncidentsFeature));
     PutIdentity(context_.identity(), hello->mutable_identity());
     stream_->Write(Encode(m));
   }
@@ -130,6 +141,7 @@ class FlightClient final : public Conversation, private Stream::Handler {
     message_bytes_ = w.limits().message_bytes();
     dead_after_ = milliseconds(std::max(w.dead_after_ms(), 1u));
     StartAt(w);
+    incident_news_.Begin(w);
     events_.welcomed();
     SetConflict(w.conflict());
     // Twice as often as heartbeats are due: each waits one tick for entries to
@@ -227,6 +239,7 @@ class FlightClient final : public Conversation, private Stream::Handler {
       PutIdentity(context_.identity(), m.mutable_identity());
       stream_->Write(Encode(m));
     }
+    (void)TellIncidents();
     const std::uint64_t in_flight = entry_bytes_ - acknowledged_bytes_;
     if (in_flight >= window_bytes_) return;
     const std::size_t room = std::min<std::size_t>(context_.options.batch_bytes,
@@ -268,6 +281,25 @@ class FlightClient final : public Conversation, private Stream::Handler {
     }
     stats_.in_flight_bytes =
         static_cast<std::size_t>(entry_bytes_ - acknowledged_bytes_);
+  }
+
+  // One message of them. Whether there was any. They are few and small, and do
+  // not count as bytes in flight.
+  bool TellIncidents() {
+    if (!incident_news_.any()) return false;
+    AgentMessage m;
+    const std::size_t limit =
+        message_bytes_ == 0 ? context_.options.batch_bytes
+                            : std::min<std::size_t>(
+                                  context_.options.batch_bytes, message_bytes_);
+    incident_news_.Take(
+        limit - std::min(limit, kEnvelopeBytes),
+        [this](std::size_t bytes) { LeaveOut(bytes); }, m.mutable_incidents());
+    const int count = m.incidents().incidents_size();
+    if (count == 0) return false;
+    stats_.incidents_sent += static_cast<std::uint64_t>(count);
+    stream_->Write(Encode(m));
+    return true;
   }
 
   bool Fits(const recorder::LogEntry& entry) const {
@@ -338,6 +370,7 @@ class FlightClient final : public Conversation, private Stream::Handler {
   const std::shared_ptr<Stream> stream_;
   net::EventLoop::Handle timer_;
   MonotonicTime last_heard_;
+  IncidentNews incident_news_;
   MonotonicTime last_tick_;
   bool welcomed_ = false;
   bool leaving_ = false;

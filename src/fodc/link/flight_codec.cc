@@ -202,4 +202,61 @@ Result<fleet::AgentIdentity> TakeIdentity(const flight::v1::Identity& from) {
   return identity;
 }
 
+void AppendIncident(const evidence::Incident& incident,
+                    flight::v1::Incidents* out) {
+  flight::v1::Incident* i = out->add_incidents();
+  i->set_id(incident.id);
+  i->set_detector(incident.detector);
+  i->set_verdict(incident.verdict);
+  i->set_cause(incident.cause);
+  i->set_target(incident.target);
+  i->set_summary(incident.summary);
+  i->set_advice(incident.advice);
+  i->set_started_unix_ms(incident.started_ms);
+  i->set_updated_unix_ms(incident.updated_ms);
+  i->set_ended_unix_ms(incident.ended_ms);
+  i->set_revision(incident.revision);
+  for (const evidence::IncidentNumber& number : incident.numbers) {
+    flight::v1::IncidentNumber* n = i->add_numbers();
+    n->set_name(number.name);
+    n->set_value(number.value);
+  }
+  for (const std::string& signal : incident.missing_signals) {
+    i->add_missing_signals(signal);
+  }
+}
+
+Result<std::vector<evidence::Incident>> TakeIncidents(
+    flight::v1::Incidents* from) {
+  if (from->incidents_size() > kMaxIncidents) {
+    return InvalidArgument(StrCat(from->incidents_size(),
+                                  " incidents in a message; the limit is ",
+                                  kMaxIncidents));
+  }
+  std::vector<evidence::Incident> out;
+  out.reserve(static_cast<std::size_t>(from->incidents_size()));
+  for (flight::v1::Incident& i : *from->mutable_incidents()) {
+    evidence::Incident& incident = out.emplace_back();
+    incident.id = std::move(*i.mutable_id());
+    incident.detector = std::move(*i.mutable_detector());
+    incident.verdict = std::move(*i.mutable_verdict());
+    incident.cause = std::move(*i.mutable_cause());
+    incident.target = std::move(*i.mutable_target());
+    incident.summary = std::move(*i.mutable_summary());
+    incident.advice = std::move(*i.mutable_advice());
+    incident.started_ms = i.started_unix_ms();
+    incident.updated_ms = i.updated_unix_ms();
+    incident.ended_ms = i.ended_unix_ms();
+    incident.revision = i.revision();
+    incident.numbers.reserve(static_cast<std::size_t>(i.numbers_size()));
+    for (flight::v1::IncidentNumber& n : *i.mutable_numbers()) {
+      incident.numbers.push_back({std::move(*n.mutable_name()), n.value()});
+    }
+    for (std::string& signal : *i.mutable_missing_signals()) {
+      incident.missing_signals.push_back(std::move(signal));
+    }
+  }
+  return out;
+}
+
 }  // namespace fodc::link

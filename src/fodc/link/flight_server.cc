@@ -20,6 +20,7 @@ namespace {
 struct AgentWord {
   AgentMessage message;
   std::vector<recorder::LogEntry> entries;
+  std::vector<evidence::Incident> incidents;
 };
 
 }  // namespace
@@ -36,6 +37,10 @@ Decoder FlightAgentDecoder(std::size_t max_message_bytes) {
     if (word->message.body_case() == AgentMessage::kEntries) {
       FODC_ASSIGN_OR_RETURN(word->entries,
                             TakeEntries(word->message.mutable_entries()));
+    }
+    if (word->message.body_case() == AgentMessage::kIncidents) {
+      FODC_ASSIGN_OR_RETURN(word->incidents,
+                            TakeIncidents(word->message.mutable_incidents()));
     }
     return Decoded(std::move(word));
   };
@@ -108,6 +113,9 @@ void FlightSession::OnMessage(Decoded message, std::size_t bytes) {
       (void)core_.fleet.registry().UpdateIdentity(id_, *identity);
       break;
     }
+    case AgentMessage::kIncidents:
+      TakeIn(std::move(word->incidents));
+      break;
     case AgentMessage::kProbeAnswer:
       if (m.probe_answer().number() == probe_number_) {
         const auto probes = std::exchange(probes_, {});
@@ -146,11 +154,22 @@ Status FlightSession::TakeIn(std::span<const recorder::LogEntry> entries) {
   return status;
 }
 
+// One that may not be kept is no reason to lose the recording with the stream.
+void FlightSession::TakeIn(std::vector<evidence::Incident> incidents) {
+  const Status status = core_.fleet.TakeIncidents(id_, std::move(incidents));
+  if (status.ok() || std::exchange(told_refused_incident_, true)) return;
+  LogWarn("an incident that an agent sends cannot be kept",
+          {{"agent_id", id_},
+           {"pod_name", core_.fleet.registry().Find(id_)->identity.pod_name},
+           {"status", status}});
+}
+
 Status FlightSession::OnHello(const flight::v1::Hello& hello) {
   auto claim = std::make_shared<fleet::Registry::Claim>();
   claim->kind = fleet::AgentKind::kFlight;
   FODC_ASSIGN_OR_RETURN(claim->identity, TakeIdentity(hello.identity()));
   claim->version = hello.agent_version();
+  has_incidents_ = HasFeature(hello, kIncidentsFeature);
   const std::weak_ptr<AgentSession> weak = shared_from_this();
   admitting_ = true;
   core_.Admit(
@@ -179,6 +198,7 @@ void FlightSession::Welcome(bool conflict, bool resumed) {
   flight::v1::Welcome* w = out.mutable_welcome();
   w->set_proxy_version(core_.options.version);
   w->set_protocol(kFlightProtocol);
+  w->add_features(std::string(kIncidentsFeature));
   w->set_proxy_instance_id(core_.options.instance_id);
   w->set_session_id(id_);
   w->set_heartbeat_interval_ms(static_cast<std::uint32_t>(
@@ -190,6 +210,14 @@ void FlightSession::Welcome(bool conflict, bool resumed) {
       flight::v1::Position* position = w->add_positions();
       position->set_incarnation(p.incarnation);
       position->set_sequence(p.sequence);
+    }
+  }
+  if (const fleet::AgentIncidents* incidents = core_.fleet.incidents(id_);
+      incidents != nullptr && has_incidents_) {
+    for (const evidence::IncidentRef& incident : incidents->Held()) {
+      flight::v1::HeldIncident* held = w->add_incidents();
+      held->set_id(incident->id);
+      held->set_revision(incident->revision);
     }
   }
   w->mutable_limits()->set_in_flight_bytes(core_.options.in_flight_bytes);

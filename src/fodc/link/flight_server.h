@@ -42,6 +42,7 @@ class FlightSession final : public AgentSession, private Stream::Handler {
   void OnHeartbeat(const flight::v1::Heartbeat& heartbeat);
   void Welcome(bool conflict, bool resumed);
   Status TakeIn(std::span<const recorder::LogEntry> entries);
+  void TakeIn(std::vector<evidence::Incident> incidents);
   void Acknowledge();
   void Refuse(const Status& status);
   void Finish(const Status& status);
@@ -52,12 +53,14 @@ class FlightSession final : public AgentSession, private Stream::Handler {
   bool leaves_in_order_ = false;  // it said goodbye, or was told to go
   bool admitting_ = false;
   bool told_unusable_ = false;  // in the log
+  bool told_refused_incident_ = false;
   MonotonicTime last_heard_;
   std::uint64_t heartbeat_ = 0;
   std::uint64_t received_bytes_ = 0;
   std::uint64_t acknowledged_bytes_ = 0;
   bool owes_acknowledgement_ = false;
   bool told_conflict_ = false;  // what the agent knows
+  bool has_incidents_ = false;  // it has the feature
   std::vector<std::function<void(bool)>> probes_;
   MonotonicTime probe_until_;
   std::uint64_t probe_number_ = 0;

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "fodc/evidence/incident_list.h"
 #include "fodc/exposition/names.h"
 #include "fodc/link/flight_codec.h"
 #include "fodc/link/v1_codec.h"
@@ -53,6 +54,37 @@ void FlightIdentity(const std::uint8_t* data, std::size_t size) {
   flight::v1::Identity again;
   PutIdentity(*identity, &again);
   if (!TakeIdentity(again).ok()) std::abort();
+}
+
+void FlightIncidents(const std::uint8_t* data, std::size_t size) {
+  flight::v1::Incidents message;
+  if (!Read(data, size, &message)) return;
+  const int count = message.incidents_size();
+  const auto incidents = TakeIncidents(&message);
+  if (incidents.ok() != (count <= kMaxIncidents)) std::abort();
+  if (!incidents.ok()) return;
+
+  const evidence::IncidentList::Limits limits{.incidents = 8,
+                                              .bytes = 64u << 10};
+  evidence::IncidentList list(limits);
+  for (const evidence::Incident& incident : *incidents) {
+    const bool may_be_kept = evidence::CheckIncident(incident).ok();
+    if (list.Put(incident).ok() != may_be_kept) std::abort();
+    if (list.all().size() > limits.incidents || list.bytes() > limits.bytes) {
+      std::abort();
+    }
+  }
+  flight::v1::Incidents again;
+  for (const evidence::IncidentRef& i : list.all()) AppendIncident(*i, &again);
+  flight::v1::Incidents sent;
+  // What may be kept is valid on the wire.
+  if (!sent.ParseFromString(again.SerializeAsString())) std::abort();
+  const auto back = TakeIncidents(&sent);
+  if (!back.ok() || back->size() != list.all().size()) std::abort();
+  for (std::size_t i = 0; i < back->size(); ++i) {
+    if (!evidence::CheckIncident((*back)[i]).ok()) std::abort();
+    if ((*back)[i].id != list.all()[i]->id) std::abort();
+  }
 }
 
 void V1AnswerOfAnAgent(const std::uint8_t* data, std::size_t size) {
@@ -99,7 +131,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
                                       std::size_t size) {
   using namespace fodc::link;
   if (size == 0) return 0;
-  switch (data[0] & 3) {
+  switch (data[0] & 7) {
     case 0:
       FlightEntries(data + 1, size - 1);
       break;
@@ -108,6 +140,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
       break;
     case 2:
       V1AnswerOfAnAgent(data + 1, size - 1);
+      break;
+    case 4:
+      FlightIncidents(data + 1, size - 1);
       break;
     default:
       V1QuestionOfAProxy(data + 1, size - 1);

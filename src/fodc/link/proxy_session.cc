@@ -141,6 +141,10 @@ void ProxySession::OnAppended() {
   if (conversation_ != nullptr) conversation_->OnAppended();
 }
 
+void ProxySession::OnIncident() {
+  if (conversation_ != nullptr) conversation_->OnIncident();
+}
+
 void ProxySession::OnIdentityChanged() {
   if (conversation_ != nullptr) conversation_->OnIdentityChanged();
 }

@@ -25,6 +25,7 @@ grpc::ChannelArguments ChannelArguments(const AgentLink::Options& options);
 struct AgentContext {
   net::EventLoop& loop;
   const recorder::Recording& recording;
+  const evidence::IncidentList& incidents;
   const std::function<fleet::AgentIdentity()> identity;
   const AgentLink::Options options;
   const std::shared_ptr<Pending> open_streams = std::make_shared<Pending>();
@@ -44,6 +45,7 @@ class Conversation {
   };
   virtual ~Conversation() = default;
   virtual void OnAppended() = 0;
+  virtual void OnIncident() {}  // v1 has no word for it
   virtual void OnIdentityChanged() = 0;
   // Ends it in good order; `over` follows, or the owner loses patience.
   virtual void Goodbye(const std::string& reason) = 0;
@@ -65,6 +67,7 @@ class ProxySession {
   ~ProxySession();
 
   void OnAppended();
+  void OnIncident();
   void OnIdentityChanged();
   void Stop(const std::string& reason);
   bool stopped() const { return stopped_ && conversation_ == nullptr; }

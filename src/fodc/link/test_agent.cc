@@ -59,7 +59,8 @@ TestAgent::TestAgent(net::EventLoop& loop, Options options)
 
 void TestAgent::StartLink() {
   link_ = std::make_unique<AgentLink>(
-      loop_, *recording_, [this] { return identity_; }, options_.link);
+      loop_, *recording_, incidents_, [this] { return identity_; },
+      options_.link);
   link_->Start();
 }
 
@@ -83,6 +84,11 @@ std::unique_ptr<TestAgent> TestAgent::Reborn(
     return true;
   });
   return next;
+}
+
+void TestAgent::Put(const evidence::Incident& incident) {
+  EXPECT_TRUE(incidents_.Put(incident).ok());
+  if (link_ != nullptr) link_->OnIncident();
 }
 
 void TestAgent::Append() {

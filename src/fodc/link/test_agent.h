@@ -40,9 +40,13 @@ class TestAgent {
   void StartLink();
   void StopLink() { link_.reset(); }
   // A new life of the same agent that got back what an earlier one had
-  // recorded, but for its last `lost` frames. `incarnation` 0: the next number.
+  // recorded, but for its last `lost` frames; without its incidents.
+  // `incarnation` 0: the next number.
   std::unique_ptr<TestAgent> Reborn(std::size_t lost,
                                     recorder::Incarnation incarnation = 0);
+
+  // The list takes it, and the link is told.
+  void Put(const evidence::Incident& incident);
 
   // One frame of each of two sources; the series change now and then.
   void Append();
@@ -51,6 +55,7 @@ class TestAgent {
   }
 
   recorder::Recording& recording() { return *recording_; }
+  evidence::IncidentList& incidents() { return incidents_; }
   AgentLink& link() { return *link_; }
   ProxyLinkStats stats() const;  // of the one proxy
   fleet::AgentIdentity& identity() { return identity_; }
@@ -60,6 +65,7 @@ class TestAgent {
   Options options_;
   fleet::AgentIdentity identity_;
   std::unique_ptr<recorder::Recording> recording_;
+  evidence::IncidentList incidents_;
   std::unique_ptr<AgentLink> link_;
   std::map<std::string, int> lines_;  // of each source
   int appended_ = 0;

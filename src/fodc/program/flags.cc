@@ -25,6 +25,7 @@ struct Flag::State {
   std::string help;
   std::string default_value;
   std::string source = "default";
+  std::optional<std::string> alone;  // what the name without a value means
   bool secret = false;
   bool mask_user_info = false;
   bool is_list = false;
@@ -172,8 +173,8 @@ Result<std::vector<std::string>> Flags::Impl::Prepare(
     std::string value;
     if (equals != std::string::npos) {
       value = token.substr(equals + 1);
-    } else if (flag != nullptr && flag->type == "bool") {
-      value = "true";
+    } else if (flag != nullptr && flag->alone) {
+      value = *flag->alone;
     } else if (i + 1 < given.size()) {
       value = given[++i];
     } else {
@@ -298,6 +299,7 @@ Flag Flags::String(std::string name, std::string* value, std::string help) {
 
 Flag Flags::Bool(std::string name, bool* value, std::string help) {
   Flag::State* f = impl_->Add(std::move(name), "bool", std::move(help));
+  f->alone = "true";
   f->get = [value] { return std::string(*value ? "true" : "false"); };
   f->set = [value](const std::vector<std::string>& texts) -> Status {
     // What Go's strconv.ParseBool takes.
@@ -411,6 +413,17 @@ Flag Flags::List(std::string name, std::vector<std::string>* value,
   return Flag(f);
 }
 
+Flag Flags::Texts(std::string name, std::vector<std::string>* value,
+                  std::string help) {
+  const Flag flag = List(std::move(name), value, std::move(help));
+  impl_->flags.back()->set = [value](const std::vector<std::string>& texts) {
+    *value = texts;
+    std::erase(*value, "");
+    return OkStatus();
+  };
+  return flag;
+}
+
 void Flags::CheckAll(std::function<Status()> check) {
   impl_->checks.push_back(std::move(check));
 }
@@ -518,6 +531,11 @@ Flag& Flag::OneOf(std::vector<std::string> values) {
     }
     return OkStatus();
   });
+  return *this;
+}
+
+Flag& Flag::Alone(std::string value) {
+  state_->alone = std::move(value);
   return *this;
 }
 

@@ -53,6 +53,8 @@ class Flag {
   // For strings and each element of a list.
   Flag& OneOf(std::vector<std::string> values);
   Flag& NotEmpty();
+  // For strings: the value of "--name" alone. A value then needs "=".
+  Flag& Alone(std::string value);
   // `check` gets the value as text (a list joined by commas); its message is
   // put behind "--name: ".
   Flag& Check(std::function<Status(const std::string& value)> check);
@@ -93,6 +95,9 @@ class Flags {
   Flag Bytes(std::string name, std::uint64_t* value, std::string help);
   Flag List(std::string name, std::vector<std::string>* value,
             std::string help);
+  // A list by repetition alone: a comma is part of an element, as it was given.
+  Flag Texts(std::string name, std::vector<std::string>* value,
+             std::string help);
   // After all flags are read, for rules between several of them.
   void CheckAll(std::function<Status()> check);
 

@@ -118,6 +118,29 @@ TEST_F(FlagsTest, ListsGrowByRepetitionAndCommas) {
   EXPECT_THAT(ports_, ElementsAre("1", "2", "3"));
 }
 
+TEST(FlagsTextsTest, TextsGrowByRepetitionAndKeepTheirCommas) {
+  std::vector<std::string> signals;
+  const auto parse = [&signals](const std::vector<std::string>& arguments) {
+    signals = {"default"};
+    Flags flags("x", "", "1");
+    flags.Texts("signal", &signals, "series");
+    return flags.Parse(arguments).run;
+  };
+  ASSERT_TRUE(parse({"--signal=a=x{l=\"v, w\"},y", "--signal", "b=z"}));
+  EXPECT_THAT(signals, ElementsAre("a=x{l=\"v, w\"},y", "b=z"));
+  ASSERT_TRUE(parse({"--signal="}));
+  EXPECT_THAT(signals, IsEmpty());
+  ASSERT_TRUE(parse({}));
+  EXPECT_THAT(signals, ElementsAre("default"));
+  const TempDirectory dir;
+  const std::string file = dir.File("config");
+  ASSERT_THAT(WriteFileAtomically(
+                  file, "signal = [\"a=x{l=\\\"v, w\\\"},y\", \"b=z\"]\n"),
+              IsOk());
+  ASSERT_TRUE(parse({"--config=" + file}));
+  EXPECT_THAT(signals, ElementsAre("a=x{l=\"v, w\"},y", "b=z"));
+}
+
 TEST_F(FlagsTest, TheLastOfSeveralWins) {
   ASSERT_TRUE(Parse({"--proxy-addr=a", "--proxy-addr=b"}).run);
   EXPECT_EQ(address_, "b");

@@ -95,6 +95,20 @@ void CollectFleet(const fleet::Fleet& fleet, Families* out) {
   w.Counter("fodc_proxy_evicted_samples_total",
             "Samples that left the window of agents that are there.")
       .Value(s.evicted_samples);
+  w.Gauge("fodc_proxy_incidents", "Incidents of agents that are there.")
+      .Value(s.incidents.open, {{"state", "open"}})
+      .Value(s.incidents.ended, {{"state", "ended"}});
+  w.Gauge("fodc_proxy_incident_bytes", "Their memory.")
+      .Value(s.incidents.bytes);
+  w.Counter("fodc_proxy_incident_records_total",
+            "What agents told of incidents, by what became of it.")
+      .Value(s.incidents.added, {{"outcome", "added"}})
+      .Value(s.incidents.updated, {{"outcome", "updated"}})
+      .Value(s.incidents.known, {{"outcome", "known"}})
+      .Value(s.incidents.refused, {{"outcome", "refused"}});
+  w.Counter("fodc_proxy_incidents_dropped_total",
+            "Incidents that gave way to others for want of room.")
+      .Value(s.incidents.dropped);
   w.Counter("fodc_proxy_absences_total",
             "Times that the proxy did nothing for more than 0.35 s.")
       .Value(s.absences);
@@ -216,8 +230,8 @@ void CollectApi(const api::Api& api, Families* out) {
   w.Counter("fodc_proxy_windows_total", "Answers of /metrics-windows.")
       .Value(s.windows);
   w.Counter("fodc_proxy_busy_total",
-            "Requests for pages and windows refused, for too many were at "
-            "work.")
+            "Requests for pages, windows and incidents refused, for too many "
+            "were at work.")
       .Value(s.refused);
   w.Gauge("fodc_proxy_stale_nodes",
           "Nodes of which the newest page showed only up 0.")

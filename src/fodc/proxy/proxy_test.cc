@@ -108,6 +108,28 @@ TEST_F(ProxyTest, CountsWhatAgentsSend) {
   EXPECT_GT(value("fodc_proxy_window_expected_seconds"), reach);
   EXPECT_EQ(value("fodc_proxy_gaps_total"), 0);
 
+  evidence::Incident incident;
+  incident.id = "a";
+  incident.detector = "read_latency";
+  incident.verdict = "W3";
+  incident.started_ms = incident.updated_ms = 1000;
+  agent.Put(incident);
+  until("fodc_proxy_incidents{state=\"open\"}", 1);
+  EXPECT_GT(value("fodc_proxy_incident_bytes"), 100);
+  incident.ended_ms = 2000;
+  incident.revision = 2;
+  agent.Put(incident);
+  until("fodc_proxy_incidents{state=\"ended\"}", 1);
+  EXPECT_EQ(value("fodc_proxy_incidents{state=\"open\"}"), 0);
+  for (const auto& [outcome, count] :
+       {std::pair("added", 1), {"updated", 1}, {"known", 0}, {"refused", 0}}) {
+    EXPECT_EQ(value(StrCat("fodc_proxy_incident_records_total{outcome=\"",
+                           outcome, "\"}")),
+              count)
+        << outcome;
+  }
+  EXPECT_EQ(value("fodc_proxy_incidents_dropped_total"), 0);
+
   // One of v1, which answers one page.
   link::V1Peer v1(loop_, address);
   v1.Register("v");

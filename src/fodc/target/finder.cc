@@ -126,6 +126,21 @@ std::string Finder::ContainerOf(pid_t pid) const {
   return unified;
 }
 
+std::string Finder::GroupOf(pid_t pid) const {
+  const Result<std::string> text = ReadFile(StrCat(root_, "/", pid, "/cgroup"));
+  if (!text.ok()) return {};
+  std::string memory;
+  for (const CgroupMembership& m : ParseCgroupMemberships(*text)) {
+    if (m.path == "/") continue;
+    if (m.is_v2) return m.path;
+    if (std::find(m.controllers.begin(), m.controllers.end(), "memory") !=
+        m.controllers.end()) {
+      memory = m.path;
+    }
+  }
+  return memory;
+}
+
 std::string Finder::CommandLineOf(pid_t pid) const {
   return ReadFile(StrCat(root_, "/", pid, "/cmdline"), kMaxCommandLineBytes)
       .value_or("");

@@ -60,6 +60,10 @@ class Finder {
   // one are in the same container. Empty if it cannot be read.
   std::string ContainerOf(pid_t pid) const;
 
+  // The path of its unified cgroup or, where that is none or the root, of its
+  // memory cgroup. Empty if it is in neither's but the root.
+  std::string GroupOf(pid_t pid) const;
+
   Likeness LikenessOf(const ProcessStat& p) const;
   // Live processes like that one that started no earlier than `start_ticks`:
   // same name and command line, in the same container or one beside it.

@@ -3,10 +3,9 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstdio>
 #include <limits>
 
-#include "fodc/base/crc32c.h"
+#include "fodc/base/kept_text.h"
 #include "fodc/base/proc.h"
 #include "fodc/base/strings.h"
 
@@ -14,15 +13,8 @@ namespace fodc::target {
 namespace {
 
 constexpr std::string_view kHead = "fodc-targets 1\n";
-constexpr std::string_view kChecksum = "crc32c ";
 constexpr std::size_t kMaxRows = 65536;
 constexpr std::uint64_t kMostMs = std::uint64_t{1} << 50;  // a double has it
-
-std::string ChecksumOf(std::string_view text) {
-  char hex[9];
-  (void)std::snprintf(hex, sizeof hex, "%08x", Crc32c(text));
-  return hex;
-}
 
 // One line, whatever the text holds.
 std::string Escape(std::string_view text) {
@@ -126,7 +118,7 @@ std::uint64_t SeenAliveTicks(const KeptRow& kept) {
 }
 
 std::string EncodeKeptRows(const std::vector<KeptRow>& rows) {
-  std::string out(kHead);
+  std::string out;
   for (const KeptRow& r : rows) {
     Put(&out, "target", Escape(r.name));
     if (!r.pod.empty()) Put(&out, "pod", Escape(r.pod));
@@ -155,24 +147,12 @@ std::string EncodeKeptRows(const std::vector<KeptRow>& rows) {
       Put(&out, "started_at_ms", ToUnixMillis(r.process->started_at));
     Put(&out, "comm", Escape(r.process->comm));
   }
-  const std::string checksum = ChecksumOf(out);
-  return StrCat(out, kChecksum, checksum, '\n');
+  return SealText(kHead, out);
 }
 
 Result<std::vector<KeptRow>> DecodeKeptRows(std::string_view text) {
-  std::string_view rest = text;
-  if (!ConsumePrefix(&rest, kHead)) {
-    return DataLoss("it does not begin with \"fodc-targets 1\"");
-  }
-  const std::size_t end = text.rfind(kChecksum);
-  if (end == std::string_view::npos || end < kHead.size() ||
-      text[end - 1] != '\n' ||
-      text.substr(end + kChecksum.size()) !=
-          StrCat(ChecksumOf(text.substr(0, end)), '\n')) {
-    return DataLoss("its checksum is wrong");
-  }
+  FODC_ASSIGN_OR_RETURN(std::string_view rest, UnsealText(kHead, text));
   std::vector<KeptRow> rows;
-  rest = text.substr(kHead.size(), end - kHead.size());
   while (!rest.empty()) {
     const std::string_view line = rest.substr(0, rest.find('\n'));
     rest.remove_prefix(std::min(line.size() + 1, rest.size()));

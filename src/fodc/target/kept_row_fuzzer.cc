@@ -2,11 +2,10 @@
 // The file of the targets' state, with any bytes in it.
 #include <cstddef>
 #include <cstdint>
-#include <cstdio>
 #include <string>
 #include <string_view>
 
-#include "fodc/base/crc32c.h"
+#include "fodc/base/kept_text.h"
 #include "fodc/base/strings.h"
 #include "fodc/target/kept_row.h"
 
@@ -15,10 +14,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   (void)fodc::target::DecodeKeptRows(text);
   // With a right checksum, so that the lines are read.
-  std::string whole = fodc::StrCat("fodc-targets 1\n", text, "\n");
-  char hex[9];
-  (void)std::snprintf(hex, sizeof hex, "%08x", fodc::Crc32c(whole));
-  whole += fodc::StrCat("crc32c ", static_cast<const char*>(hex), "\n");
+  const std::string whole =
+      fodc::SealText("fodc-targets 1\n", fodc::StrCat(text, "\n"));
   const auto rows = fodc::target::DecodeKeptRows(whole);
   if (!rows.ok()) return 0;
   const std::string again = fodc::target::EncodeKeptRows(*rows);

@@ -174,6 +174,25 @@ class TargetTable::Impl {
     return kept;
   }
 
+  std::vector<pid_t> Processes(std::size_t i) const {
+    const Row& row = rows_[i];
+    if (!row.instance) return {};
+    std::vector<pid_t> pids = {row.instance->pid};
+    if (row.spec.pid && !hidden_[i].pid_is_used_up) return pids;
+    const bool by_comm = !row.spec.comm_prefix.empty();
+    const std::string group = finder_.GroupOf(row.instance->pid);
+    const bool is_contained = !group.empty();
+    if (!is_contained && !by_comm) return pids;
+    for (const ProcessStat& p : finder_.WithComm(
+             by_comm ? row.spec.comm_prefix : row.instance->comm)) {
+      if (p.pid == row.instance->pid) continue;
+      if (!by_comm && p.comm != row.instance->comm) continue;
+      if (is_contained && finder_.GroupOf(p.pid) != group) continue;
+      pids.push_back(p.pid);
+    }
+    return pids;
+  }
+
   int poll_fd() const { return epoll_.get(); }
   const std::vector<Row>& rows() const { return rows_; }
 
@@ -449,6 +468,10 @@ class TargetTable::Impl {
         return;
       }
     }
+    if (owned.owners.empty() && !row.spec.fallback_comm_prefix.empty() &&
+        SearchFallback(i, events)) {
+      return;
+    }
     if (owned.is_denied) {
       row.problem =
           "the owner of the port cannot be read (needs CAP_SYS_PTRACE, and "
@@ -460,6 +483,19 @@ class TargetTable::Impl {
     } else {
       row.problem = "nothing listens on the port";
     }
+  }
+
+  // Whether somebody was found by name alone.
+  bool SearchFallback(std::size_t i, std::vector<Event>* events) {
+    Row& row = rows_[i];
+    std::vector<ProcessStat> found =
+        finder_.WithComm(row.spec.fallback_comm_prefix);
+    if (hidden_[i].has_died) KeepSuccessors(i, &found);
+    const auto best = Finder::Choose(found);
+    if (!best) return false;
+    row.candidates = found.size();
+    Adopt(i, *best, {}, events);
+    return true;
   }
 
   void Adopt(std::size_t i, const ProcessStat& stat,
@@ -542,6 +578,9 @@ bool TargetTable::Merge(std::size_t row, const KeptRow& kept) {
   return impl_->Merge(row, kept);
 }
 KeptRow TargetTable::Keep(std::size_t row) const { return impl_->Keep(row); }
+std::vector<pid_t> TargetTable::Processes(std::size_t row) const {
+  return impl_->Processes(row);
+}
 int TargetTable::poll_fd() const { return impl_->poll_fd(); }
 const std::vector<Row>& TargetTable::rows() const { return impl_->rows(); }
 

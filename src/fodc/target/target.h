@@ -28,6 +28,8 @@ struct TargetSpec {
   // Ports on this machine that are scraped; the owner of the first that has
   // one is the target. With a comm prefix they decide between candidates.
   std::vector<std::uint16_t> endpoint_ports = {};
+  // When nobody owns any of the ports: a process whose name begins so.
+  std::string fallback_comm_prefix = {};
 };
 
 // One process. A pid alone may be used again; with its start it may not.
@@ -125,6 +127,14 @@ class TargetTable {
   // and every port_check_interval a look at the ports. Call it before each
   // scrape and when poll_fd() is readable.
   void Check(std::vector<Event>* events);
+
+  // All processes of the row now, its instance first; empty if there is none.
+  // Beside the instance these are the live processes of the same name (with a
+  // comm prefix: of names that begin so) in the instance's container; where
+  // that is the root cgroup, those that a comm prefix that was given takes. Of
+  // a row that is found by a pid: the instance alone. Walks through all
+  // processes.
+  std::vector<pid_t> Processes(std::size_t row) const;
 
   // Readable when a target may have died; -1 if the kernel has no pidfd
   // (before Linux 5.3), then only Check tells.

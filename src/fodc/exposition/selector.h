@@ -13,7 +13,7 @@
 #include "fodc/base/status.h"
 #include "fodc/exposition/metric.h"
 
-namespace fodc::api {
+namespace fodc::exposition {
 
 // One selector: all its matchers must hold. An absent label equals "".
 // Regular expressions are RE2's, anchored at both ends; time is linear in the
@@ -39,8 +39,7 @@ class Selector {
   ~Selector();
 
   // `labels`: as shown, identity labels included, without the name.
-  bool Matches(std::string_view name,
-               std::span<const exposition::Label> labels) const;
+  bool Matches(std::string_view name, std::span<const Label> labels) const;
   // Whether some series of this name may match: what can be told without
   // its labels.
   bool MayMatchName(std::string_view name) const;
@@ -60,12 +59,11 @@ class SelectorSet {
   static Result<SelectorSet> Parse(std::span<const std::string_view> texts);
 
   bool empty() const { return selectors_.empty(); }
-  bool Matches(std::string_view name,
-               std::span<const exposition::Label> labels) const;
+  bool Matches(std::string_view name, std::span<const Label> labels) const;
   bool MayMatchName(std::string_view name) const;
 
  private:
   std::vector<Selector> selectors_;
 };
 
-}  // namespace fodc::api
+}  // namespace fodc::exposition

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "fodc/api/selector.h"
+#include "fodc/exposition/selector.h"
 
 #include <re2/re2.h>
 
@@ -9,7 +9,7 @@
 
 #include "fodc/base/strings.h"
 
-namespace fodc::api {
+namespace fodc::exposition {
 namespace {
 
 constexpr std::int64_t kMaxRegexMemory = 256 << 10;
@@ -205,13 +205,13 @@ Result<Selector> Selector::Parse(std::string_view text,
 }
 
 bool Selector::Matches(std::string_view name,
-                       std::span<const exposition::Label> labels) const {
+                       std::span<const Label> labels) const {
   for (const Matcher& m : matchers_) {
     std::string_view value;
     if (m.label == "__name__") {
       value = name;
     } else {
-      for (const exposition::Label& label : labels) {
+      for (const Label& label : labels) {
         if (label.name == m.label) value = label.value;
       }
     }
@@ -244,7 +244,7 @@ Result<SelectorSet> SelectorSet::Parse(
 }
 
 bool SelectorSet::Matches(std::string_view name,
-                          std::span<const exposition::Label> labels) const {
+                          std::span<const Label> labels) const {
   if (selectors_.empty()) return true;
   for (const Selector& s : selectors_) {
     if (s.Matches(name, labels)) return true;
@@ -260,4 +260,4 @@ bool SelectorSet::MayMatchName(std::string_view name) const {
   return false;
 }
 
-}  // namespace fodc::api
+}  // namespace fodc::exposition

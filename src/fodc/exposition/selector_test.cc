@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "fodc/api/selector.h"
+#include "fodc/exposition/selector.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -10,10 +10,9 @@
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
 
-namespace fodc::api {
+namespace fodc::exposition {
 namespace {
 
-using exposition::Label;
 using ::testing::HasSubstr;
 
 bool Takes(std::string_view selector, std::string_view name,
@@ -113,4 +112,4 @@ TEST(SelectorSetTest, RefusesTooManyExpressions) {
 }
 
 }  // namespace
-}  // namespace fodc::api
+}  // namespace fodc::exposition

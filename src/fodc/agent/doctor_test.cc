@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/agent/doctor.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "fodc/base/file.h"
+#include "fodc/base/status_matchers.h"
+#include "fodc/base/strings.h"
+
+namespace fodc::agent {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+// A kernel that answers as it is told.
+class FakeKernel final : public kernel::KernelView {
+ public:
+  // Everything that is asked for is there.
+  FakeKernel() {
+    types.victim_is_task = true;
+    types.has_rdonly_cast = true;
+    for (const kernel::KernelAnswer& a : kernel::ExamineKernel(*this)) {
+      std::string_view what = a.what;
+      if (ConsumePrefix(&what, "tracepoint "))
+        types.tracepoints.emplace_back(what);
+    }
+  }
+  Result<kernel::KernelTypes> Types() const override {
+    if (!has_types) return Unimplemented("no type information");
+    return types;
+  }
+  Status MayLoad() const override { return may; }
+  std::uint32_t PidMax() const override { return pid_max; }
+
+  kernel::KernelTypes types;
+  bool has_types = true;
+  Status may;
+  std::uint32_t pid_max = 32768;
+};
+
+class DoctorTest : public ::testing::Test {
+ protected:
+  DoctorTest() {
+    Put("proc/self/status", "CapEff:\t000001ffffffffff\n");
+    Put("proc/self/mountinfo",
+        "30 24 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
+    Put("proc/pressure/memory", "some avg10=0.00 avg60=0.00 total=0\n");
+    Put("sys/kernel/security/lockdown", "[none] integrity confidentiality\n");
+  }
+  void Put(const std::string& path, const std::string& text) const {
+    const std::string file = tree_.File(path);
+    ASSERT_THAT(MakeDirectories(file.substr(0, file.rfind('/'))), IsOk());
+    ASSERT_THAT(WriteFileAtomically(file, text), IsOk());
+  }
+  Diagnosis Look() const {
+    return Examine(options_, kernel_,
+                   {.proc_root = tree_.File("proc"), .sys_root = tree_.path()});
+  }
+
+  TempDirectory tree_;
+  FakeKernel kernel_;
+  Options options_;
+};
+
+TEST_F(DoctorTest, AKernelThatAllowsAllIsFull) {
+  const Diagnosis d = Look();
+  EXPECT_EQ(d.health, Health::kFull) << DiagnosisText(d);
+  EXPECT_THAT(DiagnosisText(d), Not(HasSubstr("MISSING")));
+  EXPECT_THAT(DiagnosisText(d), HasSubstr("an array by thread id, 524288"));
+}
+
+TEST_F(DoctorTest, WithoutPermissionThereIsNothing) {
+  kernel_.may = PermissionDenied("CAP_BPF missing");
+  Put("proc/self/status", "CapEff:\t0\n");
+  const Diagnosis d = Look();
+  EXPECT_EQ(d.health, Health::kNot);
+  EXPECT_THAT(DiagnosisText(d),
+              HasSubstr("MISSING  capabilities for kernel telemetry: "
+                        "CAP_PERFMON and CAP_BPF missing"));
+  EXPECT_THAT(DiagnosisText(d), HasSubstr("-> grant CAP_PERFMON and CAP_BPF"));
+}
+
+TEST_F(DoctorTest, WithoutTypesThereIsNothing) {
+  kernel_.has_types = false;
+  EXPECT_EQ(Look().health, Health::kNot);
+  EXPECT_THAT(DiagnosisText(Look()), HasSubstr("CONFIG_DEBUG_INFO_BTF"));
+}
+
+TEST_F(DoctorTest, WithoutATracepointOrACgroupMountItIsPartly) {
+  std::erase(kernel_.types.tracepoints, "block_rq_issue");
+  EXPECT_EQ(Look().health, Health::kPartly);
+  EXPECT_THAT(DiagnosisText(Look()),
+              HasSubstr("MISSING  tracepoint block_rq_issue"));
+  kernel_.types = FakeKernel().types;
+  Put("proc/self/mountinfo", "30 24 0:26 / / rw - ext4 x rw\n");
+  EXPECT_EQ(Look().health, Health::kPartly);
+  EXPECT_THAT(DiagnosisText(Look()), HasSubstr("MISSING  cgroup v2"));
+}
+
+TEST_F(DoctorTest, SwitchedOffIsNot) {
+  options_.ktm_enabled = "false";
+  EXPECT_EQ(Look().health, Health::kNot);
+  options_.ktm_enabled = "auto";
+  options_.ktm_interval = std::chrono::seconds(0);
+  EXPECT_EQ(Look().health, Health::kNot);
+}
+
+TEST_F(DoctorTest, LockdownForConfidentialityForbidsIt) {
+  Put("sys/kernel/security/lockdown", "none integrity [confidentiality]\n");
+  EXPECT_EQ(Look().health, Health::kNot);
+  EXPECT_THAT(DiagnosisText(Look()), HasSubstr("lockdown=integrity"));
+}
+
+TEST_F(DoctorTest, TellsWhatIsKeptOfCallsInFlight) {
+  kernel_.pid_max = 4 << 20;
+  EXPECT_THAT(DiagnosisText(Look()), HasSubstr("task storage"));
+}
+
+TEST_F(DoctorTest, WhatOnlyOtherFeaturesWantDoesNotCount) {
+  // Without CAP_SYS_PTRACE and PSI.
+  Put("proc/self/status", "CapEff:\t000000c000000004\n");
+  std::filesystem::remove_all(tree_.File("proc/pressure"));
+  EXPECT_EQ(Look().health, Health::kFull);
+  EXPECT_THAT(DiagnosisText(Look()),
+              HasSubstr("MISSING  pressure stall information"));
+  EXPECT_THAT(DiagnosisText(Look()), HasSubstr("CAP_SYS_PTRACE missing"));
+}
+
+TEST_F(DoctorTest, JsonHasTheSame) {
+  kernel_.may = PermissionDenied("CAP_BPF \"missing\"");
+  const auto j = nlohmann::json::parse(DiagnosisJson(Look()));
+  EXPECT_EQ(j["kernel_telemetry"], "not");
+  EXPECT_EQ(j["answers"].size(), Look().answers.size());
+  EXPECT_TRUE(
+      std::any_of(j["answers"].begin(), j["answers"].end(), [](const auto& a) {
+        return !a["ok"] && a["detail"] == "CAP_BPF \"missing\"";
+      }));
+}
+
+TEST(DoctorOnThisMachineTest, EndsWithTheCodeOfWhatItSays) {
+  const Diagnosis d =
+      Examine(Options(), kernel::SystemKernel(), Surroundings());
+  const Status may = kernel::SystemKernel().MayLoad();
+  const bool is_possible = may.ok() && kernel::SystemKernel().Types().ok();
+  EXPECT_EQ(d.health != Health::kNot, is_possible) << DiagnosisText(d);
+}
+
+}  // namespace
+}  // namespace fodc::agent

@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/agent/incident_file.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+
+#include "fodc/agent/agent.h"
+#include "fodc/base/file.h"
+#include "fodc/base/log_testing.h"
+#include "fodc/base/status_matchers.h"
+#include "fodc/evidence/kept_incidents.h"
+
+namespace fodc::agent {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
+
+class IncidentFileTest : public ::testing::Test {
+ protected:
+  IncidentFile Open(evidence::IncidentList& list) {
+    return {loop_, dir_.path(), [this] { return is_ours_; }, list};
+  }
+  static evidence::Incident Sample(const std::string& id) {
+    evidence::Incident i;
+    i.id = id;
+    i.detector = "read_latency";
+    i.verdict = "W4";
+    i.started_ms = 1000;
+    i.updated_ms = 2000;
+    return i;
+  }
+  std::size_t OnDisk() {
+    const auto text = ReadFile(dir_.File("incidents"));
+    if (!text.ok()) return 0;
+    const auto incidents = evidence::DecodeIncidents(*text);
+    EXPECT_THAT(incidents, IsOk());
+    return incidents.ok() ? incidents->size() : 0;
+  }
+
+  TempDirectory dir_;
+  FakeClock clock_;
+  net::EventLoop loop_{clock_, kLoopOptions};
+  bool is_ours_ = true;
+};
+
+TEST_F(IncidentFileTest, ALaterLifeHasThemEndedIfNobodySawTheEnd) {
+  {
+    evidence::IncidentList list;
+    IncidentFile file = Open(list);
+    file.Read();
+    for (const char* id : {"a", "b", "c"}) {
+      ASSERT_THAT(list.Put(Sample(id)), IsOk());
+      file.Write();
+    }
+    ASSERT_TRUE(loop_.RunUntil([&] { return OnDisk() == 3; }));
+    EXPECT_FALSE(file.is_failing());
+  }
+  evidence::IncidentList list;
+  Open(list).Read();
+  ASSERT_THAT(list.all(), SizeIs(3));
+  EXPECT_EQ(list.open(), 0u);
+  EXPECT_EQ(list.Find("a")->ended_ms, 2000);
+}
+
+TEST_F(IncidentFileTest, ADamagedFileIsNamedAndSetAside) {
+  ASSERT_THAT(WriteFileAtomically(dir_.File("incidents"), "rubbish"), IsOk());
+  const LogCapture log;
+  evidence::IncidentList list;
+  Open(list).Read();
+  EXPECT_THAT(list.all(), IsEmpty());
+  ASSERT_THAT(log.Lines("incidents of earlier lives are lost"), SizeIs(1));
+  EXPECT_THAT(*ListDirectory(dir_.path()), ElementsAre("incidents.damaged"));
+}
+
+TEST_F(IncidentFileTest, ADirectoryThatIsAnothersIsLeftAloneUntilItIsOurs) {
+  evidence::IncidentList earlier;
+  ASSERT_THAT(earlier.Put(Sample("a")), IsOk());
+  ASSERT_THAT(WriteFileAtomically(dir_.File("incidents"),
+                                  evidence::EncodeIncidents(earlier.all())),
+              IsOk());
+  is_ours_ = false;
+  evidence::IncidentList list;
+  IncidentFile file = Open(list);
+  bool is_late = false;
+  file.set_on_late([&] { is_late = true; });
+  file.Read();
+  ASSERT_THAT(list.Put(Sample("b")), IsOk());
+  file.Write();
+  EXPECT_THAT(list.all(), SizeIs(1));
+  EXPECT_EQ(OnDisk(), 1u);
+  is_ours_ = true;
+  file.Retry();
+  ASSERT_TRUE(loop_.RunUntil([&] { return OnDisk() == 2; }));
+  EXPECT_TRUE(is_late);
+  EXPECT_THAT(list.all(), SizeIs(2));
+}
+
+TEST_F(IncidentFileTest, ADiskThatFailsCostsOneLineAndIsTriedAgain) {
+  evidence::IncidentList list;
+  IncidentFile file = Open(list);
+  file.Read();
+  // A directory in its place cannot be replaced.
+  ASSERT_THAT(MakeDirectories(dir_.File("incidents/x")), IsOk());
+  const LogCapture log;
+  ASSERT_THAT(list.Put(Sample("a")), IsOk());
+  file.Write();
+  ASSERT_TRUE(loop_.RunUntil([&] { return file.is_failing(); }));
+  std::filesystem::remove_all(dir_.File("incidents"));
+  file.Retry();
+  ASSERT_TRUE(loop_.RunUntil([&] { return OnDisk() == 1; }));
+  ASSERT_TRUE(loop_.RunUntil([&] { return !file.is_failing(); }));
+  EXPECT_THAT(log.Lines("incidents cannot be kept"), SizeIs(1));
+  EXPECT_THAT(log.Lines("incidents are kept again"), SizeIs(1));
+}
+
+}  // namespace
+}  // namespace fodc::agent

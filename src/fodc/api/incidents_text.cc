@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/api/incidents_text.h"
+
+#include <algorithm>
+#include <chrono>
+#include <tuple>
+#include <utility>
+
+#include "fodc/api/json_writer.h"
+#include "fodc/base/strings.h"
+
+namespace fodc::api {
+
+using evidence::Incident;
+
+IncidentsText::IncidentsText(
+    const fleet::Fleet& fleet, MonotonicTime now, const IncidentFilter& filter,
+    const std::function<bool(const fleet::Agent&)>& takes)
+    : agents_(fleet.List()), now_(now) {
+  for (const fleet::Agent& agent : *agents_) {
+    const fleet::AgentIncidents* incidents = fleet.incidents(agent.id);
+    if (incidents == nullptr || !takes(agent)) continue;
+    for (const evidence::IncidentRef& incident : incidents->list().all()) {
+      if (!filter.Takes(*incident)) continue;
+      rows_.push_back({&agent, incident,
+                       agent.status != fleet::AgentStatus::kOffline &&
+                           incidents->IsWatched(*incident)});
+    }
+  }
+  total_ = rows_.size();
+  const std::size_t shown = std::min(filter.limit, total_);
+  std::partial_sort(
+      rows_.begin(), rows_.begin() + static_cast<std::ptrdiff_t>(shown),
+      rows_.end(), [](const Row& a, const Row& b) {
+        return std::tie(b.incident->started_ms, a.agent->id, a.incident->id) <
+               std::tie(a.incident->started_ms, b.agent->id, b.incident->id);
+      });
+  rows_.resize(shown);
+}
+
+void IncidentsText::AppendRow(const Row& row, std::string* out) const {
+  const Incident& incident = *row.incident;
+  const fleet::Agent& agent = *row.agent;
+  const fleet::AgentIdentity& id = agent.identity;
+  JsonWriter json(out);
+  json.BeginObject();
+  json.Key("id");
+  json.String(incident.id);
+  json.Key("name");
+  json.String(id.node_name.empty() ? id.pod_name : id.node_name);
+  json.Key("pod_name");
+  json.String(id.pod_name);
+  json.Key("role");
+  json.String(id.role);
+  json.Strings("labels", id.labels);
+  json.Key("target");
+  json.String(incident.target);
+  json.Key("detector");
+  json.String(incident.detector);
+  json.Key("verdict");
+  json.String(incident.verdict);
+  json.Key("cause");
+  json.String(incident.cause);
+  json.Key("state");
+  json.String(incident.is_open() ? "open" : "ended");
+  json.Key("watched");
+  if (incident.is_open()) {
+    json.Bool(row.is_watched);
+  } else {
+    json.Null();
+  }
+  for (const auto& [key, at] : {std::pair("started_at", incident.started_ms),
+                                {"updated_at", incident.updated_ms},
+                                {"ended_at", incident.ended_ms}}) {
+    json.Key(key);
+    if (at == 0) {
+      json.Null();
+    } else {
+      json.String(FormatInstant(at, 3));
+    }
+  }
+  json.Key("revision");
+  json.Int(incident.revision);
+  json.Key("summary");
+  json.String(incident.summary);
+  json.Key("advice");
+  json.String(incident.advice);
+  json.Key("numbers");
+  json.BeginArray();
+  for (const evidence::IncidentNumber& n : incident.numbers) {
+    json.BeginObject();
+    json.Key("name");
+    json.String(n.name);
+    json.Key("value");
+    json.Number(n.value);
+    json.EndObject();
+  }
+  json.EndArray();
+  json.Key("missing_signals");
+  json.BeginArray();
+  for (const std::string& signal : incident.missing_signals) {
+    json.String(signal);
+  }
+  json.EndArray();
+  json.Key("agent");
+  json.BeginObject();
+  json.Key("id");
+  json.String(agent.id);
+  json.Key("status");
+  json.String(fleet::AgentStatusName(agent.status));
+  json.Key("last_heartbeat");
+  json.String(FormatRfc3339(agent.last_heartbeat, 3));
+  json.Key("silence_seconds");
+  json.Number(
+      static_cast<double>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                              now_ - agent.last_heard)
+                              .count()) /
+      1000);
+  json.EndObject();
+  json.EndObject();
+}
+
+bool IncidentsText::Append(std::string* out, std::size_t max_bytes) {
+  const std::size_t stop = out->size() + max_bytes;
+  if (next_ == 0) out->append("{\"incidents\":[");
+  while (next_ < rows_.size()) {
+    if (out->size() >= stop) return true;
+    if (next_ != 0) out->push_back(',');
+    AppendRow(rows_[next_++], out);
+  }
+  out->append(StrCat("],\"total\":", total_, "}\n"));
+  return false;
+}
+
+}  // namespace fodc::api

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/evidence/incident_list.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "fodc/base/status_matchers.h"
+
+namespace fodc::evidence {
+namespace {
+
+using Outcome = IncidentList::Outcome;
+using ::testing::ElementsAre;
+
+Incident Open(const std::string& id, std::uint32_t revision = 1) {
+  Incident i;
+  i.id = id;
+  i.detector = "read_latency";
+  i.verdict = "W3";
+  i.started_ms = 1000;
+  i.updated_ms = 1000 + revision;
+  i.revision = revision;
+  return i;
+}
+
+Incident Ended(const std::string& id, std::uint32_t revision = 2) {
+  Incident i = Open(id, revision);
+  i.ended_ms = i.updated_ms;
+  return i;
+}
+
+std::vector<std::string> Ids(const IncidentList& list) {
+  std::vector<std::string> ids;
+  for (const IncidentRef& i : list.all()) ids.push_back(i->id);
+  return ids;
+}
+
+TEST(IncidentListTest, TheGreaterRevisionHolds) {
+  IncidentList list;
+  EXPECT_THAT(list.Put(Open("a", 2)), IsOkAndHolds(Outcome::kNew));
+  EXPECT_THAT(list.Put(Open("b")), IsOkAndHolds(Outcome::kNew));
+  EXPECT_THAT(list.Put(Open("a", 1)), IsOkAndHolds(Outcome::kKnown));
+  EXPECT_THAT(list.Put(Ended("a", 2)), IsOkAndHolds(Outcome::kKnown));
+  EXPECT_EQ(list.open(), 2u);
+  EXPECT_THAT(list.Put(Ended("a", 3)), IsOkAndHolds(Outcome::kUpdated));
+  EXPECT_EQ(list.open(), 1u);
+  EXPECT_EQ(list.Find("a")->revision, 3u);
+  EXPECT_EQ(list.Find("c"), nullptr);
+  EXPECT_THAT(Ids(list), ElementsAre("b", "a"));
+  EXPECT_EQ(list.dropped(), 0u);
+}
+
+TEST(IncidentListTest, WhatMayNotBeKeptChangesNothing) {
+  IncidentList list;
+  ASSERT_THAT(list.Put(Open("a")), IsOk());
+  Incident bad = Open("a", 2);
+  bad.verdict.clear();
+  EXPECT_THAT(list.Put(bad), StatusIs(Code::kInvalidArgument, ::testing::_));
+  EXPECT_EQ(list.Find("a")->revision, 1u);
+}
+
+TEST(IncidentListTest, TheFirstThatEndedGivesWayBeforeAnyOpenOne) {
+  IncidentList list({.incidents = 3, .bytes = 1u << 20});
+  ASSERT_THAT(list.Put(Open("a")), IsOk());
+  ASSERT_THAT(list.Put(Ended("b")), IsOk());
+  ASSERT_THAT(list.Put(Ended("c")), IsOk());
+  // An update takes no room from others.
+  ASSERT_THAT(list.Put(Ended("b", 3)), IsOk());
+  EXPECT_THAT(Ids(list), ElementsAre("a", "c", "b"));
+  ASSERT_THAT(list.Put(Open("d")), IsOk());
+  EXPECT_THAT(Ids(list), ElementsAre("a", "b", "d"));
+  ASSERT_THAT(list.Put(Open("e")), IsOk());
+  EXPECT_THAT(Ids(list), ElementsAre("a", "d", "e"));
+  // Nothing else is left: the one that was silent longest.
+  ASSERT_THAT(list.Put(Open("a", 2)), IsOk());
+  ASSERT_THAT(list.Put(Open("f")), IsOk());
+  EXPECT_THAT(Ids(list), ElementsAre("e", "a", "f"));
+  EXPECT_EQ(list.dropped(), 3u);
+}
+
+TEST(IncidentListTest, ForgetsWhatIsRemoved) {
+  IncidentList list;
+  ASSERT_THAT(list.Put(Open("a", 5)), IsOk());
+  EXPECT_FALSE(list.Remove("b"));
+  EXPECT_TRUE(list.Remove("a"));
+  EXPECT_FALSE(list.Remove("a"));
+  EXPECT_EQ(list.bytes(), 0u);
+  EXPECT_EQ(list.dropped(), 0u);
+  EXPECT_THAT(list.Put(Open("a", 1)), IsOkAndHolds(Outcome::kNew));
+}
+
+TEST(IncidentListTest, HoldsNoMoreThanItsBytes) {
+  IncidentList list;
+  Incident large = Ended("");
+  large.summary = large.advice = std::string(kMaxIncidentTextBytes, 'x');
+  large.numbers.resize(kMaxIncidentNumbers,
+                       {std::string(kMaxIncidentNameBytes, 'n'), 1});
+  for (int i = 0; i < 500; ++i) {
+    large.id = std::to_string(i);
+    ASSERT_THAT(list.Put(large), IsOk());
+    ASSERT_LE(list.bytes(), IncidentList::Limits().bytes);
+  }
+  EXPECT_GT(list.all().size(), 5u);
+  EXPECT_EQ(list.all().back()->id, "499");
+  EXPECT_EQ(list.dropped() + list.all().size(), 500u);
+  std::size_t bytes = 0;
+  for (const IncidentRef& i : list.all()) bytes += IncidentBytes(*i);
+  EXPECT_EQ(list.bytes(), bytes);
+  while (list.DropOldest()) {
+  }
+  EXPECT_EQ(list.bytes(), 0u);
+}
+
+}  // namespace
+}  // namespace fodc::evidence

@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+// Incidents as text that outlives the process: read back with suspicion.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fodc/base/status.h"
+#include "fodc/evidence/incident.h"
+#include "fodc/evidence/incident_list.h"
+
+namespace fodc::evidence {
+
+// In the order given. Numbers that are not finite are left out.
+std::string EncodeIncidents(const std::vector<IncidentRef>& incidents);
+
+// Errors: kDataLoss naming what is wrong: a checksum, a line out of place, an
+// incident that CheckIncident refuses, more than 65536 of them.
+Result<std::vector<Incident>> DecodeIncidents(std::string_view text);
+
+// One that an earlier life of the agent left open: nobody saw its end. Ends it
+// when it was last known to last, as a new revision. No effect if it has ended.
+void EndUnseen(Incident* incident);
+
+}  // namespace fodc::evidence

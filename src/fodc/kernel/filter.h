@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+// The filter in the kernel: which cgroups and thread groups are which target's.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "fodc/base/status.h"
+#include "fodc/base/unique_fd.h"
+
+struct fodc_filter;
+
+namespace fodc::kernel {
+
+// What one slot lets in.
+struct SlotFilter {
+  std::uint64_t cgroup_id = 0;       // 0: by thread group
+  std::vector<pid_t> thread_groups;  // as the kernel's own namespace counts
+
+  bool operator==(const SlotFilter&) const = default;
+};
+
+// Maps the shared page and keeps what it holds as wanted. Not thread-safe.
+class Filter {
+ public:
+  // Keeps copies of the descriptors of the maps `filter` and `thread_groups`.
+  static Result<Filter> Create(int filter_map, int thread_groups_map);
+  Filter(Filter&& other) noexcept;
+  Filter& operator=(Filter&& other) noexcept;
+  ~Filter();
+
+  // One for each slot. Writes what differs from what the kernel has: what it
+  // has is read each time, so that a filter which went missing comes back.
+  // Returns whether anything was written.
+  // Errors: kResourceExhausted beyond 4096 thread groups; those that fit hold.
+  Result<bool> Set(std::span<const SlotFilter> slots);
+
+  // What was learned of tasks is learned anew.
+  void NewEpoch();
+  // Calls and requests in flight from before it count for nobody.
+  void BeginGeneration();
+  // 0 times every call of the slot, 15 one in 16.
+  void SampleOneIn(std::size_t slot, std::uint32_t mask);
+
+ private:
+  Filter() = default;
+  Result<bool> SetThreadGroups(std::span<const SlotFilter> slots);
+
+  UniqueFd filter_map_;
+  UniqueFd thread_groups_map_;
+  fodc_filter* shared_ = nullptr;
+};
+
+}  // namespace fodc::kernel

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/kernel/kernel_view.h"
+
+#include <bpf/btf.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <memory>
+#include <set>
+
+#include "fodc/base/file.h"
+#include "fodc/base/proc.h"
+#include "fodc/base/scan_text.h"
+#include "fodc/base/strings.h"
+#include "fodc/kernel/bpf_log.h"
+#include "fodc/kernel/program_table.h"
+
+namespace fodc::kernel {
+namespace {
+
+// include/uapi/linux/capability.h
+constexpr unsigned kCapSysAdmin = 21;
+constexpr unsigned kCapPerfmon = 38;
+constexpr unsigned kCapBpf = 39;
+// include/linux/proc_ns.h: the process namespace that the kernel starts with.
+constexpr std::uint64_t kFirstPidNamespace = 0xEFFFFFFC;
+
+struct FreeBtf {
+  void operator()(btf* types) const { btf__free(types); }
+};
+
+// In the order of the families.
+std::vector<std::string_view> WantedTracepoints() {
+  std::vector<std::string_view> names;
+  const auto add = [&](const ObjectSpec& object) {
+    for (const ProgramSpec& p : object.programs) {
+      if (!p.tracepoint.empty() &&
+          std::find(names.begin(), names.end(), p.tracepoint) == names.end()) {
+        names.push_back(p.tracepoint);
+      }
+    }
+  };
+  add(GateObject());
+  for (std::size_t i = 0; i < kFamilies; ++i) {
+    add(ObjectOf(static_cast<Family>(i)));
+  }
+  return names;
+}
+
+// Whether the first argument of the tracepoint (after its context) is a
+// pointer.
+bool FirstArgumentIsPointer(const btf* types, const std::string& tracepoint) {
+  const int id = btf__find_by_name_kind(
+      types, StrCat("btf_trace_", tracepoint).c_str(), BTF_KIND_TYPEDEF);
+  if (id < 0) return false;
+  const btf_type* pointer = btf__type_by_id(
+      types, btf__type_by_id(types, static_cast<std::uint32_t>(id))->type);
+  if (pointer == nullptr || !btf_is_ptr(pointer)) return false;
+  const btf_type* function = btf__type_by_id(types, pointer->type);
+  if (function == nullptr || !btf_is_func_proto(function) ||
+      btf_vlen(function) < 2) {
+    return false;
+  }
+  const btf_type* argument =
+      btf__type_by_id(types, btf_params(function)[1].type);
+  return argument != nullptr && btf_is_ptr(argument);
+}
+
+}  // namespace
+
+bool KernelTypes::HasTracepoint(std::string_view name) const {
+  return std::find(tracepoints.begin(), tracepoints.end(), name) !=
+         tracepoints.end();
+}
+
+Result<KernelTypes> KernelView::Types() const {
+  const BpfLog log;
+  const std::unique_ptr<btf, FreeBtf> types(btf__load_vmlinux_btf());
+  if (!types) {
+    return Unimplemented(
+        StrCat("no type information (/sys/kernel/btf/vmlinux): ",
+               ErrnoStatus(errno, "read").message()));
+  }
+  KernelTypes found;
+  for (const std::string_view name : WantedTracepoints()) {
+    if (btf__find_by_name_kind(types.get(), StrCat("btf_trace_", name).c_str(),
+                               BTF_KIND_TYPEDEF) > 0) {
+      found.tracepoints.emplace_back(name);
+    }
+  }
+  found.has_rdonly_cast =
+      btf__find_by_name_kind(types.get(), "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
+  found.victim_is_task = FirstArgumentIsPointer(types.get(), "mark_victim");
+  return found;
+}
+
+Status CheckCapabilities(std::string_view status_text) {
+  std::string_view line;
+  while (NextLine(&status_text, &line)) {
+    if (!ConsumePrefix(&line, "CapEff:")) continue;
+    std::uint64_t set = 0;
+    for (const char c : Trim(line)) {
+      const auto digit = c >= '0' && c <= '9'   ? c - '0'
+                         : c >= 'a' && c <= 'f' ? c - 'a' + 10
+                                                : -1;
+      if (digit < 0) return DataLoss("CapEff is no hexadecimal number");
+      set = set << 4 | static_cast<std::uint64_t>(digit);
+    }
+    const auto has = [set](unsigned bit) { return (set >> bit & 1) != 0; };
+    if (has(kCapSysAdmin)) return OkStatus();
+    std::string missing;
+    if (!has(kCapBpf)) missing = "CAP_BPF";
+    if (!has(kCapPerfmon)) {
+      missing += missing.empty() ? "CAP_PERFMON" : " and CAP_PERFMON";
+    }
+    if (missing.empty()) return OkStatus();
+    return PermissionDenied(missing + " missing");
+  }
+  return DataLoss("no line CapEff in the process status");
+}
+
+Status KernelView::MayLoad() const {
+  FODC_ASSIGN_OR_RETURN(const std::string text, ReadFile("/proc/self/status"));
+  return CheckCapabilities(text);
+}
+
+std::uint32_t KernelView::PidMax() const {
+  const auto space = ReadPidNamespace("/proc");
+  if (!space.ok() || *space != kFirstPidNamespace) return 0;
+  const auto text = ReadFile("/proc/sys/kernel/pid_max");
+  if (!text.ok()) return 0;
+  const auto value = ParseUint(Trim(*text));
+  return value && *value <= UINT32_MAX ? static_cast<std::uint32_t>(*value) : 0;
+}
+
+const KernelView& SystemKernel() {
+  static const KernelView kernel;
+  return kernel;
+}
+
+std::vector<KernelAnswer> ExamineKernel(const KernelView& kernel) {
+  std::vector<KernelAnswer> answers;
+  const Status may = kernel.MayLoad();
+  answers.push_back(
+      {.what = "permission to load programs",
+       .ok = may.ok(),
+       .detail = may.ok() ? "CAP_BPF and CAP_PERFMON" : may.message(),
+       .advice = may.ok() ? ""
+                          : "run with CAP_BPF and CAP_PERFMON "
+                            "(or CAP_SYS_ADMIN)"});
+  const Result<KernelTypes> types = kernel.Types();
+  answers.push_back({.what = "type information of the kernel",
+                     .ok = types.ok(),
+                     .detail = types.ok() ? "/sys/kernel/btf/vmlinux"
+                                          : types.status().message(),
+                     .advice = types.ok()
+                                   ? ""
+                                   : "use a kernel built with "
+                                     "CONFIG_DEBUG_INFO_BTF, 5.16 or newer"});
+  if (types.ok()) {
+    for (const std::string_view name : WantedTracepoints()) {
+      const bool there = types->HasTracepoint(name);
+      answers.push_back({.what = StrCat("tracepoint ", name),
+                         .ok = there,
+                         .detail = there ? "present" : "absent",
+                         .advice = there ? "" : "needs another kernel"});
+    }
+    if (types->HasTracepoint("mark_victim") && !types->victim_is_task) {
+      answers.push_back({.what = "OOM victims",
+                         .ok = false,
+                         .detail = "mark_victim tells a bare process id",
+                         .advice = "needs Linux 6.8"});
+    }
+  }
+  const std::uint32_t pid_max = kernel.PidMax();
+  answers.push_back({.what = "thread ids",
+                     .ok = true,
+                     .detail = pid_max == 0
+                                   ? "range not known: task storage is used"
+                                   : StrCat("less than ", pid_max),
+                     .advice = ""});
+  return answers;
+}
+
+}  // namespace fodc::kernel

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// What this kernel is asked before anything is loaded, so that tests can give
+// other answers. Neither tracefs nor bpffs is needed: typed tracepoints are
+// found in the kernel's type information.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fodc/base/status.h"
+
+namespace fodc::kernel {
+
+// Of the kernel's type information (BTF), what this room asks of it.
+struct KernelTypes {
+  std::vector<std::string> tracepoints;  // of those in program_table.h
+  bool has_rdonly_cast = false;          // Linux 6.2
+  bool victim_is_task = false;           // oom:mark_victim tells a task
+
+  bool HasTracepoint(std::string_view name) const;
+};
+
+// The real kernel. Not thread-safe. Tests derive from it.
+class KernelView {
+ public:
+  virtual ~KernelView() = default;
+
+  // Takes some milliseconds, and 10 MB for as long.
+  // Errors: kUnimplemented if there is none (CONFIG_DEBUG_INFO_BTF).
+  virtual Result<KernelTypes> Types() const;
+  // Errors: kPermissionDenied naming what is missing of CAP_BPF and
+  // CAP_PERFMON (CAP_SYS_ADMIN has both).
+  virtual Status MayLoad() const;
+  // All thread ids are smaller. 0 if that is not known, as in a process
+  // namespace that is not the first one: ids are the kernel's own there.
+  virtual std::uint32_t PidMax() const;
+};
+
+const KernelView& SystemKernel();
+
+// CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN, in "CapEff:" of
+// /proc/<pid>/status. Errors: as MayLoad; kDataLoss if there is no such line.
+Status CheckCapabilities(std::string_view status_text);
+
+// One line of `fodc-agent doctor`.
+struct KernelAnswer {
+  std::string what;  // "type information", "tracepoint mark_victim"
+  bool ok = false;
+  std::string detail;  // what the kernel said, or what it is for
+  std::string advice;  // what to do if it is not ok; may be empty
+};
+// All that kernel telemetry asks for, in an order for people.
+std::vector<KernelAnswer> ExamineKernel(const KernelView& kernel);
+
+}  // namespace fodc::kernel

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// By what a target's tasks are told from others: its cgroup, if that holds
+// nobody else, or its thread groups.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "fodc/kernel/reading.h"
+
+namespace fodc::kernel {
+
+struct Scope {
+  FilterState state = FilterState::kOff;
+  std::string_view reason;  // as TargetReading::reason
+  // The cgroup directory in which the processes are (v2, else that of the
+  // memory controller), whether or not it may be used, and its inode: both name
+  // the container. Empty and 0 if none is visible.
+  std::string container_path;
+  std::uint64_t container_id = 0;
+  // kByCgroup: the id to match, as the kernel counts (v2).
+  std::uint64_t cgroup_id = 0;
+};
+
+struct ScopeOptions {
+  std::string proc_root = "/proc";
+  std::string sys_root;  // put before each mount point (tests)
+  // Absolute, or under the root of the cgroup2 mount; empty: by the processes.
+  std::string forced_path;
+};
+
+// Where the processes are now. The first that lives decides the container. A
+// group is the target's if each process in it, or below it, is one of
+// `processes` or descends from one. Reads a file for each process of the group
+// that is not among `processes`; groups of more than 4096 processes are not
+// used.
+Scope FindScope(std::span<const pid_t> processes, const ScopeOptions& options);
+
+// Whether the directory is still there, and the same.
+bool ContainerLives(const std::string& path, std::uint64_t id);
+
+}  // namespace fodc::kernel

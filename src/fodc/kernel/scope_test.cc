@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/kernel/scope.h"
+
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <string>
+#include <vector>
+
+#include "fodc/base/file.h"
+#include "fodc/base/strings.h"
+
+namespace fodc::kernel {
+namespace {
+
+// A machine of files: /proc and one cgroup2 mount.
+class ScopeTest : public ::testing::Test {
+ protected:
+  ScopeTest() {
+    options_.proc_root = root_.File("proc");
+    options_.sys_root = root_.path();
+    Write("proc/self/mountinfo", "30 20 0:26 / /cg rw - cgroup2 cgroup2 rw\n");
+    FODC_CHECK(MakeDirectories(root_.File("cg")).ok());
+  }
+
+  void Write(const std::string& name, const std::string& text) {
+    const std::string path = root_.File(name);
+    FODC_CHECK(MakeDirectories(path.substr(0, path.rfind('/'))).ok());
+    FODC_CHECK(WriteFileAtomically(path, text).ok());
+  }
+  void AddProcess(pid_t pid, pid_t parent, const std::string& group) {
+    Write(StrCat("proc/", pid, "/cgroup"), StrCat("0::", group, "\n"));
+    Write(StrCat("proc/", pid, "/stat"),
+          StrCat(pid, " (x) S ", parent,
+                 " 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 5 0 0\n"));
+  }
+  void SetMembers(const std::string& group, const std::string& pids) {
+    Write(StrCat("cg", group, "/cgroup.procs"), pids);
+  }
+  Scope Find(std::vector<pid_t> processes) {
+    return FindScope(processes, options_);
+  }
+  std::uint64_t Inode(const std::string& name) {
+    struct stat s {};
+    FODC_CHECK(::stat(root_.File(name).c_str(), &s) == 0);
+    return s.st_ino;
+  }
+
+  TempDirectory root_;
+  ScopeOptions options_;
+};
+
+TEST_F(ScopeTest, TakesAGroupThatHoldsTheTargetAlone) {
+  AddProcess(10, 1, "/db");
+  SetMembers("/db", "10\n");
+  const Scope scope = Find({10});
+  EXPECT_EQ(scope.state, FilterState::kByCgroup);
+  EXPECT_EQ(scope.reason, "");
+  EXPECT_EQ(scope.cgroup_id, Inode("cg/db"));
+  EXPECT_EQ(scope.container_id, scope.cgroup_id);
+}
+
+TEST_F(ScopeTest, TakesDescendantsInNestedGroupsForTheTarget) {
+  AddProcess(10, 1, "/db");
+  AddProcess(11, 10, "/db/workers");
+  AddProcess(12, 11, "/db/workers");
+  SetMembers("/db", "10\n");
+  SetMembers("/db/workers", "11\n12\n");
+  EXPECT_EQ(Find({10}).state, FilterState::kByCgroup);
+}
+
+TEST_F(ScopeTest, LeavesAGroupWithAForeignProcessAlone) {
+  AddProcess(10, 1, "/pod");
+  AddProcess(20, 1, "/pod/other");
+  SetMembers("/pod", "10\n");
+  SetMembers("/pod/other", "20\n");
+  const Scope scope = Find({10});
+  EXPECT_EQ(scope.state, FilterState::kByThreadGroup);
+  EXPECT_EQ(scope.reason, "foreign_process");
+  EXPECT_EQ(scope.cgroup_id, 0u);
+  EXPECT_EQ(scope.container_id, Inode("cg/pod"));
+}
+
+TEST_F(ScopeTest, TakesAProcessOfAnotherNamespaceForForeign) {
+  AddProcess(10, 1, "/pod");
+  SetMembers("/pod", "10\n0\n");
+  EXPECT_EQ(Find({10}).reason, "foreign_process");
+}
+
+TEST_F(ScopeTest, NeverTakesTheRoot) {
+  AddProcess(10, 1, "/");
+  SetMembers("", "10\n");
+  const Scope scope = Find({10});
+  EXPECT_EQ(scope.state, FilterState::kByThreadGroup);
+  EXPECT_EQ(scope.reason, "root_cgroup");
+}
+
+TEST_F(ScopeTest, CountsByThreadGroupWhenTheTargetIsInSeveralGroups) {
+  AddProcess(10, 1, "/a");
+  AddProcess(11, 1, "/b");
+  SetMembers("/a", "10\n");
+  SetMembers("/b", "11\n");
+  EXPECT_EQ(Find({10, 11}).reason, "several_cgroups");
+}
+
+TEST_F(ScopeTest, CountsByThreadGroupWithoutCgroup2) {
+  Write("proc/self/mountinfo", "30 20 0:26 / /cg rw - cgroup cgroup rw,cpu\n");
+  AddProcess(10, 1, "/db");
+  const Scope scope = Find({10});
+  EXPECT_EQ(scope.state, FilterState::kByThreadGroup);
+  EXPECT_EQ(scope.reason, "no_cgroup2");
+}
+
+TEST_F(ScopeTest, IsOffWithoutAProcess) {
+  EXPECT_EQ(Find({}).state, FilterState::kOff);
+  EXPECT_EQ(Find({}).reason, "no_target");
+}
+
+TEST_F(ScopeTest, FindsAForcedPathAbsoluteOrUnderTheRoot) {
+  SetMembers("/a/b", "77\n");
+  options_.forced_path = "a/b";
+  EXPECT_EQ(Find({}).state, FilterState::kByCgroup);
+  EXPECT_EQ(Find({}).cgroup_id, Inode("cg/a/b"));
+  options_.forced_path = "/a/b";
+  EXPECT_EQ(Find({}).cgroup_id, Inode("cg/a/b"));
+  options_.forced_path = root_.File("cg/a/b");
+  EXPECT_EQ(Find({}).cgroup_id, Inode("cg/a/b"));
+  options_.forced_path = "a/none";
+  EXPECT_EQ(Find({}).state, FilterState::kOff);
+  EXPECT_EQ(Find({}).reason, "cgroup_path");
+}
+
+TEST_F(ScopeTest, KnowsWhetherAContainerIsTheSame) {
+  SetMembers("/db", "10\n");
+  const std::string path = root_.File("cg/db");
+  EXPECT_TRUE(ContainerLives(path, Inode("cg/db")));
+  EXPECT_FALSE(ContainerLives(path, Inode("cg/db") + 1));
+  EXPECT_FALSE(ContainerLives(root_.File("cg/none"), 1));
+  EXPECT_FALSE(ContainerLives("", 0));
+}
+
+}  // namespace
+}  // namespace fodc::kernel

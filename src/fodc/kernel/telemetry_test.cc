@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// What telemetry does when the kernel refuses, with the refusal injected. What
+// it does when it may is in tests/kernel.
+#include "fodc/kernel/telemetry.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+namespace fodc::kernel {
+namespace {
+
+using ::testing::HasSubstr;
+using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
+
+class RefusingKernel final : public KernelView {
+ public:
+  Result<KernelTypes> Types() const override {
+    ++asked;
+    return types;
+  }
+  Status MayLoad() const override { return permission; }
+  std::uint32_t PidMax() const override { return 32768; }
+
+  mutable int asked = 0;
+  Result<KernelTypes> types = Unimplemented("no type information");
+  Status permission;
+};
+
+class TelemetryTest : public ::testing::Test {
+ protected:
+  TelemetryTest() { options_.kernel = &kernel_; }
+  void SetUp() override { telemetry_ = Telemetry::Create(options_, clock_); }
+  void SetTarget() {
+    const TargetFilter row{.name = "db", .processes = {::getpid()}};
+    telemetry_->SetTargets({&row, 1});
+  }
+  TargetReading Read() { return telemetry_->Collect(&events_).at(0); }
+
+  FakeClock clock_;
+  RefusingKernel kernel_;
+  TelemetryOptions options_;
+  std::unique_ptr<Telemetry> telemetry_;
+  std::vector<KernelEvent> events_;
+};
+
+TEST_F(TelemetryTest, AsksTheKernelNothingWithoutATarget) {
+  telemetry_->SetTargets({});
+  EXPECT_TRUE(telemetry_->Collect(&events_).empty());
+  EXPECT_EQ(kernel_.asked, 0);
+  for (const FamilyState& family : telemetry_->overview().families) {
+    EXPECT_FALSE(family.on);
+    EXPECT_EQ(family.reason, "no_target");
+  }
+}
+
+TEST_F(TelemetryTest, TellsThatThereIsNoTypeInformation) {
+  SetTarget();
+  const TargetReading r = Read();
+  EXPECT_EQ(r.state, FilterState::kOff);
+  EXPECT_EQ(r.reason, "no_program");
+  EXPECT_FALSE(r.read || r.write || r.cache || r.policy || r.memory ||
+               r.faults || r.block || r.sched || r.death);
+  for (const FamilyState& family : telemetry_->overview().families) {
+    EXPECT_FALSE(family.on);
+    EXPECT_EQ(family.reason, "no_btf");
+    EXPECT_THAT(family.detail, HasSubstr("no type information"));
+  }
+  EXPECT_EQ(telemetry_->overview().map_bytes, 0u);
+}
+
+TEST_F(TelemetryTest, TellsThatThereIsNoPermission) {
+  kernel_.permission = PermissionDenied("CAP_BPF missing");
+  SetTarget();
+  (void)Read();
+  const FamilyState& read = telemetry_->overview().families[0];
+  EXPECT_EQ(read.reason, "no_permission");
+  EXPECT_THAT(read.detail, HasSubstr("CAP_BPF missing"));
+  EXPECT_EQ(kernel_.asked, 0);
+}
+
+TEST_F(TelemetryTest, TriesAgainOnceTheIntervalHasPassed) {
+  SetTarget();
+  EXPECT_EQ(kernel_.asked, 1);
+  clock_.Advance(options_.retry_interval - 1ns);
+  SetTarget();
+  EXPECT_EQ(kernel_.asked, 1);
+  clock_.Advance(1ns);
+  SetTarget();
+  EXPECT_EQ(kernel_.asked, 2);
+  SetTarget();
+  EXPECT_EQ(kernel_.asked, 2);
+}
+
+TEST_F(TelemetryTest, LeavesDisabledFamiliesAlone) {
+  options_.disabled_families = FamilyBit(Family::kRead);
+  telemetry_ = Telemetry::Create(options_, clock_);
+  SetTarget();
+  EXPECT_EQ(telemetry_->overview().families[0].reason, "disabled");
+  EXPECT_EQ(telemetry_->overview().families[1].reason, "no_btf");
+}
+
+TEST_F(TelemetryTest, CountsRowsBeyondTheMost) {
+  const std::vector<TargetFilter> rows(3);
+  telemetry_->SetTargets(rows);
+  EXPECT_EQ(telemetry_->overview().targets_refused, 2u);
+  EXPECT_EQ(telemetry_->Collect(&events_).size(), 1u);
+}
+
+}  // namespace
+}  // namespace fodc::kernel

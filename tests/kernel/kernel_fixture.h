@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+// What tests of kernel telemetry on the real kernel share.
+#pragma once
+
+#include <fcntl.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+#include <memory>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "fodc/base/clock.h"
+#include "fodc/base/file.h"
+#include "fodc/kernel/telemetry.h"
+#include "tests/kernel/group.h"
+#include "tests/support/wait.h"
+
+namespace fodc::kernel {
+
+class KernelTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    if (::geteuid() != 0) {
+      GTEST_SKIP() << "SKIPPED: needs root to load programs";
+    }
+    if (test::Cgroup2Root().empty()) {
+      GTEST_SKIP() << "SKIPPED: no cgroup2 is mounted";
+    }
+  }
+
+  std::unique_ptr<Telemetry> Make(const TelemetryOptions& options = {}) {
+    return Telemetry::Create(options, SystemClock());
+  }
+
+  // One target with these processes.
+  static void Set(Telemetry& telemetry, std::vector<pid_t> processes) {
+    const TargetFilter row{.name = "db", .processes = std::move(processes)};
+    telemetry.SetTargets({&row, 1});
+  }
+
+  TargetReading Read(Telemetry& telemetry) {
+    auto readings = telemetry.Collect(&events_);
+    return readings.empty() ? TargetReading{} : readings[0];
+  }
+
+  static std::uint64_t Lost(const TargetReading& r) {
+    return std::accumulate(r.lost.begin(), r.lost.end(), std::uint64_t{0});
+  }
+
+  // A file of so many bytes; it lives as long as the program.
+  static std::string FileOf(std::size_t bytes) {
+    static const TempDirectory directory("fodc_kernel");
+    static int made = 0;
+    std::string path = directory.File("file" + std::to_string(made++));
+    FODC_CHECK(WriteFileAtomically(path, std::string(bytes, 'x')).ok());
+    return path;
+  }
+
+  // Until the process sleeps in the system call.
+  static void AwaitSleepIn(pid_t pid, int number) {
+    const std::string wanted = std::to_string(number) + " ";
+    FODC_CHECK(test::WaitUntil(
+        [&] {
+          const auto text =
+              ReadFile("/proc/" + std::to_string(pid) + "/syscall");
+          return text.ok() && text->starts_with(wanted);
+        },
+        std::chrono::seconds(20), std::chrono::milliseconds(1)));
+  }
+
+  std::vector<KernelEvent> events_;
+};
+
+// Makes `calls` preads of one byte of the file.
+inline void Pread(const std::string& path, int calls) {
+  const int file = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  char byte = 0;
+  for (int i = 0; i < calls; ++i) {
+    if (::pread(file, &byte, 1, 0) != 1) ::abort();
+  }
+  ::close(file);
+}
+
+inline std::uint64_t Preads(const TargetReading& r) {
+  return r.read ? r.read->OfCall(ReadCall::kPread).latency.Count() : 0;
+}
+
+}  // namespace fodc::kernel

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// Real situations on the real kernel, told by the proxy: README.md says what
+// each does, and why it is real.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/kernel/scenario_fixture.h"
+
+namespace fodc::test {
+namespace {
+
+using testing::IsEmpty;
+
+// Reads were slow, by the incident's own numbers.
+#define EXPECT_SLOW(incident)                             \
+  EXPECT_GE(NumberOf(incident, "worst_read_p99_seconds"), \
+            3 * NumberOf(incident, "baseline_read_p99_seconds"))
+
+// It drops its own hot pages and has to read them again.
+TEST_F(ScenarioTest, EvictionByItsOwnPolicyIsW3) {
+  ASSERT_NO_FATAL_FAILURE(StartCalm());
+  Disturb("eviction");
+  const auto incident = AwaitVerdict("W3", "policy");
+  ASSERT_TRUE(incident.is_object());
+  EXPECT_SLOW(incident);
+  EXPECT_GT(NumberOf(incident, "dontneed_calls_per_second"), 1);
+  EXPECT_GT(NumberOf(incident, "cache_adds_pages_per_second"), 100);
+  EXPECT_THAT(incident["missing_signals"], IsEmpty());
+}
+
+// Its own memory grows under the limit, and what is hot has to go.
+TEST_F(ScenarioTest, MemoryThatGrowsUnderTheLimitIsW5) {
+  ASSERT_NO_FATAL_FAILURE(StartCalm());
+  Disturb("pressure");
+  const auto incident = AwaitVerdict("W5", "own_memory");
+  ASSERT_TRUE(incident.is_object());
+  EXPECT_SLOW(incident);
+  EXPECT_GT(NumberOf(incident, "anonymous_memory_bytes"),
+            NumberOf(incident, "baseline_anonymous_memory_bytes") + (8 << 20));
+  EXPECT_GT(NumberOf(incident, "reclaim_entries_per_second"), 1);
+  EXPECT_EQ(NumberOf(incident, "memory_limit_bytes"), 96 << 20);
+}
+
+// A wide read under the limit pushes out what is hot.
+TEST_F(ScenarioTest, WideScanUnderTheLimitIsW3) {
+  ASSERT_NO_FATAL_FAILURE(StartCalm());
+  Disturb("scan");
+  const auto incident = AwaitVerdict("W3", "scan");
+  ASSERT_TRUE(incident.is_object());
+  EXPECT_SLOW(incident);
+  EXPECT_GT(NumberOf(incident, "file_refault_pages_per_second"), 20);
+  EXPECT_GT(NumberOf(incident, "cache_adds_pages_per_second"),
+            3 * NumberOf(incident, "file_refault_pages_per_second"));
+}
+
+// The same scan, with room for all that it reads.
+TEST_F(ScenarioTest, ScanThatHurtsNobodyIsW1AndNoIncident) {
+  ASSERT_NO_FATAL_FAILURE(StartCalm("2GiB"));
+  Disturb("scan");
+  EXPECT_TRUE(WaitUntil(
+      [this] {
+        return OnProxy("fodc_detector_calm_verdict", {{"verdict", "W1"}}) == 1;
+      },
+      30s, 100ms));
+  // To the end, and until the detector has looked at it.
+  EXPECT_TRUE(WaitUntil(
+      [this] {
+        return OnNode("hotnode_scanned_bytes_total") == 1 << 30 &&
+               OnProxy("fodc_detector_calm_verdict", {{"verdict", "W1"}}) == 0;
+      },
+      60s, 100ms));
+  EXPECT_EQ(OnProxy("fodc_detector_state", {{"state", "calm"}}), 1);
+  EXPECT_EQ(Incidents()["total"], 0);
+}
+
+// It reads what was never read, around its block cache.
+TEST_F(ScenarioTest, ColdReadsAreW4) {
+  ASSERT_NO_FATAL_FAILURE(StartCalm("512MiB"));
+  Disturb("cold");
+  const auto incident = AwaitVerdict("W4", "cold_data");
+  ASSERT_TRUE(incident.is_object());
+  EXPECT_SLOW(incident);
+  EXPECT_GT(NumberOf(incident, "storage_read_bytes_per_second"), 1 << 20);
+  EXPECT_LT(NumberOf(incident, "block_cache_misses_per_second"), 10);
+  EXPECT_THAT(incident["missing_signals"], IsEmpty());
+}
+
+// The same cold reads, because its block cache does not have them.
+TEST_F(ScenarioTest, MissesOfItsBlockCacheAreW6) {
+  ASSERT_NO_FATAL_FAILURE(StartCalm("512MiB"));
+  Disturb("misses");
+  const auto incident = AwaitVerdict("W6", "");
+  ASSERT_TRUE(incident.is_object());
+  EXPECT_SLOW(incident);
+  EXPECT_GT(NumberOf(incident, "block_cache_misses_per_second"), 10);
+  EXPECT_THAT(incident["missing_signals"], IsEmpty());
+  // What is hot was never away: it is over at once.
+  ExpectItEnds(incident);
+}
+
+}  // namespace
+}  // namespace fodc::test
