@@ -324,7 +324,7 @@ TEST_P(RecordedProxyTest, GetsTheRecordedSeriesAndValues) {
                         .role = hello_.node_role(),
                         .labels = labels,
                         .recorder_dir = "",
-                        .flags = {}});
+                        .flags = {"--ktm-enabled=false"}});
   ASSERT_TRUE(agent.Start());
   ASSERT_TRUE(WaitUntil([&] { return proxy.HasStream(); }));
   EXPECT_EQ(proxy.registration().node_role(), hello_.node_role());

@@ -12,7 +12,9 @@
 #include "fodc/agent/capabilities.h"
 #include "fodc/agent/flags.h"
 #include "fodc/base/cgroup.h"
+#include "fodc/base/clock.h"
 #include "fodc/base/file.h"
+#include "fodc/base/log.h"
 #include "fodc/base/strings.h"
 #include "fodc/kernel/telemetry.h"
 #include "fodc/program/version.h"
@@ -151,6 +153,19 @@ void AddCapabilities(const Surroundings& around, Diagnosis* diagnosis) {
   }
 }
 
+KernelAnswer FamilyAnswer(kernel::Family family,
+                          const kernel::FamilyState& state) {
+  const bool ok = state.on && state.reason.empty();
+  return {.what = StrCat("programs of family ", kernel::FamilyName(family)),
+          .ok = ok,
+          .detail = ok ? "loaded and attached, for a try"
+                       : StrCat(state.on ? "some are refused: " : "refused: ",
+                                state.reason, " (", state.detail, ")"),
+          .advice = ok ? ""
+                       : "what to do about each reason: "
+                         "docs/operation/kernel-telemetry.md"};
+}
+
 std::string_view HealthName(Health health) {
   switch (health) {
     case Health::kFull:
@@ -165,8 +180,18 @@ std::string_view HealthName(Health health) {
 
 }  // namespace
 
+TriedFamilies TryFamilies() {
+  const auto telemetry = kernel::Telemetry::Create({}, SystemClock());
+  const kernel::TargetFilter self{.name = "doctor", .processes = {::getpid()}};
+  telemetry->SetTargets({&self, 1});
+  std::vector<kernel::KernelEvent> events;
+  (void)telemetry->Collect(&events);
+  return telemetry->overview().families;
+}
+
 Diagnosis Examine(const Options& options, const kernel::KernelView& kernel,
-                  const Surroundings& around) {
+                  const Surroundings& around,
+                  const std::optional<TriedFamilies>& tried) {
   Diagnosis d;
   d.answers.push_back(SwitchedOn(options));
   std::vector<KernelAnswer> asked = kernel::ExamineKernel(kernel);
@@ -185,6 +210,22 @@ Diagnosis Examine(const Options& options, const kernel::KernelView& kernel,
     d.health = Health::kPartly;
   }
   std::move(asked.begin(), asked.end(), std::back_inserter(d.answers));
+  if (tried) {
+    // What was tried says more than what was asked.
+    std::size_t on = 0;
+    std::size_t whole = 0;
+    for (std::size_t i = 0; i < kernel::kFamilies; ++i) {
+      d.answers.push_back(
+          FamilyAnswer(static_cast<kernel::Family>(i), (*tried)[i]));
+      on += (*tried)[i].on ? 1 : 0;
+      whole += d.answers.back().ok ? 1 : 0;
+    }
+    if (on == 0) {
+      d.health = Health::kNot;
+    } else if (whole < kernel::kFamilies && d.health == Health::kFull) {
+      d.health = Health::kPartly;
+    }
+  }
   d.answers.push_back(InFlight(kernel));
   d.answers.push_back(Cost(options));
   d.answers.push_back(mount);
@@ -245,8 +286,11 @@ int RunDoctor(int argc, char** argv) {
   (void)std::fputs(outcome.out.c_str(), stdout);
   (void)std::fputs(outcome.error.c_str(), stderr);
   if (!outcome.run) return outcome.exit_code == 0 ? 0 : kWrongFlag;
-  const Diagnosis diagnosis =
-      Examine(options, kernel::SystemKernel(), Surroundings());
+  const kernel::KernelView& kernel = kernel::SystemKernel();
+  std::optional<TriedFamilies> tried;
+  SetLogLevel(LogLevel::kError);  // the answers say the rest
+  if (kernel.MayLoad().ok()) tried = TryFamilies();
+  const Diagnosis diagnosis = Examine(options, kernel, Surroundings(), tried);
   const std::string text =
       is_json ? DiagnosisJson(diagnosis) : DiagnosisText(diagnosis);
   (void)std::fputs(text.c_str(), stdout);

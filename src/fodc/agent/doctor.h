@@ -3,12 +3,15 @@
 // what to do about what it does not.
 #pragma once
 
+#include <array>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "fodc/agent/options.h"
 #include "fodc/base/status.h"
 #include "fodc/kernel/kernel_view.h"
+#include "fodc/kernel/reading.h"
 
 namespace fodc::agent {
 
@@ -26,9 +29,18 @@ struct Surroundings {
   std::string sys_root;  // put before /sys and cgroup mounts (tests)
 };
 
-// Loads nothing into the kernel and changes nothing.
+// What became of each family of programs when it was loaded and attached.
+using TriedFamilies = std::array<kernel::FamilyState, kernel::kFamilies>;
+
+// Loads and attaches all programs as for a target, the calling process itself,
+// and takes them off again: some hundred milliseconds.
+TriedFamilies TryFamilies();
+
+// Loads nothing into the kernel and changes nothing. `tried`: absent if nobody
+// tried; then only what the kernel says of itself counts.
 Diagnosis Examine(const Options& options, const kernel::KernelView& kernel,
-                  const Surroundings& around);
+                  const Surroundings& around,
+                  const std::optional<TriedFamilies>& tried = std::nullopt);
 
 // One line for each answer, what to do below it, and a last line that sums up.
 std::string DiagnosisText(const Diagnosis& diagnosis);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -103,6 +104,27 @@ TEST_F(DoctorTest, WithoutATracepointOrACgroupMountItIsPartly) {
   EXPECT_THAT(DiagnosisText(Look()), HasSubstr("MISSING  cgroup v2"));
 }
 
+TEST_F(DoctorTest, WhatWasRefusedWhenTriedCounts) {
+  TriedFamilies tried;
+  for (kernel::FamilyState& f : tried) f.on = true;
+  const auto look = [&] {
+    return Examine(options_, kernel_,
+                   {.proc_root = tree_.File("proc"), .sys_root = tree_.path()},
+                   tried);
+  };
+  EXPECT_EQ(look().health, Health::kFull) << DiagnosisText(look());
+  kernel::FamilyState& block =
+      tried[static_cast<std::size_t>(kernel::Family::kBlock)];
+  block = {.on = true, .reason = "refused", .detail = "block_rq_issue: EINVAL"};
+  EXPECT_EQ(look().health, Health::kPartly);
+  EXPECT_THAT(DiagnosisText(look()),
+              HasSubstr("MISSING  programs of family block: some are refused: "
+                        "refused (block_rq_issue: EINVAL)"));
+  for (kernel::FamilyState& f : tried)
+    f = {.on = false, .reason = "no_memory", .detail = "memlock"};
+  EXPECT_EQ(look().health, Health::kNot);
+}
+
 TEST_F(DoctorTest, SwitchedOffIsNot) {
   options_.ktm_enabled = "false";
   EXPECT_EQ(Look().health, Health::kNot);
@@ -149,6 +171,20 @@ TEST(DoctorOnThisMachineTest, EndsWithTheCodeOfWhatItSays) {
   const Status may = kernel::SystemKernel().MayLoad();
   const bool is_possible = may.ok() && kernel::SystemKernel().Types().ok();
   EXPECT_EQ(d.health != Health::kNot, is_possible) << DiagnosisText(d);
+}
+
+// Where all tracepoints are and loading is permitted, a try finds nothing else.
+TEST(DoctorOnThisMachineTest, TheTryAgreesWithWhatWasAsked) {
+  const kernel::KernelView& kernel = kernel::SystemKernel();
+  if (!kernel.MayLoad().ok()) {
+    std::puts("SKIPPED: loading programs is not permitted");
+    GTEST_SKIP();
+  }
+  const Diagnosis asked = Examine(Options(), kernel, Surroundings());
+  const Diagnosis tried =
+      Examine(Options(), kernel, Surroundings(), TryFamilies());
+  EXPECT_EQ(tried.health, asked.health) << DiagnosisText(tried);
+  EXPECT_EQ(tried.answers.size(), asked.answers.size() + kernel::kFamilies);
 }
 
 }  // namespace

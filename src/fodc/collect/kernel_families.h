@@ -35,6 +35,14 @@ inline constexpr ReadingDesc kSampleEvery{
     "1 while every read and write call is timed, else one in so many, which "
     "stands for all of them."};
 
+inline constexpr ReadingDesc kMissedRuns{
+    "ktm_missed_runs_total", kCounter,
+    "How often a program was not run because it was interrupted on the same "
+    "processor, for a target or for any other process of the machine."};
+inline constexpr ReadingDesc kKernelMemory{
+    "ktm_kernel_memory_bytes", kGauge,
+    "What the maps of all programs take of the kernel's memory."};
+
 // --- Read path. io_uring, mmap, splice and sendfile are in none of these.
 
 inline constexpr ReadingDesc kSysRead{

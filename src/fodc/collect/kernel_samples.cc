@@ -73,10 +73,13 @@ class KernelSamples::Walk {
     Line(desc, labels, value);
   }
 
+  enum class Buckets : std::uint8_t { kFromStart, kWithFirstEvent };
+
   // Null: absent.
   void Histogram(const ReadingDesc& desc, Labels labels,
-                 const LatencyHistogram* histogram) {
-    if (declare_) samples_.shown_.push_back(false);
+                 const LatencyHistogram* histogram,
+                 Buckets buckets = Buckets::kWithFirstEvent) {
+    if (declare_) samples_.shown_.push_back(buckets == Buckets::kFromStart);
     const std::size_t ordinal = histograms_++;
     const bool is_shown = histogram != nullptr && Shown(ordinal, *histogram);
     std::uint64_t count = 0;
@@ -194,6 +197,10 @@ void VisitState(Walk& walk, const kernel::TargetReading& r,
   }
   walk.Value(ktm::kSampleEvery, {},
              is_on ? std::optional(r.sample_every) : std::nullopt);
+  walk.Value(ktm::kMissedRuns, {},
+             is_on ? std::optional(o.missed_runs) : std::nullopt);
+  walk.Value(ktm::kKernelMemory, {},
+             is_on ? std::optional(o.map_bytes) : std::nullopt);
 }
 
 template <typename Walk>
@@ -204,16 +211,21 @@ void VisitReads(Walk& walk, const std::optional<kernel::ReadReading>& r) {
     return r ? std::optional(r->OfCall(call)) : std::nullopt;
   };
   const auto visit = [&](const ReadingDesc& latency, const ReadingDesc& bytes,
-                         Labels labels, const std::optional<CallReading>& c) {
-    walk.Histogram(latency, labels, c ? &c->latency : nullptr);
+                         Labels labels, const std::optional<CallReading>& c,
+                         typename Walk::Buckets buckets) {
+    walk.Histogram(latency, labels, c ? &c->latency : nullptr, buckets);
     walk.Value(bytes, labels, Count(c, &CallReading::bytes));
   };
-  visit(ktm::kSysRead, ktm::kSysReadBytes, {}, of_call(ReadCall::kRead));
-  visit(ktm::kSysPread, ktm::kSysPreadBytes, {}, of_call(ReadCall::kPread));
+  // As Go has them.
+  visit(ktm::kSysRead, ktm::kSysReadBytes, {}, of_call(ReadCall::kRead),
+        Walk::Buckets::kFromStart);
+  visit(ktm::kSysPread, ktm::kSysPreadBytes, {}, of_call(ReadCall::kPread),
+        Walk::Buckets::kFromStart);
   for (std::size_t k = 0; k < kernel::kFileKinds; ++k) {
     const auto kind = static_cast<kernel::FileKind>(k);
     visit(ktm::kRead, ktm::kReadBytes, {{"kind", kernel::FileKindName(kind)}},
-          r ? std::optional(r->OfKind(kind)) : std::nullopt);
+          r ? std::optional(r->OfKind(kind)) : std::nullopt,
+          Walk::Buckets::kWithFirstEvent);
   }
   VisitFailures(walk, ktm::kReadFailures, r, &kernel::ReadReading::failures);
 }

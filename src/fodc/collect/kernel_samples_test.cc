@@ -219,6 +219,34 @@ TEST_F(KernelSamplesTest, AHistogramGetsItsBucketsWithItsFirstEvent) {
   EXPECT_THAT(anew, Contains(Pair("ktm_run_queue_wait_seconds_count{}", 0)));
 }
 
+// Those that Go has are there from the start, as in Go.
+TEST_F(KernelSamplesTest, GosHistogramsHaveTheirBucketsFromTheStart) {
+  kernel::TargetReading r;
+  r.read.emplace();
+  const Samples s = Record(r);
+  for (const char* call : {"read", "pread"}) {
+    const std::string prefix =
+        StrCat("ktm_sys_", call, "_latency_seconds_bucket{");
+    EXPECT_EQ(std::count_if(s.begin(), s.end(),
+                            [&prefix](const auto& sample) {
+                              return sample.first.starts_with(prefix) &&
+                                     sample.second == 0;
+                            }),
+              30)
+        << call;
+  }
+}
+
+TEST_F(KernelSamplesTest, TellsOfTheProgramsThemselves) {
+  kernel::TargetReading r = Everything();
+  overview_.missed_runs = 3;
+  overview_.map_bytes = 1 << 20;
+  const Samples s = Record(r);
+  EXPECT_THAT(s, Contains(Pair("ktm_missed_runs_total{}", 3)));
+  EXPECT_THAT(s, Contains(Pair("ktm_kernel_memory_bytes{}", 1 << 20)));
+  EXPECT_THAT(Record({}), Not(Contains(Key("ktm_missed_runs_total{}"))));
+}
+
 TEST_F(KernelSamplesTest, SaysWhyItCountsNothing) {
   kernel::TargetReading r;
   r.reason = "no_program";

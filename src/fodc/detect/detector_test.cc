@@ -231,6 +231,35 @@ TEST(DetectorTest, AnOpenIncidentIsToldAgainAndMayChangeItsVerdict) {
       1u);
 }
 
+TEST(DetectorTest, WhatComesBackIsNotANewCause) {
+  static constexpr const char* kRefaults =
+      "fodc_container_memory_refault_pages_total{kind=\"file\"}";
+  Scene s;
+  s.Learn();
+  s.db.Cold();
+  s.db.kernel.rates["ktm_fadvise_dontneed_total"] = 2;
+  auto told = s.Run(3);
+  ASSERT_THAT(told, SizeIs(1));
+  EXPECT_EQ(told[0].cause, "policy");
+  // The calls end; what they dropped is read again, as cold data at first.
+  s.db.kernel.rates["ktm_fadvise_dontneed_total"] = 0;
+  s.Run(6);
+  EXPECT_EQ(s.told.back().cause, "policy") << s.told.back().summary;
+  s.db.target.rates[kRefaults] = 1500;
+  s.Run(6);
+  EXPECT_EQ(s.told.back().cause, "policy") << s.told.back().summary;
+  // Nor does it help that nothing tells why any more.
+  s.db.target.rates[kRefaults] = 0;
+  s.db.kernel.rates["ktm_cache_added_pages_total"] = 0;
+  s.Run(6);
+  EXPECT_EQ(s.told.back().cause, "policy") << s.told.back().summary;
+  // Another cause does.
+  s.db.page.levels["rocksdb_num_running_compactions"] = 2;
+  s.Run(6);
+  EXPECT_EQ(s.told.back().verdict, "W4") << s.told.back().summary;
+  EXPECT_EQ(s.told.back().cause, "contention");
+}
+
 TEST(DetectorTest, TheWorstIsRemembered) {
   Scene s;
   s.Learn();

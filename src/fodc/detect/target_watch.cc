@@ -20,6 +20,18 @@ void Keep(const Window& window, double most, std::vector<Window>* windows) {
   windows->push_back(window);
 }
 
+// Whether another finding may take the place of the one that an open incident
+// has. What was lost comes back as cold data and as a working set while it
+// recovers, so these are no news of a cause that was found already; nor is it
+// that nothing tells why any more.
+bool MayReplace(const Finding& held, const Finding& found) {
+  if (held.verdict == Verdict::kNone) return true;
+  if (found.cause == kUnknownCause) return false;
+  const bool is_refill =
+      found.cause == kColdDataCause || found.cause == kWorkingSetCause;
+  return !is_refill || held.verdict == Verdict::kContention;
+}
+
 std::int64_t Milliseconds(double seconds) {
   return std::llround(seconds * 1e3);
 }
@@ -157,7 +169,8 @@ void TargetWatch::OnOpenWindow(const Window& window, Judgement judgement,
       return f.verdict == found.verdict && f.cause == found.cause;
     };
     // Another verdict holds when the next window finds it, too.
-    const bool changes = !same(finding_) && other_ && same(*other_);
+    const bool changes = !same(finding_) && other_ && same(*other_) &&
+                         MayReplace(finding_, found);
     if (same(finding_) || changes) {
       other_.reset();
       Adopt(found);

@@ -13,10 +13,14 @@ namespace fodc::detect {
 namespace {
 
 constexpr VerdictCause kKinds[kIncidentKinds] = {
-    {Verdict::kEviction, "policy"},        {Verdict::kEviction, "scan"},
-    {Verdict::kContention, "contention"},  {Verdict::kContention, "cold_data"},
-    {Verdict::kContention, "working_set"}, {Verdict::kContention, "unknown"},
-    {Verdict::kPressure, "own_memory"},    {Verdict::kPressure, "others"},
+    {Verdict::kEviction, "policy"},
+    {Verdict::kEviction, "scan"},
+    {Verdict::kContention, "contention"},
+    {Verdict::kContention, kColdDataCause},
+    {Verdict::kContention, kWorkingSetCause},
+    {Verdict::kContention, kUnknownCause},
+    {Verdict::kPressure, "own_memory"},
+    {Verdict::kPressure, "others"},
     {Verdict::kCacheMisses, ""},
 };
 
@@ -247,14 +251,14 @@ class Explanation {
     Ask(Fact::kIoPressure);
     if (AddsUp() && from_storage && knows_refaults) {
       if (RefaultsUp()) {
-        return Give(Verdict::kContention, "working_set",
+        return Give(Verdict::kContention, kWorkingSetCause,
                     StrCat("what is read does not fit into memory (",
                            RateText(Fact::kFileRefaults),
                            " pages came back soon after they were evicted)"),
                     "Give the target more memory, or narrow what is read.");
       }
       return Give(
-          Verdict::kContention, "cold_data",
+          Verdict::kContention, kColdDataCause,
           StrCat("cold data is read from storage (", RateText(Fact::kCacheAdds),
                  " pages added to the page cache, hardly any of them "
                  "for the second time)"),
@@ -270,7 +274,7 @@ class Explanation {
                   "Give the target more processor time, or run less beside "
                   "it.");
     }
-    return Give(Verdict::kContention, "unknown",
+    return Give(Verdict::kContention, kUnknownCause,
                 "nothing that is recorded tells why",
                 "Look at the window before the start, and give the signals "
                 "that are missing.");

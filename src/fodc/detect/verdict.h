@@ -34,6 +34,10 @@ struct VerdictCause {
   Verdict verdict = Verdict::kNone;
   std::string_view cause;  // empty: it has one only
 };
+// Causes of W4.
+inline constexpr std::string_view kColdDataCause = "cold_data";
+inline constexpr std::string_view kWorkingSetCause = "working_set";
+inline constexpr std::string_view kUnknownCause = "unknown";
 inline constexpr std::size_t kIncidentKinds = 9;
 std::span<const VerdictCause, kIncidentKinds> AllIncidentKinds();
 
