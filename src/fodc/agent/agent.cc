@@ -110,7 +110,7 @@ struct Agent::Impl {
                 {}, loop, recording),
         own_readings(loop.clock(), recording, collector, budget),
         incident_file(
-            loop, o.recorder_dir,
+            loop, o.recorder_dir, pod_name,
             [this] { return spill->owner() == Spill::Owner::kUs; }, incidents),
         link(
             loop, recording, incidents, [this] { return LinkIdentity(); },

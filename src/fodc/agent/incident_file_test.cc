@@ -4,8 +4,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
-
 #include "fodc/agent/agent.h"
 #include "fodc/base/file.h"
 #include "fodc/base/log_testing.h"
@@ -15,14 +13,13 @@
 namespace fodc::agent {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
 class IncidentFileTest : public ::testing::Test {
  protected:
   IncidentFile Open(evidence::IncidentList& list) {
-    return {loop_, dir_.path(), [this] { return is_ours_; }, list};
+    return {loop_, dir_.path(), pod_, [this] { return is_ours_; }, list};
   }
   static evidence::Incident Sample(const std::string& id) {
     evidence::Incident i;
@@ -36,15 +33,16 @@ class IncidentFileTest : public ::testing::Test {
   std::size_t OnDisk() {
     const auto text = ReadFile(dir_.File("incidents"));
     if (!text.ok()) return 0;
-    const auto incidents = evidence::DecodeIncidents(*text);
-    EXPECT_THAT(incidents, IsOk());
-    return incidents.ok() ? incidents->size() : 0;
+    const auto kept = evidence::DecodeIncidents(*text);
+    EXPECT_THAT(kept, IsOk());
+    return kept.ok() ? kept->incidents.size() : 0;
   }
 
   TempDirectory dir_;
   FakeClock clock_;
   net::EventLoop loop_{clock_, kLoopOptions};
   bool is_ours_ = true;
+  std::string pod_ = "db-0";
 };
 
 TEST_F(IncidentFileTest, ALaterLifeHasThemEndedIfNobodySawTheEnd) {
@@ -66,22 +64,30 @@ TEST_F(IncidentFileTest, ALaterLifeHasThemEndedIfNobodySawTheEnd) {
   EXPECT_EQ(list.Find("a")->ended_ms, 2000);
 }
 
-TEST_F(IncidentFileTest, ADamagedFileIsNamedAndSetAside) {
-  ASSERT_THAT(WriteFileAtomically(dir_.File("incidents"), "rubbish"), IsOk());
+TEST_F(IncidentFileTest, WhatIsAnotherPodsIsLeftOut) {
+  {
+    evidence::IncidentList list;
+    IncidentFile file = Open(list);
+    file.Read();
+    ASSERT_THAT(list.Put(Sample("a")), IsOk());
+    file.Write();
+    ASSERT_TRUE(loop_.RunUntil([&] { return OnDisk() == 1; }));
+  }
+  pod_ = "db-1";
   const LogCapture log;
   evidence::IncidentList list;
   Open(list).Read();
   EXPECT_THAT(list.all(), IsEmpty());
-  ASSERT_THAT(log.Lines("incidents of earlier lives are lost"), SizeIs(1));
-  EXPECT_THAT(*ListDirectory(dir_.path()), ElementsAre("incidents.damaged"));
+  EXPECT_THAT(log.Lines("was_of=db-0"), SizeIs(1));
 }
 
 TEST_F(IncidentFileTest, ADirectoryThatIsAnothersIsLeftAloneUntilItIsOurs) {
   evidence::IncidentList earlier;
   ASSERT_THAT(earlier.Put(Sample("a")), IsOk());
-  ASSERT_THAT(WriteFileAtomically(dir_.File("incidents"),
-                                  evidence::EncodeIncidents(earlier.all())),
-              IsOk());
+  ASSERT_THAT(
+      WriteFileAtomically(dir_.File("incidents"),
+                          evidence::EncodeIncidents(pod_, earlier.all())),
+      IsOk());
   is_ours_ = false;
   evidence::IncidentList list;
   IncidentFile file = Open(list);
@@ -97,24 +103,6 @@ TEST_F(IncidentFileTest, ADirectoryThatIsAnothersIsLeftAloneUntilItIsOurs) {
   ASSERT_TRUE(loop_.RunUntil([&] { return OnDisk() == 2; }));
   EXPECT_TRUE(is_late);
   EXPECT_THAT(list.all(), SizeIs(2));
-}
-
-TEST_F(IncidentFileTest, ADiskThatFailsCostsOneLineAndIsTriedAgain) {
-  evidence::IncidentList list;
-  IncidentFile file = Open(list);
-  file.Read();
-  // A directory in its place cannot be replaced.
-  ASSERT_THAT(MakeDirectories(dir_.File("incidents/x")), IsOk());
-  const LogCapture log;
-  ASSERT_THAT(list.Put(Sample("a")), IsOk());
-  file.Write();
-  ASSERT_TRUE(loop_.RunUntil([&] { return file.is_failing(); }));
-  std::filesystem::remove_all(dir_.File("incidents"));
-  file.Retry();
-  ASSERT_TRUE(loop_.RunUntil([&] { return OnDisk() == 1; }));
-  ASSERT_TRUE(loop_.RunUntil([&] { return !file.is_failing(); }));
-  EXPECT_THAT(log.Lines("incidents cannot be kept"), SizeIs(1));
-  EXPECT_THAT(log.Lines("incidents are kept again"), SizeIs(1));
 }
 
 }  // namespace

@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <filesystem>
 #include <future>
 
 #include "fodc/agent/agent.h"
@@ -16,7 +15,6 @@
 namespace fodc::agent {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
@@ -47,69 +45,6 @@ class TargetFileTest : public ::testing::Test {
   bool is_ours_ = true;
   std::string pod_ = "db-0";
 };
-
-TEST_F(TargetFileTest, KeepsTheNewestOfManyWrites) {
-  TargetFile file = Open();
-  EXPECT_THAT(file.Read(), IsEmpty());
-  for (std::uint64_t deaths = 1; deaths <= 50; ++deaths) {
-    file.Write(Rows(deaths));
-  }
-  ASSERT_TRUE(loop_.RunUntil([&] { return DeathsOnDisk() == 50; }));
-  EXPECT_FALSE(file.is_failing());
-}
-
-TEST_F(TargetFileTest, ADamagedFileIsNamedOnceAndSetAside) {
-  ASSERT_THAT(WriteFileAtomically(dir_.File("targets"), "rubbish"), IsOk());
-  const LogCapture log;
-  EXPECT_THAT(Open().Read(), IsEmpty());
-  ASSERT_THAT(log.Lines("counters begin anew"), SizeIs(1));
-  EXPECT_THAT(log.Lines("counters begin anew")[0],
-              HasSubstr(dir_.File("targets")));
-  EXPECT_THAT(*ListDirectory(dir_.path()), ElementsAre("targets.damaged"));
-  EXPECT_THAT(Open().Read(), IsEmpty());
-  EXPECT_THAT(log.Lines("counters begin anew"), SizeIs(1));
-}
-
-TEST_F(TargetFileTest, ADiskThatFailsCostsOneLineAndIsTriedAgain) {
-  // A directory in its place cannot be replaced.
-  TargetFile file = Open();
-  EXPECT_THAT(file.Read(), IsEmpty());
-  ASSERT_THAT(MakeDirectories(dir_.File("targets/x")), IsOk());
-  const LogCapture log;
-  file.Write(Rows(1));
-  ASSERT_TRUE(loop_.RunUntil([&] { return file.is_failing(); }));
-  for (std::uint64_t i = 2; i < 10; ++i) {
-    file.Write(Rows(i));
-    loop_.RunReady();
-  }
-  EXPECT_THAT(log.Lines("cannot be kept"), SizeIs(1));
-  std::filesystem::remove_all(dir_.File("targets"));
-  ASSERT_TRUE(loop_.RunUntil([&] {
-    file.Retry();
-    return !file.is_failing();
-  }));
-  ASSERT_TRUE(loop_.RunUntil([&] { return DeathsOnDisk() == 9; }));
-  EXPECT_THAT(log.Lines("cannot be kept"), SizeIs(1));
-  // No trace of the writes that failed.
-  EXPECT_THAT(*ListDirectory(dir_.path()), ElementsAre("targets"));
-}
-
-TEST_F(TargetFileTest, AnothersDirectoryIsNotTouched) {
-  is_ours_ = false;
-  ASSERT_THAT(WriteFileAtomically(dir_.File("targets.tmp-a"), "x"), IsOk());
-  TargetFile file = Open();
-  EXPECT_THAT(file.Read(), IsEmpty());
-  file.Write(Rows(1));
-  file.Retry();
-  EXPECT_EQ(loop_.stats().offloaded_waiting, 0u);
-  EXPECT_THAT(*ListDirectory(dir_.path()), ElementsAre("targets.tmp-a"));
-  is_ours_ = true;
-  file.Retry();
-  ASSERT_TRUE(loop_.RunUntil([&] { return DeathsOnDisk() == 1; }));
-  EXPECT_THAT(Open().Read(), SizeIs(1));
-  EXPECT_THAT(*ListDirectory(dir_.path()), ElementsAre("targets"))
-      << "writes that were cut are gone";
-}
 
 // A directory that is mounted late, or that another agent gives free.
 TEST_F(TargetFileTest, WhatIsThereWhenItOpensLateIsGivenBeforeItIsReplaced) {
@@ -190,13 +125,6 @@ TEST(AgentLoopTest, ADiskThatHangsHoldsNoAnswerUp) {
   EXPECT_TRUE(
       loop.RunUntil([&] { return is_answered; }, std::chrono::seconds(10)));
   disk.set_value();
-}
-
-TEST_F(TargetFileTest, WithoutADirectoryNothingIsKept) {
-  TargetFile file(loop_, "", "db-0", [] { return false; });
-  EXPECT_THAT(file.Read(), IsEmpty());
-  file.Write(Rows(1));
-  EXPECT_EQ(loop_.stats().offloaded_waiting, 0u);
 }
 
 }  // namespace

@@ -70,8 +70,10 @@ bool Take(std::string_view key, std::string_view value, Incident* i) {
 
 }  // namespace
 
-std::string EncodeIncidents(const std::vector<IncidentRef>& incidents) {
+std::string EncodeIncidents(std::string_view pod,
+                            const std::vector<IncidentRef>& incidents) {
   std::string out;
+  Put(&out, "pod", pod);
   for (const IncidentRef& i : incidents) {
     // None has a line feed: CheckIncident refuses control characters.
     Put(&out, "incident", i->id);
@@ -93,9 +95,10 @@ std::string EncodeIncidents(const std::vector<IncidentRef>& incidents) {
   return SealText(kHead, out);
 }
 
-Result<std::vector<Incident>> DecodeIncidents(std::string_view text) {
+Result<KeptIncidents> DecodeIncidents(std::string_view text) {
   FODC_ASSIGN_OR_RETURN(std::string_view rest, UnsealText(kHead, text));
-  std::vector<Incident> incidents;
+  KeptIncidents kept;
+  std::vector<Incident>& incidents = kept.incidents;
   std::string_view line;
   while (NextLine(&rest, &line)) {
     const std::size_t blank = line.find(' ');
@@ -106,6 +109,8 @@ Result<std::vector<Incident>> DecodeIncidents(std::string_view text) {
       if (incidents.size() == kMaxIncidents)
         return DataLoss("too many incidents");
       incidents.emplace_back().id = value;
+    } else if (key == "pod" && incidents.empty()) {
+      kept.pod = value;
     } else if (incidents.empty() || !Take(key, value, &incidents.back())) {
       return DataLoss(StrCat("\"", ToValidUtf8(line), "\" is out of place"));
     }
@@ -114,7 +119,7 @@ Result<std::vector<Incident>> DecodeIncidents(std::string_view text) {
     const Status status = CheckIncident(i);
     if (!status.ok()) return DataLoss(status.message());
   }
-  return incidents;
+  return kept;
 }
 
 void EndUnseen(Incident* incident) {

@@ -12,12 +12,18 @@
 
 namespace fodc::evidence {
 
+struct KeptIncidents {
+  std::string pod;  // whose they are; empty: nobody said
+  std::vector<Incident> incidents;
+};
+
 // In the order given. Numbers that are not finite are left out.
-std::string EncodeIncidents(const std::vector<IncidentRef>& incidents);
+std::string EncodeIncidents(std::string_view pod,
+                            const std::vector<IncidentRef>& incidents);
 
 // Errors: kDataLoss naming what is wrong: a checksum, a line out of place, an
 // incident that CheckIncident refuses, more than 65536 of them.
-Result<std::vector<Incident>> DecodeIncidents(std::string_view text);
+Result<KeptIncidents> DecodeIncidents(std::string_view text);
 
 // One that an earlier life of the agent left open: nobody saw its end. Ends it
 // when it was last known to last, as a new revision. No effect if it has ended.

@@ -47,24 +47,27 @@ TEST(KeptIncidentsTest, ReadsBackWhatWasWritten) {
   ended.ended_ms = 9000;
   ended.cause.clear();
   ended.numbers.clear();
-  const auto read = DecodeIncidents(EncodeIncidents(Refs({Sample(), ended})));
+  const auto read =
+      DecodeIncidents(EncodeIncidents("db-0", Refs({Sample(), ended})));
   ASSERT_THAT(read, IsOk());
-  EXPECT_THAT(*read, ElementsAre(Sample(), ended));
-  const auto none = DecodeIncidents(EncodeIncidents({}));
+  EXPECT_EQ(read->pod, "db-0");
+  EXPECT_THAT(read->incidents, ElementsAre(Sample(), ended));
+  const auto none = DecodeIncidents(EncodeIncidents("", {}));
   ASSERT_THAT(none, IsOk());
-  EXPECT_THAT(*none, IsEmpty());
+  EXPECT_EQ(none->pod, "");
+  EXPECT_THAT(none->incidents, IsEmpty());
 }
 
 TEST(KeptIncidentsTest, LeavesOutNumbersThatAreNone) {
   Incident i = Sample();
   i.numbers = {{"a", std::nan("")}, {"b", INFINITY}, {"c", 1}};
-  const auto read = DecodeIncidents(EncodeIncidents(Refs({i})));
+  const auto read = DecodeIncidents(EncodeIncidents("db-0", Refs({i})));
   ASSERT_THAT(read, IsOk());
-  EXPECT_THAT((*read)[0].numbers, ElementsAre(IncidentNumber{"c", 1}));
+  EXPECT_THAT(read->incidents[0].numbers, ElementsAre(IncidentNumber{"c", 1}));
 }
 
 TEST(KeptIncidentsTest, TrustsNothing) {
-  const std::string good = EncodeIncidents(Refs({Sample()}));
+  const std::string good = EncodeIncidents("db-0", Refs({Sample()}));
   for (std::size_t i = 0; i < good.size(); ++i) {
     std::string bad = good;
     bad[i] = static_cast<char>(bad[i] ^ 1);
@@ -85,6 +88,8 @@ TEST(KeptIncidentsTest, TrustsNothing) {
               StatusIs(Code::kDataLoss, HasSubstr("out of place")));
   EXPECT_THAT(sealed("incident a\nnumber nan b\n"),
               StatusIs(Code::kDataLoss, HasSubstr("out of place")));
+  EXPECT_THAT(sealed("pod\n"),
+              StatusIs(Code::kDataLoss, HasSubstr("no value")));
   EXPECT_THAT(sealed("incident\n"),
               StatusIs(Code::kDataLoss, HasSubstr("no value")));
 }
