@@ -199,6 +199,7 @@ Window FactReader::TakeWindow(const recorder::SourceFrame& frame) {
   w.to_unix_ms = frame.time.unix_ms;
   const Buckets reads = reads_.Take();
   w.reads = reads.total();
+  if (const auto p = reads.Quantile(0.5)) w.p50 = *p;
   if (const auto p = reads.Quantile(0.95)) w.p95 = *p;
   if (const auto p = reads.Quantile(0.99)) w.p99 = *p;
 

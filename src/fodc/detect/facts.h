@@ -113,6 +113,7 @@ struct Window {
   std::int64_t to_unix_ms = 0;
   double reads = 0;
   // Latency of reads of regular files, in seconds; NaN without any.
+  double p50 = std::numeric_limits<double>::quiet_NaN();
   double p95 = std::numeric_limits<double>::quiet_NaN();
   double p99 = std::numeric_limits<double>::quiet_NaN();
   Facts facts;

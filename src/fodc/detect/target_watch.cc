@@ -96,7 +96,7 @@ void TargetWatch::OnWindow(const Window& window, recorder::FrameName frame,
     if (judgement_ == Judgement::kNormal) baseline_.Learn(window);
     return;
   }
-  judgement_ = Judge(window, baseline_.typical(), gate_.is_held(), options_);
+  judgement_ = Judge(window, baseline_.typical(), options_);
   if (judgement_ == Judgement::kDegraded) {
     Keep(window, options_.start_windows, &degraded_);
   } else if (!gate_.is_open()) {

@@ -320,6 +320,7 @@ Window Mean(std::span<const Window> windows) {
     return n > 0 ? sum / n : std::numeric_limits<double>::quiet_NaN();
   };
   mean.reads = of([](const Window& w) { return w.reads; });
+  mean.p50 = of([](const Window& w) { return w.p50; });
   mean.p95 = of([](const Window& w) { return w.p95; });
   mean.p99 = of([](const Window& w) { return w.p99; });
   for (const FactDesc& d : AllFacts())
@@ -362,6 +363,8 @@ std::vector<evidence::IncidentNumber> Numbers(const Window& now,
     if (std::isfinite(value)) out.push_back({StrCat(prefix, name), value});
   };
   static constexpr std::string_view kBaseline = "baseline_";
+  add("", "read_p50_seconds", now.p50);
+  add(kBaseline, "read_p50_seconds", typical.p50);
   add("", "read_p95_seconds", now.p95);
   add(kBaseline, "read_p95_seconds", typical.p95);
   add("", "read_p99_seconds", now.p99);
