@@ -71,6 +71,26 @@ TEST(DetectorInputTest, WindowsAreMadeOfAsManyFramesAsItTakes) {
   EXPECT_EQ(late.State().windows, 4u);
 }
 
+// --ktm-interval may be longer than stale-after.
+TEST(DetectorInputTest, AnIntervalBeyondStaleAfterIsNoSilence) {
+  Scene s;
+  s.Run(2, 120);
+  s.Run(29, 120);
+  EXPECT_EQ(s.State().windows, 29u);
+  EXPECT_EQ(s.State().phase, Phase::kCalm);
+  EXPECT_EQ(s.State().newest.to_ms - s.State().newest.from_ms, 120'000);
+  s.db.Cold();
+  EXPECT_THAT(s.Run(2, 120), IsEmpty());
+  ASSERT_THAT(s.Run(1, 120), SizeIs(1));
+  EXPECT_EQ(s.told[0].cause, "cold_data");
+  // Three of them without a reading are.
+  s.db.kernel.is_silent = true;
+  EXPECT_THAT(s.Run(3, 120), IsEmpty());
+  ASSERT_THAT(s.Run(1, 120), SizeIs(1));
+  EXPECT_FALSE(s.told.back().is_open());
+  EXPECT_EQ(s.State().phase, Phase::kNoReadings);
+}
+
 // A machine that slept: what came in that time is of no window.
 TEST(DetectorInputTest, AGapIsNoWindow) {
   Scene s;
@@ -80,6 +100,10 @@ TEST(DetectorInputTest, AGapIsNoWindow) {
   EXPECT_EQ(s.State().windows, windows);
   s.Run(1);
   EXPECT_EQ(s.State().windows, windows + 1);
+  // Nor is it taken for an interval.
+  s.db.kernel.is_silent = true;
+  s.Run(7);
+  EXPECT_EQ(s.State().phase, Phase::kNoReadings);
 }
 
 TEST(DetectorInputTest, BadValuesBreakNothing) {

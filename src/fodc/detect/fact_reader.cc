@@ -167,9 +167,12 @@ void FactReader::ReadRows(OwnSource source,
 FactReader::Outcome FactReader::OnLatency(const recorder::SourceFrame& frame) {
   Outcome outcome;
   const std::int64_t now = frame.time.monotonic_ms;
-  const bool was_away =
-      window_from_ms_ && static_cast<double>(now - newest_latency_ms_) >
-                             Milliseconds(options_.stale_seconds);
+  bool was_away = false;
+  if (window_from_ms_) {
+    const std::int64_t interval = now - newest_latency_ms_;
+    intervals_ms_ = {interval, intervals_ms_[0]};
+    was_away = static_cast<double>(interval) > StaleMs();
+  }
   newest_latency_ms_ = now;
   const HistogramTrack::Step step = reads_.Read(frame.values);
   if (step == HistogramTrack::Step::kReset) outcome.restarted = true;
@@ -192,6 +195,12 @@ FactReader::Outcome FactReader::OnLatency(const recorder::SourceFrame& frame) {
   return outcome;
 }
 
+double FactReader::StaleMs() const {
+  const auto interval = std::min(intervals_ms_[0], intervals_ms_[1]);
+  return std::max(Milliseconds(options_.stale_seconds),
+                  3 * static_cast<double>(interval));
+}
+
 Window FactReader::TakeWindow(const recorder::SourceFrame& frame) {
   Window w;
   w.from_ms = *window_from_ms_;
@@ -203,7 +212,7 @@ Window FactReader::TakeWindow(const recorder::SourceFrame& frame) {
   if (const auto p = reads.Quantile(0.95)) w.p95 = *p;
   if (const auto p = reads.Quantile(0.99)) w.p99 = *p;
 
-  const double stale_ms = Milliseconds(options_.stale_seconds);
+  const double stale_ms = StaleMs();
   std::array<int, kFacts> rank_of;
   rank_of.fill(-1);
   for (std::size_t i = 0; i < rows_.size(); ++i) {

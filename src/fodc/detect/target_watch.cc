@@ -82,8 +82,8 @@ void TargetWatch::OnTime(const recorder::FrameTime& time, Incidents* out) {
 }
 
 bool TargetWatch::IsSilent() const {
-  return now_ms_ - reader_.newest_latency_ms() >
-         Milliseconds(options_.stale_seconds);
+  return static_cast<double>(now_ms_ - reader_.newest_latency_ms()) >
+         reader_.StaleMs();
 }
 
 void TargetWatch::OnWindow(const Window& window, recorder::FrameName frame,
