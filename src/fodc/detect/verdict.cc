@@ -12,6 +12,9 @@
 namespace fodc::detect {
 namespace {
 
+// The smallest that there are.
+constexpr double kPageBytes = 4096;
+
 constexpr VerdictCause kKinds[kIncidentKinds] = {
     {Verdict::kEviction, "policy"},
     {Verdict::kEviction, "scan"},
@@ -131,6 +134,10 @@ class Explanation {
            c_.Up(Fact::kDontneedBytes, o_.dontneed_bytes);
   }
   bool AddsUp() const { return c_.Up(Fact::kCacheAdds, o_.refill_pages); }
+  // Adds that are read: pages that are written are added, too.
+  bool ComesFromStorage() const {
+    return c_.Up(Fact::kStorageReads, o_.refill_pages * kPageBytes);
+  }
   bool ReclaimUp() const {
     return c_.Up(Fact::kReclaimEntries, o_.reclaim_entries) ||
            c_.Up(Fact::kReclaimStall, o_.pressure_ratio) ||
@@ -158,6 +165,7 @@ class Explanation {
     const bool knows_calls = Ask(Fact::kDontneedCalls);
     const bool knows_adds = Ask(Fact::kCacheAdds);
     if (!knows_calls || !knows_adds || !DontneedUp() || !AddsUp()) return false;
+    if (Ask(Fact::kStorageReads) && !ComesFromStorage()) return false;
     AskCompaction();
     if (CompactionUp() || IsSaturated()) return false;
     return Give(
@@ -232,7 +240,9 @@ class Explanation {
                 StrCat("the database's own cache misses (",
                        RateText(Fact::kBlockCacheMisses), ", usually ",
                        CountText(c_.Usual(Fact::kBlockCacheMisses)),
-                       "/s), and the pages come from storage"),
+                       ComesFromStorage()
+                           ? "/s), and the pages come from storage"
+                           : "/s), while pages are added to the page cache"),
                 "Size the block cache, and look at the access patterns.");
   }
 

@@ -58,7 +58,9 @@ Change operator+(Change a, const Change& b) {
 // What each row needs, and no more.
 const Change kRefills = {{Fact::kCacheAdds, 1000}};
 const Change kDontneed = {{Fact::kDontneedCalls, 1}};
-const Change kPolicy = kRefills + kDontneed;
+const Change kFromStorage = {{Fact::kStorageReads, 8 * kMiB}};
+const Change kReadAgain = kRefills + kFromStorage;
+const Change kPolicy = kReadAgain + kDontneed;
 const Change kReclaim = {{Fact::kReclaimEntries, 10}};
 const Change kAnonGrew = {{Fact::kAnonMemory, 520 * kMiB}};
 const Change kPressure = kReclaim + kAnonGrew;
@@ -66,8 +68,7 @@ const Change kScan = {{Fact::kCacheAdds, 9000}, {Fact::kFileRefaults, 3000}};
 const Change kMisses = {{Fact::kBlockCacheMisses, 100}};
 const Change kCacheMisses = kRefills + kMisses;
 const Change kCompaction = {{Fact::kCompactionBytes, 20 * kMiB}};
-const Change kFromStorage = {{Fact::kStorageReads, 8 * kMiB}};
-const Change kCold = kRefills + kFromStorage;
+const Change kCold = kReadAgain;
 const Change kSaturated = {{Fact::kBlockReadP95, 0.05},
                            {Fact::kIoPressure, 0.9}};
 
@@ -96,7 +97,6 @@ TEST(ExplainDegradedTest, EachRow) {
 TEST(ExplainDegradedTest, InTheOrderOfTheTable) {
   EXPECT_EQ(Kind(kPressure + kPolicy), "W3 policy");
   EXPECT_EQ(Kind(kPolicy + kMisses), "W3 policy");
-  EXPECT_EQ(Kind(kPolicy + kFromStorage), "W3 policy");
   EXPECT_EQ(Kind(kScan + kReclaim), "W3 scan");
   EXPECT_EQ(Kind(kScan + kPressure), "W5 own_memory");
   EXPECT_EQ(Kind(kPressure + kCacheMisses), "W5 own_memory");
@@ -112,13 +112,14 @@ TEST(ExplainDegradedTest, PolicyNeedsAllOfItsConditions) {
   EXPECT_EQ(Kind(kDontneed), "W4 unknown");
   EXPECT_EQ(Kind(kRefills), "W4 unknown");
   // Bytes without a call in most windows are as good.
-  EXPECT_EQ(Kind(kRefills + Change{{Fact::kDontneedBytes, 2 * kMiB}}),
+  EXPECT_EQ(Kind(kReadAgain + Change{{Fact::kDontneedBytes, 2 * kMiB}}),
             "W3 policy");
-  EXPECT_EQ(Kind(kRefills + Change{{Fact::kDontneedCalls, 0.1}}), "W3 policy");
-  EXPECT_EQ(Kind(kRefills + Change{{Fact::kDontneedCalls, 0.09}}),
-            "W4 unknown");
-  EXPECT_EQ(Kind(kDontneed + Change{{Fact::kCacheAdds, 150}}), "W3 policy");
-  EXPECT_EQ(Kind(kDontneed + Change{{Fact::kCacheAdds, 149}}), "W4 unknown");
+  EXPECT_EQ(Kind(kReadAgain + Change{{Fact::kDontneedCalls, 0.1}}),
+            "W3 policy");
+  EXPECT_EQ(Kind(kReadAgain + Change{{Fact::kDontneedCalls, 0.09}}),
+            "W4 cold_data");
+  EXPECT_EQ(Kind(kPolicy + Change{{Fact::kCacheAdds, 150}}), "W3 policy");
+  EXPECT_EQ(Kind(kPolicy + Change{{Fact::kCacheAdds, 149}}), "W4 unknown");
   EXPECT_EQ(Kind(kPolicy + kCompaction), "W4 contention");
   EXPECT_EQ(Kind(kPolicy + Change{{Fact::kCompactionThreads, 1}}),
             "W4 contention");
@@ -126,6 +127,22 @@ TEST(ExplainDegradedTest, PolicyNeedsAllOfItsConditions) {
   // One of the two alone does not tell a saturated disk.
   EXPECT_EQ(Kind(kPolicy + Change{{Fact::kBlockReadP95, 0.05}}), "W3 policy");
   EXPECT_EQ(Kind(kPolicy + Change{{Fact::kIoPressure, 0.9}}), "W3 policy");
+}
+
+// A flush writes a file and drops it: its pages are added, and are no refills.
+TEST(ExplainDegradedTest, PolicyNeedsPagesThatAreReadAgain) {
+  const Change flush =
+      kRefills + kDontneed + Change{{Fact::kStorageWrites, 40 * kMiB}};
+  EXPECT_EQ(Kind(flush), "W4 contention");
+  EXPECT_THAT(Explain(flush).summary, HasSubstr("compete with writing"));
+  EXPECT_EQ(Kind(flush + Change{{Fact::kStorageReads, 100 * 4096}}),
+            "W3 policy");
+  EXPECT_EQ(Kind(flush + Change{{Fact::kStorageReads, 100 * 4096 - 1}}),
+            "W4 contention");
+  // Where nobody tells, adds are taken for refills, and that is said.
+  const Finding f = Explain(flush + Change{{Fact::kStorageReads, kNan}});
+  EXPECT_EQ(KindOf(f), "W3 policy");
+  EXPECT_THAT(f.missing, ElementsAre("fodc_target_io_bytes_total"));
 }
 
 // Compaction that comes and goes is not sustained.
@@ -143,12 +160,12 @@ TEST(ExplainDegradedTest, WhatIsUsualIsNotUp) {
   Window usual = Usual();
   usual.facts[Fact::kDontneedCalls] = 1;
   std::vector<Window> windows(1, With(kPolicy));
-  EXPECT_EQ(KindOf(ExplainDegraded(windows, usual, {})), "W4 unknown");
+  EXPECT_EQ(KindOf(ExplainDegraded(windows, usual, {})), "W4 cold_data");
   windows[0].facts[Fact::kDontneedCalls] = 2;
   EXPECT_EQ(KindOf(ExplainDegraded(windows, usual, {})), "W3 policy");
   Options twice;
   twice.up_factor = 2.1;
-  EXPECT_EQ(KindOf(ExplainDegraded(windows, usual, twice)), "W4 unknown");
+  EXPECT_EQ(KindOf(ExplainDegraded(windows, usual, twice)), "W4 cold_data");
   usual = Usual();
   usual.facts[Fact::kCompactionBytes] = 15 * kMiB;
   windows.assign(1, With(kCompaction));
@@ -204,13 +221,18 @@ TEST(ExplainDegradedTest, AScanNeedsAllOfItsConditions) {
   // Anonymous memory that grows is another story, even without reclaim.
   EXPECT_EQ(Kind(kScan + kAnonGrew), "W4 unknown");
   // With fadvise it is the policy, or what hinders that verdict.
-  EXPECT_EQ(Kind(kScan + kDontneed), "W3 policy");
-  EXPECT_EQ(Kind(kScan + kDontneed + kSaturated), "W4 contention");
+  EXPECT_EQ(Kind(kScan + kDontneed + kFromStorage), "W3 policy");
+  EXPECT_EQ(Kind(kScan + kDontneed + kFromStorage + kSaturated),
+            "W4 contention");
 }
 
 TEST(ExplainDegradedTest, CacheMissesNeedPagesThatAreAdded) {
   EXPECT_EQ(Kind(kMisses), "W4 unknown");
   EXPECT_EQ(Kind(kRefills + Change{{Fact::kBlockCacheMisses, 10}}), "W6");
+  EXPECT_THAT(Explain(kCacheMisses).summary,
+              HasSubstr("while pages are added to the page cache"));
+  EXPECT_THAT(Explain(kCacheMisses + kFromStorage).summary,
+              HasSubstr("and the pages come from storage"));
   EXPECT_EQ(Kind(kRefills + Change{{Fact::kBlockCacheMisses, 9}}),
             "W4 unknown");
 }
