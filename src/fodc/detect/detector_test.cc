@@ -334,6 +334,37 @@ TEST(DetectorTest, WhatIsMissingIsNamedByTheIncident) {
                    "block_cache_misses", "compaction_bytes"}));
 }
 
+// Of a processor that is waited for: no disk is read, and that is known.
+TEST(DetectorTest, AHistogramWithoutEventsIsNotMissing) {
+  Scene s;
+  s.db.kernel.SetLatencies("ktm_block_latency_seconds", "operation=\"read\"",
+                           {});
+  s.Learn();
+  s.db.Slow();
+  s.db.kernel.SetLatencies("ktm_run_queue_wait_seconds", "", {{0.05, 1000}});
+  const auto started = s.Run(3);
+  ASSERT_THAT(started, SizeIs(1));
+  EXPECT_EQ(started[0].cause, "contention") << started[0].summary;
+  EXPECT_EQ(NumberOf(started[0], "block_read_p95_seconds"), 0);
+  EXPECT_THAT(started[0].missing_signals,
+              testing::Not(testing::Contains("ktm_block_latency_seconds")));
+}
+
+// A disk that takes a second for each makes few requests.
+TEST(DetectorTest, FewRequestsTellASaturatedDisk) {
+  Scene s;
+  s.Learn();
+  s.db.Slow();
+  s.db.kernel.SetLatencies("ktm_block_latency_seconds", "operation=\"read\"",
+                           {{1, 0.8}});
+  s.db.target.rates
+      ["fodc_pressure_stalled_seconds_total{kind=\"some\",resource=\"io\"}"] =
+      0.9;
+  const auto started = s.Run(3);
+  ASSERT_THAT(started, SizeIs(1));
+  EXPECT_THAT(started[0].summary, HasSubstr("saturated disk"));
+}
+
 TEST(DetectorTest, TargetsAreApart) {
   SceneTarget other("sidecar");
   Scene s;

@@ -12,7 +12,8 @@
 namespace fodc::detect {
 namespace {
 
-// Fewer say nothing of their 95th percentile.
+// Fewer say nothing of their 95th percentile: then it is the median, for a
+// stalled disk answers few.
 constexpr double kLeastEvents = 20;
 
 using Labels = std::vector<exposition::Label>;
@@ -236,10 +237,12 @@ Window FactReader::TakeWindow(const recorder::SourceFrame& frame) {
     rank = f.rank;
   }
   for (std::size_t i = 0; i < histograms_.size(); ++i) {
+    const bool is_known = histograms_[i].has_counted();
     const Buckets buckets = histograms_[i].Take();
-    if (buckets.total() < kLeastEvents) continue;
-    if (const auto p = buckets.Quantile(0.95))
-      w.facts[AllFactHistograms()[i].fact] = *p;
+    if (!is_known) continue;
+    const double q = buckets.total() < kLeastEvents ? 0.5 : 0.95;
+    // Nobody waited, where there were no events.
+    w.facts[AllFactHistograms()[i].fact] = buckets.Quantile(q).value_or(0);
   }
   signals_.Take(w.to_ms, static_cast<std::int64_t>(stale_ms), &w.facts);
   return w;

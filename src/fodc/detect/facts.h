@@ -91,7 +91,8 @@ struct FactSeries {
 };
 std::span<const FactSeries> AllFactSeries();
 
-// A histogram of the agent's own, and the fact that its p95 is.
+// A histogram of the agent's own, and the fact that its p95 is; of fewer than
+// 20 events their median, of none 0.
 struct FactHistogram {
   Fact fact;
   std::string_view series;  // with _bucket

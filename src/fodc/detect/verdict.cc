@@ -41,6 +41,7 @@ class Comparison {
   const Window& typical() const { return typical_; }
   double Now(Fact f) const { return now_.facts[f]; }
   bool Knows(Fact f) const { return now_.facts.Has(f); }
+  bool KnowsUsual(Fact f) const { return typical_.facts.Has(f); }
   // What was never seen while all was well is taken for 0: families come with
   // their first event.
   double Usual(Fact f) const {
@@ -56,9 +57,9 @@ class Comparison {
   }
   // By how much of the group's memory a part of it has changed.
   double Growth(Fact part) const {
-    if (!Knows(part) || !typical_.facts.Has(part)) return 0;
+    if (!Knows(part) || !KnowsUsual(part)) return 0;
     const double whole =
-        typical_.facts.Has(Fact::kMemoryUsage)
+        KnowsUsual(Fact::kMemoryUsage)
             ? Usual(Fact::kMemoryUsage)
             : std::max(Usual(Fact::kAnonMemory) + Usual(Fact::kFileMemory),
                        1.0);
@@ -106,6 +107,17 @@ class Explanation {
     if (c_.Knows(f)) return true;
     Miss(Describe(f).giver);
     return false;
+  }
+  // The same of how a part of memory has changed.
+  bool AskGrowth(Fact part) {
+    if (c_.KnowsUsual(part)) return Ask(part);
+    Miss(Describe(part).giver);
+    return false;
+  }
+  // And of what tells a saturated disk.
+  void AskSaturation() {
+    Ask(Fact::kBlockReadP95);
+    Ask(Fact::kIoPressure);
   }
   void Miss(std::string_view giver) {
     auto& missing = finding_.missing;
@@ -167,6 +179,7 @@ class Explanation {
     if (!knows_calls || !knows_adds || !DontneedUp() || !AddsUp()) return false;
     if (Ask(Fact::kStorageReads) && !ComesFromStorage()) return false;
     AskCompaction();
+    AskSaturation();
     if (CompactionUp() || IsSaturated()) return false;
     return Give(
         Verdict::kEviction, "policy",
@@ -181,14 +194,14 @@ class Explanation {
   bool Pressure() {
     if (!c_.Knows(Fact::kReclaimScanned) && !c_.Knows(Fact::kMemoryPressure))
       Ask(Fact::kReclaimEntries);
-    const bool knows_anon = Ask(Fact::kAnonMemory);
+    const bool knows_anon = AskGrowth(Fact::kAnonMemory);
     if (!ReclaimUp()) return false;
     static constexpr std::string_view kAdvice =
         "Raise the memory limits, or lower the memory of background work.";
     for (const auto& [part, name] :
          {std::pair{Fact::kAnonMemory, "anonymous"},
           std::pair{Fact::kKernelMemory, "the kernel's"}}) {
-      if (!c_.Grew(part)) continue;
+      if (!AskGrowth(part) || !c_.Grew(part)) continue;
       return Give(
           Verdict::kPressure, "own_memory",
           StrCat("memory is short: ", name, " memory grew from ",
@@ -197,8 +210,10 @@ class Explanation {
           kAdvice);
     }
     // What the target drops by itself nobody took.
-    if (!knows_anon || !c_.Shrank(Fact::kFileMemory) || DontneedUp())
+    if (!AskGrowth(Fact::kFileMemory) || !knows_anon ||
+        !c_.Shrank(Fact::kFileMemory) || DontneedUp()) {
       return false;
+    }
     return Give(Verdict::kPressure, "others",
                 StrCat("memory is short: others took cached pages of the "
                        "target, from ",
@@ -214,7 +229,7 @@ class Explanation {
   bool Scan() {
     const bool knows_refaults = Ask(Fact::kFileRefaults);
     const bool anon_is_steady =
-        c_.Knows(Fact::kAnonMemory) && !c_.Grew(Fact::kAnonMemory);
+        AskGrowth(Fact::kAnonMemory) && !c_.Grew(Fact::kAnonMemory);
     if (!knows_refaults || !anon_is_steady || DontneedUp() || !AddsUp() ||
         !RefaultsUp()) {
       return false;
@@ -257,8 +272,7 @@ class Explanation {
     const bool from_storage = Ask(Fact::kStorageReads) &&
                               c_.Up(Fact::kStorageReads, o_.storage_bytes);
     const bool knows_refaults = c_.Knows(Fact::kFileRefaults);
-    Ask(Fact::kBlockReadP95);
-    Ask(Fact::kIoPressure);
+    AskSaturation();
     if (AddsUp() && from_storage && knows_refaults) {
       if (RefaultsUp()) {
         return Give(Verdict::kContention, kWorkingSetCause,

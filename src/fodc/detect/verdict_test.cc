@@ -292,8 +292,32 @@ TEST(ExplainDegradedTest, WhatIsMissingOnTheWayIsNamed) {
               ElementsAre("fodc_container_memory_refault_pages_total"));
   f = Explain(kPressure + Change{{Fact::kAnonMemory, kNan}});
   EXPECT_THAT(f.missing, ElementsAre("fodc_container_memory_bytes"));
+  // Who else took the memory is not known without the file pages.
+  f = Explain(kReclaim + Change{{Fact::kFileMemory, kNan}});
+  EXPECT_THAT(f.missing, ElementsAre("fodc_container_memory_bytes"));
+  f = Explain(kReclaim + Change{{Fact::kKernelMemory, kNan}});
+  EXPECT_THAT(f.missing, ElementsAre("fodc_container_memory_bytes"));
+  EXPECT_THAT(Explain(kReclaim).missing, IsEmpty());
+  // Nor what rules a policy out.
+  f = Explain(kPolicy + Change{{Fact::kIoPressure, kNan}});
+  EXPECT_EQ(KindOf(f), "W3 policy");
+  EXPECT_THAT(f.missing, ElementsAre("fodc_pressure_stalled_seconds_total"));
+  f = Explain(kPolicy + Change{{Fact::kBlockReadP95, kNan}});
+  EXPECT_THAT(f.missing, ElementsAre("ktm_block_latency_seconds"));
   f = Explain(kScan + Change{{Fact::kAnonMemory, kNan}});
   EXPECT_EQ(KindOf(f), "W4 unknown");
+}
+
+// Whether it grew cannot be said.
+TEST(ExplainDegradedTest, MemoryThatWasNotKnownWhileCalmIsMissing) {
+  Window usual = Usual();
+  usual.facts[Fact::kAnonMemory] = kNan;
+  for (const Change& change : {kPressure, kScan}) {
+    const std::vector<Window> windows(3, With(change));
+    const Finding f = ExplainDegraded(windows, usual, {});
+    EXPECT_EQ(KindOf(f), "W4 unknown");
+    EXPECT_THAT(f.missing, ElementsAre("fodc_container_memory_bytes"));
+  }
 }
 
 TEST(ExplainDegradedTest, OfNothingKnownNothingIsGuessed) {
