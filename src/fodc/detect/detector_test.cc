@@ -246,11 +246,68 @@ TEST(DetectorTest, WhatComesBackIsNotANewCause) {
   s.db.kernel.rates["ktm_cache_added_pages_total"] = 0;
   s.Run(6);
   EXPECT_EQ(s.told.back().cause, "policy") << s.told.back().summary;
-  // Another cause does.
+  // Nor does what else is further down: a scan of what is hot, writing, a
+  // processor.
+  s.db.Cold();
+  s.db.target.rates[kRefaults] = 200;
+  s.Run(6);
+  s.db.target.rates[kRefaults] = 0;
+  s.db.kernel.rates["ktm_cache_added_pages_total"] = 0;
+  s.db.target.rates["fodc_target_io_bytes_total{direction=\"write\"}"] =
+      40 * kMiB;
+  s.Run(6);
+  s.db.kernel.SetLatencies("ktm_run_queue_wait_seconds", "", {{0.05, 1000}});
+  s.Run(6);
+  EXPECT_EQ(s.told.back().cause, "policy") << s.told.back().summary;
+  // Background work does.
   s.db.page.levels["rocksdb_num_running_compactions"] = 2;
   s.Run(6);
   EXPECT_EQ(s.told.back().verdict, "W4") << s.told.back().summary;
   EXPECT_EQ(s.told.back().cause, "contention");
+  // And from there all that is found.
+  s.db.page.levels["rocksdb_num_running_compactions"] = 0;
+  s.db.Cold();
+  s.Run(6);
+  EXPECT_EQ(s.told.back().cause, "cold_data") << s.told.back().summary;
+}
+
+TEST(DetectorTest, ARowFurtherUpIsNews) {
+  static constexpr const char* kRefaults =
+      "fodc_container_memory_refault_pages_total{kind=\"file\"}";
+  Scene s;
+  s.Learn();
+  s.db.Cold();
+  s.db.target.rates[kRefaults] = 200;
+  auto told = s.Run(3);
+  ASSERT_THAT(told, SizeIs(1));
+  EXPECT_EQ(told[0].cause, "scan") << told[0].summary;
+  s.db.kernel.rates["ktm_memcg_reclaim_entries_total"] = 20;
+  s.db.target.levels["fodc_container_memory_bytes{kind=\"anon\"}"] = 700 * kMiB;
+  s.Run(6);
+  EXPECT_EQ(s.told.back().cause, "own_memory") << s.told.back().summary;
+  // Memory is free again, and what was hot comes back: no scan.
+  s.db.Calm();
+  s.db.Cold();
+  s.db.target.rates[kRefaults] = 200;
+  s.Run(6);
+  EXPECT_EQ(s.told.back().cause, "own_memory") << s.told.back().summary;
+}
+
+// The evidence stays, and how slow reads are is as of now.
+TEST(DetectorTest, LatenciesAreNewWhileTheCauseStands) {
+  Scene s;
+  s.Learn();
+  s.db.Cold();
+  s.db.kernel.rates["ktm_fadvise_dontneed_total"] = 2;
+  ASSERT_THAT(s.Run(3), SizeIs(1));
+  s.db.kernel.rates["ktm_fadvise_dontneed_total"] = 0;
+  s.db.Reads({{2e-6, 400}, {1, 100}});
+  s.Run(7);
+  const evidence::Incident& told = s.told.back();
+  EXPECT_EQ(told.cause, "policy");
+  EXPECT_GT(NumberOf(told, "dontneed_calls_per_second"), 0);
+  EXPECT_GT(NumberOf(told, "read_p95_seconds"), 0.5);
+  EXPECT_EQ(NumberOf(told, "window_reads"), 5000);
 }
 
 TEST(DetectorTest, TheWorstIsRemembered) {

@@ -21,15 +21,13 @@ void Keep(const Window& window, double most, std::vector<Window>* windows) {
 }
 
 // Whether another finding may take the place of the one that an open incident
-// has. What was lost comes back as cold data and as a working set while it
-// recovers, so these are no news of a cause that was found already; nor is it
-// that nothing tells why any more.
+// has. What was lost is read back while a target recovers, and that looks like
+// rows further down (cold data, a scan, a saturated disk), so these are no news
+// of a cause that was found already; nor is it that nothing tells why any more.
+// Background work is none of the recovery.
 bool MayReplace(const Finding& held, const Finding& found) {
-  if (held.verdict == Verdict::kNone) return true;
-  if (found.cause == kUnknownCause) return false;
-  const bool is_refill =
-      found.cause == kColdDataCause || found.cause == kWorkingSetCause;
-  return !is_refill || held.verdict == Verdict::kContention;
+  if (held.verdict == Verdict::kContention) return found.cause != kUnknownCause;
+  return found.row < held.row || found.is_background_work;
 }
 
 std::int64_t Milliseconds(double seconds) {
@@ -176,6 +174,7 @@ void TargetWatch::OnOpenWindow(const Window& window, Judgement judgement,
       Adopt(found);
     } else {
       other_ = std::move(found);
+      RefreshLatencies();
     }
     tell |= changes;
   }
@@ -202,6 +201,17 @@ void TargetWatch::Adopt(const Finding& finding) {
   open_->numbers = Numbers(Mean(degraded_), baseline_.typical());
   const auto verdict = static_cast<std::size_t>(finding.verdict);
   if (!std::exchange(counted_[verdict], true)) ++incidents_total_[verdict];
+}
+
+// While it is not yet another finding, or must not be: the other numbers are
+// those of the finding that stands.
+void TargetWatch::RefreshLatencies() {
+  for (const evidence::IncidentNumber& now :
+       Numbers(Mean(degraded_), baseline_.typical())) {
+    if (!now.name.starts_with("read_p") && now.name != "window_reads") continue;
+    for (evidence::IncidentNumber& n : open_->numbers)
+      if (n.name == now.name) n.value = now.value;
+  }
 }
 
 void TargetWatch::Tell(std::int64_t now_ms, Incidents* out) {

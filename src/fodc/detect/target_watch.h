@@ -79,6 +79,7 @@ class TargetWatch {
   void Start(const Window& window, recorder::FrameName frame, Incidents* out);
   void OnOpenWindow(const Window& window, Judgement judgement, Incidents* out);
   void Adopt(const Finding& finding);
+  void RefreshLatencies();
   void Tell(std::int64_t now_ms, Incidents* out);
   void End(std::int64_t now_ms, std::string_view why, Incidents* out);
   void StartAnew(std::int64_t now_ms, std::string_view why, Incidents* out);

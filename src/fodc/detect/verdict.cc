@@ -96,6 +96,7 @@ class Explanation {
     for (const Rule rule :
          {&Explanation::Policy, &Explanation::Pressure, &Explanation::Scan,
           &Explanation::CacheMisses, &Explanation::Rest}) {
+      ++finding_.row;
       if ((this->*rule)()) break;
     }
     return std::move(finding_);
@@ -264,9 +265,11 @@ class Explanation {
   bool Rest() {
     AskCompaction();
     Ask(Fact::kBackgroundIoBytes);
+    finding_.is_background_work = true;
     if (CompactionUp()) return Contention("compaction");
     if (c_.Up(Fact::kBackgroundIoBytes, o_.background_io_bytes))
       return Contention("background I/O");
+    finding_.is_background_work = false;
     // Else it would have been a policy's eviction.
     if (DontneedUp() && IsSaturated()) return Contention("a saturated disk");
     const bool from_storage = Ask(Fact::kStorageReads) &&

@@ -237,6 +237,19 @@ TEST(ExplainDegradedTest, CacheMissesNeedPagesThatAreAdded) {
             "W4 unknown");
 }
 
+TEST(ExplainDegradedTest, TellsTheRowAndBackgroundWork) {
+  EXPECT_EQ(Explain(kPolicy).row, 1);
+  EXPECT_EQ(Explain(kPressure).row, 2);
+  EXPECT_EQ(Explain(kScan).row, 3);
+  EXPECT_EQ(Explain(kCacheMisses).row, 4);
+  EXPECT_EQ(Explain(kCold).row, 5);
+  EXPECT_TRUE(Explain(kCompaction).is_background_work);
+  EXPECT_TRUE(
+      Explain({{Fact::kBackgroundIoBytes, 9 * kMiB}}).is_background_work);
+  EXPECT_FALSE(Explain({{Fact::kStorageWrites, 9 * kMiB}}).is_background_work);
+  EXPECT_FALSE(Explain(kCold).is_background_work);
+}
+
 TEST(ExplainDegradedTest, ContentionOfManyKinds) {
   EXPECT_EQ(Kind({{Fact::kCompactionThreads, 0.5}}), "W4 contention");
   EXPECT_EQ(Kind({{Fact::kCompactionThreads, 0.4}}), "W4 unknown");
