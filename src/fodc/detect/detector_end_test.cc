@@ -29,6 +29,31 @@ TEST(DetectorEndTest, ATargetThatRestartsIsLearnedAnew) {
   EXPECT_THAT(s.Run(50), IsEmpty());
 }
 
+// Of the same process it says that the count was mended.
+TEST(DetectorEndTest, ACountOfRestartsTellsWhereThePidDoesNot) {
+  Scene s;
+  s.db.target.levels["fodc_target_restarts_total"] = 0;
+  s.Learn();
+  s.db.Cold();
+  ASSERT_THAT(s.Run(3), SizeIs(1));
+  s.db.target.levels["fodc_target_restarts_total"] = 5;
+  EXPECT_THAT(s.Run(1), IsEmpty());
+  EXPECT_EQ(s.State().phase, Phase::kIncident);
+  s.db.target.levels.erase("fodc_target_pid");
+  s.db.target.levels["fodc_target_restarts_total"] = 6;
+  EXPECT_THAT(s.Run(1), SizeIs(1));
+  EXPECT_EQ(s.State().phase, Phase::kLearning);
+}
+
+TEST(DetectorEndTest, APidThatIsUsedAgainIsARestart) {
+  Scene s;
+  s.db.target.levels["fodc_target_start_time_seconds"] = 1.6e9;
+  s.Learn();
+  s.db.target.levels["fodc_target_start_time_seconds"] = 1.7e9;
+  s.Run(1);
+  EXPECT_EQ(s.State().phase, Phase::kLearning);
+}
+
 // A container that is made again counts from zero.
 TEST(DetectorEndTest, CountersThatGoBackAreARestart) {
   Scene s;

@@ -72,7 +72,7 @@ void FactReader::SetLayout(OwnSource source,
                            const recorder::SourceFrame& frame) {
   Own& own = own_[static_cast<std::size_t>(source)];
   own.layout = frame.series;
-  own.pid = own.restarts = own.up = std::nullopt;
+  own.pid = own.start = own.restarts = own.up = std::nullopt;
   std::vector<bool> found(rows_.size());
   std::vector<std::vector<HistogramTrack::Column>> columns(histograms_.size());
   std::vector<HistogramTrack::Column> reads;
@@ -82,6 +82,7 @@ void FactReader::SetLayout(OwnSource source,
     const recorder::Series& s = *(*frame.series)[line];
     const std::string_view name = s.name();
     if (name == "fodc_target_pid") own.pid = line;
+    if (name == "fodc_target_start_time_seconds") own.start = line;
     if (name == "fodc_target_restarts_total") own.restarts = line;
     if (name == "fodc_target_up") own.up = line;
     if (!name.starts_with("ktm_") && !name.starts_with("fodc_")) continue;
@@ -124,18 +125,22 @@ void FactReader::SetLayout(OwnSource source,
 
 bool FactReader::HasRestarted(const Own& own,
                               const recorder::SourceFrame& frame) {
-  bool restarted = false;
-  const auto follow = [&](std::optional<std::size_t> line,
-                          std::optional<double>* known) {
-    if (!line) return;
+  // Whether it is there; whether it is another than before.
+  const auto follow = [&frame](std::optional<std::size_t> line,
+                               std::optional<double>* known) {
+    if (!line) return std::pair(false, false);
     const double value = frame.values[*line];
-    if (!std::isfinite(value) || value < 0) return;
-    restarted |= known->has_value() && **known != value;
+    if (!std::isfinite(value) || value < 0) return std::pair(false, false);
+    const bool is_other = known->has_value() && **known != value;
     *known = value;
+    return std::pair(true, is_other);
   };
-  follow(own.pid, &pid_);
-  follow(own.restarts, &restarts_);
-  return restarted;
+  const bool knew_pid = pid_.has_value();
+  const auto [has_pid, is_other_pid] = follow(own.pid, &pid_);
+  const auto [has_start, is_other_start] = follow(own.start, &start_);
+  const auto [has_count, is_other_count] = follow(own.restarts, &restarts_);
+  // The count may also be mended, when what an earlier life knew comes late.
+  return has_pid && knew_pid ? is_other_pid || is_other_start : is_other_count;
 }
 
 void FactReader::DropWork() {

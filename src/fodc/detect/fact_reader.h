@@ -70,7 +70,7 @@ class FactReader {
   struct Own {
     std::shared_ptr<const std::vector<recorder::SeriesRef>> layout;
     std::int64_t newest_ms = 0;
-    std::optional<std::size_t> pid, restarts, up;  // lines
+    std::optional<std::size_t> pid, start, restarts, up;  // lines
   };
   void SetLayout(OwnSource source, const recorder::SourceFrame& frame);
   bool HasRestarted(const Own& own, const recorder::SourceFrame& frame);
@@ -87,7 +87,7 @@ class FactReader {
   HistogramTrack reads_;
   std::optional<OwnSource> reads_source_;
   SignalReader signals_;
-  std::optional<double> pid_, restarts_;
+  std::optional<double> pid_, start_, restarts_;
   bool is_up_ = false;
   std::optional<std::int64_t> window_from_ms_;
   std::int64_t frames_in_window_ = 0;
