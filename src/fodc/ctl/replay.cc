@@ -45,8 +45,11 @@ class Report {
  public:
   virtual ~Report() = default;
   virtual void Revision(const Incident& incident) = 0;
-  // W1, W2, or none after one of them.
+  // W1, W2, or none after one of them; reads are as fast as usual.
   virtual void Calm(std::int64_t unix_ms, const TargetState& state) = 0;
+  // They are not, or nobody knows: W1 or W2 is not so any more.
+  virtual void Over(std::int64_t unix_ms, std::string_view target,
+                    Verdict verdict) = 0;
   // At the end of an agent's life: all that is left is how it stood.
   virtual void End(std::int64_t unix_ms,
                    const std::vector<TargetState>& states) = 0;
@@ -89,6 +92,11 @@ class TextReport final : public Report {
     } else {
       out += StrCat(detect::VerdictName(s.verdict), "\n  ", s.summary, "\n");
     }
+  }
+  void Over(std::int64_t unix_ms, std::string_view target,
+            Verdict verdict) override {
+    out += StrCat(TimeText(unix_ms), " ", target, ": ",
+                  detect::VerdictName(verdict), " is over\n");
   }
   void End(std::int64_t unix_ms,
            const std::vector<TargetState>& states) override {
@@ -145,6 +153,12 @@ class JsonReport final : public Report {
     Numbers(s.numbers);
     out += "}\n";
   }
+  void Over(std::int64_t unix_ms, std::string_view target,
+            Verdict verdict) override {
+    Begin("over", unix_ms, target);
+    Text("verdict", detect::VerdictName(verdict));
+    out += "}\n";
+  }
   void End(std::int64_t unix_ms,
            const std::vector<TargetState>& states) override {
     for (const TargetState& s : states) {
@@ -198,11 +212,16 @@ class Replay {
     if (!detect::IsOwnSource(frame.source_name)) return;
     states_ = detector_.States();
     for (const TargetState& s : states_) {
-      if (s.open) continue;
+      const bool is_calm = s.phase == detect::Phase::kCalm;
+      const Verdict now = is_calm ? s.verdict : Verdict::kNone;
       Verdict& told = told_[s.target];
-      if (told == s.verdict) continue;
-      told = s.verdict;
-      report_.Calm(newest_unix_ms_, s);
+      if (told == now) continue;
+      if (is_calm) {
+        report_.Calm(newest_unix_ms_, s);
+      } else {
+        report_.Over(newest_unix_ms_, s.target, told);
+      }
+      told = now;
     }
   }
   void EndLife() {
