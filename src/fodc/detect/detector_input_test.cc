@@ -210,6 +210,26 @@ TEST(DetectorInputTest, TargetsAndTheirNamesAreBounded) {
   }
 }
 
+TEST(DetectorInputTest, NamesAreCutToWhatIncidentsTake) {
+  EXPECT_EQ(CleanTargetName("db-\xc3\xa4"), "db-\xc3\xa4");
+  EXPECT_EQ(CleanTargetName("d\nb"), "d_b");
+  // Each bad byte becomes three.
+  std::string bad;
+  for (int i = 0; i < 200; ++i) bad += "a\xff";
+  for (std::size_t length = 0; length <= bad.size(); ++length) {
+    const std::string clean = CleanTargetName(bad.substr(0, length));
+    EXPECT_LE(clean.size(), evidence::kMaxIncidentNameBytes);
+    EXPECT_TRUE(IsValidUtf8(clean));
+  }
+  // Its incidents are told: Run checks them.
+  SceneTarget odd(bad);
+  Scene s;
+  s.targets = {&odd};
+  s.Learn();
+  odd.Cold();
+  EXPECT_THAT(s.Run(3), SizeIs(1));
+}
+
 TEST(DetectorInputTest, ThousandsOfFramesTakeNoMoreMemory) {
   Options o;
   o.history_windows = 20;
