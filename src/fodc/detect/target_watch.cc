@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 #include "fodc/base/strings.h"
@@ -56,11 +57,13 @@ void TargetWatch::OnOwnFrame(OwnSource source,
   if (container_name_.empty()) container_name_ = frame.container_name;
   const FactReader::Outcome outcome = reader_.OnOwnFrame(source, frame);
   const std::int64_t now = frame.time.monotonic_ms;
-  if (outcome.restarted) {
-    StartAnew(now, "the target was started anew", out);
-  } else if (open_ && outcome.ended) {
-    End(now, "the target's process has ended", out);
+  if (source == OwnSource::kKernel) deaths_.OnFrame(frame);
+  if (outcome.restarted || (open_ && outcome.ended)) {
+    if (!ending_) ending_ = {.at_ms = now};
+    ending_->restarted |= outcome.restarted;
   }
+  const bool is_told = source == OwnSource::kKernel || !deaths_.is_told();
+  if (ending_ && (is_told || !open_)) EndOfProcess(now, out);
   if (outcome.window) OnWindow(*outcome.window, frame.name, out);
 }
 
@@ -71,6 +74,7 @@ void TargetWatch::OnPageFrame(const recorder::SourceFrame& frame) {
 void TargetWatch::OnTime(const recorder::FrameTime& time, Incidents* out) {
   now_ms_ = time.monotonic_ms;
   if (!IsSilent()) return;
+  if (ending_) EndOfProcess(now_ms_, out);
   if (open_) End(now_ms_, "there are no readings of file reads any more", out);
   // What comes after is not consecutive.
   gate_.Close();
@@ -233,6 +237,25 @@ void TargetWatch::End(std::int64_t now_ms, std::string_view why,
   degraded_.clear();
   calm_.clear();
   finding_ = {};
+}
+
+void TargetWatch::EndOfProcess(std::int64_t now_ms, Incidents* out) {
+  const Ending ending = *std::exchange(ending_, std::nullopt);
+  std::string why = ending.restarted ? "the target was started anew"
+                                     : "the target's process has ended";
+  if (open_) {
+    // What is not longer ago belongs to it.
+    const auto recent = static_cast<std::int64_t>(reader_.StaleMs());
+    Deaths::Account deaths = deaths_.Since(ending.at_ms - recent);
+    why += deaths.clauses;
+    std::move(deaths.numbers.begin(), deaths.numbers.end(),
+              std::back_inserter(open_->numbers));
+  }
+  if (ending.restarted) {
+    StartAnew(now_ms, why, out);
+  } else if (open_) {
+    End(now_ms, why, out);
+  }
 }
 
 void TargetWatch::StartAnew(std::int64_t now_ms, std::string_view why,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "fodc/detect/baseline.h"
+#include "fodc/detect/deaths.h"
 #include "fodc/detect/fact_reader.h"
 #include "fodc/detect/gate.h"
 #include "fodc/detect/options.h"
@@ -82,6 +83,7 @@ class TargetWatch {
   void RefreshLatencies();
   void Tell(std::int64_t now_ms, Incidents* out);
   void End(std::int64_t now_ms, std::string_view why, Incidents* out);
+  void EndOfProcess(std::int64_t now_ms, Incidents* out);
   void StartAnew(std::int64_t now_ms, std::string_view why, Incidents* out);
   std::int64_t UnixAt(std::int64_t now_ms) const;
   bool IsSilent() const;
@@ -89,6 +91,7 @@ class TargetWatch {
   const std::string name_;
   const Options& options_;
   FactReader reader_;
+  Deaths deaths_;
   Baseline baseline_;
   Gate gate_;
   std::string container_name_;
@@ -111,6 +114,13 @@ class TargetWatch {
   double worst_p99_ = 0;
   std::array<bool, kVerdicts> counted_{};
   std::optional<Finding> other_;  // that the window before had found
+  // Its process is not there any more, and what the kernel saw of that comes
+  // with the next frame of kernel telemetry.
+  struct Ending {
+    bool restarted = false;
+    std::int64_t at_ms = 0;
+  };
+  std::optional<Ending> ending_;
 };
 
 }  // namespace fodc::detect

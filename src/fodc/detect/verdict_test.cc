@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "fodc/base/strings.h"
+#include "fodc/detect/deaths.h"
 
 namespace fodc::detect {
 namespace {
@@ -31,6 +32,7 @@ using Change = std::map<Fact, double>;
 Window Usual() {
   Window w;
   w.reads = 10'000;
+  w.p50 = 1e-6;
   w.p95 = 2e-6;
   w.p99 = 3e-6;
   for (const FactDesc& d : AllFacts()) w.facts[d.fact] = 0;
@@ -413,8 +415,9 @@ TEST(ExplainCalmTest, NothingElseIsSaidOfACalmTarget) {
 
 TEST(NumbersTest, FitIntoAnIncidentWhenEverythingIsKnown) {
   const auto numbers = Numbers(Usual(), Usual());
-  // The worst p95 and p99 come on top.
-  EXPECT_LE(numbers.size() + 2, evidence::kMaxIncidentNumbers);
+  // The worst p95 and p99 come on top, and who died.
+  EXPECT_LE(numbers.size() + 2 + Deaths::kMaxNumbers,
+            evidence::kMaxIncidentNumbers);
   std::vector<std::string> names;
   names.reserve(numbers.size());
   for (const auto& n : numbers) names.push_back(n.name);
