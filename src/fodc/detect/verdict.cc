@@ -284,11 +284,18 @@ class Explanation {
                            " pages came back soon after they were evicted)"),
                     "Give the target more memory, or narrow what is read.");
       }
+      // How long the disk takes tells a cold read from a slow one; that it is
+      // read the bytes tell, on the fastest disk, too.
+      const double block = c_.Now(Fact::kBlockReadP95);
       return Give(
           Verdict::kContention, kColdDataCause,
           StrCat("cold data is read from storage (", RateText(Fact::kCacheAdds),
                  " pages added to the page cache, hardly any of them "
-                 "for the second time)"),
+                 "for the second time",
+                 block > 0 ? StrCat("; the block layer takes ",
+                                    SecondsText(block), " (p95)")
+                           : "",
+                 ")"),
           "More memory, if the node is idle otherwise.");
     }
     if (c_.Up(Fact::kStorageWrites, o_.storage_bytes))

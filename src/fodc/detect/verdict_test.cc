@@ -275,6 +275,17 @@ TEST(ExplainDegradedTest, ColdDataComesFromStorageForTheFirstTime) {
             "W4 cold_data");
 }
 
+// How slow the storage is stands beside it, and decides nothing.
+TEST(ExplainDegradedTest, ColdDataTellsTheLatencyOfTheBlockLayer) {
+  EXPECT_THAT(
+      Explain(kCold + Change{{Fact::kBlockReadP95, 0.004}}).summary,
+      HasSubstr("for the second time; the block layer takes 4ms (p95))."));
+  EXPECT_THAT(Explain(kCold).summary, HasSubstr("for the second time)."));
+  const Finding f = Explain(kCold + Change{{Fact::kBlockReadP95, kNan}});
+  EXPECT_EQ(KindOf(f), "W4 cold_data");
+  EXPECT_THAT(f.missing, ElementsAre("ktm_block_latency_seconds"));
+}
+
 // The block layer corroborates, and decides nothing alone.
 TEST(ExplainDegradedTest, BlockLatencyAloneTellsNothing) {
   EXPECT_EQ(Kind({{Fact::kBlockReadP95, 0.05}}), "W4 unknown");
