@@ -116,8 +116,8 @@ TEST_F(ReplayTest, IsReadByPeople) {
   live.Run(6);
   Write(live);
   const std::string text = Run();
-  EXPECT_THAT(text, HasSubstr("2023-11-14T22:18:30.000Z db: W1\n  A scan in "
-                              "the background"));
+  EXPECT_THAT(text, HasSubstr("2023-11-14T22:18:30.000Z db: W1\n  Churn of "
+                              "the page cache"));
   // Reads have become slow: nothing is calm.
   EXPECT_THAT(text, HasSubstr("2023-11-14T22:19:00.000Z db: W1 is over\n"));
   EXPECT_THAT(text, Not(HasSubstr("calm again")));

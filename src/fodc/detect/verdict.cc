@@ -369,17 +369,25 @@ Finding ExplainDegraded(std::span<const Window> degraded, const Window& typical,
 
 Finding ExplainCalm(const Window& calm, const Options& options) {
   const Facts& f = calm.facts;
+  const bool is_tight = f[Fact::kReclaimEntries] >= options.reclaim_entries ||
+                        f[Fact::kReclaimScanned] >= options.reclaim_pages ||
+                        f[Fact::kReclaimStall] >= options.pressure_ratio ||
+                        f[Fact::kMemoryPressure] >= options.pressure_ratio;
   Finding out;
   if (f[Fact::kCacheAdds] >= options.churn_pages) {
     out.verdict = Verdict::kBackgroundScan;
-    out.summary =
-        StrCat("A scan in the background (", CountText(f[Fact::kCacheAdds]),
-               " pages/s added to the page cache) hurts nobody: "
-               "file reads are as fast as usual.");
-  } else if (f[Fact::kReclaimEntries] >= options.reclaim_entries ||
-             f[Fact::kReclaimScanned] >= options.reclaim_pages ||
-             f[Fact::kReclaimStall] >= options.pressure_ratio ||
-             f[Fact::kMemoryPressure] >= options.pressure_ratio) {
+    // What is written is added, too.
+    const bool is_read = f[Fact::kStorageReads] >= options.storage_bytes;
+    out.summary = StrCat(
+        is_read ? "A scan in the background (" : "Churn of the page cache (",
+        CountText(f[Fact::kCacheAdds]), " pages/s added",
+        is_read ? " to the page cache" : "",
+        is_read || !f.Has(Fact::kStorageReads)
+            ? ""
+            : ", hardly any of them read from storage",
+        ") hurts nobody: file reads are as fast as usual",
+        is_tight ? ", while the kernel reclaims pages." : ".");
+  } else if (is_tight) {
     out.verdict = Verdict::kTight;
     out.summary =
         "Memory is tight but stable: the kernel reclaims pages, and file reads "

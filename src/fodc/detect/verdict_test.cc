@@ -407,6 +407,25 @@ TEST(ExplainCalmTest, ChurnIsABackgroundScan) {
   EXPECT_EQ(KindOf(Calm(kReclaim + Change{{Fact::kCacheAdds, 1000}})), "W1");
 }
 
+// A node that takes data in is no scan.
+TEST(ExplainCalmTest, ChurnIsNamedAfterWhereItComesFrom) {
+  const Change churn = {{Fact::kCacheAdds, 5000}};
+  EXPECT_EQ(Calm(churn + kFromStorage).summary,
+            "A scan in the background (5000 pages/s added to the page cache) "
+            "hurts nobody: file reads are as fast as usual.");
+  EXPECT_EQ(Calm(churn).summary,
+            "Churn of the page cache (5000 pages/s added, hardly any of them "
+            "read from storage) hurts nobody: file reads are as fast as "
+            "usual.");
+  EXPECT_EQ(Calm(churn + Change{{Fact::kStorageReads, kNan}}).summary,
+            "Churn of the page cache (5000 pages/s added) hurts nobody: file "
+            "reads are as fast as usual.");
+  EXPECT_EQ(KindOf(Calm(churn)), "W1");
+  // W2 is asked after it; that memory is tight is said all the same.
+  EXPECT_THAT(Calm(churn + kReclaim).summary,
+              HasSubstr("as usual, while the kernel reclaims pages."));
+}
+
 TEST(ExplainCalmTest, ReclaimIsTightButStable) {
   EXPECT_EQ(KindOf(Calm(kReclaim)), "W2");
   EXPECT_EQ(KindOf(Calm({{Fact::kReclaimEntries, 0.9}})), "");
