@@ -81,10 +81,10 @@ void FactReader::SetLayout(OwnSource source,
   for (std::size_t line = 0; line < frame.series->size(); ++line) {
     const recorder::Series& s = *(*frame.series)[line];
     const std::string_view name = s.name();
-    if (name == "fodc_target_pid") own.pid = line;
-    if (name == "fodc_target_start_time_seconds") own.start = line;
-    if (name == "fodc_target_restarts_total") own.restarts = line;
-    if (name == "fodc_target_up") own.up = line;
+    if (name == kTargetPid) own.pid = line;
+    if (name == kTargetStart) own.start = line;
+    if (name == kTargetRestarts) own.restarts = line;
+    if (name == kTargetUp) own.up = line;
     if (!name.starts_with("ktm_") && !name.starts_with("fodc_")) continue;
     exposition::ParseCanonicalLabels(s.labels(), &labels, &unescaped);
     for (std::size_t i = 0; i < rows_.size(); ++i) {

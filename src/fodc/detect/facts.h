@@ -101,6 +101,14 @@ struct FactHistogram {
 };
 std::span<const FactHistogram> AllFactHistograms();
 
+// The target's process, in frames of OwnSource::kTarget.
+inline constexpr std::string_view kTargetUp = "fodc_target_up";
+inline constexpr std::string_view kTargetPid = "fodc_target_pid";
+inline constexpr std::string_view kTargetStart =
+    "fodc_target_start_time_seconds";
+inline constexpr std::string_view kTargetRestarts =
+    "fodc_target_restarts_total";
+
 // The gate's own: all reads of regular files.
 inline constexpr std::string_view kReadLatencyFamily =
     "ktm_read_latency_seconds";
