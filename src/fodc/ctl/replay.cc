@@ -106,7 +106,8 @@ class TextReport final : public Report {
                     detect::PhaseName(s.phase), ", ", s.windows,
                     " windows, the baseline is of ", s.learned_windows, "\n");
       if (!s.reason.empty()) out += StrCat("  ", s.reason, "\n");
-      if (s.open) out += StrCat("  ", s.open->id, " is still open\n");
+      if (!s.open_id.empty())
+        out += StrCat("  ", s.open_id, " is still open\n");
     }
   }
 
@@ -150,7 +151,7 @@ class JsonReport final : public Report {
     Begin("calm", unix_ms, s.target);
     Text("verdict", detect::VerdictName(s.verdict));
     Text("summary", s.summary);
-    Numbers(s.numbers);
+    NumbersNow(s);
     out += "}\n";
   }
   void Over(std::int64_t unix_ms, std::string_view target,
@@ -167,8 +168,8 @@ class JsonReport final : public Report {
       Text("reason", s.reason);
       out += StrCat(",\"windows\":", s.windows,
                     ",\"learned_windows\":", s.learned_windows);
-      Text("open", s.open ? s.open->id : "");
-      Numbers(s.numbers);
+      Text("open", s.open_id);
+      NumbersNow(s);
       out += "}\n";
     }
   }
@@ -183,6 +184,11 @@ class JsonReport final : public Report {
   void Text(std::string_view key, std::string_view value) {
     out += StrCat(",\"", key, "\":");
     AppendJsonString(&out, value);
+  }
+  // Of the newest window; none before the first.
+  void NumbersNow(const TargetState& s) {
+    Numbers(s.windows > 0 ? detect::Numbers(s.newest, s.typical)
+                          : std::vector<IncidentNumber>());
   }
   void Numbers(const std::vector<IncidentNumber>& numbers) {
     out += ",\"numbers\":[";

@@ -24,6 +24,7 @@ namespace {
 
 using detect::Scene;
 using nlohmann::json;
+using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -157,6 +158,9 @@ TEST_F(ReplayTest, TellsWhenCalmVerdictsBeginAndAreOver) {
   ASSERT_THAT(told, SizeIs(5));
   EXPECT_EQ(told[0]["event"], "calm");
   EXPECT_EQ(told[0]["verdict"], "W1");
+  EXPECT_THAT(told[0]["numbers"],
+              Contains(json{{"name", "cache_adds_pages_per_second"},
+                            {"value", 5000.0}}));
   EXPECT_EQ(told[1]["event"], "calm");
   EXPECT_EQ(told[1]["verdict"], "");
   EXPECT_EQ(told[3]["event"], "over");
@@ -275,6 +279,7 @@ TEST_F(ReplayTest, SaysWhyThereIsNothing) {
   Write(off);
   EXPECT_THAT(Run(), HasSubstr("no_readings, 0 windows"));
   EXPECT_THAT(Run(), HasSubstr("there is no ktm_read_latency_seconds"));
+  EXPECT_EQ(RunJson().back()["numbers"], json::array());
 }
 
 TEST_F(ReplayTest, WhatIsWholeOfADamagedFileIsReplayed) {

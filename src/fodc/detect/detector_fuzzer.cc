@@ -150,7 +150,7 @@ void ReadFrames(Bytes in) {
     }
   }
   for (const TargetState& s : detector.States()) {
-    for (const evidence::IncidentNumber& n : s.numbers)
+    for (const evidence::IncidentNumber& n : Numbers(s.newest, s.typical))
       if (!std::isfinite(n.value)) std::abort();
   }
 }

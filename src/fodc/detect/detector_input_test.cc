@@ -171,7 +171,7 @@ TEST(DetectorInputTest, AnotherLifeBeginsAnew) {
   const auto states = first.detector.States();
   ASSERT_THAT(states, SizeIs(1));
   EXPECT_EQ(states[0].windows, 0u);
-  EXPECT_FALSE(states[0].open);
+  EXPECT_EQ(states[0].open_id, "");
 }
 
 TEST(DetectorInputTest, TimesBeyondReasonArePassedOver) {

@@ -279,8 +279,7 @@ TargetState TargetWatch::State() const {
   s.learned_windows = baseline_.windows();
   s.newest = newest_;
   s.typical = baseline_.typical();
-  if (windows_ > 0) s.numbers = Numbers(newest_, baseline_.typical());
-  s.open = open_;
+  if (open_) s.open_id = open_->id;
   s.incidents_total = incidents_total_;
   s.signals = reader_.signals();
   if (open_) {

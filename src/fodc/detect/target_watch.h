@@ -41,13 +41,12 @@ struct TargetState {
   Verdict verdict = Verdict::kNone;
   std::string cause;
   std::string summary;
-  // Of the newest window, as Numbers; empty before the first.
-  std::vector<evidence::IncidentNumber> numbers;
   std::uint64_t windows = 0;          // ever
   std::uint64_t learned_windows = 0;  // that the baseline is made of
+  // What speaks for the verdict, by name: Numbers(newest, typical).
   Window newest;
   Window typical;
-  std::optional<evidence::Incident> open;
+  std::string open_id;  // of the incident; empty: none is open
   // Incidents that were given the verdict; one whose verdict changed counts
   // for both.
   std::array<std::uint64_t, kVerdicts> incidents_total{};
