@@ -106,11 +106,7 @@ void ScenarioTest::StartCalm(const std::string& memory_limit) {
   ASSERT_TRUE(proxy_->Start());
   agent_.emplace(MakeAgent(directory_, node_->port(), proxy_->grpc_port()));
   ASSERT_TRUE(agent_->Start(60s));
-  ASSERT_TRUE(WaitUntil(
-      [this] {
-        return OnProxy("fodc_detector_state", {{"state", "calm"}}) == 1;
-      },
-      60s, 100ms));
+  ASSERT_TRUE(WaitUntil([this] { return IsCalm(); }, 60s, 100ms));
   ASSERT_EQ(Incidents()["total"], 0);
 }
 
@@ -136,15 +132,22 @@ json ScenarioTest::AwaitVerdict(const std::string& verdict,
 
 void ScenarioTest::ExpectItEnds(const json& incident) const {
   Disturb("calm");
+  json ended;
   EXPECT_TRUE(WaitUntil(
       [&] {
         const json all = Incidents();
         for (const json& i : all["incidents"]) {
-          if (i["id"] == incident["id"]) return i["state"] == "ended";
+          if (i["id"] == incident["id"] && i["state"] == "ended") ended = i;
         }
-        return false;
+        return !ended.is_null();
       },
       60s, 100ms));
+  if (ended.is_null()) return;
+  EXPECT_EQ(ended["verdict"], incident["verdict"]);
+  EXPECT_EQ(ended["cause"], incident["cause"]);
+  // What is hot is back, and nothing else was found meanwhile.
+  EXPECT_TRUE(WaitUntil([this] { return IsCalm(); }, 60s, 100ms));
+  EXPECT_EQ(Incidents()["total"], 1);
 }
 
 json ScenarioTest::Incidents() const {
@@ -156,6 +159,10 @@ double ScenarioTest::OnProxy(
     const std::string& family,
     const std::map<std::string, std::string>& labels) const {
   return ValueOf(proxy_->Get("/metrics").body, family, labels);
+}
+
+bool ScenarioTest::IsCalm() const {
+  return OnProxy("fodc_detector_state", {{"state", "calm"}}) == 1;
 }
 
 double ScenarioTest::OnNode(const std::string& family) const {

@@ -32,7 +32,8 @@ class ScenarioTest : public ::testing::Test {
   // does not come to that.
   nlohmann::json AwaitVerdict(const std::string& verdict,
                               const std::string& cause) const;
-  // Once the disturbance is over.
+  // Ends the disturbance, and with it the incident: it is the only one, and
+  // still has the verdict that it was found with.
   void ExpectItEnds(const nlohmann::json& incident) const;
 
   // GET /incidents of the proxy.
@@ -40,6 +41,8 @@ class ScenarioTest : public ::testing::Test {
   // One value of the node's on the proxy's page; NaN if it is not there.
   double OnProxy(const std::string& family,
                  const std::map<std::string, std::string>& labels = {}) const;
+  // Whether the node's reads are as fast as usual, in the newest window.
+  bool IsCalm() const;
   double OnNode(const std::string& family) const;
   // The number of an incident; NaN if it has none of that name.
   static double NumberOf(const nlohmann::json& incident,

@@ -36,7 +36,7 @@ void Tell(const evidence::Incident& i) {
 struct SlowReads::StateSource {
   StateSource(recorder::Recording& recording, const std::string& name,
               std::string_view container)
-      : target(name),
+      : target(detect::CleanTargetName(name)),
         readings(recording, StrCat(detect::kDetectorSourcePrefix, name),
                  container) {
     for (detect::StateReading& r : detect::DescribeState(name)) {
@@ -53,7 +53,7 @@ struct SlowReads::StateSource {
     readings.Commit(time);
   }
 
-  const std::string target;
+  const std::string target;  // as states have it
   collect::Readings readings;
 };
 

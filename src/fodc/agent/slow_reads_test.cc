@@ -20,7 +20,8 @@ using ::testing::SizeIs;
 
 class SlowReadsTest : public ::testing::Test {
  protected:
-  SlowReadsTest() {
+  SlowReadsTest() : SlowReadsTest("db") {}
+  explicit SlowReadsTest(const std::string& name) : name_(name) {
     reading_.state = kernel::FilterState::kByCgroup;
     reading_.life = 1;
     reading_.read.emplace();
@@ -40,7 +41,7 @@ class SlowReadsTest : public ::testing::Test {
   }
   double State(const std::string& series) {
     for (const recorder::SourceFrame& frame : recording_.Latest()) {
-      if (frame.source_name != "detector db") continue;
+      if (frame.source_name != "detector " + name_) continue;
       for (std::size_t i = 0; i < frame.values.size(); ++i) {
         const recorder::Series& s = *(*frame.series)[i];
         if (StrCat(s.name(), "{", s.labels(), "}") == series)
@@ -50,17 +51,18 @@ class SlowReadsTest : public ::testing::Test {
     return -1;
   }
 
+  const std::string name_;
   TempDirectory proc_;
   FakeClock clock_;
   net::EventLoop loop_{clock_};
   recorder::Recording recording_{7, {}};
-  collect::Targets targets_{{{.container_name = "db"}},
+  collect::Targets targets_{{{.container_name = name_}},
                             {.proc_root = proc_.path(), .own_pid = 1},
                             loop_,
                             recording_};
   evidence::IncidentList incidents_;
   SlowReads slow_{{}, {}, targets_, recording_, incidents_};
-  collect::KernelSamples samples_{recording_, "db", "db", {}};
+  collect::KernelSamples samples_{recording_, name_, name_, {}};
   kernel::TargetReading reading_;
   std::int64_t now_ms_ = 0;
   int told_ = 0;
@@ -89,6 +91,16 @@ TEST_F(SlowReadsTest, AnIncidentIsLoggedListedToldAndRecorded) {
   EXPECT_EQ(State(StrCat("fodc_incidents_total{target=\"db\",verdict=\"",
                          verdict, "\"}")),
             1);
+}
+
+class SlowReadsOfAnOddNameTest : public SlowReadsTest {
+ protected:
+  SlowReadsOfAnOddNameTest() : SlowReadsTest("d\tb") {}
+};
+
+TEST_F(SlowReadsOfAnOddNameTest, ItsStateIsRecorded) {
+  for (int i = 0; i < 20; ++i) Window(2000);
+  EXPECT_EQ(State("fodc_detector_state{state=\"calm\",target=\"d\tb\"}"), 1);
 }
 
 }  // namespace

@@ -45,8 +45,11 @@ class Report {
  public:
   virtual ~Report() = default;
   virtual void Revision(const Incident& incident) = 0;
-  // W1, W2, or none after one of them.
+  // W1, W2, or none after one of them; reads are as fast as usual.
   virtual void Calm(std::int64_t unix_ms, const TargetState& state) = 0;
+  // They are not, or nobody knows: W1 or W2 is not so any more.
+  virtual void Over(std::int64_t unix_ms, std::string_view target,
+                    Verdict verdict) = 0;
   // At the end of an agent's life: all that is left is how it stood.
   virtual void End(std::int64_t unix_ms,
                    const std::vector<TargetState>& states) = 0;
@@ -90,6 +93,11 @@ class TextReport final : public Report {
       out += StrCat(detect::VerdictName(s.verdict), "\n  ", s.summary, "\n");
     }
   }
+  void Over(std::int64_t unix_ms, std::string_view target,
+            Verdict verdict) override {
+    out += StrCat(TimeText(unix_ms), " ", target, ": ",
+                  detect::VerdictName(verdict), " is over\n");
+  }
   void End(std::int64_t unix_ms,
            const std::vector<TargetState>& states) override {
     for (const TargetState& s : states) {
@@ -98,7 +106,8 @@ class TextReport final : public Report {
                     detect::PhaseName(s.phase), ", ", s.windows,
                     " windows, the baseline is of ", s.learned_windows, "\n");
       if (!s.reason.empty()) out += StrCat("  ", s.reason, "\n");
-      if (s.open) out += StrCat("  ", s.open->id, " is still open\n");
+      if (!s.open_id.empty())
+        out += StrCat("  ", s.open_id, " is still open\n");
     }
   }
 
@@ -142,7 +151,13 @@ class JsonReport final : public Report {
     Begin("calm", unix_ms, s.target);
     Text("verdict", detect::VerdictName(s.verdict));
     Text("summary", s.summary);
-    Numbers(s.numbers);
+    NumbersNow(s);
+    out += "}\n";
+  }
+  void Over(std::int64_t unix_ms, std::string_view target,
+            Verdict verdict) override {
+    Begin("over", unix_ms, target);
+    Text("verdict", detect::VerdictName(verdict));
     out += "}\n";
   }
   void End(std::int64_t unix_ms,
@@ -153,8 +168,8 @@ class JsonReport final : public Report {
       Text("reason", s.reason);
       out += StrCat(",\"windows\":", s.windows,
                     ",\"learned_windows\":", s.learned_windows);
-      Text("open", s.open ? s.open->id : "");
-      Numbers(s.numbers);
+      Text("open", s.open_id);
+      NumbersNow(s);
       out += "}\n";
     }
   }
@@ -169,6 +184,11 @@ class JsonReport final : public Report {
   void Text(std::string_view key, std::string_view value) {
     out += StrCat(",\"", key, "\":");
     AppendJsonString(&out, value);
+  }
+  // Of the newest window; none before the first.
+  void NumbersNow(const TargetState& s) {
+    Numbers(s.windows > 0 ? detect::Numbers(s.newest, s.typical)
+                          : std::vector<IncidentNumber>());
   }
   void Numbers(const std::vector<IncidentNumber>& numbers) {
     out += ",\"numbers\":[";
@@ -198,11 +218,16 @@ class Replay {
     if (!detect::IsOwnSource(frame.source_name)) return;
     states_ = detector_.States();
     for (const TargetState& s : states_) {
-      if (s.open) continue;
+      const bool is_calm = s.phase == detect::Phase::kCalm;
+      const Verdict now = is_calm ? s.verdict : Verdict::kNone;
       Verdict& told = told_[s.target];
-      if (told == s.verdict) continue;
-      told = s.verdict;
-      report_.Calm(newest_unix_ms_, s);
+      if (told == now) continue;
+      if (is_calm) {
+        report_.Calm(newest_unix_ms_, s);
+      } else {
+        report_.Over(newest_unix_ms_, s.target, told);
+      }
+      told = now;
     }
   }
   void EndLife() {

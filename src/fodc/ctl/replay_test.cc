@@ -24,6 +24,7 @@ namespace {
 
 using detect::Scene;
 using nlohmann::json;
+using ::testing::Contains;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
@@ -116,8 +117,11 @@ TEST_F(ReplayTest, IsReadByPeople) {
   live.Run(6);
   Write(live);
   const std::string text = Run();
-  EXPECT_THAT(text, HasSubstr("2023-11-14T22:18:30.000Z db: W1\n  A scan in "
-                              "the background"));
+  EXPECT_THAT(text, HasSubstr("2023-11-14T22:18:30.000Z db: W1\n  Churn of "
+                              "the page cache"));
+  // Reads have become slow: nothing is calm.
+  EXPECT_THAT(text, HasSubstr("2023-11-14T22:19:00.000Z db: W1 is over\n"));
+  EXPECT_THAT(text, Not(HasSubstr("calm again")));
   EXPECT_THAT(text, HasSubstr("2023-11-14T22:19:20.000Z db: start W4 cold_data "
                               "read-latency-77-"));
   EXPECT_THAT(text, HasSubstr("\n  File reads are slow (p99 "));
@@ -132,6 +136,35 @@ TEST_F(ReplayTest, IsReadByPeople) {
   EXPECT_THAT(text, HasSubstr("2023-11-14T22:20:20.000Z db: end W4 "));
   EXPECT_THAT(text, HasSubstr("db: the recording of this life of the agent "
                               "ends: calm, 41 windows"));
+}
+
+TEST_F(ReplayTest, TellsWhenCalmVerdictsBeginAndAreOver) {
+  Scene live;
+  live.Learn();
+  live.db.kernel.rates["ktm_cache_added_pages_total"] = 5000;
+  live.Run(3);
+  live.db.kernel.rates["ktm_cache_added_pages_total"] = 10;
+  live.Run(5);
+  live.db.kernel.rates["ktm_cache_added_pages_total"] = 5000;
+  live.Run(3);
+  live.db.Slow();
+  live.Run(1);
+  Write(live);
+  const std::string text = Run();
+  EXPECT_THAT(text, HasSubstr("22:18:30.000Z db: W1\n"));
+  EXPECT_THAT(text, HasSubstr(" db: calm again\n"));
+  EXPECT_THAT(text, HasSubstr("22:20:20.000Z db: W1 is over\n"));
+  const std::vector<json> told = RunJson();
+  ASSERT_THAT(told, SizeIs(5));
+  EXPECT_EQ(told[0]["event"], "calm");
+  EXPECT_EQ(told[0]["verdict"], "W1");
+  EXPECT_THAT(told[0]["numbers"],
+              Contains(json{{"name", "cache_adds_pages_per_second"},
+                            {"value", 5000.0}}));
+  EXPECT_EQ(told[1]["event"], "calm");
+  EXPECT_EQ(told[1]["verdict"], "");
+  EXPECT_EQ(told[3]["event"], "over");
+  EXPECT_EQ(told[3]["verdict"], "W1");
 }
 
 // An agent that was killed and came back records on.
@@ -246,6 +279,7 @@ TEST_F(ReplayTest, SaysWhyThereIsNothing) {
   Write(off);
   EXPECT_THAT(Run(), HasSubstr("no_readings, 0 windows"));
   EXPECT_THAT(Run(), HasSubstr("there is no ktm_read_latency_seconds"));
+  EXPECT_EQ(RunJson().back()["numbers"], json::array());
 }
 
 TEST_F(ReplayTest, WhatIsWholeOfADamagedFileIsReplayed) {

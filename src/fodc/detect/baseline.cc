@@ -42,6 +42,7 @@ void Baseline::Learn(const Window& calm) {
   };
   const auto least = static_cast<std::size_t>(options_.min_history_windows);
   typical_.reads = median(1, [](const Window& w) { return w.reads; });
+  typical_.p50 = median(least, [](const Window& w) { return w.p50; });
   typical_.p95 = median(least, [](const Window& w) { return w.p95; });
   typical_.p99 = median(least, [this](const Window& w) {
     return w.reads < 5 * options_.min_reads

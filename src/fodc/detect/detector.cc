@@ -21,17 +21,20 @@ bool IsTime(const recorder::FrameTime& time) {
          time.unix_ms >= -kMostMs && time.unix_ms <= kMostMs;
 }
 
-// As an incident may show it.
-std::string CleanName(std::string_view name) {
-  std::string out = ToValidUtf8(name.substr(0, 200));
+}  // namespace
+
+std::string CleanTargetName(std::string_view name) {
+  std::string out =
+      ToValidUtf8(name.substr(0, evidence::kMaxIncidentNameBytes));
+  // What stands for a bad byte is longer than that.
+  out.resize(std::min(out.size(), evidence::kMaxIncidentNameBytes));
+  while (!IsValidUtf8(out)) out.pop_back();
   std::replace_if(
       out.begin(), out.end(),
       [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; },
       '_');
   return out;
 }
-
-}  // namespace
 
 bool IsOwnSource(std::string_view source_name) {
   return source_name.starts_with(kKernelSourcePrefix) ||
@@ -42,7 +45,7 @@ Detector::Detector(const Options& options, SignalMap signals)
     : options_(options), signals_(std::move(signals)) {}
 
 TargetWatch* Detector::Watch(std::string_view name) {
-  std::string clean = CleanName(name);
+  std::string clean = CleanTargetName(name);
   auto it = targets_.find(clean);
   if (it == targets_.end()) {
     if (targets_.size() == kMaxTargets) return nullptr;

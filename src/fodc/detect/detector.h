@@ -25,6 +25,10 @@ namespace fodc::detect {
 // state_readings.h. Frames of such sources are passed over.
 inline constexpr std::string_view kDetectorSourcePrefix = "detector ";
 
+// A target's name as incidents and states have it: UTF-8 without control
+// characters, and not too long for them.
+std::string CleanTargetName(std::string_view name);
+
 // Whether frames of the source are readings of a target.
 bool IsOwnSource(std::string_view source_name);
 

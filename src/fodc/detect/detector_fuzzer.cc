@@ -59,6 +59,8 @@ constexpr Series kSeries[] = {
     {"ktm_memcg_reclaim_entries_total", ""},
     {"fodc_target_pid", ""},
     {"fodc_target_up", ""},
+    {"ktm_oom_kills_total", ""},
+    {"ktm_last_exit_signal", ""},
     {"fodc_container_memory_bytes", "kind=\"anon\""},
     {"fodc_container_memory_refault_pages_total", "kind=\"file\""},
     {"fodc_target_io_bytes_total", "direction=\"read\""},
@@ -148,7 +150,7 @@ void ReadFrames(Bytes in) {
     }
   }
   for (const TargetState& s : detector.States()) {
-    for (const evidence::IncidentNumber& n : s.numbers)
+    for (const evidence::IncidentNumber& n : Numbers(s.newest, s.typical))
       if (!std::isfinite(n.value)) std::abort();
   }
 }

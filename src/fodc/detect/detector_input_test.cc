@@ -71,6 +71,26 @@ TEST(DetectorInputTest, WindowsAreMadeOfAsManyFramesAsItTakes) {
   EXPECT_EQ(late.State().windows, 4u);
 }
 
+// --ktm-interval may be longer than stale-after.
+TEST(DetectorInputTest, AnIntervalBeyondStaleAfterIsNoSilence) {
+  Scene s;
+  s.Run(2, 120);
+  s.Run(29, 120);
+  EXPECT_EQ(s.State().windows, 29u);
+  EXPECT_EQ(s.State().phase, Phase::kCalm);
+  EXPECT_EQ(s.State().newest.to_ms - s.State().newest.from_ms, 120'000);
+  s.db.Cold();
+  EXPECT_THAT(s.Run(2, 120), IsEmpty());
+  ASSERT_THAT(s.Run(1, 120), SizeIs(1));
+  EXPECT_EQ(s.told[0].cause, "cold_data");
+  // Three of them without a reading are.
+  s.db.kernel.is_silent = true;
+  EXPECT_THAT(s.Run(3, 120), IsEmpty());
+  ASSERT_THAT(s.Run(1, 120), SizeIs(1));
+  EXPECT_FALSE(s.told.back().is_open());
+  EXPECT_EQ(s.State().phase, Phase::kNoReadings);
+}
+
 // A machine that slept: what came in that time is of no window.
 TEST(DetectorInputTest, AGapIsNoWindow) {
   Scene s;
@@ -80,6 +100,10 @@ TEST(DetectorInputTest, AGapIsNoWindow) {
   EXPECT_EQ(s.State().windows, windows);
   s.Run(1);
   EXPECT_EQ(s.State().windows, windows + 1);
+  // Nor is it taken for an interval.
+  s.db.kernel.is_silent = true;
+  s.Run(7);
+  EXPECT_EQ(s.State().phase, Phase::kNoReadings);
 }
 
 TEST(DetectorInputTest, BadValuesBreakNothing) {
@@ -147,7 +171,7 @@ TEST(DetectorInputTest, AnotherLifeBeginsAnew) {
   const auto states = first.detector.States();
   ASSERT_THAT(states, SizeIs(1));
   EXPECT_EQ(states[0].windows, 0u);
-  EXPECT_FALSE(states[0].open);
+  EXPECT_EQ(states[0].open_id, "");
 }
 
 TEST(DetectorInputTest, TimesBeyondReasonArePassedOver) {
@@ -184,6 +208,26 @@ TEST(DetectorInputTest, TargetsAndTheirNamesAreBounded) {
     EXPECT_LE(s.target.size(), evidence::kMaxIncidentNameBytes);
     EXPECT_THAT(s.target, Not(HasSubstr("\n")));
   }
+}
+
+TEST(DetectorInputTest, NamesAreCutToWhatIncidentsTake) {
+  EXPECT_EQ(CleanTargetName("db-\xc3\xa4"), "db-\xc3\xa4");
+  EXPECT_EQ(CleanTargetName("d\nb"), "d_b");
+  // Each bad byte becomes three.
+  std::string bad;
+  for (int i = 0; i < 200; ++i) bad += "a\xff";
+  for (std::size_t length = 0; length <= bad.size(); ++length) {
+    const std::string clean = CleanTargetName(bad.substr(0, length));
+    EXPECT_LE(clean.size(), evidence::kMaxIncidentNameBytes);
+    EXPECT_TRUE(IsValidUtf8(clean));
+  }
+  // Its incidents are told: Run checks them.
+  SceneTarget odd(bad);
+  Scene s;
+  s.targets = {&odd};
+  s.Learn();
+  odd.Cold();
+  EXPECT_THAT(s.Run(3), SizeIs(1));
 }
 
 TEST(DetectorInputTest, ThousandsOfFramesTakeNoMoreMemory) {

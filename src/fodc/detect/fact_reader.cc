@@ -12,7 +12,8 @@
 namespace fodc::detect {
 namespace {
 
-// Fewer say nothing of their 95th percentile.
+// Fewer say nothing of their 95th percentile: then it is the median, for a
+// stalled disk answers few.
 constexpr double kLeastEvents = 20;
 
 using Labels = std::vector<exposition::Label>;
@@ -71,7 +72,7 @@ void FactReader::SetLayout(OwnSource source,
                            const recorder::SourceFrame& frame) {
   Own& own = own_[static_cast<std::size_t>(source)];
   own.layout = frame.series;
-  own.pid = own.restarts = own.up = std::nullopt;
+  own.pid = own.start = own.restarts = own.up = std::nullopt;
   std::vector<bool> found(rows_.size());
   std::vector<std::vector<HistogramTrack::Column>> columns(histograms_.size());
   std::vector<HistogramTrack::Column> reads;
@@ -80,9 +81,10 @@ void FactReader::SetLayout(OwnSource source,
   for (std::size_t line = 0; line < frame.series->size(); ++line) {
     const recorder::Series& s = *(*frame.series)[line];
     const std::string_view name = s.name();
-    if (name == "fodc_target_pid") own.pid = line;
-    if (name == "fodc_target_restarts_total") own.restarts = line;
-    if (name == "fodc_target_up") own.up = line;
+    if (name == kTargetPid) own.pid = line;
+    if (name == kTargetStart) own.start = line;
+    if (name == kTargetRestarts) own.restarts = line;
+    if (name == kTargetUp) own.up = line;
     if (!name.starts_with("ktm_") && !name.starts_with("fodc_")) continue;
     exposition::ParseCanonicalLabels(s.labels(), &labels, &unescaped);
     for (std::size_t i = 0; i < rows_.size(); ++i) {
@@ -123,18 +125,22 @@ void FactReader::SetLayout(OwnSource source,
 
 bool FactReader::HasRestarted(const Own& own,
                               const recorder::SourceFrame& frame) {
-  bool restarted = false;
-  const auto follow = [&](std::optional<std::size_t> line,
-                          std::optional<double>* known) {
-    if (!line) return;
+  // Whether it is there; whether it is another than before.
+  const auto follow = [&frame](std::optional<std::size_t> line,
+                               std::optional<double>* known) {
+    if (!line) return std::pair(false, false);
     const double value = frame.values[*line];
-    if (!std::isfinite(value) || value < 0) return;
-    restarted |= known->has_value() && **known != value;
+    if (!std::isfinite(value) || value < 0) return std::pair(false, false);
+    const bool is_other = known->has_value() && **known != value;
     *known = value;
+    return std::pair(true, is_other);
   };
-  follow(own.pid, &pid_);
-  follow(own.restarts, &restarts_);
-  return restarted;
+  const bool knew_pid = pid_.has_value();
+  const auto [has_pid, is_other_pid] = follow(own.pid, &pid_);
+  const auto [has_start, is_other_start] = follow(own.start, &start_);
+  const auto [has_count, is_other_count] = follow(own.restarts, &restarts_);
+  // The count may also be mended, when what an earlier life knew comes late.
+  return has_pid && knew_pid ? is_other_pid || is_other_start : is_other_count;
 }
 
 void FactReader::DropWork() {
@@ -167,9 +173,12 @@ void FactReader::ReadRows(OwnSource source,
 FactReader::Outcome FactReader::OnLatency(const recorder::SourceFrame& frame) {
   Outcome outcome;
   const std::int64_t now = frame.time.monotonic_ms;
-  const bool was_away =
-      window_from_ms_ && static_cast<double>(now - newest_latency_ms_) >
-                             Milliseconds(options_.stale_seconds);
+  bool was_away = false;
+  if (window_from_ms_) {
+    const std::int64_t interval = now - newest_latency_ms_;
+    intervals_ms_ = {interval, intervals_ms_[0]};
+    was_away = static_cast<double>(interval) > StaleMs();
+  }
   newest_latency_ms_ = now;
   const HistogramTrack::Step step = reads_.Read(frame.values);
   if (step == HistogramTrack::Step::kReset) outcome.restarted = true;
@@ -192,6 +201,12 @@ FactReader::Outcome FactReader::OnLatency(const recorder::SourceFrame& frame) {
   return outcome;
 }
 
+double FactReader::StaleMs() const {
+  const auto interval = std::min(intervals_ms_[0], intervals_ms_[1]);
+  return std::max(Milliseconds(options_.stale_seconds),
+                  3 * static_cast<double>(interval));
+}
+
 Window FactReader::TakeWindow(const recorder::SourceFrame& frame) {
   Window w;
   w.from_ms = *window_from_ms_;
@@ -199,10 +214,11 @@ Window FactReader::TakeWindow(const recorder::SourceFrame& frame) {
   w.to_unix_ms = frame.time.unix_ms;
   const Buckets reads = reads_.Take();
   w.reads = reads.total();
+  if (const auto p = reads.Quantile(0.5)) w.p50 = *p;
   if (const auto p = reads.Quantile(0.95)) w.p95 = *p;
   if (const auto p = reads.Quantile(0.99)) w.p99 = *p;
 
-  const double stale_ms = Milliseconds(options_.stale_seconds);
+  const double stale_ms = StaleMs();
   std::array<int, kFacts> rank_of;
   rank_of.fill(-1);
   for (std::size_t i = 0; i < rows_.size(); ++i) {
@@ -226,10 +242,12 @@ Window FactReader::TakeWindow(const recorder::SourceFrame& frame) {
     rank = f.rank;
   }
   for (std::size_t i = 0; i < histograms_.size(); ++i) {
+    const bool is_known = histograms_[i].has_counted();
     const Buckets buckets = histograms_[i].Take();
-    if (buckets.total() < kLeastEvents) continue;
-    if (const auto p = buckets.Quantile(0.95))
-      w.facts[AllFactHistograms()[i].fact] = *p;
+    if (!is_known) continue;
+    const double q = buckets.total() < kLeastEvents ? 0.5 : 0.95;
+    // Nobody waited, where there were no events.
+    w.facts[AllFactHistograms()[i].fact] = buckets.Quantile(q).value_or(0);
   }
   signals_.Take(w.to_ms, static_cast<std::int64_t>(stale_ms), &w.facts);
   return w;

@@ -42,7 +42,7 @@ class FactReader {
   };
   // A window ends with the first frame with read latencies that is at least as
   // long after its begin as Options has it, less half of the interval of these
-  // frames; it is dropped when nothing came for stale_seconds.
+  // frames; it is dropped when nothing came for StaleMs().
   Outcome OnOwnFrame(OwnSource source, const recorder::SourceFrame& frame);
   void OnPageFrame(const recorder::SourceFrame& frame) {
     signals_.OnFrame(frame);
@@ -52,6 +52,10 @@ class FactReader {
   bool has_latency() const { return reads_.is_there(); }
   // When the newest frame with them came, by the monotonic clock.
   std::int64_t newest_latency_ms() const { return newest_latency_ms_; }
+  // Age beyond which a reading counts as missing: what Options say, and at
+  // least three intervals of the frames with read latencies. Of their two
+  // newest intervals the shorter one, so that a gap is none.
+  double StaleMs() const;
   const SignalState& signals() const { return signals_.state(); }
 
  private:
@@ -66,7 +70,7 @@ class FactReader {
   struct Own {
     std::shared_ptr<const std::vector<recorder::SeriesRef>> layout;
     std::int64_t newest_ms = 0;
-    std::optional<std::size_t> pid, restarts, up;  // lines
+    std::optional<std::size_t> pid, start, restarts, up;  // lines
   };
   void SetLayout(OwnSource source, const recorder::SourceFrame& frame);
   bool HasRestarted(const Own& own, const recorder::SourceFrame& frame);
@@ -83,11 +87,13 @@ class FactReader {
   HistogramTrack reads_;
   std::optional<OwnSource> reads_source_;
   SignalReader signals_;
-  std::optional<double> pid_, restarts_;
+  std::optional<double> pid_, start_, restarts_;
   bool is_up_ = false;
   std::optional<std::int64_t> window_from_ms_;
   std::int64_t frames_in_window_ = 0;
   std::int64_t newest_latency_ms_ = 0;
+  // The newest two between frames with latencies; 0: not known.
+  std::array<std::int64_t, 2> intervals_ms_{};
 };
 
 }  // namespace fodc::detect

@@ -91,7 +91,8 @@ struct FactSeries {
 };
 std::span<const FactSeries> AllFactSeries();
 
-// A histogram of the agent's own, and the fact that its p95 is.
+// A histogram of the agent's own, and the fact that its p95 is; of fewer than
+// 20 events their median, of none 0.
 struct FactHistogram {
   Fact fact;
   std::string_view series;  // with _bucket
@@ -99,6 +100,14 @@ struct FactHistogram {
   std::string_view value = {};
 };
 std::span<const FactHistogram> AllFactHistograms();
+
+// The target's process, in frames of OwnSource::kTarget.
+inline constexpr std::string_view kTargetUp = "fodc_target_up";
+inline constexpr std::string_view kTargetPid = "fodc_target_pid";
+inline constexpr std::string_view kTargetStart =
+    "fodc_target_start_time_seconds";
+inline constexpr std::string_view kTargetRestarts =
+    "fodc_target_restarts_total";
 
 // The gate's own: all reads of regular files.
 inline constexpr std::string_view kReadLatencyFamily =
@@ -113,6 +122,7 @@ struct Window {
   std::int64_t to_unix_ms = 0;
   double reads = 0;
   // Latency of reads of regular files, in seconds; NaN without any.
+  double p50 = std::numeric_limits<double>::quiet_NaN();
   double p95 = std::numeric_limits<double>::quiet_NaN();
   double p99 = std::numeric_limits<double>::quiet_NaN();
   Facts facts;

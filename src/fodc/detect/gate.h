@@ -15,12 +15,14 @@ enum class Judgement : std::uint8_t {
   kDegraded,
 };
 
-// A window against what is usual. Its p95 or its p99 is degraded when it is at
-// least `factor` times as long as usual, and at least `min_increase` longer;
-// each only with enough reads: five must lie above the quantile. `held`: the
-// window before was degraded; then a tenth of the reads is enough, for what is
-// slow makes few.
-Judgement Judge(const Window& window, const Window& typical, bool held,
+// A window against what is usual. A quantile is degraded when it is at least
+// `factor` times as long as usual, and at least `min_increase` longer. It is
+// judged if at least five reads lie above it: p95 from `min_reads` on, p99 from
+// five times as many. A window with fewer than `min_reads`, where there are
+// usually more (a baseline is learned of such windows only), is judged by its
+// median, from a tenth of them on; and from one on, if reads took half of its
+// time: they are few because each takes so long.
+Judgement Judge(const Window& window, const Window& typical,
                 const Options& options);
 
 // Opens after so many consecutive degraded windows, closes after so many
@@ -35,8 +37,6 @@ class Gate {
   void Close();  // and forget
 
   bool is_open() const { return is_open_; }
-  // Whether the newest window was degraded, or the gate is open.
-  bool is_held() const { return is_open_ || degraded_ > 0; }
 
  private:
   const Options& options_;

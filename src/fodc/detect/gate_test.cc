@@ -10,9 +10,12 @@ namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
-Window Of(double reads, double p95, double p99) {
+// Of 10 s.
+Window Of(double reads, double p50, double p95, double p99) {
   Window w;
+  w.to_ms = 10'000;
   w.reads = reads;
+  w.p50 = p50;
   w.p95 = p95;
   w.p99 = p99;
   return w;
@@ -21,55 +24,66 @@ Window Of(double reads, double p95, double p99) {
 struct Case {
   const char* what;
   Window window;
-  bool held;
   Judgement judgement;
 };
 
-// Usual is 1 ms and 2 ms, to be exceeded three times and by half a second.
+// Usual is half a millisecond, 1 ms and 2 ms, to be exceeded three times and by
+// half a millisecond.
 TEST(JudgeTest, EveryBoundOfTheGate) {
   Options o;
   o.factor = 3;
   o.min_increase_seconds = 0.0005;
   o.min_reads = 100;
-  const Window usual = Of(1000, 0.001, 0.002);
+  const Window usual = Of(1000, 0.0005, 0.001, 0.002);
   const auto kDegraded = Judgement::kDegraded;
   const auto kNormal = Judgement::kNormal;
   const auto kFewReads = Judgement::kFewReads;
   const Case cases[] = {
-      {"as usual", Of(1000, 0.001, 0.002), false, kNormal},
-      {"just below the factor", Of(1000, 0.00299, 0.00599), false, kNormal},
-      {"p95 at the factor", Of(1000, 0.003, 0.003), false, kDegraded},
-      {"p99 at the factor", Of(1000, 0.001, 0.006), false, kDegraded},
-      {"p95 of just enough reads", Of(100, 0.003, 0.003), false, kDegraded},
-      {"p95 of too few", Of(99, 0.3, 0.3), false, kFewReads},
-      {"p99 of just enough", Of(500, 0.001, 0.006), false, kDegraded},
-      {"p99 of too few", Of(499, 0.001, 0.6), false, kNormal},
-      {"held, a tenth is enough", Of(10, 0.003, 0.003), true, kDegraded},
-      {"held, less is not", Of(9, 0.3, 0.3), true, kFewReads},
-      {"held, p99 of a tenth", Of(50, 0.001, 0.006), true, kDegraded},
-      {"held, few and fast", Of(50, 0.001, 0.001), true, kFewReads},
-      {"held, many and fast", Of(100, 0.001, 0.001), true, kNormal},
-      {"no reads", Of(0, kNan, kNan), false, kFewReads},
-      {"no reads, held", Of(0, kNan, kNan), true, kFewReads},
+      {"as usual", Of(1000, 0.0005, 0.001, 0.002), kNormal},
+      {"just below the factor", Of(1000, 0.0005, 0.00299, 0.00599), kNormal},
+      {"p95 at the factor", Of(1000, 0.0005, 0.003, 0.003), kDegraded},
+      {"p99 at the factor", Of(1000, 0.0005, 0.001, 0.006), kDegraded},
+      {"p95 of just enough reads", Of(100, 0.0005, 0.003, 0.003), kDegraded},
+      {"p95 of too few", Of(99, 0.0005, 0.3, 0.3), kFewReads},
+      {"p99 of just enough", Of(500, 0.0005, 0.001, 0.006), kDegraded},
+      {"p99 of too few", Of(499, 0.0005, 0.001, 0.6), kNormal},
+      {"few, and half are slow", Of(99, 0.0015, 0.3, 0.3), kDegraded},
+      {"few, less than half are", Of(99, 0.00149, 0.3, 0.3), kFewReads},
+      {"the fewest", Of(10, 0.0015, 0.0015, 0.0015), kDegraded},
+      {"too few", Of(9, 0.5, 0.5, 0.5), kFewReads},
+      {"fewer that take half of the time", Of(9, 0.56, 0.6, 0.6), kDegraded},
+      {"one that does", Of(1, 5, 5, 5), kDegraded},
+      {"one that does not", Of(1, 4.9, 4.9, 4.9), kFewReads},
+      {"enough, and slow at the median only", Of(100, 0.0015, 0.0029, 0.0029),
+       kNormal},
+      {"few and fast", Of(50, 0.0005, 0.001, 0.001), kFewReads},
+      {"no reads", Of(0, kNan, kNan, kNan), kFewReads},
   };
   for (const Case& c : cases)
-    EXPECT_EQ(Judge(c.window, usual, c.held, o), c.judgement) << c.what;
+    EXPECT_EQ(Judge(c.window, usual, o), c.judgement) << c.what;
+}
+
+// Few that take all of the time, as they always do.
+TEST(JudgeTest, WhatUsuallyTakesThatLongIsNotSlow) {
+  const Options o;
+  EXPECT_EQ(Judge(Of(20, 1, 1, 1), Of(1000, 0.5, 1, 1), o),
+            Judgement::kFewReads);
 }
 
 TEST(JudgeTest, AFactorOfLittleIsNothing) {
   Options o;
   o.min_increase_seconds = 50e-6;
-  const Window usual = Of(1000, 2e-6, 3e-6);
-  EXPECT_EQ(Judge(Of(1000, 51e-6, 51e-6), usual, false, o), Judgement::kNormal);
-  EXPECT_EQ(Judge(Of(1000, 53e-6, 53e-6), usual, false, o),
+  const Window usual = Of(1000, 2e-6, 2e-6, 3e-6);
+  EXPECT_EQ(Judge(Of(1000, 2e-6, 51e-6, 51e-6), usual, o), Judgement::kNormal);
+  EXPECT_EQ(Judge(Of(1000, 2e-6, 53e-6, 53e-6), usual, o),
             Judgement::kDegraded);
 }
 
 TEST(JudgeTest, WhatIsNotUsualYetIsNotJudged) {
   const Options o;
-  EXPECT_EQ(Judge(Of(1000, 9, 9), Of(1000, kNan, kNan), false, o),
+  EXPECT_EQ(Judge(Of(1000, 9, 9, 9), Of(1000, kNan, kNan, kNan), o),
             Judgement::kNormal);
-  EXPECT_EQ(Judge(Of(1000, 9, 9), Of(1000, 1e-3, kNan), false, o),
+  EXPECT_EQ(Judge(Of(1000, 9, 9, 9), Of(1000, 1e-3, 1e-3, kNan), o),
             Judgement::kDegraded);
 }
 
@@ -90,9 +104,7 @@ using Change = Gate::Change;
 TEST_F(GateTest, OpensAfterConsecutiveWindowsOnly) {
   EXPECT_EQ(Degraded(), Change::kNone);
   EXPECT_EQ(Degraded(), Change::kNone);
-  EXPECT_TRUE(gate_.is_held());
   EXPECT_EQ(Normal(), Change::kNone);
-  EXPECT_FALSE(gate_.is_held());
   EXPECT_EQ(Degraded(), Change::kNone);
   EXPECT_EQ(Degraded(), Change::kNone);
   EXPECT_EQ(Few(), Change::kNone);
@@ -110,7 +122,6 @@ TEST_F(GateTest, ClosesAfterConsecutiveOthersOnly) {
   EXPECT_EQ(Few(), Change::kNone);
   EXPECT_EQ(Normal(), Change::kClosed);
   EXPECT_FALSE(gate_.is_open());
-  EXPECT_FALSE(gate_.is_held());
   EXPECT_EQ(Normal(), Change::kNone);
 }
 

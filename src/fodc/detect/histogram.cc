@@ -62,6 +62,7 @@ void HistogramTrack::SetColumns(std::vector<Column> columns) {
   if (same) return;
   previous_.clear();
   counted_.assign(columns_.size(), 0);
+  has_counted_ = false;
 }
 
 HistogramTrack::Step HistogramTrack::Read(std::span<const double> values) {
@@ -85,6 +86,7 @@ HistogramTrack::Step HistogramTrack::Read(std::span<const double> values) {
   if (!is_first && !went_back) {
     for (std::size_t i = 0; i < current_.size(); ++i)
       counted_[i] += current_[i] - previous_[i];
+    has_counted_ = true;
   }
   previous_.swap(current_);
   if (went_back) return Step::kReset;
@@ -100,6 +102,7 @@ Buckets HistogramTrack::Take() {
     below = std::max(below, counted_[i]);
   }
   std::fill(counted_.begin(), counted_.end(), 0);
+  has_counted_ = false;
   return out;
 }
 

@@ -43,7 +43,9 @@ class HistogramTrack {
     kReset,  // a counter went back: nothing is counted, the next frame is
   };
   Step Read(std::span<const double> values);
-  // What was counted since the last Take.
+  // Whether any frame was counted since the last Take.
+  bool has_counted() const { return has_counted_; }
+  // What was counted since then.
   Buckets Take();
 
  private:
@@ -51,6 +53,7 @@ class HistogramTrack {
   std::vector<double> previous_;  // cumulative; empty before the first frame
   std::vector<double> current_;
   std::vector<double> counted_;  // cumulative
+  bool has_counted_ = false;
 };
 
 }  // namespace fodc::detect

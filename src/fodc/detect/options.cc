@@ -22,7 +22,7 @@ constexpr Bound kBounds[] = {
      "least difference to the baseline"},
     {"min-reads", Unit::kNumber, &Options::min_reads, 1, 1e9,
      "least reads of a window that is judged by its p95; by its p99: five "
-     "times as many"},
+     "times as many; by its median: fewer"},
     {"start-windows", Unit::kWindows, &Options::start_windows, 1, 100,
      "consecutive degraded windows that make an incident"},
     {"end-windows", Unit::kWindows, &Options::end_windows, 1, 1000,

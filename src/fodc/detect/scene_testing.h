@@ -159,6 +159,14 @@ class SceneTarget {
   SceneSource page;
 };
 
+// One of an incident's numbers.
+inline double NumberOf(const evidence::Incident& i, std::string_view name) {
+  for (const auto& n : i.numbers)
+    if (n.name == name) return n.value;
+  ADD_FAILURE() << name << " is not there";
+  return 0;
+}
+
 class Scene {
  public:
   using Incidents = std::vector<evidence::Incident>;

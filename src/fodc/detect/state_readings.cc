@@ -27,7 +27,8 @@ void ForEach(const TargetState& s, const Visit& visit) {
     visit("fodc_incident_open", MetricType::kGauge,
           "Whether an incident with the verdict and cause is open.",
           {{"verdict", VerdictName(k.verdict)}, {"cause", k.cause}},
-          flag(s.open && s.verdict == k.verdict && s.cause == k.cause));
+          flag(!s.open_id.empty() && s.verdict == k.verdict &&
+               s.cause == k.cause));
   }
   for (std::size_t p = 0; p < kPhases; ++p) {
     visit("fodc_detector_state", MetricType::kGauge,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 #include "fodc/base/strings.h"
@@ -21,15 +22,13 @@ void Keep(const Window& window, double most, std::vector<Window>* windows) {
 }
 
 // Whether another finding may take the place of the one that an open incident
-// has. What was lost comes back as cold data and as a working set while it
-// recovers, so these are no news of a cause that was found already; nor is it
-// that nothing tells why any more.
+// has. What was lost is read back while a target recovers, and that looks like
+// rows further down (cold data, a scan, a saturated disk), so these are no news
+// of a cause that was found already; nor is it that nothing tells why any more.
+// Background work is none of the recovery.
 bool MayReplace(const Finding& held, const Finding& found) {
-  if (held.verdict == Verdict::kNone) return true;
-  if (found.cause == kUnknownCause) return false;
-  const bool is_refill =
-      found.cause == kColdDataCause || found.cause == kWorkingSetCause;
-  return !is_refill || held.verdict == Verdict::kContention;
+  if (held.verdict == Verdict::kContention) return found.cause != kUnknownCause;
+  return found.row < held.row || found.is_background_work;
 }
 
 std::int64_t Milliseconds(double seconds) {
@@ -58,11 +57,13 @@ void TargetWatch::OnOwnFrame(OwnSource source,
   if (container_name_.empty()) container_name_ = frame.container_name;
   const FactReader::Outcome outcome = reader_.OnOwnFrame(source, frame);
   const std::int64_t now = frame.time.monotonic_ms;
-  if (outcome.restarted) {
-    StartAnew(now, "the target was started anew", out);
-  } else if (open_ && outcome.ended) {
-    End(now, "the target's process has ended", out);
+  if (source == OwnSource::kKernel) deaths_.OnFrame(frame);
+  if (outcome.restarted || (open_ && outcome.ended)) {
+    if (!ending_) ending_ = {.at_ms = now};
+    ending_->restarted |= outcome.restarted;
   }
+  const bool is_told = source == OwnSource::kKernel || !deaths_.is_told();
+  if (ending_ && (is_told || !open_)) EndOfProcess(now, out);
   if (outcome.window) OnWindow(*outcome.window, frame.name, out);
 }
 
@@ -73,6 +74,7 @@ void TargetWatch::OnPageFrame(const recorder::SourceFrame& frame) {
 void TargetWatch::OnTime(const recorder::FrameTime& time, Incidents* out) {
   now_ms_ = time.monotonic_ms;
   if (!IsSilent()) return;
+  if (ending_) EndOfProcess(now_ms_, out);
   if (open_) End(now_ms_, "there are no readings of file reads any more", out);
   // What comes after is not consecutive.
   gate_.Close();
@@ -82,8 +84,8 @@ void TargetWatch::OnTime(const recorder::FrameTime& time, Incidents* out) {
 }
 
 bool TargetWatch::IsSilent() const {
-  return now_ms_ - reader_.newest_latency_ms() >
-         Milliseconds(options_.stale_seconds);
+  return static_cast<double>(now_ms_ - reader_.newest_latency_ms()) >
+         reader_.StaleMs();
 }
 
 void TargetWatch::OnWindow(const Window& window, recorder::FrameName frame,
@@ -96,7 +98,7 @@ void TargetWatch::OnWindow(const Window& window, recorder::FrameName frame,
     if (judgement_ == Judgement::kNormal) baseline_.Learn(window);
     return;
   }
-  judgement_ = Judge(window, baseline_.typical(), gate_.is_held(), options_);
+  judgement_ = Judge(window, baseline_.typical(), options_);
   if (judgement_ == Judgement::kDegraded) {
     Keep(window, options_.start_windows, &degraded_);
   } else if (!gate_.is_open()) {
@@ -176,6 +178,7 @@ void TargetWatch::OnOpenWindow(const Window& window, Judgement judgement,
       Adopt(found);
     } else {
       other_ = std::move(found);
+      RefreshLatencies();
     }
     tell |= changes;
   }
@@ -204,6 +207,17 @@ void TargetWatch::Adopt(const Finding& finding) {
   if (!std::exchange(counted_[verdict], true)) ++incidents_total_[verdict];
 }
 
+// While it is not yet another finding, or must not be: the other numbers are
+// those of the finding that stands.
+void TargetWatch::RefreshLatencies() {
+  for (const evidence::IncidentNumber& now :
+       Numbers(Mean(degraded_), baseline_.typical())) {
+    if (!now.name.starts_with("read_p") && now.name != "window_reads") continue;
+    for (evidence::IncidentNumber& n : open_->numbers)
+      if (n.name == now.name) n.value = now.value;
+  }
+}
+
 void TargetWatch::Tell(std::int64_t now_ms, Incidents* out) {
   told_ms_ = now_ms;
   open_->updated_ms = UnixAt(now_ms);
@@ -223,6 +237,25 @@ void TargetWatch::End(std::int64_t now_ms, std::string_view why,
   degraded_.clear();
   calm_.clear();
   finding_ = {};
+}
+
+void TargetWatch::EndOfProcess(std::int64_t now_ms, Incidents* out) {
+  const Ending ending = *std::exchange(ending_, std::nullopt);
+  std::string why = ending.restarted ? "the target was started anew"
+                                     : "the target's process has ended";
+  if (open_) {
+    // What is not longer ago belongs to it.
+    const auto recent = static_cast<std::int64_t>(reader_.StaleMs());
+    Deaths::Account deaths = deaths_.Since(ending.at_ms - recent);
+    why += deaths.clauses;
+    std::move(deaths.numbers.begin(), deaths.numbers.end(),
+              std::back_inserter(open_->numbers));
+  }
+  if (ending.restarted) {
+    StartAnew(now_ms, why, out);
+  } else if (open_) {
+    End(now_ms, why, out);
+  }
 }
 
 void TargetWatch::StartAnew(std::int64_t now_ms, std::string_view why,
@@ -246,8 +279,7 @@ TargetState TargetWatch::State() const {
   s.learned_windows = baseline_.windows();
   s.newest = newest_;
   s.typical = baseline_.typical();
-  if (windows_ > 0) s.numbers = Numbers(newest_, baseline_.typical());
-  s.open = open_;
+  if (open_) s.open_id = open_->id;
   s.incidents_total = incidents_total_;
   s.signals = reader_.signals();
   if (open_) {

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "fodc/detect/baseline.h"
+#include "fodc/detect/deaths.h"
 #include "fodc/detect/fact_reader.h"
 #include "fodc/detect/gate.h"
 #include "fodc/detect/options.h"
@@ -40,13 +41,12 @@ struct TargetState {
   Verdict verdict = Verdict::kNone;
   std::string cause;
   std::string summary;
-  // Of the newest window, as Numbers; empty before the first.
-  std::vector<evidence::IncidentNumber> numbers;
   std::uint64_t windows = 0;          // ever
   std::uint64_t learned_windows = 0;  // that the baseline is made of
+  // What speaks for the verdict, by name: Numbers(newest, typical).
   Window newest;
   Window typical;
-  std::optional<evidence::Incident> open;
+  std::string open_id;  // of the incident; empty: none is open
   // Incidents that were given the verdict; one whose verdict changed counts
   // for both.
   std::array<std::uint64_t, kVerdicts> incidents_total{};
@@ -79,8 +79,10 @@ class TargetWatch {
   void Start(const Window& window, recorder::FrameName frame, Incidents* out);
   void OnOpenWindow(const Window& window, Judgement judgement, Incidents* out);
   void Adopt(const Finding& finding);
+  void RefreshLatencies();
   void Tell(std::int64_t now_ms, Incidents* out);
   void End(std::int64_t now_ms, std::string_view why, Incidents* out);
+  void EndOfProcess(std::int64_t now_ms, Incidents* out);
   void StartAnew(std::int64_t now_ms, std::string_view why, Incidents* out);
   std::int64_t UnixAt(std::int64_t now_ms) const;
   bool IsSilent() const;
@@ -88,6 +90,7 @@ class TargetWatch {
   const std::string name_;
   const Options& options_;
   FactReader reader_;
+  Deaths deaths_;
   Baseline baseline_;
   Gate gate_;
   std::string container_name_;
@@ -110,6 +113,13 @@ class TargetWatch {
   double worst_p99_ = 0;
   std::array<bool, kVerdicts> counted_{};
   std::optional<Finding> other_;  // that the window before had found
+  // Its process is not there any more, and what the kernel saw of that comes
+  // with the next frame of kernel telemetry.
+  struct Ending {
+    bool restarted = false;
+    std::int64_t at_ms = 0;
+  };
+  std::optional<Ending> ending_;
 };
 
 }  // namespace fodc::detect

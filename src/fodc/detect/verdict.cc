@@ -12,6 +12,9 @@
 namespace fodc::detect {
 namespace {
 
+// The smallest that there are.
+constexpr double kPageBytes = 4096;
+
 constexpr VerdictCause kKinds[kIncidentKinds] = {
     {Verdict::kEviction, "policy"},
     {Verdict::kEviction, "scan"},
@@ -38,6 +41,7 @@ class Comparison {
   const Window& typical() const { return typical_; }
   double Now(Fact f) const { return now_.facts[f]; }
   bool Knows(Fact f) const { return now_.facts.Has(f); }
+  bool KnowsUsual(Fact f) const { return typical_.facts.Has(f); }
   // What was never seen while all was well is taken for 0: families come with
   // their first event.
   double Usual(Fact f) const {
@@ -53,9 +57,9 @@ class Comparison {
   }
   // By how much of the group's memory a part of it has changed.
   double Growth(Fact part) const {
-    if (!Knows(part) || !typical_.facts.Has(part)) return 0;
+    if (!Knows(part) || !KnowsUsual(part)) return 0;
     const double whole =
-        typical_.facts.Has(Fact::kMemoryUsage)
+        KnowsUsual(Fact::kMemoryUsage)
             ? Usual(Fact::kMemoryUsage)
             : std::max(Usual(Fact::kAnonMemory) + Usual(Fact::kFileMemory),
                        1.0);
@@ -92,6 +96,7 @@ class Explanation {
     for (const Rule rule :
          {&Explanation::Policy, &Explanation::Pressure, &Explanation::Scan,
           &Explanation::CacheMisses, &Explanation::Rest}) {
+      ++finding_.row;
       if ((this->*rule)()) break;
     }
     return std::move(finding_);
@@ -103,6 +108,17 @@ class Explanation {
     if (c_.Knows(f)) return true;
     Miss(Describe(f).giver);
     return false;
+  }
+  // The same of how a part of memory has changed.
+  bool AskGrowth(Fact part) {
+    if (c_.KnowsUsual(part)) return Ask(part);
+    Miss(Describe(part).giver);
+    return false;
+  }
+  // And of what tells a saturated disk.
+  void AskSaturation() {
+    Ask(Fact::kBlockReadP95);
+    Ask(Fact::kIoPressure);
   }
   void Miss(std::string_view giver) {
     auto& missing = finding_.missing;
@@ -131,6 +147,10 @@ class Explanation {
            c_.Up(Fact::kDontneedBytes, o_.dontneed_bytes);
   }
   bool AddsUp() const { return c_.Up(Fact::kCacheAdds, o_.refill_pages); }
+  // Adds that are read: pages that are written are added, too.
+  bool ComesFromStorage() const {
+    return c_.Up(Fact::kStorageReads, o_.refill_pages * kPageBytes);
+  }
   bool ReclaimUp() const {
     return c_.Up(Fact::kReclaimEntries, o_.reclaim_entries) ||
            c_.Up(Fact::kReclaimStall, o_.pressure_ratio) ||
@@ -158,7 +178,9 @@ class Explanation {
     const bool knows_calls = Ask(Fact::kDontneedCalls);
     const bool knows_adds = Ask(Fact::kCacheAdds);
     if (!knows_calls || !knows_adds || !DontneedUp() || !AddsUp()) return false;
+    if (Ask(Fact::kStorageReads) && !ComesFromStorage()) return false;
     AskCompaction();
+    AskSaturation();
     if (CompactionUp() || IsSaturated()) return false;
     return Give(
         Verdict::kEviction, "policy",
@@ -173,14 +195,14 @@ class Explanation {
   bool Pressure() {
     if (!c_.Knows(Fact::kReclaimScanned) && !c_.Knows(Fact::kMemoryPressure))
       Ask(Fact::kReclaimEntries);
-    const bool knows_anon = Ask(Fact::kAnonMemory);
+    const bool knows_anon = AskGrowth(Fact::kAnonMemory);
     if (!ReclaimUp()) return false;
     static constexpr std::string_view kAdvice =
         "Raise the memory limits, or lower the memory of background work.";
     for (const auto& [part, name] :
          {std::pair{Fact::kAnonMemory, "anonymous"},
           std::pair{Fact::kKernelMemory, "the kernel's"}}) {
-      if (!c_.Grew(part)) continue;
+      if (!AskGrowth(part) || !c_.Grew(part)) continue;
       return Give(
           Verdict::kPressure, "own_memory",
           StrCat("memory is short: ", name, " memory grew from ",
@@ -189,8 +211,10 @@ class Explanation {
           kAdvice);
     }
     // What the target drops by itself nobody took.
-    if (!knows_anon || !c_.Shrank(Fact::kFileMemory) || DontneedUp())
+    if (!AskGrowth(Fact::kFileMemory) || !knows_anon ||
+        !c_.Shrank(Fact::kFileMemory) || DontneedUp()) {
       return false;
+    }
     return Give(Verdict::kPressure, "others",
                 StrCat("memory is short: others took cached pages of the "
                        "target, from ",
@@ -206,7 +230,7 @@ class Explanation {
   bool Scan() {
     const bool knows_refaults = Ask(Fact::kFileRefaults);
     const bool anon_is_steady =
-        c_.Knows(Fact::kAnonMemory) && !c_.Grew(Fact::kAnonMemory);
+        AskGrowth(Fact::kAnonMemory) && !c_.Grew(Fact::kAnonMemory);
     if (!knows_refaults || !anon_is_steady || DontneedUp() || !AddsUp() ||
         !RefaultsUp()) {
       return false;
@@ -232,23 +256,26 @@ class Explanation {
                 StrCat("the database's own cache misses (",
                        RateText(Fact::kBlockCacheMisses), ", usually ",
                        CountText(c_.Usual(Fact::kBlockCacheMisses)),
-                       "/s), and the pages come from storage"),
+                       ComesFromStorage()
+                           ? "/s), and the pages come from storage"
+                           : "/s), while pages are added to the page cache"),
                 "Size the block cache, and look at the access patterns.");
   }
 
   bool Rest() {
     AskCompaction();
     Ask(Fact::kBackgroundIoBytes);
+    finding_.is_background_work = true;
     if (CompactionUp()) return Contention("compaction");
     if (c_.Up(Fact::kBackgroundIoBytes, o_.background_io_bytes))
       return Contention("background I/O");
+    finding_.is_background_work = false;
     // Else it would have been a policy's eviction.
     if (DontneedUp() && IsSaturated()) return Contention("a saturated disk");
     const bool from_storage = Ask(Fact::kStorageReads) &&
                               c_.Up(Fact::kStorageReads, o_.storage_bytes);
     const bool knows_refaults = c_.Knows(Fact::kFileRefaults);
-    Ask(Fact::kBlockReadP95);
-    Ask(Fact::kIoPressure);
+    AskSaturation();
     if (AddsUp() && from_storage && knows_refaults) {
       if (RefaultsUp()) {
         return Give(Verdict::kContention, kWorkingSetCause,
@@ -257,11 +284,18 @@ class Explanation {
                            " pages came back soon after they were evicted)"),
                     "Give the target more memory, or narrow what is read.");
       }
+      // How long the disk takes tells a cold read from a slow one; that it is
+      // read the bytes tell, on the fastest disk, too.
+      const double block = c_.Now(Fact::kBlockReadP95);
       return Give(
           Verdict::kContention, kColdDataCause,
           StrCat("cold data is read from storage (", RateText(Fact::kCacheAdds),
                  " pages added to the page cache, hardly any of them "
-                 "for the second time)"),
+                 "for the second time",
+                 block > 0 ? StrCat("; the block layer takes ",
+                                    SecondsText(block), " (p95)")
+                           : "",
+                 ")"),
           "More memory, if the node is idle otherwise.");
     }
     if (c_.Up(Fact::kStorageWrites, o_.storage_bytes))
@@ -320,6 +354,7 @@ Window Mean(std::span<const Window> windows) {
     return n > 0 ? sum / n : std::numeric_limits<double>::quiet_NaN();
   };
   mean.reads = of([](const Window& w) { return w.reads; });
+  mean.p50 = of([](const Window& w) { return w.p50; });
   mean.p95 = of([](const Window& w) { return w.p95; });
   mean.p99 = of([](const Window& w) { return w.p99; });
   for (const FactDesc& d : AllFacts())
@@ -334,17 +369,25 @@ Finding ExplainDegraded(std::span<const Window> degraded, const Window& typical,
 
 Finding ExplainCalm(const Window& calm, const Options& options) {
   const Facts& f = calm.facts;
+  const bool is_tight = f[Fact::kReclaimEntries] >= options.reclaim_entries ||
+                        f[Fact::kReclaimScanned] >= options.reclaim_pages ||
+                        f[Fact::kReclaimStall] >= options.pressure_ratio ||
+                        f[Fact::kMemoryPressure] >= options.pressure_ratio;
   Finding out;
   if (f[Fact::kCacheAdds] >= options.churn_pages) {
     out.verdict = Verdict::kBackgroundScan;
-    out.summary =
-        StrCat("A scan in the background (", CountText(f[Fact::kCacheAdds]),
-               " pages/s added to the page cache) hurts nobody: "
-               "file reads are as fast as usual.");
-  } else if (f[Fact::kReclaimEntries] >= options.reclaim_entries ||
-             f[Fact::kReclaimScanned] >= options.reclaim_pages ||
-             f[Fact::kReclaimStall] >= options.pressure_ratio ||
-             f[Fact::kMemoryPressure] >= options.pressure_ratio) {
+    // What is written is added, too.
+    const bool is_read = f[Fact::kStorageReads] >= options.storage_bytes;
+    out.summary = StrCat(
+        is_read ? "A scan in the background (" : "Churn of the page cache (",
+        CountText(f[Fact::kCacheAdds]), " pages/s added",
+        is_read ? " to the page cache" : "",
+        is_read || !f.Has(Fact::kStorageReads)
+            ? ""
+            : ", hardly any of them read from storage",
+        ") hurts nobody: file reads are as fast as usual",
+        is_tight ? ", while the kernel reclaims pages." : ".");
+  } else if (is_tight) {
     out.verdict = Verdict::kTight;
     out.summary =
         "Memory is tight but stable: the kernel reclaims pages, and file reads "
@@ -362,6 +405,8 @@ std::vector<evidence::IncidentNumber> Numbers(const Window& now,
     if (std::isfinite(value)) out.push_back({StrCat(prefix, name), value});
   };
   static constexpr std::string_view kBaseline = "baseline_";
+  add("", "read_p50_seconds", now.p50);
+  add(kBaseline, "read_p50_seconds", typical.p50);
   add("", "read_p95_seconds", now.p95);
   add(kBaseline, "read_p95_seconds", typical.p95);
   add("", "read_p99_seconds", now.p99);

@@ -46,6 +46,10 @@ struct Finding {
   std::string cause;
   std::string summary;  // a sentence
   std::string advice;
+  // Of the row of the table, from the top; 0 of none.
+  std::uint8_t row = 0;
+  // W4 contention with compaction or background I/O.
+  bool is_background_work = false;
   // Families and signals that would have been asked on the way to this verdict,
   // and that nobody gave.
   std::vector<std::string> missing;

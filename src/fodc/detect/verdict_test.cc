@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "fodc/base/strings.h"
+#include "fodc/detect/deaths.h"
 
 namespace fodc::detect {
 namespace {
@@ -31,6 +32,7 @@ using Change = std::map<Fact, double>;
 Window Usual() {
   Window w;
   w.reads = 10'000;
+  w.p50 = 1e-6;
   w.p95 = 2e-6;
   w.p99 = 3e-6;
   for (const FactDesc& d : AllFacts()) w.facts[d.fact] = 0;
@@ -58,7 +60,9 @@ Change operator+(Change a, const Change& b) {
 // What each row needs, and no more.
 const Change kRefills = {{Fact::kCacheAdds, 1000}};
 const Change kDontneed = {{Fact::kDontneedCalls, 1}};
-const Change kPolicy = kRefills + kDontneed;
+const Change kFromStorage = {{Fact::kStorageReads, 8 * kMiB}};
+const Change kReadAgain = kRefills + kFromStorage;
+const Change kPolicy = kReadAgain + kDontneed;
 const Change kReclaim = {{Fact::kReclaimEntries, 10}};
 const Change kAnonGrew = {{Fact::kAnonMemory, 520 * kMiB}};
 const Change kPressure = kReclaim + kAnonGrew;
@@ -66,8 +70,7 @@ const Change kScan = {{Fact::kCacheAdds, 9000}, {Fact::kFileRefaults, 3000}};
 const Change kMisses = {{Fact::kBlockCacheMisses, 100}};
 const Change kCacheMisses = kRefills + kMisses;
 const Change kCompaction = {{Fact::kCompactionBytes, 20 * kMiB}};
-const Change kFromStorage = {{Fact::kStorageReads, 8 * kMiB}};
-const Change kCold = kRefills + kFromStorage;
+const Change kCold = kReadAgain;
 const Change kSaturated = {{Fact::kBlockReadP95, 0.05},
                            {Fact::kIoPressure, 0.9}};
 
@@ -96,7 +99,6 @@ TEST(ExplainDegradedTest, EachRow) {
 TEST(ExplainDegradedTest, InTheOrderOfTheTable) {
   EXPECT_EQ(Kind(kPressure + kPolicy), "W3 policy");
   EXPECT_EQ(Kind(kPolicy + kMisses), "W3 policy");
-  EXPECT_EQ(Kind(kPolicy + kFromStorage), "W3 policy");
   EXPECT_EQ(Kind(kScan + kReclaim), "W3 scan");
   EXPECT_EQ(Kind(kScan + kPressure), "W5 own_memory");
   EXPECT_EQ(Kind(kPressure + kCacheMisses), "W5 own_memory");
@@ -112,13 +114,14 @@ TEST(ExplainDegradedTest, PolicyNeedsAllOfItsConditions) {
   EXPECT_EQ(Kind(kDontneed), "W4 unknown");
   EXPECT_EQ(Kind(kRefills), "W4 unknown");
   // Bytes without a call in most windows are as good.
-  EXPECT_EQ(Kind(kRefills + Change{{Fact::kDontneedBytes, 2 * kMiB}}),
+  EXPECT_EQ(Kind(kReadAgain + Change{{Fact::kDontneedBytes, 2 * kMiB}}),
             "W3 policy");
-  EXPECT_EQ(Kind(kRefills + Change{{Fact::kDontneedCalls, 0.1}}), "W3 policy");
-  EXPECT_EQ(Kind(kRefills + Change{{Fact::kDontneedCalls, 0.09}}),
-            "W4 unknown");
-  EXPECT_EQ(Kind(kDontneed + Change{{Fact::kCacheAdds, 150}}), "W3 policy");
-  EXPECT_EQ(Kind(kDontneed + Change{{Fact::kCacheAdds, 149}}), "W4 unknown");
+  EXPECT_EQ(Kind(kReadAgain + Change{{Fact::kDontneedCalls, 0.1}}),
+            "W3 policy");
+  EXPECT_EQ(Kind(kReadAgain + Change{{Fact::kDontneedCalls, 0.09}}),
+            "W4 cold_data");
+  EXPECT_EQ(Kind(kPolicy + Change{{Fact::kCacheAdds, 150}}), "W3 policy");
+  EXPECT_EQ(Kind(kPolicy + Change{{Fact::kCacheAdds, 149}}), "W4 unknown");
   EXPECT_EQ(Kind(kPolicy + kCompaction), "W4 contention");
   EXPECT_EQ(Kind(kPolicy + Change{{Fact::kCompactionThreads, 1}}),
             "W4 contention");
@@ -126,6 +129,22 @@ TEST(ExplainDegradedTest, PolicyNeedsAllOfItsConditions) {
   // One of the two alone does not tell a saturated disk.
   EXPECT_EQ(Kind(kPolicy + Change{{Fact::kBlockReadP95, 0.05}}), "W3 policy");
   EXPECT_EQ(Kind(kPolicy + Change{{Fact::kIoPressure, 0.9}}), "W3 policy");
+}
+
+// A flush writes a file and drops it: its pages are added, and are no refills.
+TEST(ExplainDegradedTest, PolicyNeedsPagesThatAreReadAgain) {
+  const Change flush =
+      kRefills + kDontneed + Change{{Fact::kStorageWrites, 40 * kMiB}};
+  EXPECT_EQ(Kind(flush), "W4 contention");
+  EXPECT_THAT(Explain(flush).summary, HasSubstr("compete with writing"));
+  EXPECT_EQ(Kind(flush + Change{{Fact::kStorageReads, 100 * 4096}}),
+            "W3 policy");
+  EXPECT_EQ(Kind(flush + Change{{Fact::kStorageReads, 100 * 4096 - 1}}),
+            "W4 contention");
+  // Where nobody tells, adds are taken for refills, and that is said.
+  const Finding f = Explain(flush + Change{{Fact::kStorageReads, kNan}});
+  EXPECT_EQ(KindOf(f), "W3 policy");
+  EXPECT_THAT(f.missing, ElementsAre("fodc_target_io_bytes_total"));
 }
 
 // Compaction that comes and goes is not sustained.
@@ -143,12 +162,12 @@ TEST(ExplainDegradedTest, WhatIsUsualIsNotUp) {
   Window usual = Usual();
   usual.facts[Fact::kDontneedCalls] = 1;
   std::vector<Window> windows(1, With(kPolicy));
-  EXPECT_EQ(KindOf(ExplainDegraded(windows, usual, {})), "W4 unknown");
+  EXPECT_EQ(KindOf(ExplainDegraded(windows, usual, {})), "W4 cold_data");
   windows[0].facts[Fact::kDontneedCalls] = 2;
   EXPECT_EQ(KindOf(ExplainDegraded(windows, usual, {})), "W3 policy");
   Options twice;
   twice.up_factor = 2.1;
-  EXPECT_EQ(KindOf(ExplainDegraded(windows, usual, twice)), "W4 unknown");
+  EXPECT_EQ(KindOf(ExplainDegraded(windows, usual, twice)), "W4 cold_data");
   usual = Usual();
   usual.facts[Fact::kCompactionBytes] = 15 * kMiB;
   windows.assign(1, With(kCompaction));
@@ -204,15 +223,33 @@ TEST(ExplainDegradedTest, AScanNeedsAllOfItsConditions) {
   // Anonymous memory that grows is another story, even without reclaim.
   EXPECT_EQ(Kind(kScan + kAnonGrew), "W4 unknown");
   // With fadvise it is the policy, or what hinders that verdict.
-  EXPECT_EQ(Kind(kScan + kDontneed), "W3 policy");
-  EXPECT_EQ(Kind(kScan + kDontneed + kSaturated), "W4 contention");
+  EXPECT_EQ(Kind(kScan + kDontneed + kFromStorage), "W3 policy");
+  EXPECT_EQ(Kind(kScan + kDontneed + kFromStorage + kSaturated),
+            "W4 contention");
 }
 
 TEST(ExplainDegradedTest, CacheMissesNeedPagesThatAreAdded) {
   EXPECT_EQ(Kind(kMisses), "W4 unknown");
   EXPECT_EQ(Kind(kRefills + Change{{Fact::kBlockCacheMisses, 10}}), "W6");
+  EXPECT_THAT(Explain(kCacheMisses).summary,
+              HasSubstr("while pages are added to the page cache"));
+  EXPECT_THAT(Explain(kCacheMisses + kFromStorage).summary,
+              HasSubstr("and the pages come from storage"));
   EXPECT_EQ(Kind(kRefills + Change{{Fact::kBlockCacheMisses, 9}}),
             "W4 unknown");
+}
+
+TEST(ExplainDegradedTest, TellsTheRowAndBackgroundWork) {
+  EXPECT_EQ(Explain(kPolicy).row, 1);
+  EXPECT_EQ(Explain(kPressure).row, 2);
+  EXPECT_EQ(Explain(kScan).row, 3);
+  EXPECT_EQ(Explain(kCacheMisses).row, 4);
+  EXPECT_EQ(Explain(kCold).row, 5);
+  EXPECT_TRUE(Explain(kCompaction).is_background_work);
+  EXPECT_TRUE(
+      Explain({{Fact::kBackgroundIoBytes, 9 * kMiB}}).is_background_work);
+  EXPECT_FALSE(Explain({{Fact::kStorageWrites, 9 * kMiB}}).is_background_work);
+  EXPECT_FALSE(Explain(kCold).is_background_work);
 }
 
 TEST(ExplainDegradedTest, ContentionOfManyKinds) {
@@ -236,6 +273,17 @@ TEST(ExplainDegradedTest, ColdDataComesFromStorageForTheFirstTime) {
   EXPECT_EQ(Kind(kCold + Change{{Fact::kRunQueueP95, 1}}), "W4 cold_data");
   EXPECT_EQ(Kind(kCold + Change{{Fact::kStorageWrites, 9 * kMiB}}),
             "W4 cold_data");
+}
+
+// How slow the storage is stands beside it, and decides nothing.
+TEST(ExplainDegradedTest, ColdDataTellsTheLatencyOfTheBlockLayer) {
+  EXPECT_THAT(
+      Explain(kCold + Change{{Fact::kBlockReadP95, 0.004}}).summary,
+      HasSubstr("for the second time; the block layer takes 4ms (p95))."));
+  EXPECT_THAT(Explain(kCold).summary, HasSubstr("for the second time)."));
+  const Finding f = Explain(kCold + Change{{Fact::kBlockReadP95, kNan}});
+  EXPECT_EQ(KindOf(f), "W4 cold_data");
+  EXPECT_THAT(f.missing, ElementsAre("ktm_block_latency_seconds"));
 }
 
 // The block layer corroborates, and decides nothing alone.
@@ -270,8 +318,32 @@ TEST(ExplainDegradedTest, WhatIsMissingOnTheWayIsNamed) {
               ElementsAre("fodc_container_memory_refault_pages_total"));
   f = Explain(kPressure + Change{{Fact::kAnonMemory, kNan}});
   EXPECT_THAT(f.missing, ElementsAre("fodc_container_memory_bytes"));
+  // Who else took the memory is not known without the file pages.
+  f = Explain(kReclaim + Change{{Fact::kFileMemory, kNan}});
+  EXPECT_THAT(f.missing, ElementsAre("fodc_container_memory_bytes"));
+  f = Explain(kReclaim + Change{{Fact::kKernelMemory, kNan}});
+  EXPECT_THAT(f.missing, ElementsAre("fodc_container_memory_bytes"));
+  EXPECT_THAT(Explain(kReclaim).missing, IsEmpty());
+  // Nor what rules a policy out.
+  f = Explain(kPolicy + Change{{Fact::kIoPressure, kNan}});
+  EXPECT_EQ(KindOf(f), "W3 policy");
+  EXPECT_THAT(f.missing, ElementsAre("fodc_pressure_stalled_seconds_total"));
+  f = Explain(kPolicy + Change{{Fact::kBlockReadP95, kNan}});
+  EXPECT_THAT(f.missing, ElementsAre("ktm_block_latency_seconds"));
   f = Explain(kScan + Change{{Fact::kAnonMemory, kNan}});
   EXPECT_EQ(KindOf(f), "W4 unknown");
+}
+
+// Whether it grew cannot be said.
+TEST(ExplainDegradedTest, MemoryThatWasNotKnownWhileCalmIsMissing) {
+  Window usual = Usual();
+  usual.facts[Fact::kAnonMemory] = kNan;
+  for (const Change& change : {kPressure, kScan}) {
+    const std::vector<Window> windows(3, With(change));
+    const Finding f = ExplainDegraded(windows, usual, {});
+    EXPECT_EQ(KindOf(f), "W4 unknown");
+    EXPECT_THAT(f.missing, ElementsAre("fodc_container_memory_bytes"));
+  }
 }
 
 TEST(ExplainDegradedTest, OfNothingKnownNothingIsGuessed) {
@@ -335,6 +407,25 @@ TEST(ExplainCalmTest, ChurnIsABackgroundScan) {
   EXPECT_EQ(KindOf(Calm(kReclaim + Change{{Fact::kCacheAdds, 1000}})), "W1");
 }
 
+// A node that takes data in is no scan.
+TEST(ExplainCalmTest, ChurnIsNamedAfterWhereItComesFrom) {
+  const Change churn = {{Fact::kCacheAdds, 5000}};
+  EXPECT_EQ(Calm(churn + kFromStorage).summary,
+            "A scan in the background (5000 pages/s added to the page cache) "
+            "hurts nobody: file reads are as fast as usual.");
+  EXPECT_EQ(Calm(churn).summary,
+            "Churn of the page cache (5000 pages/s added, hardly any of them "
+            "read from storage) hurts nobody: file reads are as fast as "
+            "usual.");
+  EXPECT_EQ(Calm(churn + Change{{Fact::kStorageReads, kNan}}).summary,
+            "Churn of the page cache (5000 pages/s added) hurts nobody: file "
+            "reads are as fast as usual.");
+  EXPECT_EQ(KindOf(Calm(churn)), "W1");
+  // W2 is asked after it; that memory is tight is said all the same.
+  EXPECT_THAT(Calm(churn + kReclaim).summary,
+              HasSubstr("as usual, while the kernel reclaims pages."));
+}
+
 TEST(ExplainCalmTest, ReclaimIsTightButStable) {
   EXPECT_EQ(KindOf(Calm(kReclaim)), "W2");
   EXPECT_EQ(KindOf(Calm({{Fact::kReclaimEntries, 0.9}})), "");
@@ -354,8 +445,9 @@ TEST(ExplainCalmTest, NothingElseIsSaidOfACalmTarget) {
 
 TEST(NumbersTest, FitIntoAnIncidentWhenEverythingIsKnown) {
   const auto numbers = Numbers(Usual(), Usual());
-  // The worst p95 and p99 come on top.
-  EXPECT_LE(numbers.size() + 2, evidence::kMaxIncidentNumbers);
+  // The worst p95 and p99 come on top, and who died.
+  EXPECT_LE(numbers.size() + 2 + Deaths::kMaxNumbers,
+            evidence::kMaxIncidentNumbers);
   std::vector<std::string> names;
   names.reserve(numbers.size());
   for (const auto& n : numbers) names.push_back(n.name);
