@@ -57,4 +57,10 @@ inline constexpr std::size_t kMaxIncidentTextBytes = 4096;
 // Errors: kInvalidArgument naming the field and the limit.
 Status CheckIncident(const Incident& incident);
 
+// One that was open when its agent's life ended: nobody saw its end. Ends it
+// when it was last known to last, and says so in the summary, which stays
+// within its bound. It keeps its revision: whatever the agent tells of it later
+// is better known. No effect if it has ended.
+void EndUnseen(Incident* incident);
+
 }  // namespace fodc::evidence

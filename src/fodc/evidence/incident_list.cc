@@ -40,6 +40,12 @@ Result<IncidentList::Outcome> IncidentList::Put(Incident incident) {
     outcome = Outcome::kUpdated;
     Erase(held);
   }
+  Append(std::move(incident));
+  return outcome;
+}
+
+// Of one that was checked, and whose id is not there.
+void IncidentList::Append(Incident incident) {
   const std::size_t bytes = IncidentBytes(incident);
   while (!all_.empty() &&
          (all_.size() >= limits_.incidents || bytes_ + bytes > limits_.bytes)) {
@@ -47,7 +53,6 @@ Result<IncidentList::Outcome> IncidentList::Put(Incident incident) {
   }
   bytes_ += bytes;
   all_.push_back(std::make_shared<const Incident>(std::move(incident)));
-  return outcome;
 }
 
 bool IncidentList::DropOldest() {
@@ -60,11 +65,18 @@ bool IncidentList::DropOldest() {
   return true;
 }
 
-bool IncidentList::Remove(std::string_view id) {
-  const Place held = PlaceOf(id);
-  if (held == all_.end()) return false;
-  Erase(held);
-  return true;
+void IncidentList::EndAllUnseen() {
+  const std::vector<IncidentRef> before = all_;
+  for (const IncidentRef& held : before) {
+    if (!held->is_open()) continue;
+    Incident incident = *held;
+    EndUnseen(&incident);
+    // One that ended a moment ago may have taken its room.
+    const Place place = PlaceOf(held->id);
+    if (place == all_.end()) continue;
+    Erase(place);
+    Append(std::move(incident));
+  }
 }
 
 IncidentRef IncidentList::Find(std::string_view id) const {

@@ -94,15 +94,5 @@ TEST(KeptIncidentsTest, TrustsNothing) {
               StatusIs(Code::kDataLoss, HasSubstr("no value")));
 }
 
-TEST(KeptIncidentsTest, WhatNobodySawEndEndsWhenItWasLastSeen) {
-  Incident i = Sample();
-  EndUnseen(&i);
-  EXPECT_EQ(i.ended_ms, 3000);
-  EXPECT_EQ(i.revision, 3u);
-  EXPECT_THAT(CheckIncident(i), IsOk());
-  EndUnseen(&i);
-  EXPECT_EQ(i.revision, 3u);
-}
-
 }  // namespace
 }  // namespace fodc::evidence
