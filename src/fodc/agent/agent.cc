@@ -408,11 +408,13 @@ void Agent::Stop(const std::string& reason, net::Task done) {
   // The node query lives on: clients still ask for its counters.
   i.stopping = true;
   auto all = std::make_shared<net::Task>(std::move(done));
-  auto left = std::make_shared<int>(3);
+  auto left = std::make_shared<int>(5);
   const auto one = [all, left] {
     if (--*left == 0) (*all)();
   };
   i.spill->Finish(i.recording, one);
+  i.target_file.Finish(one);
+  i.incident_file.Finish(one);
   i.link.Stop(reason, kGoodbye, one);
   i.server->Stop(kServerGrace, one);
 }
