@@ -40,6 +40,17 @@ testing::AssertionResult Says(const FodcAgent& agent, std::string_view text) {
                                      << agent.Log();
 }
 
+// As a file of incidents.
+std::string OneOpenIncidentOf(const std::string& pod) {
+  evidence::Incident incident;
+  incident.id = "of an earlier life";
+  incident.detector = "read_latency";
+  incident.verdict = "W4";
+  incident.started_ms = incident.updated_ms = 1'700'000'000'000;
+  return evidence::EncodeIncidents(
+      pod, {std::make_shared<const evidence::Incident>(incident)});
+}
+
 class AgentProcessTest : public ::testing::Test {
  protected:
   AgentProcessTest()
@@ -190,23 +201,42 @@ TEST_F(AgentProcessTest, CountsInADirectoryThatOpensLateGoOn) {
   })) << agent.Log();
 }
 
+TEST_F(AgentProcessTest, ProxiesAreToldOfIncidentsInADirectoryThatOpensLate) {
+  test::FodcProxy proxy(dir_);
+  ASSERT_TRUE(proxy.Start());
+  AgentOptions options = Options();
+  options.recorder_dir = "rec";
+  options.proxy_ports = {proxy.grpc_port()};
+  options.flags = {"--recorder-spill-interval=100ms"};
+  FodcAgent agent(dir_, options);
+  const std::string directory = agent.recorder_dir();
+  ASSERT_TRUE(WriteFileAtomically(directory, "in the way").ok());
+  ASSERT_TRUE(agent.Start()) << agent.Log();
+  ASSERT_TRUE(WaitUntil([&] {
+    return ValueOf(proxy.Get("/metrics").body, "served_total") > 0;
+  })) << agent.Log();
+  ASSERT_TRUE(MakeDirectories(directory + ".new").ok());
+  ASSERT_TRUE(WriteFileAtomically(directory + ".new/incidents",
+                                  OneOpenIncidentOf("pod-0"))
+                  .ok());
+  ASSERT_EQ(::unlink(directory.c_str()), 0);
+  ASSERT_EQ(::rename((directory + ".new").c_str(), directory.c_str()), 0);
+  EXPECT_TRUE(WaitUntil([&] {
+    return proxy.Get("/incidents").body.find("nobody saw the end") !=
+           std::string::npos;
+  })) << agent.Log();
+}
+
 // Each file in turn hangs in the disk while the agent is told to end.
 TEST_F(AgentProcessTest, ItsEndWaitsForTheFilesBesideTheRecording) {
   target::KeptRow row;
   row.name = "node";
   row.deaths_total = 17;
-  evidence::Incident incident;
-  incident.id = "of an earlier life";
-  incident.detector = "read_latency";
-  incident.verdict = "W4";
-  incident.started_ms = incident.updated_ms = 1'700'000'000'000;
-  const std::string incidents = evidence::EncodeIncidents(
-      "incidents", {std::make_shared<const evidence::Incident>(incident)});
   AgentOptions options = Options();
   options.flags.emplace_back("--recorder-spill-interval=100ms");
   for (const auto& [name, kept, found] :
        {std::tuple("targets", target::EncodeKeptRows({row}), "\ncomm "),
-        {"incidents", incidents, "nobody saw the end"}}) {
+        {"incidents", OneOpenIncidentOf("incidents"), "nobody saw the end"}}) {
     options.pod = name;  // and so its log
     options.recorder_dir = StrCat("rec-", name);
     FodcAgent agent(dir_, options);
