@@ -40,19 +40,30 @@ Result<IncidentList::Outcome> IncidentList::Put(Incident incident) {
     outcome = Outcome::kUpdated;
     Erase(held);
   }
-  Append(std::move(incident));
+  Append(std::make_shared<const Incident>(std::move(incident)));
   return outcome;
 }
 
+void IncidentList::PutEarlier(std::vector<Incident> earlier) {
+  const std::vector<IncidentRef> later = std::exchange(all_, {});
+  bytes_ = 0;
+  for (Incident& incident : earlier) (void)Put(std::move(incident));
+  for (const IncidentRef& incident : later) {
+    const Place held = PlaceOf(incident->id);
+    if (held != all_.end()) Erase(held);
+    Append(incident);
+  }
+}
+
 // Of one that was checked, and whose id is not there.
-void IncidentList::Append(Incident incident) {
-  const std::size_t bytes = IncidentBytes(incident);
+void IncidentList::Append(IncidentRef incident) {
+  const std::size_t bytes = IncidentBytes(*incident);
   while (!all_.empty() &&
          (all_.size() >= limits_.incidents || bytes_ + bytes > limits_.bytes)) {
     DropOldest();
   }
   bytes_ += bytes;
-  all_.push_back(std::make_shared<const Incident>(std::move(incident)));
+  all_.push_back(std::move(incident));
 }
 
 bool IncidentList::DropOldest() {
@@ -75,7 +86,7 @@ void IncidentList::EndAllUnseen() {
     const Place place = PlaceOf(held->id);
     if (place == all_.end()) continue;
     Erase(place);
-    Append(std::move(incident));
+    Append(std::make_shared<const Incident>(std::move(incident)));
   }
 }
 

@@ -43,6 +43,10 @@ class IncidentList {
   // Errors: those of CheckIncident; the list is as it was.
   Result<Outcome> Put(Incident incident);
 
+  // Takes in what was known before all that is here, and gives way before it.
+  // What CheckIncident refuses is left out.
+  void PutEarlier(std::vector<Incident> earlier);
+
   // Lets go of the one that ended first, or, when all are open, of the one that
   // changed longest ago; in the order in which this list heard of it, for
   // clocks may be set back. False if there is none.
@@ -67,7 +71,7 @@ class IncidentList {
   using Place = std::vector<IncidentRef>::const_iterator;
   Place PlaceOf(std::string_view id) const;
   void Erase(Place place);
-  void Append(Incident incident);
+  void Append(IncidentRef incident);
 
   Limits limits_;
   std::vector<IncidentRef> all_;

@@ -111,6 +111,27 @@ TEST(IncidentListTest, EndsStayWithinTheLimits) {
   EXPECT_EQ(list.all().back()->id, "8");
 }
 
+TEST(IncidentListTest, WhatIsEarlierStandsBeforeAndGivesWayFirst) {
+  IncidentList list({.incidents = 4, .bytes = 1u << 20});
+  for (const Incident& i : {Ended("c"), Open("d", 7)})
+    ASSERT_THAT(list.Put(i), IsOk());
+  Incident bad = Ended("bad");
+  bad.verdict.clear();
+  list.PutEarlier({Ended("a"), bad, Ended("b"), Ended("d", 2)});
+  EXPECT_THAT(Ids(list), ElementsAre("a", "b", "c", "d"));
+  EXPECT_EQ(list.Find("d")->revision, 7u) << "what is here is later";
+  EXPECT_EQ(list.dropped(), 0u);
+  // One of this life pushes out what is earlier, not what this life found.
+  for (const char* id : {"e", "f"}) ASSERT_THAT(list.Put(Open(id)), IsOk());
+  EXPECT_THAT(Ids(list), ElementsAre("c", "d", "e", "f"));
+  list.PutEarlier({Ended("g"), Ended("h")});
+  EXPECT_THAT(Ids(list), ElementsAre("c", "d", "e", "f"));
+  EXPECT_EQ(list.dropped(), 4u);
+  std::size_t bytes = 0;
+  for (const IncidentRef& i : list.all()) bytes += IncidentBytes(*i);
+  EXPECT_EQ(list.bytes(), bytes);
+}
+
 TEST(IncidentListTest, HoldsNoMoreThanItsBytes) {
   IncidentList list;
   Incident large = Ended("");
