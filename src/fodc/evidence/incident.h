@@ -37,7 +37,8 @@ struct Incident {
   // From 1; grows with each change. Of two records of one id the greater holds.
   std::uint32_t revision = 1;
   std::vector<IncidentNumber> numbers;
-  // Signals that the verdict would have needed and nobody gave.
+  // What the verdict would have needed and nobody gave: signals, and families
+  // of the agent's own series.
   std::vector<std::string> missing_signals;
 
   bool is_open() const { return ended_ms == 0; }
