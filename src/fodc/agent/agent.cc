@@ -9,11 +9,11 @@
 #include "fodc/agent/identity.h"
 #include "fodc/agent/incident_file.h"
 #include "fodc/agent/instance.h"
+#include "fodc/agent/kernel_watch.h"
 #include "fodc/agent/own_counters.h"
 #include "fodc/agent/own_readings.h"
 #include "fodc/agent/resident.h"
 #include "fodc/agent/server.h"
-#include "fodc/agent/slow_reads.h"
 #include "fodc/agent/spill.h"
 #include "fodc/agent/target_file.h"
 #include "fodc/base/cgroup.h"
@@ -21,9 +21,9 @@
 #include "fodc/base/proc.h"
 #include "fodc/base/strings.h"
 #include "fodc/collect/collector.h"
-#include "fodc/collect/kernel_reader.h"
+#include "fodc/collect/kernel_samples.h"
 #include "fodc/collect/targets.h"
-#include "fodc/kernel/telemetry.h"
+#include "fodc/detect/detector.h"
 #include "fodc/link/agent_link.h"
 #include "fodc/net/http_client.h"
 #include "fodc/node/node_query.h"
@@ -68,17 +68,6 @@ collect::ScrapeOptions ScrapeOptionsOf(const Options& options,
   return s;
 }
 
-kernel::TelemetryOptions TelemetryOptionsOf(const Options& options,
-                                            std::size_t targets) {
-  kernel::TelemetryOptions t;
-  t.max_targets = targets;
-  t.cgroup_path = options.ktm_cgroup_path;
-  t.sample_above_per_second =
-      static_cast<std::uint64_t>(options.ktm_sample_above);
-  t.sample_every = static_cast<std::uint32_t>(options.ktm_sample_every);
-  return t;
-}
-
 }  // namespace
 
 struct Agent::Impl {
@@ -121,7 +110,6 @@ struct Agent::Impl {
   void KeepInstanceIdLate();
   void StartKernelTelemetry();
   void OnAppended();
-  void OnIncidents();
   void StartNodeQuery();
   fleet::AgentIdentity LinkIdentity() const;
   link::AgentLink::Options LinkOptions() const;
@@ -154,9 +142,7 @@ struct Agent::Impl {
   OwnReadings own_readings;
   evidence::IncidentList incidents;  // what proxies are told
   IncidentFile incident_file;
-  // Both null if --ktm-enabled is false.
-  std::unique_ptr<collect::KernelReader> kernel_reader;
-  std::unique_ptr<SlowReads> slow_reads;
+  std::unique_ptr<KernelWatch> kernel_watch;  // null if --ktm-enabled is false
   link::AgentLink link;
   std::unique_ptr<node::NodeQuery> node_query;  // none without ports
   program::OwnMetrics metrics;
@@ -230,7 +216,7 @@ void Agent::Impl::RestoreTargets() {
   last_seen_targets = {};
   targets.set_on_changed([this] {
     target_file.Write(targets.Keep());
-    if (kernel_reader) kernel_reader->Follow();
+    if (kernel_watch) kernel_watch->Follow();
   });
   target_file.set_on_late([this](const std::vector<target::KeptRow>& kept) {
     targets.Merge(kept);
@@ -238,53 +224,21 @@ void Agent::Impl::RestoreTargets() {
 }
 
 void Agent::Impl::StartKernelTelemetry() {
-  if (checked.ktm == KtmMode::kOff) return;
-  const std::size_t rows = targets.table().rows().size();
-  collect::KernelReader::Options o;
-  o.fine_buckets = options.ktm_fine_buckets;
-  std::unique_ptr<kernel::Telemetry> telemetry;
-  if (options.ktm_interval.count() > 0) {
-    o.interval = options.ktm_interval;
-    telemetry = kernel::Telemetry::Create(TelemetryOptionsOf(options, rows),
-                                          loop.clock());
-    const Status may = kernel::SystemKernel().MayLoad();
-    if (!may.ok() && checked.ktm == KtmMode::kOn) {
-      LogWarn("kernel telemetry is not permitted; see fodc-agent doctor",
-              {{"error", may.message()}});
-    } else if (!may.ok()) {
-      LogInfo("there is no kernel telemetry; see fodc-agent doctor",
-              {{"reason", may.message()}});
-    }
-  } else {
-    LogWarn("kernel telemetry does not start: its interval is not positive",
-            {{"ktm_interval", FormatGoDuration(options.ktm_interval)}});
-  }
-  kernel_reader = std::make_unique<collect::KernelReader>(
-      std::move(telemetry), "bad_interval", o, targets, loop, recording);
-  slow_reads =
-      std::make_unique<SlowReads>(checked.detect, std::move(checked.signals),
-                                  targets, recording, incidents);
-  slow_reads->set_on_incident([this] { OnIncidents(); });
-  kernel_reader->set_on_recorded([this] {
-    OnAppended();
-    slow_reads->RecordStates(
-        {.monotonic_ms = std::chrono::duration_cast<milliseconds>(
-                             loop.clock().Monotonic().time_since_epoch())
-                             .count(),
-         .unix_ms = ToUnixMillis(loop.clock().Unix())});
-    link.OnAppended();
+  kernel_watch = KernelWatch::Create(options, checked.ktm, checked.detect,
+                                     std::move(checked.signals), targets, loop,
+                                     recording, incidents);
+  if (!kernel_watch) return;
+  kernel_watch->set_on_recorded([this] { link.OnAppended(); });
+  kernel_watch->set_on_incident([this] {
+    incident_file.Write();
+    link.OnIncident();
   });
-  kernel_reader->Start();
+  kernel_watch->Start();
 }
 
 void Agent::Impl::OnAppended() {
-  if (slow_reads) slow_reads->OnAppended();
+  if (kernel_watch) kernel_watch->OnAppended();
   link.OnAppended();
-}
-
-void Agent::Impl::OnIncidents() {
-  incident_file.Write();
-  link.OnIncident();
 }
 
 // With the id that this life has already told.
@@ -402,17 +356,19 @@ Result<std::unique_ptr<Agent>> Agent::Start(const Options& options,
 void Agent::Stop(const std::string& reason, net::Task done) {
   Impl& i = *impl_;
   i.collector.Stop();
-  if (i.kernel_reader) i.kernel_reader->Stop();
+  if (i.kernel_watch) i.kernel_watch->Stop();
   i.spill_timer.Cancel();
   i.trim_timer.Cancel();
   // The node query lives on: clients still ask for its counters.
   i.stopping = true;
   auto all = std::make_shared<net::Task>(std::move(done));
-  auto left = std::make_shared<int>(3);
+  auto left = std::make_shared<int>(5);
   const auto one = [all, left] {
     if (--*left == 0) (*all)();
   };
   i.spill->Finish(i.recording, one);
+  i.target_file.Finish(one);
+  i.incident_file.Finish(one);
   i.link.Stop(reason, kGoodbye, one);
   i.server->Stop(kServerGrace, one);
 }

@@ -12,10 +12,10 @@
 
 namespace fodc::agent {
 
-// What the agent's loop must have: two workers may hang in the disk, one with
-// the recording and one with what is known of the targets, and there must be
-// one more that answers the proxies.
-inline constexpr net::EventLoop::Options kLoopOptions{.workers = 3};
+// What the agent's loop must have: three workers may hang in the disk, one with
+// the recording, one with what is known of the targets and one with the
+// incidents, and there must be one more that answers the proxies.
+inline constexpr net::EventLoop::Options kLoopOptions{.workers = 4};
 
 // Belongs to the loop's thread.
 class Agent {

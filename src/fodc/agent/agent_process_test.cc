@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The real program: starting, ending, and coming back after kill -9.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -8,10 +9,14 @@
 #include <atomic>
 #include <csignal>
 #include <cstdio>
+#include <memory>
 #include <string>
+#include <tuple>
 
 #include "fodc/base/file.h"
 #include "fodc/base/strings.h"
+#include "fodc/base/unique_fd.h"
+#include "fodc/evidence/kept_incidents.h"
 #include "fodc/target/kept_row.h"
 #include "tests/support/cluster.h"
 #include "tests/support/fake_endpoint.h"
@@ -33,6 +38,17 @@ testing::AssertionResult Says(const FodcAgent& agent, std::string_view text) {
   if (WaitUntil(says)) return testing::AssertionSuccess();
   return testing::AssertionFailure() << "no '" << text << "' in the log:\n"
                                      << agent.Log();
+}
+
+// As a file of incidents.
+std::string OneOpenIncidentOf(const std::string& pod) {
+  evidence::Incident incident;
+  incident.id = "of an earlier life";
+  incident.detector = "read_latency";
+  incident.verdict = "W4";
+  incident.started_ms = incident.updated_ms = 1'700'000'000'000;
+  return evidence::EncodeIncidents(
+      pod, {std::make_shared<const evidence::Incident>(incident)});
 }
 
 class AgentProcessTest : public ::testing::Test {
@@ -183,6 +199,76 @@ TEST_F(AgentProcessTest, CountsInADirectoryThatOpensLateGoOn) {
         .value_or("")
         .ends_with("\npod-0\n");
   })) << agent.Log();
+}
+
+TEST_F(AgentProcessTest, ProxiesAreToldOfIncidentsInADirectoryThatOpensLate) {
+  test::FodcProxy proxy(dir_);
+  ASSERT_TRUE(proxy.Start());
+  AgentOptions options = Options();
+  options.recorder_dir = "rec";
+  options.proxy_ports = {proxy.grpc_port()};
+  options.flags = {"--recorder-spill-interval=100ms"};
+  FodcAgent agent(dir_, options);
+  const std::string directory = agent.recorder_dir();
+  ASSERT_TRUE(WriteFileAtomically(directory, "in the way").ok());
+  ASSERT_TRUE(agent.Start()) << agent.Log();
+  ASSERT_TRUE(WaitUntil([&] {
+    return ValueOf(proxy.Get("/metrics").body, "served_total") > 0;
+  })) << agent.Log();
+  ASSERT_TRUE(MakeDirectories(directory + ".new").ok());
+  ASSERT_TRUE(WriteFileAtomically(directory + ".new/incidents",
+                                  OneOpenIncidentOf("pod-0"))
+                  .ok());
+  ASSERT_EQ(::unlink(directory.c_str()), 0);
+  ASSERT_EQ(::rename((directory + ".new").c_str(), directory.c_str()), 0);
+  EXPECT_TRUE(WaitUntil([&] {
+    return proxy.Get("/incidents").body.find("nobody saw the end") !=
+           std::string::npos;
+  })) << agent.Log();
+}
+
+// Each file in turn hangs in the disk while the agent is told to end.
+TEST_F(AgentProcessTest, ItsEndWaitsForTheFilesBesideTheRecording) {
+  target::KeptRow row;
+  row.name = "node";
+  row.deaths_total = 17;
+  AgentOptions options = Options();
+  options.flags.emplace_back("--recorder-spill-interval=100ms");
+  for (const auto& [name, kept, found] :
+       {std::tuple("targets", target::EncodeKeptRows({row}), "\ncomm "),
+        {"incidents", OneOpenIncidentOf("incidents"), "nobody saw the end"}}) {
+    options.pod = name;  // and so its log
+    options.recorder_dir = StrCat("rec-", name);
+    FodcAgent agent(dir_, options);
+    const std::string directory = agent.recorder_dir();
+    const std::string path = StrCat(directory, "/", name);
+    ASSERT_TRUE(WriteFileAtomically(directory, "in the way").ok());
+    ASSERT_TRUE(agent.Start()) << agent.Log();
+    ASSERT_TRUE(WaitUntil([&] {
+      return ValueOf(agent.Get("/metrics").body, "fodc_target_up") == 1;
+    })) << agent.Log();
+    ASSERT_TRUE(MakeDirectories(directory + ".new").ok());
+    ASSERT_EQ(::mkfifo(StrCat(directory, ".new/", name).c_str(), 0600), 0);
+    ASSERT_EQ(::unlink(directory.c_str()), 0);
+    ASSERT_EQ(::rename((directory + ".new").c_str(), directory.c_str()), 0);
+    UniqueFd disk;
+    ASSERT_TRUE(WaitUntil([&] {
+      disk = UniqueFd(::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC));
+      return disk.ok();  // there is a reader
+    })) << agent.Log();
+    agent.process().Signal(SIGTERM);
+    EXPECT_TRUE(Says(agent, "agent stops"));
+    EXPECT_FALSE(WaitUntil(
+        [&] { return agent.Log().find("agent stopped") != std::string::npos; },
+        500ms));
+    EXPECT_TRUE(WriteAll(disk.get(), kept, path).ok());
+    disk = UniqueFd();
+    EXPECT_EQ(agent.process().WaitExitCode(10s), 0) << agent.Log();
+    struct ::stat file = {};
+    ASSERT_EQ(::stat(path.c_str(), &file), 0);
+    ASSERT_TRUE(S_ISREG(file.st_mode)) << "it was not written";
+    EXPECT_THAT(*ReadFile(path), HasSubstr(found));
+  }
 }
 
 // A memory cgroup (version 1) with a limit of 64 MiB, as a container has it.

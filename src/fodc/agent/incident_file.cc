@@ -41,10 +41,9 @@ void IncidentFile::Accept(const evidence::KeptIncidents& kept, bool is_late) {
             {{"path", file_.path()}, {"pod_name", pod_}, {"was_of", kept.pod}});
     return;
   }
-  for (evidence::Incident i : kept.incidents) {
-    evidence::EndUnseen(&i);
-    (void)incidents_.Put(std::move(i));  // they were checked
-  }
+  std::vector<evidence::Incident> earlier = kept.incidents;
+  for (evidence::Incident& i : earlier) evidence::EndUnseen(&i);
+  incidents_.PutEarlier(std::move(earlier));
   if (!is_late || kept.incidents.empty()) return;
   Write();  // what is due does not have them
   if (on_late_) on_late_();

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "fodc/agent/kept_file.h"
@@ -36,6 +37,7 @@ class IncidentFile {
   // The list has changed.
   void Write();
   void Retry() { file_.Retry(); }
+  void Finish(net::Task done) { file_.Finish(std::move(done)); }
 
   bool is_failing() const { return file_.is_failing(); }
 

@@ -102,7 +102,9 @@ TEST_F(IncidentFileTest, ADirectoryThatIsAnothersIsLeftAloneUntilItIsOurs) {
   file.Retry();
   ASSERT_TRUE(loop_.RunUntil([&] { return OnDisk() == 2; }));
   EXPECT_TRUE(is_late);
-  EXPECT_THAT(list.all(), SizeIs(2));
+  ASSERT_THAT(list.all(), SizeIs(2));
+  EXPECT_EQ(list.all()[0]->id, "a") << "of an earlier life: the first to go";
+  EXPECT_TRUE(list.all()[1]->is_open());
 }
 
 }  // namespace

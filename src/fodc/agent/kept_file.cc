@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/agent/kept_file.h"
 
+#include <chrono>
 #include <cstdio>
 #include <utility>
 
@@ -11,6 +12,9 @@
 
 namespace fodc::agent {
 namespace {
+
+// An ill disk must not keep the agent from ending.
+constexpr std::chrono::seconds kFinishLimit{5};
 
 std::string PathOf(const KeptFile::Options& options) {
   return StrCat(options.directory, "/", options.name);
@@ -72,6 +76,7 @@ void KeptFile::ReadLate() {
         is_read_ = true;
         Take(loaded, /*is_late=*/true);
         Retry();
+        EndIfIdle();
       });
   if (!taken) is_at_work_ = false;  // with the next Retry
 }
@@ -92,7 +97,9 @@ void KeptFile::Retry() {
   const bool taken = loop_.Offload<Status>(
       [path = path_, text] { return WriteFileAtomically(path, text); },
       [this, alive = std::weak_ptr<int>(alive_), text](const Status& status) {
-        if (!alive.expired()) Written(text, status);
+        if (alive.expired()) return;
+        Written(text, status);
+        EndIfIdle();
       });
   if (!taken) Written(text, ResourceExhausted("the disk's queue is full"));
 }
@@ -114,6 +121,27 @@ void KeptFile::Written(std::string text, const Status& status) {
             {{"what", options_->what}, {"path", path_}});
   }
   Retry();
+}
+
+void KeptFile::Finish(net::Task done) {
+  done_ = std::move(done);
+  limit_ = loop_.RunAfter(kFinishLimit, [this] {
+    LogWarn("what is kept for the next life did not reach the disk in time",
+            {{"what", options_->what}, {"path", path_}});
+    End();
+  });
+  Retry();
+  EndIfIdle();
+}
+
+// Nothing is under way: nothing more can be done for what may be due.
+void KeptFile::EndIfIdle() {
+  if (!is_at_work_) End();
+}
+
+void KeptFile::End() {
+  limit_.Cancel();
+  if (done_) std::exchange(done_, {})();
 }
 
 }  // namespace fodc::agent

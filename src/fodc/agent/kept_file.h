@@ -50,6 +50,9 @@ class KeptFile {
   // Soon on disk. What cannot be written now goes with the next Write or Retry.
   void Write(std::string text);
   void Retry();
+  // At the end: what is due is tried once more. Then calls `done`, after some
+  // seconds at the latest.
+  void Finish(net::Task done);
 
   // Whether the newest write failed.
   bool is_failing() const { return is_failing_; }
@@ -66,6 +69,8 @@ class KeptFile {
   void Take(const Loaded& loaded, bool is_late);
   void ReadLate();
   void Written(std::string text, const Status& status);
+  void EndIfIdle();
+  void End();
 
   net::EventLoop& loop_;
   const std::shared_ptr<const Options> options_;  // workers share it
@@ -74,6 +79,8 @@ class KeptFile {
   bool is_read_ = false;
   bool is_at_work_ = false;  // a worker reads or writes
   bool is_failing_ = false;
+  net::Task done_;  // of Finish
+  net::EventLoop::Handle limit_;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
 };
 

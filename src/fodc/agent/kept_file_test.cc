@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <future>
 
 #include "fodc/agent/agent.h"
 #include "fodc/base/file.h"
@@ -155,12 +156,98 @@ TEST_F(KeptFileTest, WhatWasReadAtTheStartIsNotReadAgain) {
   EXPECT_THAT(late_, IsEmpty());
 }
 
+TEST_F(KeptFileTest, ItsEndWaitsForWhatBecameDueDuringAWrite) {
+  KeptFile file = Open();
+  file.Read();
+  file.Write("good 1");
+  file.Write("good 2");  // the first one is under way
+  std::string at_end;
+  file.Finish([&] { at_end = OnDisk(); });
+  EXPECT_EQ(at_end, "");
+  ASSERT_TRUE(loop_.RunUntil([&] { return !at_end.empty(); }));
+  EXPECT_EQ(at_end, "good 2");
+  // With nothing to do it ends at once.
+  bool is_done = false;
+  file.Finish([&] { is_done = true; });
+  EXPECT_TRUE(is_done);
+}
+
+TEST_F(KeptFileTest, ItsEndReadsFirstWhatIsThereLate) {
+  Put("things", "good 17");
+  is_ours_ = false;
+  KeptFile file = Open();
+  file.Read();
+  file.Write("good 1");
+  is_ours_ = true;
+  std::string at_end;
+  file.Finish([&] { at_end = OnDisk(); });
+  ASSERT_TRUE(loop_.RunUntil([&] { return !at_end.empty(); }));
+  EXPECT_EQ(at_end, "good 1");
+  EXPECT_THAT(late_, ElementsAre("good 17"));
+}
+
+TEST_F(KeptFileTest, ItsEndWaitsForNoDirectoryThatIsAnothers) {
+  is_ours_ = false;
+  KeptFile file = Open();
+  file.Read();
+  file.Write("good 1");
+  bool is_done = false;
+  file.Finish([&] { is_done = true; });
+  EXPECT_TRUE(is_done);
+  EXPECT_EQ(OnDisk(), "");
+}
+
+TEST_F(KeptFileTest, ItsEndTriesADiskThatFailsOnceMore) {
+  KeptFile file = Open();
+  file.Read();
+  ASSERT_THAT(MakeDirectories(dir_.File("things/x")), IsOk());
+  file.Write("good 1");
+  ASSERT_TRUE(loop_.RunUntil([&] { return file.is_failing(); }));
+  for (const bool is_mended : {false, true}) {
+    if (is_mended) std::filesystem::remove_all(dir_.File("things"));
+    bool is_done = false;
+    file.Finish([&] { is_done = true; });
+    EXPECT_FALSE(is_done);
+    ASSERT_TRUE(loop_.RunUntil([&] { return is_done; }));
+    EXPECT_EQ(OnDisk(), is_mended ? "good 1" : "");
+  }
+}
+
+TEST_F(KeptFileTest, ADiskThatHangsHoldsTheEndUpForAFewSeconds) {
+  std::promise<void> disk;
+  const std::shared_future<void> back = disk.get_future().share();
+  for (unsigned i = 0; i < kLoopOptions.workers; ++i)
+    ASSERT_TRUE(loop_.Offload([back] { back.wait(); }, [] {}));
+  const LogCapture log;
+  int done = 0;
+  {
+    KeptFile file = Open();
+    file.Read();
+    file.Write("good 1");
+    file.Finish([&] { ++done; });
+    loop_.RunReady();
+    EXPECT_EQ(done, 0);
+    clock_.Advance(std::chrono::seconds(5));
+    loop_.RunReady();
+    EXPECT_EQ(done, 1);
+    EXPECT_THAT(log.Lines("did not reach the disk in time"), SizeIs(1));
+    disk.set_value();
+    ASSERT_TRUE(loop_.RunUntil([&] { return OnDisk() == "good 1"; }));
+    ASSERT_TRUE(
+        loop_.RunUntil([&] { return loop_.stats().offloaded_waiting == 0; }));
+  }
+  EXPECT_EQ(done, 1);
+}
+
 TEST_F(KeptFileTest, WithoutADirectoryNothingIsKept) {
   directory_ = "";
   KeptFile file = Open(/*reads_anothers=*/true);
   file.Read();
   file.Write("good 1");
   EXPECT_EQ(loop_.stats().offloaded_waiting, 0u);
+  bool is_done = false;
+  file.Finish([&] { is_done = true; });
+  EXPECT_TRUE(is_done);
 }
 
 }  // namespace

@@ -14,7 +14,8 @@
 namespace fodc::agent {
 namespace {
 
-void Tell(const evidence::Incident& i) {
+// `before`: as it was, if it was there. Mere updates say what is known.
+void Tell(const evidence::Incident& i, const evidence::IncidentRef& before) {
   const std::initializer_list<LogField> fields = {{"id", i.id},
                                                   {"target", i.target},
                                                   {"verdict", i.verdict},
@@ -26,8 +27,9 @@ void Tell(const evidence::Incident& i) {
     LogInfo("incident ended", fields);
   } else if (i.revision == 1) {
     LogWarn("incident started", fields);
-  } else {
-    LogWarn("incident goes on", fields);
+  } else if (before == nullptr || i.verdict != before->verdict ||
+             i.cause != before->cause) {
+    LogWarn("incident has another verdict", fields);
   }
 }
 
@@ -83,7 +85,7 @@ void SlowReads::OnAppended() {
 }
 
 void SlowReads::Take(evidence::Incident incident) {
-  Tell(incident);
+  Tell(incident, incidents_.Find(incident.id));
   const auto put = incidents_.Put(std::move(incident));
   if (!put.ok()) {
     LogError("an incident cannot be kept", {{"error", put.status()}});

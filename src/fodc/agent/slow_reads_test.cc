@@ -103,5 +103,30 @@ TEST_F(SlowReadsOfAnOddNameTest, ItsStateIsRecorded) {
   EXPECT_EQ(State("fodc_detector_state{state=\"calm\",target=\"d\tb\"}"), 1);
 }
 
+// A change of state is worth a line, the state itself is not.
+TEST_F(SlowReadsTest, AnIncidentThatGoesOnIsLoggedOnlyWithAnotherVerdict) {
+  reading_.policy.emplace();
+  reading_.cache.emplace();
+  for (int i = 0; i < 20; ++i) Window(2000);
+  const LogCapture log;
+  for (int i = 0; i < 30; ++i) Window(5'000'000);
+  ASSERT_THAT(incidents_.all(), SizeIs(1));
+  EXPECT_GE(incidents_.all()[0]->revision, 4u);
+  EXPECT_GE(told_, 4);
+  EXPECT_EQ(incidents_.all()[0]->verdict, "W4");
+  EXPECT_THAT(log.Lines("incident"), SizeIs(1));
+  for (int i = 0; i < 20; ++i) {
+    reading_.policy->calls += 1000;
+    reading_.policy
+        ->by_advice[static_cast<std::size_t>(kernel::Advice::kDontNeed)] +=
+        1000;
+    reading_.cache->added_pages += 100'000;
+    Window(5'000'000);
+  }
+  EXPECT_EQ(incidents_.all()[0]->verdict, "W3");
+  EXPECT_THAT(log.Lines("incident has another verdict"), SizeIs(1));
+  EXPECT_THAT(log.Lines("incident"), SizeIs(2));
+}
+
 }  // namespace
 }  // namespace fodc::agent

@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "fodc/agent/kept_file.h"
@@ -35,6 +36,7 @@ class TargetFile {
 
   void Write(Rows rows);
   void Retry() { file_.Retry(); }
+  void Finish(net::Task done) { file_.Finish(std::move(done)); }
 
   bool is_failing() const { return file_.is_failing(); }
 

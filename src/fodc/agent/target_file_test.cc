@@ -112,13 +112,14 @@ TEST_F(TargetFileTest, AFileThatDoesNotSayWhoseItIsIsRead) {
   EXPECT_THAT(Open().Read(), SizeIs(1));
 }
 
-// The recording's write and the targets' hang; an answer is still made.
+// The writes of the recording, the targets and the incidents hang; an answer is
+// still made.
 TEST(AgentLoopTest, ADiskThatHangsHoldsNoAnswerUp) {
   FakeClock clock;
   std::promise<void> disk;
   const std::shared_future<void> back = disk.get_future().share();
   net::EventLoop loop(clock, kLoopOptions);
-  for (int i = 0; i < 2; ++i)
+  for (int i = 0; i < 3; ++i)
     ASSERT_TRUE(loop.Offload([back] { back.wait(); }, [] {}));
   bool is_answered = false;
   ASSERT_TRUE(loop.Offload([] {}, [&] { is_answered = true; }));

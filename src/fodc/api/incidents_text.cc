@@ -18,13 +18,10 @@ IncidentsText::IncidentsText(
     const std::function<bool(const fleet::Agent&)>& takes)
     : agents_(fleet.List()), now_(now) {
   for (const fleet::Agent& agent : *agents_) {
-    const fleet::AgentIncidents* incidents = fleet.incidents(agent.id);
+    const evidence::IncidentList* incidents = fleet.incidents(agent.id);
     if (incidents == nullptr || !takes(agent)) continue;
-    for (const evidence::IncidentRef& incident : incidents->list().all()) {
-      if (!filter.Takes(*incident)) continue;
-      rows_.push_back({&agent, incident,
-                       agent.status != fleet::AgentStatus::kOffline &&
-                           incidents->IsWatched(*incident)});
+    for (const evidence::IncidentRef& incident : incidents->all()) {
+      if (filter.Takes(*incident)) rows_.push_back({&agent, incident});
     }
   }
   total_ = rows_.size();
@@ -65,7 +62,7 @@ void IncidentsText::AppendRow(const Row& row, std::string* out) const {
   json.String(incident.is_open() ? "open" : "ended");
   json.Key("watched");
   if (incident.is_open()) {
-    json.Bool(row.is_watched);
+    json.Bool(agent.status != fleet::AgentStatus::kOffline);
   } else {
     json.Null();
   }

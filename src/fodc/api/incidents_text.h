@@ -30,7 +30,6 @@ class IncidentsText {
   struct Row {
     const fleet::Agent* agent;  // of agents_
     evidence::IncidentRef incident;
-    bool is_watched;
   };
   void AppendRow(const Row& row, std::string* out) const;
 

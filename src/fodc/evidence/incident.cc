@@ -71,4 +71,19 @@ Status CheckIncident(const Incident& i) {
   return OkStatus();
 }
 
+void EndUnseen(Incident* incident) {
+  if (!incident->is_open()) return;
+  incident->ended_ms = incident->updated_ms;
+  constexpr std::string_view kWhy =
+      " Ended: its agent ended; nobody saw the end.";
+  std::string& summary = incident->summary;
+  if (summary.size() + kWhy.size() > kMaxIncidentTextBytes) {
+    std::size_t size = kMaxIncidentTextBytes - kWhy.size();
+    // Not within a character.
+    while (size > 0 && (summary[size] & 0xc0) == 0x80) --size;
+    summary.resize(size);
+  }
+  summary += kWhy.substr(summary.empty() ? 1 : 0);
+}
+
 }  // namespace fodc::evidence

@@ -37,7 +37,8 @@ struct Incident {
   // From 1; grows with each change. Of two records of one id the greater holds.
   std::uint32_t revision = 1;
   std::vector<IncidentNumber> numbers;
-  // Signals that the verdict would have needed and nobody gave.
+  // What the verdict would have needed and nobody gave: signals, and families
+  // of the agent's own series.
   std::vector<std::string> missing_signals;
 
   bool is_open() const { return ended_ms == 0; }
@@ -56,5 +57,11 @@ inline constexpr std::size_t kMaxIncidentTextBytes = 4096;
 // revision at least 1.
 // Errors: kInvalidArgument naming the field and the limit.
 Status CheckIncident(const Incident& incident);
+
+// One that was open when its agent's life ended: nobody saw its end. Ends it
+// when it was last known to last, and says so in the summary, which stays
+// within its bound. It keeps its revision: whatever the agent tells of it later
+// is better known. No effect if it has ended.
+void EndUnseen(Incident* incident);
 
 }  // namespace fodc::evidence

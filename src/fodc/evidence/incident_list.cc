@@ -40,14 +40,30 @@ Result<IncidentList::Outcome> IncidentList::Put(Incident incident) {
     outcome = Outcome::kUpdated;
     Erase(held);
   }
-  const std::size_t bytes = IncidentBytes(incident);
+  Append(std::make_shared<const Incident>(std::move(incident)));
+  return outcome;
+}
+
+void IncidentList::PutEarlier(std::vector<Incident> earlier) {
+  const std::vector<IncidentRef> later = std::exchange(all_, {});
+  bytes_ = 0;
+  for (Incident& incident : earlier) (void)Put(std::move(incident));
+  for (const IncidentRef& incident : later) {
+    const Place held = PlaceOf(incident->id);
+    if (held != all_.end()) Erase(held);
+    Append(incident);
+  }
+}
+
+// Of one that was checked, and whose id is not there.
+void IncidentList::Append(IncidentRef incident) {
+  const std::size_t bytes = IncidentBytes(*incident);
   while (!all_.empty() &&
          (all_.size() >= limits_.incidents || bytes_ + bytes > limits_.bytes)) {
     DropOldest();
   }
   bytes_ += bytes;
-  all_.push_back(std::make_shared<const Incident>(std::move(incident)));
-  return outcome;
+  all_.push_back(std::move(incident));
 }
 
 bool IncidentList::DropOldest() {
@@ -60,11 +76,18 @@ bool IncidentList::DropOldest() {
   return true;
 }
 
-bool IncidentList::Remove(std::string_view id) {
-  const Place held = PlaceOf(id);
-  if (held == all_.end()) return false;
-  Erase(held);
-  return true;
+void IncidentList::EndAllUnseen() {
+  const std::vector<IncidentRef> before = all_;
+  for (const IncidentRef& held : before) {
+    if (!held->is_open()) continue;
+    Incident incident = *held;
+    EndUnseen(&incident);
+    // One that ended a moment ago may have taken its room.
+    const Place place = PlaceOf(held->id);
+    if (place == all_.end()) continue;
+    Erase(place);
+    Append(std::make_shared<const Incident>(std::move(incident)));
+  }
 }
 
 IncidentRef IncidentList::Find(std::string_view id) const {

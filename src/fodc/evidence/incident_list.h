@@ -43,13 +43,18 @@ class IncidentList {
   // Errors: those of CheckIncident; the list is as it was.
   Result<Outcome> Put(Incident incident);
 
+  // Takes in what was known before all that is here, and gives way before it.
+  // What CheckIncident refuses is left out.
+  void PutEarlier(std::vector<Incident> earlier);
+
   // Lets go of the one that ended first, or, when all are open, of the one that
   // changed longest ago; in the order in which this list heard of it, for
   // clocks may be set back. False if there is none.
   bool DropOldest();
 
-  // Forgets it; false if there is none of that id.
-  bool Remove(std::string_view id);
+  // The life of the agent that told of them is over: what is open ends, as
+  // EndUnseen says.
+  void EndAllUnseen();
 
   // In the order of their newest change as this list heard of it, the latest
   // last.
@@ -59,13 +64,14 @@ class IncidentList {
 
   std::size_t open() const;
   std::size_t bytes() const { return bytes_; }
-  // How many gave way, since the start; those removed are none of them.
+  // How many gave way, since the start.
   std::uint64_t dropped() const { return dropped_; }
 
  private:
   using Place = std::vector<IncidentRef>::const_iterator;
   Place PlaceOf(std::string_view id) const;
   void Erase(Place place);
+  void Append(IncidentRef incident);
 
   Limits limits_;
   std::vector<IncidentRef> all_;

@@ -78,15 +78,58 @@ TEST(IncidentListTest, TheFirstThatEndedGivesWayBeforeAnyOpenOne) {
   EXPECT_EQ(list.dropped(), 3u);
 }
 
-TEST(IncidentListTest, ForgetsWhatIsRemoved) {
+TEST(IncidentListTest, WhatIsOpenEndsUnseenInTheSameRevision) {
   IncidentList list;
-  ASSERT_THAT(list.Put(Open("a", 5)), IsOk());
-  EXPECT_FALSE(list.Remove("b"));
-  EXPECT_TRUE(list.Remove("a"));
-  EXPECT_FALSE(list.Remove("a"));
-  EXPECT_EQ(list.bytes(), 0u);
+  for (const Incident& i : {Open("a", 5), Ended("b", 3), Open("c")})
+    ASSERT_THAT(list.Put(i), IsOk());
+  list.EndAllUnseen();
+  EXPECT_EQ(list.open(), 0u);
+  // In the order of their ends.
+  EXPECT_THAT(Ids(list), ElementsAre("b", "a", "c"));
+  Incident a = Open("a", 5);
+  EndUnseen(&a);
+  EXPECT_EQ(*list.Find("a"), a);
+  EXPECT_EQ(*list.Find("b"), Ended("b", 3));
+  // The agent's own word of the end is the greater one.
+  EXPECT_THAT(list.Put(Ended("a", 6)), IsOkAndHolds(Outcome::kUpdated));
+  std::size_t bytes = 0;
+  for (const IncidentRef& i : list.all()) bytes += IncidentBytes(*i);
+  EXPECT_EQ(list.bytes(), bytes);
   EXPECT_EQ(list.dropped(), 0u);
-  EXPECT_THAT(list.Put(Open("a", 1)), IsOkAndHolds(Outcome::kNew));
+}
+
+TEST(IncidentListTest, EndsStayWithinTheLimits) {
+  const std::size_t each = IncidentBytes(Open("a"));
+  IncidentList list({.incidents = 9, .bytes = 9 * each});
+  for (int i = 0; i < 9; ++i)
+    ASSERT_THAT(list.Put(Open(std::to_string(i))), IsOk());
+  list.EndAllUnseen();
+  EXPECT_EQ(list.open(), 0u);
+  EXPECT_LE(list.bytes(), 9 * each);
+  EXPECT_GT(list.all().size(), 5u);
+  EXPECT_EQ(list.dropped() + list.all().size(), 9u);
+  EXPECT_EQ(list.all().back()->id, "8");
+}
+
+TEST(IncidentListTest, WhatIsEarlierStandsBeforeAndGivesWayFirst) {
+  IncidentList list({.incidents = 4, .bytes = 1u << 20});
+  for (const Incident& i : {Ended("c"), Open("d", 7)})
+    ASSERT_THAT(list.Put(i), IsOk());
+  Incident bad = Ended("bad");
+  bad.verdict.clear();
+  list.PutEarlier({Ended("a"), bad, Ended("b"), Ended("d", 2)});
+  EXPECT_THAT(Ids(list), ElementsAre("a", "b", "c", "d"));
+  EXPECT_EQ(list.Find("d")->revision, 7u) << "what is here is later";
+  EXPECT_EQ(list.dropped(), 0u);
+  // One of this life pushes out what is earlier, not what this life found.
+  for (const char* id : {"e", "f"}) ASSERT_THAT(list.Put(Open(id)), IsOk());
+  EXPECT_THAT(Ids(list), ElementsAre("c", "d", "e", "f"));
+  list.PutEarlier({Ended("g"), Ended("h")});
+  EXPECT_THAT(Ids(list), ElementsAre("c", "d", "e", "f"));
+  EXPECT_EQ(list.dropped(), 4u);
+  std::size_t bytes = 0;
+  for (const IncidentRef& i : list.all()) bytes += IncidentBytes(*i);
+  EXPECT_EQ(list.bytes(), bytes);
 }
 
 TEST(IncidentListTest, HoldsNoMoreThanItsBytes) {

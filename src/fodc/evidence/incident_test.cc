@@ -9,6 +9,7 @@
 namespace fodc::evidence {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
 Incident Good() {
@@ -73,6 +74,41 @@ TEST(IncidentTest, NamesTheFieldAndTheLimit) {
               HasSubstr("not in order"));
   EXPECT_THAT(message([](Incident& i) { i.revision = 0; }),
               HasSubstr("revision 0"));
+}
+
+TEST(IncidentTest, WhatNobodySawEndEndsWhenItWasLastSeen) {
+  Incident i = Good();
+  i.revision = 3;
+  EndUnseen(&i);
+  Incident ended = Good();
+  ended.revision = 3;
+  ended.ended_ms = 2000;
+  ended.summary =
+      "reads became slow Ended: its agent ended; nobody saw the end.";
+  EXPECT_EQ(i, ended);
+  EXPECT_THAT(CheckIncident(i), IsOk());
+  EndUnseen(&i);
+  EXPECT_EQ(i, ended) << "it ends once";
+}
+
+TEST(IncidentTest, AnEndThatNobodySawStaysWithinTheBounds) {
+  Incident i = Good();
+  i.summary.clear();
+  EndUnseen(&i);
+  EXPECT_EQ(i.summary, "Ended: its agent ended; nobody saw the end.");
+  // Wherever a character of two bytes or of four may be cut.
+  for (std::size_t lead = 0; lead < 5; ++lead) {
+    for (const std::string character : {"\xc2\xb5", "\xf0\x9f\x94\xa5"}) {
+      i = Good();
+      i.summary.assign(lead, 'x');
+      while (i.summary.size() + character.size() <= kMaxIncidentTextBytes)
+        i.summary += character;
+      EndUnseen(&i);
+      EXPECT_THAT(CheckIncident(i), IsOk());
+      EXPECT_THAT(i.summary, EndsWith("; nobody saw the end."));
+      EXPECT_GT(i.summary.size(), kMaxIncidentTextBytes - 4);
+    }
+  }
 }
 
 }  // namespace

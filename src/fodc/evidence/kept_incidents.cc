@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/evidence/kept_incidents.h"
 
-#include <algorithm>
 #include <charconv>
 #include <cmath>
 #include <limits>
@@ -120,12 +119,6 @@ Result<KeptIncidents> DecodeIncidents(std::string_view text) {
     if (!status.ok()) return DataLoss(status.message());
   }
   return kept;
-}
-
-void EndUnseen(Incident* incident) {
-  if (!incident->is_open()) return;
-  incident->ended_ms = std::max(incident->updated_ms, incident->started_ms);
-  ++incident->revision;
 }
 
 }  // namespace fodc::evidence

@@ -25,8 +25,4 @@ std::string EncodeIncidents(std::string_view pod,
 // incident that CheckIncident refuses, more than 65536 of them.
 Result<KeptIncidents> DecodeIncidents(std::string_view text);
 
-// One that an earlier life of the agent left open: nobody saw its end. Ends it
-// when it was last known to last, as a new revision. No effect if it has ended.
-void EndUnseen(Incident* incident);
-
 }  // namespace fodc::evidence

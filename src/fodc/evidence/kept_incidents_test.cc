@@ -6,9 +6,11 @@
 
 #include <cmath>
 
+#include "fodc/base/file.h"
 #include "fodc/base/kept_text.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
+#include "tests/support/paths.h"
 
 namespace fodc::evidence {
 namespace {
@@ -58,6 +60,23 @@ TEST(KeptIncidentsTest, ReadsBackWhatWasWritten) {
   EXPECT_THAT(none->incidents, IsEmpty());
 }
 
+// The worked example of docs/formats/recording.md.
+TEST(KeptIncidentsTest, IsTheTextOfTheDocument) {
+  const auto document = ReadFile(test::SourcePath("docs/formats/recording.md"));
+  ASSERT_THAT(document, IsOk());
+  constexpr std::string_view kFence = "```incidents\n";
+  const std::size_t begin = document->find(kFence) + kFence.size();
+  ASSERT_GT(begin, kFence.size());
+  const std::string text =
+      document->substr(begin, document->find("```", begin) - begin);
+  const auto kept = DecodeIncidents(text);
+  ASSERT_THAT(kept, IsOk());
+  ASSERT_EQ(kept->incidents.size(), 1u);
+  EXPECT_TRUE(kept->incidents[0].is_open());
+  EXPECT_EQ(kept->incidents[0].numbers[1].value, 1200);
+  EXPECT_EQ(EncodeIncidents(kept->pod, Refs(kept->incidents)), text);
+}
+
 TEST(KeptIncidentsTest, LeavesOutNumbersThatAreNone) {
   Incident i = Sample();
   i.numbers = {{"a", std::nan("")}, {"b", INFINITY}, {"c", 1}};
@@ -92,16 +111,6 @@ TEST(KeptIncidentsTest, TrustsNothing) {
               StatusIs(Code::kDataLoss, HasSubstr("no value")));
   EXPECT_THAT(sealed("incident\n"),
               StatusIs(Code::kDataLoss, HasSubstr("no value")));
-}
-
-TEST(KeptIncidentsTest, WhatNobodySawEndEndsWhenItWasLastSeen) {
-  Incident i = Sample();
-  EndUnseen(&i);
-  EXPECT_EQ(i.ended_ms, 3000);
-  EXPECT_EQ(i.revision, 3u);
-  EXPECT_THAT(CheckIncident(i), IsOk());
-  EndUnseen(&i);
-  EXPECT_EQ(i.revision, 3u);
 }
 
 }  // namespace

@@ -48,11 +48,17 @@ Registry::Admission Fleet::Admit(const Registry::Claim& claim) {
     Held& held = mirrors_[admission.id];
     if (held.mirror == nullptr) {
       held.mirror = NewMirror();
-      held.incidents = std::make_unique<AgentIncidents>(options_.incidents);
+      held.incidents = evidence::IncidentList(options_.incidents);
     }
     held.emptied = false;
-    held.incidents->Follow(claim.identity.incarnation);
-    held.mirror->Follow(claim.identity.incarnation, clock_.Monotonic());
+    const recorder::Incarnation life = claim.identity.incarnation;
+    if (std::exchange(held.life, life) != life) {
+      const std::size_t bytes_before = held.incidents.bytes();
+      const std::uint64_t dropped_before = held.incidents.dropped();
+      held.incidents.EndAllUnseen();
+      CountIncidents(held.incidents, bytes_before, dropped_before);
+    }
+    held.mirror->Follow(life, clock_.Monotonic());
   }
   Share();
   return admission;
@@ -80,7 +86,7 @@ void Fleet::Drop(const AgentId& id) {
   Add(it->second.mirror->stats(), &gone_);
   used_bytes_ -= it->second.bytes;
   text_bytes_ -= it->second.text_bytes;
-  incident_stats_.bytes -= it->second.incidents->list().bytes();
+  incident_stats_.bytes -= it->second.incidents.bytes();
   mirrors_.erase(it);
 }
 
@@ -161,10 +167,10 @@ Status Fleet::TakeIncidents(const AgentId& id,
     return NotFound(StrCat("agent ", id, " not found"));
   }
   using Outcome = evidence::IncidentList::Outcome;
-  AgentIncidents& kept = *it->second.incidents;
+  evidence::IncidentList& kept = it->second.incidents;
   IncidentStats& s = incident_stats_;
-  const std::size_t bytes_before = kept.list().bytes();
-  const std::uint64_t dropped_before = kept.list().dropped();
+  const std::size_t bytes_before = kept.bytes();
+  const std::uint64_t dropped_before = kept.dropped();
   Status refusal;
   for (evidence::Incident& incident : incidents) {
     const auto outcome = kept.Put(std::move(incident));
@@ -178,23 +184,30 @@ Status Fleet::TakeIncidents(const AgentId& id,
                                        : s.known);
     Keep(id, &it->second);
   }
-  s.bytes += kept.list().bytes() - bytes_before;  // modulo 2^64
-  s.dropped += kept.list().dropped() - dropped_before;
-  while (s.bytes > options_.incident_bytes) DropIncident();
+  CountIncidents(kept, bytes_before, dropped_before);
   return refusal;
+}
+
+// `list` has changed.
+void Fleet::CountIncidents(const evidence::IncidentList& list,
+                           std::size_t bytes_before,
+                           std::uint64_t dropped_before) {
+  IncidentStats& s = incident_stats_;
+  s.bytes += list.bytes() - bytes_before;  // modulo 2^64
+  s.dropped += list.dropped() - dropped_before;
+  while (s.bytes > options_.incident_bytes) DropIncident();
 }
 
 // Of the agent whose incidents take most.
 void Fleet::DropIncident() {
   const auto largest = std::max_element(
       mirrors_.begin(), mirrors_.end(), [](const auto& a, const auto& b) {
-        return a.second.incidents->list().bytes() <
-               b.second.incidents->list().bytes();
+        return a.second.incidents.bytes() < b.second.incidents.bytes();
       });
-  AgentIncidents& kept = *largest->second.incidents;
-  const std::size_t before = kept.list().bytes();
+  evidence::IncidentList& kept = largest->second.incidents;
+  const std::size_t before = kept.bytes();
   FODC_CHECK(kept.DropOldest());  // the sum is not 0
-  incident_stats_.bytes -= before - kept.list().bytes();
+  incident_stats_.bytes -= before - kept.bytes();
   ++incident_stats_.dropped;
 }
 
@@ -277,9 +290,9 @@ const Mirror* Fleet::mirror(const AgentId& id) const {
   return it == mirrors_.end() ? nullptr : it->second.mirror.get();
 }
 
-const AgentIncidents* Fleet::incidents(const AgentId& id) const {
+const evidence::IncidentList* Fleet::incidents(const AgentId& id) const {
   const auto it = mirrors_.find(id);
-  return it == mirrors_.end() ? nullptr : it->second.incidents.get();
+  return it == mirrors_.end() ? nullptr : &it->second.incidents;
 }
 
 Fleet::Stats Fleet::stats() const {
@@ -311,10 +324,9 @@ Fleet::Stats Fleet::stats() const {
   s.absences = absences_;
   s.incidents = incident_stats_;
   for (const auto& [id, held] : mirrors_) {
-    const evidence::IncidentList& list = held.incidents->list();
-    const std::size_t open = list.open();
+    const std::size_t open = held.incidents.open();
     s.incidents.open += open;
-    s.incidents.ended += list.all().size() - open;
+    s.incidents.ended += held.incidents.all().size() - open;
   }
   return s;
 }

@@ -14,7 +14,6 @@
 #include "fodc/base/clock.h"
 #include "fodc/evidence/incident_list.h"
 #include "fodc/fleet/agent.h"
-#include "fodc/fleet/agent_incidents.h"
 #include "fodc/fleet/memory_arbiter.h"
 #include "fodc/fleet/mirror.h"
 #include "fodc/fleet/registry.h"
@@ -72,7 +71,8 @@ class Fleet {
   Fleet(const Clock& clock, const Options& options);
 
   // Registry::Admit, and what follows for the mirrors: a flight agent gets
-  // one, its predecessor's if it takes its place.
+  // one, its predecessor's if it takes its place. What an earlier life of it
+  // left open has ended unseen.
   Registry::Admission Admit(const Registry::Claim& claim);
   // Registry::Sweep with its mirrors, and a fresh share of the memory.
   std::vector<AgentId> Sweep();
@@ -119,15 +119,16 @@ class Fleet {
   // Null for an agent without one (v1).
   const Mirror* mirror(const AgentId& id) const;
   // Null for the same.
-  const AgentIncidents* incidents(const AgentId& id) const;
+  const evidence::IncidentList* incidents(const AgentId& id) const;
   Stats stats() const;
 
  private:
   struct Held {
     std::unique_ptr<Mirror> mirror;
-    std::unique_ptr<AgentIncidents> incidents;
-    std::size_t bytes = 0;       // when last looked at
-    std::size_t text_bytes = 0;  // of that, in the pool
+    evidence::IncidentList incidents;
+    recorder::Incarnation life = 0;  // the one that the agent is in now
+    std::size_t bytes = 0;           // when last looked at
+    std::size_t text_bytes = 0;      // of that, in the pool
     // It holds frames or incidents, and the registry knows.
     bool precious = false;
     bool emptied = false;  // it did not fit, and its session must know
@@ -142,6 +143,8 @@ class Fleet {
   void Drop(const AgentId& id);
   void Share();
   void Keep(const AgentId& id, Held* held);
+  void CountIncidents(const evidence::IncidentList& list,
+                      std::size_t bytes_before, std::uint64_t dropped_before);
   void DropIncident();
 
   const Clock& clock_;

@@ -52,10 +52,6 @@ class FleetIncidentsTest : public ::testing::Test {
     EXPECT_THAT(admission.status, IsOk());
     return admission.id;
   }
-  bool IsWatched(const AgentId& id, const std::string& incident) const {
-    const AgentIncidents& kept = *fleet_->incidents(id);
-    return kept.IsWatched(*kept.list().Find(incident));
-  }
 
   FakeClock clock_;
   Fleet::Options options_;
@@ -69,16 +65,16 @@ TEST_F(FleetIncidentsTest, KeepsTheGreaterRevisionOfEachAgentsOwn) {
   // An id that another agent uses, too, is another incident.
   ASSERT_THAT(fleet_->TakeIncidents(b, {Ended("x", 9)}), IsOk());
   ASSERT_THAT(fleet_->TakeIncidents(a, {Open("x", 3), Open("x", 2)}), IsOk());
-  EXPECT_EQ(fleet_->incidents(a)->list().Find("x")->revision, 3u);
-  EXPECT_TRUE(fleet_->incidents(a)->list().Find("x")->is_open());
+  EXPECT_EQ(fleet_->incidents(a)->Find("x")->revision, 3u);
+  EXPECT_TRUE(fleet_->incidents(a)->Find("x")->is_open());
   const Fleet::IncidentStats s = fleet_->stats().incidents;
   EXPECT_EQ(s.added, 3u);
   EXPECT_EQ(s.updated, 1u);
   EXPECT_EQ(s.known, 1u);
   EXPECT_EQ(s.open, 1u);
   EXPECT_EQ(s.ended, 2u);
-  EXPECT_EQ(s.bytes, fleet_->incidents(a)->list().bytes() +
-                         fleet_->incidents(b)->list().bytes());
+  EXPECT_EQ(s.bytes,
+            fleet_->incidents(a)->bytes() + fleet_->incidents(b)->bytes());
 }
 
 TEST_F(FleetIncidentsTest, AV1AgentHasNone) {
@@ -94,12 +90,12 @@ TEST_F(FleetIncidentsTest, StayUntilTheAgentsEntryGoes) {
   ASSERT_THAT(fleet_->TakeIncidents(id, {Open("x")}), IsOk());
   fleet_->Disconnect(id);
   ASSERT_NE(fleet_->incidents(id), nullptr);
-  EXPECT_THAT(Ids(fleet_->incidents(id)->list().all()), ElementsAre("x"));
+  EXPECT_THAT(Ids(fleet_->incidents(id)->all()), ElementsAre("x"));
   // The same life comes back, and goes on.
   const AgentId again = Admit("a", 5);
   EXPECT_EQ(fleet_->incidents(id), nullptr);
-  EXPECT_THAT(Ids(fleet_->incidents(again)->Held()), ElementsAre("x"));
-  EXPECT_TRUE(IsWatched(again, "x"));
+  EXPECT_THAT(Ids(fleet_->incidents(again)->all()), ElementsAre("x"));
+  EXPECT_TRUE(fleet_->incidents(again)->Find("x")->is_open());
   fleet_->Disconnect(again);
   clock_.Advance(options_.registry.cleanup_timeout + std::chrono::seconds(1));
   EXPECT_THAT(fleet_->Sweep(), ElementsAre(again));
@@ -108,45 +104,90 @@ TEST_F(FleetIncidentsTest, StayUntilTheAgentsEntryGoes) {
   EXPECT_EQ(fleet_->stats().incidents.open, 0u);
 }
 
-TEST_F(FleetIncidentsTest, WhatIsOpenIsWatchedAgainOnceANewLifeTellsOfIt) {
+TEST_F(FleetIncidentsTest, WhatALifeLeftOpenEndsWithTheNextOne) {
   const AgentId id = Admit("a", 5);
-  ASSERT_THAT(fleet_->TakeIncidents(
-                  id, {Open("lost"), Open("kept"), Open("ends"), Ended("old")}),
-              IsOk());
+  const AgentId other = Admit("b", 5);
+  ASSERT_THAT(fleet_->TakeIncidents(id, {Open("x", 7), Ended("y", 3)}), IsOk());
+  ASSERT_THAT(fleet_->TakeIncidents(other, {Open("x")}), IsOk());
   fleet_->Disconnect(id);
+  EXPECT_EQ(fleet_->stats().incidents.open, 2u);
   const AgentId next = Admit("a", 6);
-  // The new life is asked for what only it can know to last.
-  EXPECT_THAT(Ids(fleet_->incidents(next)->Held()), ElementsAre("old"));
-  EXPECT_FALSE(IsWatched(next, "kept"));
-  ASSERT_THAT(fleet_->TakeIncidents(next, {Open("kept"), Ended("ends", 2)}),
-              IsOk());
-  EXPECT_TRUE(IsWatched(next, "kept"));
-  EXPECT_FALSE(IsWatched(next, "lost"));
-  EXPECT_FALSE(IsWatched(next, "ends"));
-  EXPECT_FALSE(IsWatched(next, "old"));
-  EXPECT_THAT(Ids(fleet_->incidents(next)->Held()),
-              ElementsAre("kept", "old", "ends"));
-  EXPECT_EQ(fleet_->stats().incidents.known, 1u);
+  const evidence::IncidentList& list = *fleet_->incidents(next);
+  Incident unseen = Open("x", 7);
+  evidence::EndUnseen(&unseen);
+  EXPECT_EQ(*list.Find("x"), unseen);
+  EXPECT_EQ(*list.Find("y"), Ended("y", 3));
+  const Fleet::IncidentStats s = fleet_->stats().incidents;
+  EXPECT_EQ(s.open, 1u) << "the other agent's lasts";
+  EXPECT_EQ(s.ended, 2u);
+  EXPECT_EQ(s.bytes, list.bytes() + fleet_->incidents(other)->bytes());
+  // What the new life finds itself lasts.
+  ASSERT_THAT(fleet_->TakeIncidents(next, {Open("z")}), IsOk());
+  fleet_->Disconnect(next);
+  EXPECT_TRUE(fleet_->incidents(Admit("a", 6))->Find("z")->is_open());
 }
 
-TEST_F(FleetIncidentsTest, OfWhatLastedTheNewLifeKnowsBest) {
-  const AgentId id = Admit("a", 5);
-  ASSERT_THAT(fleet_->TakeIncidents(id, {Open("x", 7), Ended("y", 7)}), IsOk());
-  fleet_->Disconnect(id);
-  // What it kept was older, and it counts on from there.
-  const AgentId next = Admit("a", 6);
-  ASSERT_THAT(fleet_->TakeIncidents(next, {Open("x", 3), Ended("y", 3)}),
+// The agent's file may be older than what it told, or newer.
+TEST_F(FleetIncidentsTest, NoWordOfALaterLifeLeavesItOpen) {
+  struct Case {
+    std::string name;
+    Incident told;
+    std::uint32_t revision;  // that is held in the end
+    bool is_seen;            // its end
+  };
+  const auto unseen = [](std::uint32_t revision) {
+    Incident i = Open("x", revision);
+    evidence::EndUnseen(&i);
+    return i;
+  };
+  for (const Case& c :
+       {Case{"older", unseen(3), 4, false}, Case{"equal", unseen(4), 4, false},
+        Case{"newer", unseen(5), 5, false}, Case{"end", Ended("x", 5), 5, true},
+        Case{"later end", Ended("x", 9), 9, true}}) {
+    const AgentId id = Admit(c.name, 5);
+    ASSERT_THAT(fleet_->TakeIncidents(id, {Open("x", 4)}), IsOk());
+    fleet_->Disconnect(id);
+    const AgentId next = Admit(c.name, 6);
+    ASSERT_THAT(fleet_->TakeIncidents(next, {c.told}), IsOk());
+    const IncidentRef held = fleet_->incidents(next)->Find("x");
+    EXPECT_EQ(held->revision, c.revision) << c.name;
+    EXPECT_FALSE(held->is_open()) << c.name;
+    EXPECT_EQ(held->summary.empty(), c.is_seen) << c.name;
+  }
+}
+
+// Restarts in the middle of incidents leave no open ones that push others out.
+TEST_F(FleetIncidentsTest, AgentsThatForgetDoNotFillTheListWithOpenOnes) {
+  for (unsigned life = 1; life <= 300; ++life) {
+    const AgentId id = Admit("a", life);
+    ASSERT_THAT(fleet_->TakeIncidents(id, {Open(std::to_string(life))}),
+                IsOk());
+    fleet_->Disconnect(id);
+  }
+  const AgentId last = Admit("a", 301);
+  ASSERT_THAT(fleet_->TakeIncidents(last, {Ended("seen"), Open("lasts")}),
               IsOk());
-  const evidence::IncidentList& list = fleet_->incidents(next)->list();
-  EXPECT_EQ(list.Find("x")->revision, 3u);
-  EXPECT_EQ(list.Find("y")->revision, 7u);
-  ASSERT_THAT(fleet_->TakeIncidents(next, {Ended("x", 4)}), IsOk());
-  EXPECT_FALSE(list.Find("x")->is_open());
-  // Within a life the greater one holds.
-  ASSERT_THAT(fleet_->TakeIncidents(next, {Open("x", 2)}), IsOk());
-  EXPECT_EQ(list.Find("x")->revision, 4u);
-  EXPECT_EQ(fleet_->stats().incidents.bytes, list.bytes());
-  EXPECT_EQ(fleet_->stats().incidents.dropped, 0u);
+  const evidence::IncidentList& list = *fleet_->incidents(last);
+  EXPECT_EQ(list.open(), 1u);
+  EXPECT_NE(list.Find("seen"), nullptr);
+}
+
+// An end takes some bytes, too.
+TEST_F(FleetIncidentsTest, EndsKeepTheBoundOfAllTogether) {
+  options_.incident_bytes = 10 * evidence::IncidentBytes(Open("a"));
+  fleet_ = std::make_unique<Fleet>(clock_, options_);
+  const AgentId id = Admit("a", 5);
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_THAT(fleet_->TakeIncidents(id, {Open(std::to_string(i))}), IsOk());
+  }
+  EXPECT_EQ(fleet_->stats().incidents.open, 10u);
+  fleet_->Disconnect(id);
+  const AgentId next = Admit("a", 6);
+  const Fleet::IncidentStats s = fleet_->stats().incidents;
+  EXPECT_LE(s.bytes, options_.incident_bytes);
+  EXPECT_EQ(s.bytes, fleet_->incidents(next)->bytes());
+  EXPECT_EQ(s.ended + s.dropped, 10u);
+  EXPECT_EQ(s.open, 0u);
 }
 
 TEST_F(FleetIncidentsTest, WhatMayNotBeKeptIsLeftOutAndCounted) {
@@ -155,7 +196,7 @@ TEST_F(FleetIncidentsTest, WhatMayNotBeKeptIsLeftOutAndCounted) {
   bad.summary.assign(5000, 'x');
   EXPECT_THAT(fleet_->TakeIncidents(id, {Open("a"), bad, Open(""), Open("c")}),
               StatusIs(Code::kInvalidArgument, HasSubstr("summary has 5000")));
-  EXPECT_THAT(Ids(fleet_->incidents(id)->list().all()), ElementsAre("a", "c"));
+  EXPECT_THAT(Ids(fleet_->incidents(id)->all()), ElementsAre("a", "c"));
   EXPECT_EQ(fleet_->stats().incidents.refused, 2u);
 }
 
@@ -173,16 +214,16 @@ TEST_F(FleetIncidentsTest, AFloodKeepsItsBounds) {
     ASSERT_LE(fleet_->stats().incidents.bytes, options_.incident_bytes);
   }
   // Who takes most gives most.
-  EXPECT_THAT(Ids(fleet_->incidents(modest)->list().all()), ElementsAre("m"));
-  EXPECT_THAT(Ids(fleet_->incidents(greedy)->list().all()),
+  EXPECT_THAT(Ids(fleet_->incidents(modest)->all()), ElementsAre("m"));
+  EXPECT_THAT(Ids(fleet_->incidents(greedy)->all()),
               ElementsAre("997", "998", "999"));
   EXPECT_EQ(fleet_->stats().incidents.dropped, 997u);
   for (int i = 0; i < 1000; ++i) {
     ASSERT_THAT(fleet_->TakeIncidents(modest, {Ended(std::to_string(i))}),
                 IsOk());
   }
-  EXPECT_EQ(fleet_->incidents(modest)->list().all().size(), 10u);
-  EXPECT_NE(fleet_->incidents(modest)->list().Find("m"), nullptr);
+  EXPECT_EQ(fleet_->incidents(modest)->all().size(), 10u);
+  EXPECT_NE(fleet_->incidents(modest)->Find("m"), nullptr);
   fleet_->Remove(greedy);
   fleet_->Remove(modest);
   EXPECT_EQ(fleet_->stats().incidents.bytes, 0u);

@@ -212,9 +212,9 @@ void FlightSession::Welcome(bool conflict, bool resumed) {
       position->set_sequence(p.sequence);
     }
   }
-  if (const fleet::AgentIncidents* incidents = core_.fleet.incidents(id_);
+  if (const evidence::IncidentList* incidents = core_.fleet.incidents(id_);
       incidents != nullptr && has_incidents_) {
-    for (const evidence::IncidentRef& incident : incidents->Held()) {
+    for (const evidence::IncidentRef& incident : incidents->all()) {
       flight::v1::HeldIncident* held = w->add_incidents();
       held->set_id(incident->id);
       held->set_revision(incident->revision);

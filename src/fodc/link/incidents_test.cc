@@ -56,12 +56,12 @@ Incident Ended(const std::string& id, std::uint32_t revision = 2) {
 
 class IncidentLinkTest : public FlightLinkTest {
  protected:
-  const fleet::AgentIncidents* kept() {
+  const evidence::IncidentList* kept() {
     const fleet::AgentList agents = fleet_->List();
     return agents->empty() ? nullptr : fleet_->incidents(agents->front().id);
   }
   IncidentRef Held(const std::string& id) {
-    return kept() == nullptr ? nullptr : kept()->list().Find(id);
+    return kept() == nullptr ? nullptr : kept()->Find(id);
   }
   // Whether the proxy holds all that the agent has, as it is.
   bool HasAll() {
@@ -115,7 +115,7 @@ TEST_F(IncidentLinkTest, ARestartedProxyIsToldEverythingAgain) {
   ASSERT_TRUE(Until([&] { return HasAll(); }));
   RestartServer();
   ASSERT_TRUE(Until([&] { return kept() != nullptr && HasAll(); }));
-  EXPECT_THAT(kept()->list().all(), SizeIs(2));
+  EXPECT_THAT(kept()->all(), SizeIs(2));
 }
 
 TEST_F(IncidentLinkTest, ALinkThatFreezesInTheMiddleLosesNothing) {
@@ -148,27 +148,35 @@ TEST_F(IncidentLinkTest, TheIncidentsOfADeadAgentStayWithItsRecording) {
   EXPECT_TRUE(Held("a")->is_open());
 }
 
-TEST_F(IncidentLinkTest, ANewLifeTellsAgainWhatItKnowsToLast) {
+// Killed: what it told is ahead of its disk, or its disk ahead of that.
+TEST_F(IncidentLinkTest, ANewLifeLeavesNothingOpenThatItDoesNotWatch) {
   StartAll();
   agent_->Append(3);
-  for (const char* id : {"kept", "lost"}) agent_->Put(Open(id));
+  for (const char* id : {"lost", "kept", "newer"}) agent_->Put(Open(id, 4));
   agent_->Put(Ended("old"));
   ASSERT_TRUE(Until([&] { return HasAll() && CaughtUp(); }));
   std::unique_ptr<TestAgent> reborn = agent_->Reborn(0);
   agent_ = std::move(reborn);
-  // What its disk gave back, the revisions of its earlier life.
-  agent_->Put(Open("kept"));
-  agent_->Put(Ended("old"));
+  // What its disk gave back.
+  Incident unseen = Open("kept", 3);
+  evidence::EndUnseen(&unseen);
+  for (const Incident& i : {unseen, Ended("newer", 5), Ended("old")})
+    agent_->Put(i);
   agent_->Append();
   agent_->StartLink();
-  ASSERT_TRUE(Until([&] { return fleet_->stats().incidents.known == 1; }));
+  ASSERT_TRUE(Until([&] { return Held("newer")->revision == 5; }));
   ExpectMirrored();
   EXPECT_EQ(agent_->stats().incidents_sent, 1u);
-  EXPECT_TRUE(kept()->IsWatched(*Held("kept")));
-  EXPECT_FALSE(kept()->IsWatched(*Held("lost")));
-  EXPECT_TRUE(Held("lost")->is_open());
-  agent_->Put(Ended("kept"));
-  ASSERT_TRUE(Until([&] { return !Held("kept")->is_open(); }));
+  EXPECT_EQ(kept()->open(), 0u);
+  for (const char* id : {"lost", "kept"}) {
+    EXPECT_EQ(Held(id)->revision, 4u);
+    EXPECT_THAT(Held(id)->summary, HasSubstr("nobody saw the end"));
+  }
+  EXPECT_EQ(*Held("newer"), Ended("newer", 5));
+  // Of its own it tells as ever.
+  agent_->Put(Open("mine"));
+  ASSERT_TRUE(Until([&] { return Held("mine") != nullptr; }));
+  EXPECT_TRUE(Held("mine")->is_open());
 }
 
 TEST_F(IncidentLinkTest, WhatEndsWithTheAgentIsItsLastNews) {
@@ -455,7 +463,7 @@ TEST_F(IncidentPeerTest, AFloodKeepsItsBounds) {
   EXPECT_EQ(stats().dropped + stats().open, 1u + 20 * kMaxIncidents);
   for (const fleet::Agent& agent : *fleet_->List()) {
     if (agent.identity.pod_name != "good") continue;
-    EXPECT_NE(fleet_->incidents(agent.id)->list().Find("mine"), nullptr);
+    EXPECT_NE(fleet_->incidents(agent.id)->Find("mine"), nullptr);
   }
 }
 
