@@ -245,17 +245,23 @@ Result<std::string> ReadBootId(std::string_view root) {
   return std::string(Trim(text));
 }
 
-Result<std::uint64_t> ReadPidNamespace(std::string_view root) {
-  const std::string path = StrCat(root, "/self/ns/pid");
+Result<std::uint64_t> ReadNamespace(std::string_view root,
+                                    std::string_view kind) {
+  const std::string path = StrCat(root, "/self/ns/", kind);
   std::array<char, 64> link{};
   const ssize_t n = ::readlink(path.c_str(), link.data(), link.size());
   if (n < 0) return ErrnoStatus(errno, "readlink " + path);
   std::string_view text(link.data(), static_cast<std::size_t>(n));
-  if (ConsumePrefix(&text, "pid:[") && text.ends_with(']')) {
+  if (ConsumePrefix(&text, kind) && ConsumePrefix(&text, ":[") &&
+      text.ends_with(']')) {
     text.remove_suffix(1);
     if (const auto inode = ParseUint(text)) return *inode;
   }
-  return DataLoss(path + " names no process namespace");
+  return DataLoss(path + " names no namespace");
+}
+
+Result<std::uint64_t> ReadPidNamespace(std::string_view root) {
+  return ReadNamespace(root, "pid");
 }
 
 std::uint64_t ClockTicksPerSecond() {

@@ -91,8 +91,11 @@ UnixTime StartTime(std::uint64_t boot_time_s, std::uint64_t start_ticks);
 // The random id of this boot: /proc/sys/kernel/random/boot_id, trimmed.
 Result<std::string> ReadBootId(std::string_view root);
 
-// The inode of our process namespace: pids of another are other pids.
+// The inode of our namespace of that kind ("pid", "cgroup"; namespaces(7)).
 // Errors: kNotFound if the kernel (or a test's tree) does not tell.
+Result<std::uint64_t> ReadNamespace(std::string_view root,
+                                    std::string_view kind);
+// Of processes: pids of another namespace are other pids.
 Result<std::uint64_t> ReadPidNamespace(std::string_view root);
 
 std::uint64_t ClockTicksPerSecond();
