@@ -14,7 +14,6 @@
 namespace fodc::target {
 namespace {
 
-constexpr std::size_t kCommBytes = 15;  // TASK_COMM_LEN less the final zero
 constexpr std::size_t kMaxCommandLineBytes = 4u << 20;
 
 std::string_view ParentPath(std::string_view path) {

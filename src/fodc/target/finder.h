@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -14,6 +15,8 @@
 #include "fodc/base/status.h"
 
 namespace fodc::target {
+
+inline constexpr std::size_t kCommBytes = 15;  // TASK_COMM_LEN less the zero
 
 // What makes a process look like one that is known.
 struct Likeness {
