@@ -146,14 +146,13 @@ Search::Found Search::FindOwner(MonotonicTime now,
     found.process = Finder::Choose(like);
     if (found.process) return found;
   }
-  if (!spec_.fallback_comm_prefix.empty()) {
-    Found by_name = FindFallback(predecessor);
-    if (by_name.process) return by_name;
-  }
+  // Whoever listens is the target, also where it is not to be seen who that is.
+  if (!owned.is_listened_to && !spec_.fallback_comm_prefix.empty())
+    return FindFallback(predecessor);
   if (owned.is_denied) {
     found.problem =
         "the owner of the port cannot be read (needs CAP_SYS_PTRACE, and its "
-        "process namespace)";
+        "process namespace; --target-comm names it as well)";
   } else if (owned.is_listened_to) {
     found.problem = "no process visible here owns the port";
   } else if (Ports().empty()) {
@@ -164,13 +163,29 @@ Search::Found Search::FindOwner(MonotonicTime now,
   return found;
 }
 
-// By name alone.
+// By name alone: of several containers nobody knows which one is the node's.
 Search::Found Search::FindFallback(
     const std::optional<Predecessor>& predecessor) const {
   std::vector<ProcessStat> named = finder_.WithComm(spec_.fallback_comm_prefix);
   KeepSuccessors(predecessor, &named);
   Found found;
   found.candidates = named.size();
+  const std::string_view ports =
+      Ports().empty() ? "" : "nothing listens on the port, and ";
+  if (named.empty()) {
+    found.problem = StrCat(ports, "no process is named \"",
+                           spec_.fallback_comm_prefix, "...\"");
+    return found;
+  }
+  const std::string container = finder_.ContainerOf(named.front().pid);
+  for (const ProcessStat& p : named) {
+    if (finder_.ContainerOf(p.pid) == container) continue;
+    found.problem = StrCat(
+        ports, named.size(), " processes named \"", spec_.fallback_comm_prefix,
+        "...\" are in several containers (--target-comm, --target-port "
+        "or --target-pid tells which one it is)");
+    return found;
+  }
   found.process = Finder::Choose(named);
   return found;
 }

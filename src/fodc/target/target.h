@@ -28,7 +28,8 @@ struct TargetSpec {
   // Ports on this machine that are scraped; the owner of the first that has
   // one is the target. With a comm prefix they decide between candidates.
   std::vector<std::uint16_t> endpoint_ports = {};
-  // When nobody owns any of the ports: a process whose name begins so.
+  // While nothing listens on any of the ports: a process whose name begins so,
+  // if all such processes are in one container.
   std::string fallback_comm_prefix = {};
 };
 
