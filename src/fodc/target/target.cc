@@ -175,14 +175,9 @@ class TargetTable::Impl {
     std::vector<pid_t> pids = {row.instance->pid};
     if (row.spec.pid && !hidden_[i].pid_is_used_up) return pids;
     const bool by_comm = !row.spec.comm_prefix.empty();
-    const std::string group = finder_.GroupOf(row.instance->pid);
-    const bool is_contained = !group.empty();
-    if (!is_contained && !by_comm) return pids;
-    for (const ProcessStat& p : finder_.WithComm(
-             by_comm ? row.spec.comm_prefix : row.instance->comm)) {
+    for (const ProcessStat& p : Candidates(*row.instance, row.spec)) {
       if (p.pid == row.instance->pid) continue;
       if (!by_comm && p.comm != row.instance->comm) continue;
-      if (is_contained && finder_.GroupOf(p.pid) != group) continue;
       pids.push_back(p.pid);
     }
     return pids;
@@ -192,6 +187,23 @@ class TargetTable::Impl {
   const std::vector<Row>& rows() const { return rows_; }
 
  private:
+  // Processes of the instance's name in its group; of the whole machine where
+  // that is the root, and only by a name that was given.
+  std::vector<ProcessStat> Candidates(const Instance& instance,
+                                      const TargetSpec& spec) const {
+    const std::string& name =
+        spec.comm_prefix.empty() ? instance.comm : spec.comm_prefix;
+    if (auto inside = finder_.InGroupOf(instance.pid, name))
+      return *std::move(inside);
+    const std::string group = finder_.GroupOf(instance.pid);
+    if (group.empty() && spec.comm_prefix.empty()) return {};
+    std::vector<ProcessStat> named = finder_.WithComm(name);
+    std::erase_if(named, [&](const ProcessStat& p) {
+      return finder_.GroupOf(p.pid) != group;
+    });
+    return named;
+  }
+
   void CheckFormer(std::size_t i, std::vector<Event>* events) {
     Hidden& hidden = hidden_[i];
     if (hidden.former_may_live) {
