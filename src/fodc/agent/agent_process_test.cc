@@ -105,6 +105,21 @@ TEST_F(AgentProcessTest, AStartThatFailsSaysWhyAndEndsWithACode) {
   EXPECT_EQ(test::RunToEnd({program, "--version"}).exit_code, 0);
 }
 
+// Also of what happens before there is any thread.
+TEST_F(AgentProcessTest, EveryLineOfTheLogHasItsForm) {
+  AgentOptions o = Options();
+  o.flags.push_back("--log-format=json");
+  FodcAgent agent(dir_, o);
+  ASSERT_TRUE(agent.Start()) << agent.Log();
+  EXPECT_TRUE(Says(agent, "capabilities"));
+  EXPECT_EQ(agent.Stop(), 0);
+  const std::string log = agent.Log();
+  for (const std::string_view line : Split(Trim(log), '\n')) {
+    EXPECT_TRUE(line.starts_with("{\"time\":\"") && line.ends_with("}"))
+        << line;
+  }
+}
+
 TEST_F(AgentProcessTest, TwoPodsInOneDirectoryAreTwoAgents) {
   const auto id_of = [](const FodcAgent& agent) {
     EXPECT_TRUE(Says(agent, "instance_id="));

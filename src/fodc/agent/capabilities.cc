@@ -120,30 +120,38 @@ Status KeepOnly(CapabilitySet keep) {
   return OkStatus();
 }
 
-void DropCapabilities(const CapabilityFeatures& features) {
+DroppedCapabilities DropCapabilities(const CapabilityFeatures& features) {
+  DroppedCapabilities out;
   const auto held = HeldCapabilities();
   if (!held.ok()) {
-    LogWarn("capabilities are not known and stay as they are",
-            {{"error", held.status()}});
-    return;
+    out.status = held.status();
+    return out;
   }
   const std::vector<CapabilityNeed> needs = CapabilityNeeds(features);
   for (const CapabilityNeed& need : needs) {
     const CapabilitySet missing = Lacks(*held, need);
-    if (missing == 0) continue;
-    LogInfo("a feature lacks capabilities",
-            {{"feature", need.feature},
-             {"missing", CapabilityText(missing)},
-             {"without", need.without}});
+    if (missing != 0) out.gaps.push_back({need.feature, missing, need.without});
   }
   const CapabilitySet keep = ToKeep(*held, needs);
-  if (keep == *held) return;
-  if (const Status dropped = KeepOnly(keep); !dropped.ok()) {
-    LogWarn("capabilities cannot be dropped", {{"error", dropped}});
-    return;
+  if (keep == *held) return out;
+  out.status = KeepOnly(keep);
+  if (out.status.ok()) out.kept = keep;
+  return out;
+}
+
+void LogDropped(const DroppedCapabilities& dropped) {
+  for (const DroppedCapabilities::Gap& gap : dropped.gaps) {
+    LogInfo("a feature lacks capabilities",
+            {{"feature", gap.feature},
+             {"missing", CapabilityText(gap.missing)},
+             {"without", gap.without}});
   }
-  LogInfo("capabilities that no feature needs are dropped",
-          {{"kept", CapabilityText(keep)}});
+  if (!dropped.status.ok()) {
+    LogWarn("capabilities stay as they are", {{"error", dropped.status}});
+  } else if (dropped.kept) {
+    LogInfo("capabilities that no feature needs are dropped",
+            {{"kept", CapabilityText(*dropped.kept)}});
+  }
 }
 
 }  // namespace fodc::agent

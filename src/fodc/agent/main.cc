@@ -102,10 +102,12 @@ int Run(int argc, char** argv) {
   }
 
   // Before there is any thread: each has capabilities of its own.
-  DropCapabilities(FeaturesOf(options, *checked));
+  const DroppedCapabilities dropped =
+      DropCapabilities(FeaturesOf(options, *checked));
   program::BlockSignals();
   const program::ScopedLog log(log_options);
   program::LogEffectiveValues(flags);
+  LogDropped(dropped);
   if (const auto names = FlagsWithoutEffect(flags); !names.empty()) {
     std::string text;
     for (const std::string& name : names)
