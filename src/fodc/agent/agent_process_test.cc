@@ -91,6 +91,13 @@ TEST_F(AgentProcessTest, AStartThatFailsSaysWhyAndEndsWithACode) {
     EXPECT_THAT(o.err, HasSubstr(said));
     EXPECT_TRUE(o.err.ends_with("\nSee fodc-agent --help.\n")) << o.err;
   }
+  // The doctor refuses what the agent refuses.
+  for (const char* flag :
+       {"--ktm-enabled=perhaps", "--ktm-interval=1ms", "--target-port=70000"}) {
+    const test::Output o = test::RunToEnd({program, "doctor", flag});
+    EXPECT_EQ(o.exit_code, 3) << flag << o.out;
+    EXPECT_THAT(o.err, HasSubstr(std::string(flag).substr(0, 8)));
+  }
   const test::Output of_environment = test::RunToEnd(
       {program, "--proxy-addr="}, 20s, {{"FODC_POLL_METRICS_INTERVAL", "0s"}});
   EXPECT_THAT(of_environment.err,

@@ -10,6 +10,7 @@
 
 #include "bpf/records.h"
 #include "fodc/agent/capabilities.h"
+#include "fodc/agent/features.h"
 #include "fodc/agent/flags.h"
 #include "fodc/base/cgroup.h"
 #include "fodc/base/clock.h"
@@ -31,14 +32,17 @@ bool IsTracepoint(const KernelAnswer& a) {
   return a.what.starts_with("tracepoint ") || a.what == "OOM victims";
 }
 
-KernelAnswer SwitchedOn(const Options& options) {
-  const bool is_off = EqualsIgnoreCase(options.ktm_enabled, "false") ||
-                      options.ktm_interval.count() <= 0;
-  return {.what = "kernel telemetry",
-          .ok = !is_off,
-          .detail = is_off ? "switched off by --ktm-enabled or --ktm-interval"
-                           : StrCat("--ktm-enabled=", options.ktm_enabled),
-          .advice = is_off ? "start the agent with --ktm-enabled" : ""};
+KernelAnswer SwitchedOn(const Options& options, const Checked& checked) {
+  const bool is_on = WantsKernelTelemetry(options, checked);
+  return {
+      .what = "kernel telemetry",
+      .ok = is_on,
+      .detail = StrCat(
+          is_on ? "" : "switched off: ", "--ktm-enabled=", options.ktm_enabled,
+          " --ktm-interval=", FormatGoDuration(options.ktm_interval)),
+      .advice = is_on ? ""
+                      : "start the agent with --ktm-enabled and an interval "
+                        "above 0"};
 }
 
 KernelAnswer UnifiedMount(const Surroundings& around) {
@@ -137,10 +141,10 @@ KernelAnswer MemoryAnswer(const Surroundings& around) {
   return a;
 }
 
-void AddCapabilities(const Surroundings& around, Diagnosis* diagnosis) {
+void AddCapabilities(const CapabilityFeatures& features,
+                     const Surroundings& around, Diagnosis* diagnosis) {
   const auto held = HeldCapabilities(around.proc_root);
-  for (const CapabilityNeed& need :
-       CapabilityNeeds({.kernel_telemetry = true, .targets = true})) {
+  for (const CapabilityNeed& need : CapabilityNeeds(features)) {
     const CapabilitySet missing = held.ok() ? Lacks(*held, need) : need.needed;
     const bool ok = missing == 0;
     diagnosis->answers.push_back(
@@ -189,11 +193,11 @@ TriedFamilies TryFamilies() {
   return telemetry->overview().families;
 }
 
-Diagnosis Examine(const Options& options, const kernel::KernelView& kernel,
-                  const Surroundings& around,
+Diagnosis Examine(const Options& options, const Checked& checked,
+                  const kernel::KernelView& kernel, const Surroundings& around,
                   const std::optional<TriedFamilies>& tried) {
   Diagnosis d;
-  d.answers.push_back(SwitchedOn(options));
+  d.answers.push_back(SwitchedOn(options, checked));
   std::vector<KernelAnswer> asked = kernel::ExamineKernel(kernel);
   const auto unmet = [&asked](bool tracepoints) {
     return std::any_of(asked.begin(), asked.end(), [&](const KernelAnswer& a) {
@@ -230,7 +234,7 @@ Diagnosis Examine(const Options& options, const kernel::KernelView& kernel,
   d.answers.push_back(Cost(options));
   d.answers.push_back(mount);
   d.answers.push_back(lockdown);
-  AddCapabilities(around, &d);
+  AddCapabilities(FeaturesOf(options, checked), around, &d);
   d.answers.push_back(PressureStalls(around));
   d.answers.push_back(MemoryAnswer(around));
   return d;
@@ -286,11 +290,20 @@ int RunDoctor(int argc, char** argv) {
   (void)std::fputs(outcome.out.c_str(), stdout);
   (void)std::fputs(outcome.error.c_str(), stderr);
   if (!outcome.run) return outcome.exit_code == 0 ? 0 : kWrongFlag;
+  Resolve(flags, &options);
+  const auto checked = Check(options);
+  if (!checked.ok()) {
+    (void)std::fputs(flags.UsageError(checked.status().message()).c_str(),
+                     stderr);
+    return kWrongFlag;
+  }
   const kernel::KernelView& kernel = kernel::SystemKernel();
   std::optional<TriedFamilies> tried;
   SetLogLevel(LogLevel::kError);  // the answers say the rest
-  if (kernel.MayLoad().ok()) tried = TryFamilies();
-  const Diagnosis diagnosis = Examine(options, kernel, Surroundings(), tried);
+  if (WantsKernelTelemetry(options, *checked) && kernel.MayLoad().ok())
+    tried = TryFamilies();
+  const Diagnosis diagnosis =
+      Examine(options, *checked, kernel, Surroundings(), tried);
   const std::string text =
       is_json ? DiagnosisJson(diagnosis) : DiagnosisText(diagnosis);
   (void)std::fputs(text.c_str(), stdout);

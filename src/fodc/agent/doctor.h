@@ -38,8 +38,8 @@ TriedFamilies TryFamilies();
 
 // Loads nothing into the kernel and changes nothing. `tried`: absent if nobody
 // tried; then only what the kernel says of itself counts.
-Diagnosis Examine(const Options& options, const kernel::KernelView& kernel,
-                  const Surroundings& around,
+Diagnosis Examine(const Options& options, const Checked& checked,
+                  const kernel::KernelView& kernel, const Surroundings& around,
                   const std::optional<TriedFamilies>& tried = std::nullopt);
 
 // One line for each answer, what to do below it, and a last line that sums up.

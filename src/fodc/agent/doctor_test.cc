@@ -60,7 +60,7 @@ class DoctorTest : public ::testing::Test {
     ASSERT_THAT(WriteFileAtomically(file, text), IsOk());
   }
   Diagnosis Look() const {
-    return Examine(options_, kernel_,
+    return Examine(options_, *Check(options_), kernel_,
                    {.proc_root = tree_.File("proc"), .sys_root = tree_.path()});
   }
 
@@ -108,7 +108,7 @@ TEST_F(DoctorTest, WhatWasRefusedWhenTriedCounts) {
   TriedFamilies tried;
   for (kernel::FamilyState& f : tried) f.on = true;
   const auto look = [&] {
-    return Examine(options_, kernel_,
+    return Examine(options_, *Check(options_), kernel_,
                    {.proc_root = tree_.File("proc"), .sys_root = tree_.path()},
                    tried);
   };
@@ -126,9 +126,14 @@ TEST_F(DoctorTest, WhatWasRefusedWhenTriedCounts) {
 }
 
 TEST_F(DoctorTest, SwitchedOffIsNot) {
-  options_.ktm_enabled = "false";
-  EXPECT_EQ(Look().health, Health::kNot);
+  // All that is off for the agent.
+  for (const char* off : {"false", "False", "0", "f", "F"}) {
+    options_.ktm_enabled = off;
+    EXPECT_EQ(Look().health, Health::kNot) << off;
+    EXPECT_THAT(DiagnosisText(Look()), HasSubstr("MISSING  kernel telemetry"));
+  }
   options_.ktm_enabled = "auto";
+  EXPECT_EQ(Look().health, Health::kFull);
   options_.ktm_interval = std::chrono::seconds(0);
   EXPECT_EQ(Look().health, Health::kNot);
 }
@@ -152,6 +157,10 @@ TEST_F(DoctorTest, WhatOnlyOtherFeaturesWantDoesNotCount) {
   EXPECT_THAT(DiagnosisText(Look()),
               HasSubstr("MISSING  pressure stall information"));
   EXPECT_THAT(DiagnosisText(Look()), HasSubstr("CAP_SYS_PTRACE missing"));
+  EXPECT_THAT(DiagnosisText(Look()), Not(HasSubstr("ports below 1024")));
+  options_.prometheus_listen_addr = ":90";
+  EXPECT_THAT(DiagnosisText(Look()),
+              HasSubstr("MISSING  capabilities for ports below 1024"));
 }
 
 TEST_F(DoctorTest, JsonHasTheSame) {
@@ -166,8 +175,8 @@ TEST_F(DoctorTest, JsonHasTheSame) {
 }
 
 TEST(DoctorOnThisMachineTest, EndsWithTheCodeOfWhatItSays) {
-  const Diagnosis d =
-      Examine(Options(), kernel::SystemKernel(), Surroundings());
+  const Diagnosis d = Examine(Options(), *Check(Options()),
+                              kernel::SystemKernel(), Surroundings());
   const Status may = kernel::SystemKernel().MayLoad();
   const bool is_possible = may.ok() && kernel::SystemKernel().Types().ok();
   EXPECT_EQ(d.health != Health::kNot, is_possible) << DiagnosisText(d);
@@ -180,9 +189,10 @@ TEST(DoctorOnThisMachineTest, TheTryAgreesWithWhatWasAsked) {
     std::puts("SKIPPED: loading programs is not permitted");
     GTEST_SKIP();
   }
-  const Diagnosis asked = Examine(Options(), kernel, Surroundings());
+  const Checked checked = *Check(Options());
+  const Diagnosis asked = Examine(Options(), checked, kernel, Surroundings());
   const Diagnosis tried =
-      Examine(Options(), kernel, Surroundings(), TryFamilies());
+      Examine(Options(), checked, kernel, Surroundings(), TryFamilies());
   EXPECT_EQ(tried.health, asked.health) << DiagnosisText(tried);
   EXPECT_EQ(tried.answers.size(), asked.answers.size() + kernel::kFamilies);
 }
