@@ -7,12 +7,11 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <utility>
 
 #include "fodc/base/file.h"
 #include "fodc/base/log.h"
-#include "fodc/base/scan_text.h"
+#include "fodc/base/proc.h"
 #include "fodc/base/strings.h"
 
 namespace fodc::agent {
@@ -90,19 +89,7 @@ CapabilitySet ToKeep(CapabilitySet held,
 Result<CapabilitySet> HeldCapabilities(const std::string& proc_root) {
   FODC_ASSIGN_OR_RETURN(const std::string text,
                         ReadFile(proc_root + "/self/status"));
-  std::string_view rest = text;
-  std::string_view line;
-  while (NextLine(&rest, &line)) {
-    if (!ConsumePrefix(&line, "CapEff:")) continue;
-    const std::string_view digits = Trim(line);
-    CapabilitySet set = 0;
-    const auto end = digits.data() + digits.size();
-    const auto read = std::from_chars(digits.data(), end, set, 16);
-    if (read.ec == std::errc() && read.ptr == end && !digits.empty())
-      return set;
-    break;
-  }
-  return DataLoss("/proc/self/status has no CapEff");
+  return ParseEffectiveCapabilities(text);
 }
 
 Status KeepOnly(CapabilitySet keep) {

@@ -8,7 +8,6 @@
 #include <string_view>
 #include <utility>
 
-#include "bpf/records.h"
 #include "fodc/agent/capabilities.h"
 #include "fodc/agent/features.h"
 #include "fodc/agent/flags.h"
@@ -17,6 +16,7 @@
 #include "fodc/base/file.h"
 #include "fodc/base/log.h"
 #include "fodc/base/strings.h"
+#include "fodc/kernel/footprint.h"
 #include "fodc/kernel/telemetry.h"
 #include "fodc/program/version.h"
 
@@ -64,34 +64,12 @@ KernelAnswer UnifiedMount(const Surroundings& around) {
   return a;
 }
 
-KernelAnswer InFlight(const kernel::KernelView& kernel) {
-  const std::uint32_t pid_max = kernel.PidMax();
-  const std::uint64_t bytes = pid_max * sizeof(fodc_call);
-  const std::uint64_t budget =
-      kernel::TelemetryOptions().in_flight_budget_bytes;
-  const bool is_array = pid_max != 0 && bytes <= budget;
-  return {.what = "calls in flight",
-          .ok = true,
-          .detail = is_array
-                        ? StrCat("an array by thread id, ", bytes, " bytes")
-                        : "task storage, some dearer for each call: "
-                          "kernel.pid_max is large, or not known here",
-          .advice = {}};
-}
-
 KernelAnswer Cost(const Options& options) {
-  // One record of each family on each CPU.
-  const std::size_t record =
-      sizeof(fodc_read_stats) + sizeof(fodc_write_stats) +
-      sizeof(fodc_policy_stats) + sizeof(fodc_cache_stats) +
-      sizeof(fodc_memory_stats) + sizeof(fodc_fault_stats) +
-      sizeof(fodc_block_stats) + sizeof(fodc_sched_stats) +
-      sizeof(fodc_death_stats) + sizeof(fodc_loss_stats);
   const bool samples = options.ktm_sample_above > 0;
   return {.what = "cost while there is a target",
           .ok = true,
           .detail = StrCat(
-              "kernel memory of ", record,
+              "kernel memory of ", kernel::FootprintOf(0, 0).record_bytes,
               " bytes for each CPU and target beside the calls in flight; ",
               samples ? StrCat("above ", options.ktm_sample_above,
                                " reads and writes a second one in ",
@@ -141,8 +119,10 @@ KernelAnswer MemoryAnswer(const Surroundings& around) {
   return a;
 }
 
-void AddCapabilities(const CapabilityFeatures& features,
-                     const Surroundings& around, Diagnosis* diagnosis) {
+// Of the other features: what kernel telemetry needs is the kernel's answer.
+void AddCapabilities(CapabilityFeatures features, const Surroundings& around,
+                     Diagnosis* diagnosis) {
+  features.kernel_telemetry = false;
   const auto held = HeldCapabilities(around.proc_root);
   for (const CapabilityNeed& need : CapabilityNeeds(features)) {
     const CapabilitySet missing = held.ok() ? Lacks(*held, need) : need.needed;
@@ -230,7 +210,6 @@ Diagnosis Examine(const Options& options, const Checked& checked,
       d.health = Health::kPartly;
     }
   }
-  d.answers.push_back(InFlight(kernel));
   d.answers.push_back(Cost(options));
   d.answers.push_back(mount);
   d.answers.push_back(lockdown);

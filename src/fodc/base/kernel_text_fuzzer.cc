@@ -22,6 +22,7 @@ void Parse(unsigned which, std::string_view text) {
       break;
     case 1:
       (void)ParseProcessStatus(text).ok();
+      (void)ParseEffectiveCapabilities(text).ok();
       break;
     case 2:
       (void)ParseProcessIo(text).ok();

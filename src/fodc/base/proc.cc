@@ -148,6 +148,20 @@ Result<ProcessStatus> ParseProcessStatus(std::string_view text) {
   return out;
 }
 
+Result<std::uint64_t> ParseEffectiveCapabilities(std::string_view status_text) {
+  std::string_view line;
+  while (NextLine(&status_text, &line)) {
+    if (!ConsumePrefix(&line, "CapEff:")) continue;
+    const std::string_view digits = Trim(line);
+    const char* const end = digits.data() + digits.size();
+    std::uint64_t set = 0;
+    const auto read = std::from_chars(digits.data(), end, set, 16);
+    if (read.ec == std::errc() && read.ptr == end) return set;
+    return DataLoss("CapEff is no hexadecimal number");
+  }
+  return DataLoss("no line CapEff in the process status");
+}
+
 Result<ProcessIo> ParseProcessIo(std::string_view text) {
   struct Key {
     std::string_view name;

@@ -58,6 +58,10 @@ struct ProcessStatus {
 // Errors: kDataLoss if a value that is there is no number of its unit.
 Result<ProcessStatus> ParseProcessStatus(std::string_view text);
 
+// CapEff of /proc/<pid>/status: capability N is bit N. capabilities(7).
+// Errors: kDataLoss if there is no such line, or no number in it.
+Result<std::uint64_t> ParseEffectiveCapabilities(std::string_view status_text);
+
 // /proc/<pid>/io. Another user's needs CAP_SYS_PTRACE.
 struct ProcessIo {
   std::uint64_t read_chars_bytes = 0;  // by read(2), page cache included
