@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "fodc/agent/capabilities.h"
+#include "fodc/agent/doctor_targets.h"
 #include "fodc/agent/features.h"
 #include "fodc/agent/flags.h"
 #include "fodc/base/cgroup.h"
@@ -213,6 +214,8 @@ Diagnosis Examine(const Options& options, const Checked& checked,
   d.answers.push_back(Cost(options));
   d.answers.push_back(mount);
   d.answers.push_back(lockdown);
+  for (KernelAnswer& a : TargetAnswers(options, checked, around))
+    d.answers.push_back(std::move(a));
   AddCapabilities(FeaturesOf(options, checked), around, &d);
   d.answers.push_back(PressureStalls(around));
   d.answers.push_back(MemoryAnswer(around));
@@ -228,7 +231,9 @@ std::string DiagnosisText(const Diagnosis& diagnosis) {
   }
   switch (diagnosis.health) {
     case Health::kFull:
-      return out + "kernel telemetry can run with all its programs\n";
+      return out +
+             "kernel telemetry can run with all its programs; by what it "
+             "counts is said of each target\n";
     case Health::kPartly:
       return out + "kernel telemetry can run without what is missing above\n";
     case Health::kNot:

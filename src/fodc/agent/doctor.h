@@ -20,7 +20,7 @@ enum class Health : std::uint8_t { kFull = 0, kPartly = 1, kNot = 2 };
 struct Diagnosis {
   std::vector<kernel::KernelAnswer> answers;
   // Whether kernel telemetry can run: whole, in part, or not at all. What only
-  // other features want says nothing here.
+  // other features want says nothing here, nor do the targets of this moment.
   Health health = Health::kFull;
 };
 

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -53,6 +54,17 @@ class DoctorTest : public ::testing::Test {
         "30 24 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
     Put("proc/pressure/memory", "some avg10=0.00 avg60=0.00 total=0\n");
     Put("sys/kernel/security/lockdown", "[none] integrity confidentiality\n");
+    // The owner of the port that is scraped by default, in a group of its own.
+    Put("proc/net/tcp",
+        "  sl  local_address rem_address   st ...\n 0: 0100007F:0849 "
+        "00000000:0000 0A 0:0 0:0 0 1000 0 77 1 0\n");
+    Put("proc/42/stat",
+        "42 (db) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 500 8192 1 0\n");
+    Put("proc/42/comm", "db\n");
+    Put("proc/42/cgroup", "0::/db\n");
+    Put("sys/fs/cgroup/db/cgroup.procs", "42\n");
+    EXPECT_THAT(MakeDirectories(tree_.File("proc/42/fd")), IsOk());
+    EXPECT_EQ(::symlink("socket:[77]", tree_.File("proc/42/fd/3").c_str()), 0);
   }
   void Put(const std::string& path, const std::string& text) const {
     const std::string file = tree_.File(path);
@@ -124,6 +136,31 @@ TEST_F(DoctorTest, WhatWasRefusedWhenTriedCounts) {
   for (kernel::FamilyState& f : tried)
     f = {.on = false, .reason = "no_memory", .detail = "memlock"};
   EXPECT_EQ(look().health, Health::kNot);
+}
+
+TEST_F(DoctorTest, TellsByWhatTheTargetIsCounted) {
+  EXPECT_THAT(DiagnosisText(Look()),
+              HasSubstr(StrCat("ok       target :2121: pid 42 (db), counted by "
+                               "cgroup ",
+                               tree_.File("sys/fs/cgroup/db"))));
+  // Somebody else is there: it is no lack of the machine.
+  Put("sys/fs/cgroup/db/cgroup.procs", "42\n0\n");
+  EXPECT_THAT(DiagnosisText(Look()),
+              HasSubstr("MISSING  target :2121: pid 42 (db), counted by "
+                        "process: foreign_process\n         -> docs/"));
+  EXPECT_EQ(Look().health, Health::kFull);
+  // From a cgroup namespace, where nothing shows its group.
+  Put("proc/42/cgroup", "0::/../db\n");
+  EXPECT_THAT(DiagnosisText(Look()),
+              HasSubstr("counted by process: no_cgroup2"));
+  options_.ktm_cgroup_path = "none";
+  EXPECT_THAT(DiagnosisText(Look()), HasSubstr("not counted: cgroup_path"));
+  options_.poll_metrics_ports = {"2122"};
+  options_.container_names = {"data"};
+  EXPECT_THAT(
+      DiagnosisText(Look()),
+      HasSubstr("MISSING  target data :2122: nothing listens on the port"));
+  EXPECT_EQ(Look().health, Health::kFull);
 }
 
 TEST_F(DoctorTest, SwitchedOffIsNot) {
