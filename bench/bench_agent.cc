@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // What an agent costs its node: a real fodc-agent, 5,000 series every second,
 // started on a spill that fills its window, with a proxy that takes everything.
+// As it is by default: with kernel telemetry (of this process, which it
+// scrapes) where that is permitted.
 //
 //   bench_agent [--seconds N] [--check] [--no-proxy]
 #include <unistd.h>
@@ -17,6 +19,7 @@
 
 #include "bench/bench_util.h"
 #include "bench/full_spill.h"
+#include "bench/usage.h"
 #include "fodc/base/file.h"
 #include "fodc/base/strings.h"
 #include "tests/support/fake_endpoint.h"
@@ -35,41 +38,6 @@ constexpr std::size_t kDefaultSeconds = 120;
 constexpr std::size_t kWarmUpScrapes = 10;
 // The whole recorder budget of an agent that is given no flag.
 constexpr std::size_t kRecorderBytes = 10u << 20;
-
-struct Usage {
-  double cpu_seconds = 0;
-  double rss_mib = 0;
-  double rss_anon_mib = 0;
-};
-
-Usage ReadUsage(pid_t pid) {
-  Usage usage;
-  const auto stat = ReadFile(StrCat("/proc/", pid, "/stat"));
-  if (stat.ok()) {
-    // Fields are counted behind the name, which may hold anything.
-    const auto fields =
-        Split(std::string_view(*stat).substr(stat->rfind(')') + 2), ' ');
-    const auto ticks =
-        ParseUint(fields[11]).value_or(0) + ParseUint(fields[12]).value_or(0);
-    usage.cpu_seconds = static_cast<double>(ticks) /
-                        static_cast<double>(::sysconf(_SC_CLK_TCK));
-  }
-  const auto status = ReadFile(StrCat("/proc/", pid, "/status"));
-  if (status.ok()) {
-    for (const std::string_view line : Split(*status, '\n')) {
-      const auto kib = [&line](std::string_view name, double* mib) {
-        std::string_view rest = line;
-        if (!ConsumePrefix(&rest, name)) return;
-        *mib = static_cast<double>(
-                   ParseUint(Split(Trim(rest), ' ')[0]).value_or(0)) /
-               1024;
-      };
-      kib("VmRSS:", &usage.rss_mib);
-      kib("RssAnon:", &usage.rss_anon_mib);
-    }
-  }
-  return usage;
-}
 
 // Hands out the pages one after the other, each made beforehand.
 class PageServer {
@@ -193,6 +161,9 @@ int Main(int argc, char** argv) {
   const std::string page = own_page();
   report.Report("scrapes_per_second",
                 static_cast<double>(served) / elapsed.count(), "1/s", 0.98);
+  // Which cost it is: 0 without kernel telemetry, else with it (as root, unless
+  // the kernel does not permit it).
+  report.Report("ktm_status", test::ValueOf(page, "ktm_status"), "status");
   report.Report("window_at_start",
                 test::ValueOf(at_start, "fodc_agent_recording_window_seconds"),
                 "s");

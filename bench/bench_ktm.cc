@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // What kernel telemetry costs: a cached pread64 of one byte with it and
 // without, against a plain program of the Go agent's design, and against empty
-// programs on the same hooks.
+// programs on the same hooks; and what a whole agent takes of user space.
+//
+//   bench_ktm [--calls | --agent] [--check]
 #include <fcntl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -16,6 +18,7 @@
 #include <vector>
 
 #include "bench/bench_util.h"
+#include "bench/ktm/agent_cost.h"
 #include "bench/ktm/programs.h"
 #include "fodc/base/clock.h"
 #include "fodc/base/file.h"
@@ -160,29 +163,8 @@ TelemetryOptions Only(Family family) {
   return options;
 }
 
-// What one collection takes of user space, and what loading leaves.
-void ReportUserSpace(Bench& bench, Reporter& report) {
+void ReportMapMemory(Bench& bench, Reporter& report) {
   const auto telemetry = bench.Start(true, {}, Call::kPread);
-  const kernel::TargetFilter row{.name = "bench", .processes = {::getpid()}};
-  std::vector<kernel::KernelEvent> events;
-  std::vector<double> ms;
-  for (int i = 0; i < 101; ++i) {
-    const double before = CpuSeconds(CLOCK_PROCESS_CPUTIME_ID);
-    telemetry->SetTargets({&row, 1});
-    (void)telemetry->Collect(&events);
-    ms.push_back((CpuSeconds(CLOCK_PROCESS_CPUTIME_ID) - before) * 1e3);
-  }
-  constexpr double kIntervalMs = 10000;
-  report.Report("collect_cpu", Median(ms), "ms");
-  report.Report("collect_cpu_share_every_10s", Median(ms) / kIntervalMs, "core",
-                0.01, Reporter::Floor::kAtMost);
-  const auto stat = ReadProcessStat("/proc", ::getpid());
-  if (stat.ok()) {
-    report.Report(
-        "rss_after_loading",
-        static_cast<double>(stat->resident_pages * PageBytes()) / (1 << 20),
-        "MiB", 36, Reporter::Floor::kAtMost);
-  }
   const long cpus = ::sysconf(_SC_NPROCESSORS_CONF);
   const double ceiling = 2048 + 32.0 * static_cast<double>(cpus);
   report.Report("map_memory",
@@ -243,6 +225,21 @@ void Run(Bench& bench, Reporter& report) {
   report.Report("empty_same_hooks_of_bare", empty.ratio(), "ratio");
 }
 
+// False if something cannot be set up.
+bool RunCalls(Reporter& report) {
+  if (!PinToOneCore() || !ProvideTracefs()) {
+    (void)std::fprintf(stderr, "bench_ktm: no core to pin to, or no tracefs\n");
+    return false;
+  }
+  const TempDirectory directory("bench_ktm");
+  const std::string path = directory.File("file");
+  if (!WriteFileAtomically(path, std::string(4096, 'x')).ok()) return false;
+  Bench bench(path);
+  Run(bench, report);
+  ReportMapMemory(bench, report);
+  return true;
+}
+
 }  // namespace
 }  // namespace fodc::bench
 
@@ -253,16 +250,11 @@ int main(int argc, char** argv) {
     return 0;
   }
   fodc::SetLogLevel(fodc::LogLevel::kError);
-  if (!PinToOneCore() || !ProvideTracefs()) {
-    (void)std::fprintf(stderr, "bench_ktm: no core to pin to, or no tracefs\n");
-    return 2;
-  }
-  const fodc::TempDirectory directory("bench_ktm");
-  const std::string path = directory.File("file");
-  if (!fodc::WriteFileAtomically(path, std::string(4096, 'x')).ok()) return 2;
   Reporter report("bench_ktm");
-  Bench bench(path);
-  Run(bench, report);
-  ReportUserSpace(bench, report);
+  const bool is_calls_only = HasFlag(argc, argv, "--calls");
+  const bool is_agent_only = HasFlag(argc, argv, "--agent");
+  // First: it wants all cores.
+  if (!is_calls_only && !ReportAgentCost(report)) return 2;
+  if (!is_agent_only && !RunCalls(report)) return 2;
   return report.ExitCode(HasFlag(argc, argv, "--check"));
 }

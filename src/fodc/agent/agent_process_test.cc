@@ -107,6 +107,13 @@ TEST_F(AgentProcessTest, AStartThatFailsSaysWhyAndEndsWithACode) {
     EXPECT_THAT(o.err, HasSubstr(said));
     EXPECT_TRUE(o.err.ends_with("\nSee fodc-agent --help.\n")) << o.err;
   }
+  // The doctor refuses what the agent refuses.
+  for (const char* flag :
+       {"--ktm-enabled=perhaps", "--ktm-interval=1ms", "--target-port=70000"}) {
+    const test::Output o = test::RunToEnd({program, "doctor", flag});
+    EXPECT_EQ(o.exit_code, 3) << flag << o.out;
+    EXPECT_THAT(o.err, HasSubstr(std::string(flag).substr(0, 8)));
+  }
   const test::Output of_environment = test::RunToEnd(
       {program, "--proxy-addr="}, 20s, {{"FODC_POLL_METRICS_INTERVAL", "0s"}});
   EXPECT_THAT(of_environment.err,
@@ -119,6 +126,21 @@ TEST_F(AgentProcessTest, AStartThatFailsSaysWhyAndEndsWithACode) {
   EXPECT_THAT(o.err, HasSubstr("--prometheus-listen-addr"));
   EXPECT_EQ(test::RunToEnd({program, "--help"}).exit_code, 0);
   EXPECT_EQ(test::RunToEnd({program, "--version"}).exit_code, 0);
+}
+
+// Also of what happens before there is any thread.
+TEST_F(AgentProcessTest, EveryLineOfTheLogHasItsForm) {
+  AgentOptions o = Options();
+  o.flags.push_back("--log-format=json");
+  FodcAgent agent(dir_, o);
+  ASSERT_TRUE(agent.Start()) << agent.Log();
+  EXPECT_TRUE(Says(agent, "capabilities"));
+  EXPECT_EQ(agent.Stop(), 0);
+  const std::string log = agent.Log();
+  for (const std::string_view line : Split(Trim(log), '\n')) {
+    EXPECT_TRUE(line.starts_with("{\"time\":\"") && line.ends_with("}"))
+        << line;
+  }
 }
 
 TEST_F(AgentProcessTest, TwoPodsInOneDirectoryAreTwoAgents) {

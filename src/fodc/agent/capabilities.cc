@@ -7,12 +7,11 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <utility>
 
 #include "fodc/base/file.h"
 #include "fodc/base/log.h"
-#include "fodc/base/scan_text.h"
+#include "fodc/base/proc.h"
 #include "fodc/base/strings.h"
 
 namespace fodc::agent {
@@ -90,19 +89,7 @@ CapabilitySet ToKeep(CapabilitySet held,
 Result<CapabilitySet> HeldCapabilities(const std::string& proc_root) {
   FODC_ASSIGN_OR_RETURN(const std::string text,
                         ReadFile(proc_root + "/self/status"));
-  std::string_view rest = text;
-  std::string_view line;
-  while (NextLine(&rest, &line)) {
-    if (!ConsumePrefix(&line, "CapEff:")) continue;
-    const std::string_view digits = Trim(line);
-    CapabilitySet set = 0;
-    const auto end = digits.data() + digits.size();
-    const auto read = std::from_chars(digits.data(), end, set, 16);
-    if (read.ec == std::errc() && read.ptr == end && !digits.empty())
-      return set;
-    break;
-  }
-  return DataLoss("/proc/self/status has no CapEff");
+  return ParseEffectiveCapabilities(text);
 }
 
 Status KeepOnly(CapabilitySet keep) {
@@ -120,30 +107,38 @@ Status KeepOnly(CapabilitySet keep) {
   return OkStatus();
 }
 
-void DropCapabilities(const CapabilityFeatures& features) {
+DroppedCapabilities DropCapabilities(const CapabilityFeatures& features) {
+  DroppedCapabilities out;
   const auto held = HeldCapabilities();
   if (!held.ok()) {
-    LogWarn("capabilities are not known and stay as they are",
-            {{"error", held.status()}});
-    return;
+    out.status = held.status();
+    return out;
   }
   const std::vector<CapabilityNeed> needs = CapabilityNeeds(features);
   for (const CapabilityNeed& need : needs) {
     const CapabilitySet missing = Lacks(*held, need);
-    if (missing == 0) continue;
-    LogInfo("a feature lacks capabilities",
-            {{"feature", need.feature},
-             {"missing", CapabilityText(missing)},
-             {"without", need.without}});
+    if (missing != 0) out.gaps.push_back({need.feature, missing, need.without});
   }
   const CapabilitySet keep = ToKeep(*held, needs);
-  if (keep == *held) return;
-  if (const Status dropped = KeepOnly(keep); !dropped.ok()) {
-    LogWarn("capabilities cannot be dropped", {{"error", dropped}});
-    return;
+  if (keep == *held) return out;
+  out.status = KeepOnly(keep);
+  if (out.status.ok()) out.kept = keep;
+  return out;
+}
+
+void LogDropped(const DroppedCapabilities& dropped) {
+  for (const DroppedCapabilities::Gap& gap : dropped.gaps) {
+    LogInfo("a feature lacks capabilities",
+            {{"feature", gap.feature},
+             {"missing", CapabilityText(gap.missing)},
+             {"without", gap.without}});
   }
-  LogInfo("capabilities that no feature needs are dropped",
-          {{"kept", CapabilityText(keep)}});
+  if (!dropped.status.ok()) {
+    LogWarn("capabilities stay as they are", {{"error", dropped.status}});
+  } else if (dropped.kept) {
+    LogInfo("capabilities that no feature needs are dropped",
+            {{"kept", CapabilityText(*dropped.kept)}});
+  }
 }
 
 }  // namespace fodc::agent

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -61,7 +62,20 @@ Result<CapabilitySet> HeldCapabilities(const std::string& proc_root = "/proc");
 // everything is as it was.
 Status KeepOnly(CapabilitySet keep);
 
-// All of it: drops what no feature needs, and logs what is missing to which.
-void DropCapabilities(const CapabilityFeatures& features);
+// What dropping came to.
+struct DroppedCapabilities {
+  struct Gap {
+    std::string_view feature;
+    CapabilitySet missing = 0;
+    std::string_view without;
+  };
+  std::vector<Gap> gaps;
+  std::optional<CapabilitySet> kept;  // if others were dropped
+  Status status;                      // why they stay as they are
+};
+// Drops what no feature needs. Says nothing: threads begin with the log, and
+// each has capabilities of its own.
+DroppedCapabilities DropCapabilities(const CapabilityFeatures& features);
+void LogDropped(const DroppedCapabilities& dropped);
 
 }  // namespace fodc::agent

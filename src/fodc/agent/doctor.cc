@@ -8,14 +8,16 @@
 #include <string_view>
 #include <utility>
 
-#include "bpf/records.h"
 #include "fodc/agent/capabilities.h"
+#include "fodc/agent/doctor_targets.h"
+#include "fodc/agent/features.h"
 #include "fodc/agent/flags.h"
 #include "fodc/base/cgroup.h"
 #include "fodc/base/clock.h"
 #include "fodc/base/file.h"
 #include "fodc/base/log.h"
 #include "fodc/base/strings.h"
+#include "fodc/kernel/footprint.h"
 #include "fodc/kernel/telemetry.h"
 #include "fodc/program/version.h"
 
@@ -31,14 +33,17 @@ bool IsTracepoint(const KernelAnswer& a) {
   return a.what.starts_with("tracepoint ") || a.what == "OOM victims";
 }
 
-KernelAnswer SwitchedOn(const Options& options) {
-  const bool is_off = EqualsIgnoreCase(options.ktm_enabled, "false") ||
-                      options.ktm_interval.count() <= 0;
-  return {.what = "kernel telemetry",
-          .ok = !is_off,
-          .detail = is_off ? "switched off by --ktm-enabled or --ktm-interval"
-                           : StrCat("--ktm-enabled=", options.ktm_enabled),
-          .advice = is_off ? "start the agent with --ktm-enabled" : ""};
+KernelAnswer SwitchedOn(const Options& options, const Checked& checked) {
+  const bool is_on = WantsKernelTelemetry(options, checked);
+  return {
+      .what = "kernel telemetry",
+      .ok = is_on,
+      .detail = StrCat(
+          is_on ? "" : "switched off: ", "--ktm-enabled=", options.ktm_enabled,
+          " --ktm-interval=", FormatGoDuration(options.ktm_interval)),
+      .advice = is_on ? ""
+                      : "start the agent with --ktm-enabled and an interval "
+                        "above 0"};
 }
 
 KernelAnswer UnifiedMount(const Surroundings& around) {
@@ -60,34 +65,12 @@ KernelAnswer UnifiedMount(const Surroundings& around) {
   return a;
 }
 
-KernelAnswer InFlight(const kernel::KernelView& kernel) {
-  const std::uint32_t pid_max = kernel.PidMax();
-  const std::uint64_t bytes = pid_max * sizeof(fodc_call);
-  const std::uint64_t budget =
-      kernel::TelemetryOptions().in_flight_budget_bytes;
-  const bool is_array = pid_max != 0 && bytes <= budget;
-  return {.what = "calls in flight",
-          .ok = true,
-          .detail = is_array
-                        ? StrCat("an array by thread id, ", bytes, " bytes")
-                        : "task storage, some dearer for each call: "
-                          "kernel.pid_max is large, or not known here",
-          .advice = {}};
-}
-
 KernelAnswer Cost(const Options& options) {
-  // One record of each family on each CPU.
-  const std::size_t record =
-      sizeof(fodc_read_stats) + sizeof(fodc_write_stats) +
-      sizeof(fodc_policy_stats) + sizeof(fodc_cache_stats) +
-      sizeof(fodc_memory_stats) + sizeof(fodc_fault_stats) +
-      sizeof(fodc_block_stats) + sizeof(fodc_sched_stats) +
-      sizeof(fodc_death_stats) + sizeof(fodc_loss_stats);
   const bool samples = options.ktm_sample_above > 0;
   return {.what = "cost while there is a target",
           .ok = true,
           .detail = StrCat(
-              "kernel memory of ", record,
+              "kernel memory of ", kernel::FootprintOf(0, 0).record_bytes,
               " bytes for each CPU and target beside the calls in flight; ",
               samples ? StrCat("above ", options.ktm_sample_above,
                                " reads and writes a second one in ",
@@ -137,10 +120,12 @@ KernelAnswer MemoryAnswer(const Surroundings& around) {
   return a;
 }
 
-void AddCapabilities(const Surroundings& around, Diagnosis* diagnosis) {
+// Of the other features: what kernel telemetry needs is the kernel's answer.
+void AddCapabilities(CapabilityFeatures features, const Surroundings& around,
+                     Diagnosis* diagnosis) {
+  features.kernel_telemetry = false;
   const auto held = HeldCapabilities(around.proc_root);
-  for (const CapabilityNeed& need :
-       CapabilityNeeds({.kernel_telemetry = true, .targets = true})) {
+  for (const CapabilityNeed& need : CapabilityNeeds(features)) {
     const CapabilitySet missing = held.ok() ? Lacks(*held, need) : need.needed;
     const bool ok = missing == 0;
     diagnosis->answers.push_back(
@@ -189,11 +174,11 @@ TriedFamilies TryFamilies() {
   return telemetry->overview().families;
 }
 
-Diagnosis Examine(const Options& options, const kernel::KernelView& kernel,
-                  const Surroundings& around,
+Diagnosis Examine(const Options& options, const Checked& checked,
+                  const kernel::KernelView& kernel, const Surroundings& around,
                   const std::optional<TriedFamilies>& tried) {
   Diagnosis d;
-  d.answers.push_back(SwitchedOn(options));
+  d.answers.push_back(SwitchedOn(options, checked));
   std::vector<KernelAnswer> asked = kernel::ExamineKernel(kernel);
   const auto unmet = [&asked](bool tracepoints) {
     return std::any_of(asked.begin(), asked.end(), [&](const KernelAnswer& a) {
@@ -226,11 +211,12 @@ Diagnosis Examine(const Options& options, const kernel::KernelView& kernel,
       d.health = Health::kPartly;
     }
   }
-  d.answers.push_back(InFlight(kernel));
   d.answers.push_back(Cost(options));
   d.answers.push_back(mount);
   d.answers.push_back(lockdown);
-  AddCapabilities(around, &d);
+  for (KernelAnswer& a : TargetAnswers(options, checked, around))
+    d.answers.push_back(std::move(a));
+  AddCapabilities(FeaturesOf(options, checked), around, &d);
   d.answers.push_back(PressureStalls(around));
   d.answers.push_back(MemoryAnswer(around));
   return d;
@@ -245,7 +231,9 @@ std::string DiagnosisText(const Diagnosis& diagnosis) {
   }
   switch (diagnosis.health) {
     case Health::kFull:
-      return out + "kernel telemetry can run with all its programs\n";
+      return out +
+             "kernel telemetry can run with all its programs; by what it "
+             "counts is said of each target\n";
     case Health::kPartly:
       return out + "kernel telemetry can run without what is missing above\n";
     case Health::kNot:
@@ -286,11 +274,20 @@ int RunDoctor(int argc, char** argv) {
   (void)std::fputs(outcome.out.c_str(), stdout);
   (void)std::fputs(outcome.error.c_str(), stderr);
   if (!outcome.run) return outcome.exit_code == 0 ? 0 : kWrongFlag;
+  Resolve(flags, &options);
+  const auto checked = Check(options);
+  if (!checked.ok()) {
+    (void)std::fputs(flags.UsageError(checked.status().message()).c_str(),
+                     stderr);
+    return kWrongFlag;
+  }
   const kernel::KernelView& kernel = kernel::SystemKernel();
   std::optional<TriedFamilies> tried;
   SetLogLevel(LogLevel::kError);  // the answers say the rest
-  if (kernel.MayLoad().ok()) tried = TryFamilies();
-  const Diagnosis diagnosis = Examine(options, kernel, Surroundings(), tried);
+  if (WantsKernelTelemetry(options, *checked) && kernel.MayLoad().ok())
+    tried = TryFamilies();
+  const Diagnosis diagnosis =
+      Examine(options, *checked, kernel, Surroundings(), tried);
   const std::string text =
       is_json ? DiagnosisJson(diagnosis) : DiagnosisText(diagnosis);
   (void)std::fputs(text.c_str(), stdout);

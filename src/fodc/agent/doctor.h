@@ -20,7 +20,7 @@ enum class Health : std::uint8_t { kFull = 0, kPartly = 1, kNot = 2 };
 struct Diagnosis {
   std::vector<kernel::KernelAnswer> answers;
   // Whether kernel telemetry can run: whole, in part, or not at all. What only
-  // other features want says nothing here.
+  // other features want says nothing here, nor do the targets of this moment.
   Health health = Health::kFull;
 };
 
@@ -38,8 +38,8 @@ TriedFamilies TryFamilies();
 
 // Loads nothing into the kernel and changes nothing. `tried`: absent if nobody
 // tried; then only what the kernel says of itself counts.
-Diagnosis Examine(const Options& options, const kernel::KernelView& kernel,
-                  const Surroundings& around,
+Diagnosis Examine(const Options& options, const Checked& checked,
+                  const kernel::KernelView& kernel, const Surroundings& around,
                   const std::optional<TriedFamilies>& tried = std::nullopt);
 
 // One line for each answer, what to do below it, and a last line that sums up.

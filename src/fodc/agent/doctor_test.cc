@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cstdio>
@@ -53,6 +54,17 @@ class DoctorTest : public ::testing::Test {
         "30 24 0:26 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n");
     Put("proc/pressure/memory", "some avg10=0.00 avg60=0.00 total=0\n");
     Put("sys/kernel/security/lockdown", "[none] integrity confidentiality\n");
+    // The owner of the port that is scraped by default, in a group of its own.
+    Put("proc/net/tcp",
+        "  sl  local_address rem_address   st ...\n 0: 0100007F:0849 "
+        "00000000:0000 0A 0:0 0:0 0 1000 0 77 1 0\n");
+    Put("proc/42/stat",
+        "42 (db) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 500 8192 1 0\n");
+    Put("proc/42/comm", "db\n");
+    Put("proc/42/cgroup", "0::/db\n");
+    Put("sys/fs/cgroup/db/cgroup.procs", "42\n");
+    EXPECT_THAT(MakeDirectories(tree_.File("proc/42/fd")), IsOk());
+    EXPECT_EQ(::symlink("socket:[77]", tree_.File("proc/42/fd/3").c_str()), 0);
   }
   void Put(const std::string& path, const std::string& text) const {
     const std::string file = tree_.File(path);
@@ -60,7 +72,7 @@ class DoctorTest : public ::testing::Test {
     ASSERT_THAT(WriteFileAtomically(file, text), IsOk());
   }
   Diagnosis Look() const {
-    return Examine(options_, kernel_,
+    return Examine(options_, *Check(options_), kernel_,
                    {.proc_root = tree_.File("proc"), .sys_root = tree_.path()});
   }
 
@@ -82,9 +94,10 @@ TEST_F(DoctorTest, WithoutPermissionThereIsNothing) {
   const Diagnosis d = Look();
   EXPECT_EQ(d.health, Health::kNot);
   EXPECT_THAT(DiagnosisText(d),
-              HasSubstr("MISSING  capabilities for kernel telemetry: "
-                        "CAP_PERFMON and CAP_BPF missing"));
-  EXPECT_THAT(DiagnosisText(d), HasSubstr("-> grant CAP_PERFMON and CAP_BPF"));
+              HasSubstr("MISSING  permission to load programs: CAP_BPF missing"
+                        "\n         -> run with CAP_BPF and CAP_PERFMON"));
+  // Once.
+  EXPECT_THAT(DiagnosisText(d), Not(HasSubstr("for kernel telemetry")));
 }
 
 TEST_F(DoctorTest, WithoutTypesThereIsNothing) {
@@ -108,7 +121,7 @@ TEST_F(DoctorTest, WhatWasRefusedWhenTriedCounts) {
   TriedFamilies tried;
   for (kernel::FamilyState& f : tried) f.on = true;
   const auto look = [&] {
-    return Examine(options_, kernel_,
+    return Examine(options_, *Check(options_), kernel_,
                    {.proc_root = tree_.File("proc"), .sys_root = tree_.path()},
                    tried);
   };
@@ -125,10 +138,40 @@ TEST_F(DoctorTest, WhatWasRefusedWhenTriedCounts) {
   EXPECT_EQ(look().health, Health::kNot);
 }
 
+TEST_F(DoctorTest, TellsByWhatTheTargetIsCounted) {
+  EXPECT_THAT(DiagnosisText(Look()),
+              HasSubstr(StrCat("ok       target :2121: pid 42 (db), counted by "
+                               "cgroup ",
+                               tree_.File("sys/fs/cgroup/db"))));
+  // Somebody else is there: it is no lack of the machine.
+  Put("sys/fs/cgroup/db/cgroup.procs", "42\n0\n");
+  EXPECT_THAT(DiagnosisText(Look()),
+              HasSubstr("MISSING  target :2121: pid 42 (db), counted by "
+                        "process: foreign_process\n         -> docs/"));
+  EXPECT_EQ(Look().health, Health::kFull);
+  // From a cgroup namespace, where nothing shows its group.
+  Put("proc/42/cgroup", "0::/../db\n");
+  EXPECT_THAT(DiagnosisText(Look()),
+              HasSubstr("counted by process: no_cgroup2"));
+  options_.ktm_cgroup_path = "none";
+  EXPECT_THAT(DiagnosisText(Look()), HasSubstr("not counted: cgroup_path"));
+  options_.poll_metrics_ports = {"2122"};
+  options_.container_names = {"data"};
+  EXPECT_THAT(
+      DiagnosisText(Look()),
+      HasSubstr("MISSING  target data :2122: nothing listens on the port"));
+  EXPECT_EQ(Look().health, Health::kFull);
+}
+
 TEST_F(DoctorTest, SwitchedOffIsNot) {
-  options_.ktm_enabled = "false";
-  EXPECT_EQ(Look().health, Health::kNot);
+  // All that is off for the agent.
+  for (const char* off : {"false", "False", "0", "f", "F"}) {
+    options_.ktm_enabled = off;
+    EXPECT_EQ(Look().health, Health::kNot) << off;
+    EXPECT_THAT(DiagnosisText(Look()), HasSubstr("MISSING  kernel telemetry"));
+  }
   options_.ktm_enabled = "auto";
+  EXPECT_EQ(Look().health, Health::kFull);
   options_.ktm_interval = std::chrono::seconds(0);
   EXPECT_EQ(Look().health, Health::kNot);
 }
@@ -152,6 +195,10 @@ TEST_F(DoctorTest, WhatOnlyOtherFeaturesWantDoesNotCount) {
   EXPECT_THAT(DiagnosisText(Look()),
               HasSubstr("MISSING  pressure stall information"));
   EXPECT_THAT(DiagnosisText(Look()), HasSubstr("CAP_SYS_PTRACE missing"));
+  EXPECT_THAT(DiagnosisText(Look()), Not(HasSubstr("ports below 1024")));
+  options_.prometheus_listen_addr = ":90";
+  EXPECT_THAT(DiagnosisText(Look()),
+              HasSubstr("MISSING  capabilities for ports below 1024"));
 }
 
 TEST_F(DoctorTest, JsonHasTheSame) {
@@ -166,8 +213,8 @@ TEST_F(DoctorTest, JsonHasTheSame) {
 }
 
 TEST(DoctorOnThisMachineTest, EndsWithTheCodeOfWhatItSays) {
-  const Diagnosis d =
-      Examine(Options(), kernel::SystemKernel(), Surroundings());
+  const Diagnosis d = Examine(Options(), *Check(Options()),
+                              kernel::SystemKernel(), Surroundings());
   const Status may = kernel::SystemKernel().MayLoad();
   const bool is_possible = may.ok() && kernel::SystemKernel().Types().ok();
   EXPECT_EQ(d.health != Health::kNot, is_possible) << DiagnosisText(d);
@@ -180,9 +227,10 @@ TEST(DoctorOnThisMachineTest, TheTryAgreesWithWhatWasAsked) {
     std::puts("SKIPPED: loading programs is not permitted");
     GTEST_SKIP();
   }
-  const Diagnosis asked = Examine(Options(), kernel, Surroundings());
+  const Checked checked = *Check(Options());
+  const Diagnosis asked = Examine(Options(), checked, kernel, Surroundings());
   const Diagnosis tried =
-      Examine(Options(), kernel, Surroundings(), TryFamilies());
+      Examine(Options(), checked, kernel, Surroundings(), TryFamilies());
   EXPECT_EQ(tried.health, asked.health) << DiagnosisText(tried);
   EXPECT_EQ(tried.answers.size(), asked.answers.size() + kernel::kFamilies);
 }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // fodc-agent.
 #include <malloc.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -12,6 +10,7 @@
 #include "fodc/agent/agent.h"
 #include "fodc/agent/capabilities.h"
 #include "fodc/agent/doctor.h"
+#include "fodc/agent/features.h"
 #include "fodc/agent/flags.h"
 #include "fodc/base/log.h"
 #include "fodc/base/strings.h"
@@ -23,28 +22,6 @@
 namespace fodc::agent {
 namespace {
 
-// Of "HOST:PORT", which was checked.
-bool IsLowPort(std::string_view address) {
-  const auto port = ParseUint(address.substr(address.rfind(':') + 1));
-  return port && *port > 0 && *port < 1024;
-}
-
-// Whether the directory, or what it will be made in, is another user's.
-bool BelongsToAnother(std::string path) {
-  if (path.empty()) return false;
-  struct stat s {};
-  while (::stat(path.c_str(), &s) != 0) {
-    const std::size_t slash = path.rfind('/');
-    if (slash == std::string::npos)
-      path = ".";
-    else if (slash == 0)
-      path = "/";
-    else
-      path.resize(slash);
-  }
-  return s.st_uid != ::geteuid();
-}
-
 // The agent shares its machine with what it watches: one arena for its few
 // threads, and what was freed goes back to the kernel soon.
 void TuneAllocator() {
@@ -54,17 +31,6 @@ void TuneAllocator() {
   (void)::mallopt(M_TRIM_THRESHOLD, 256 * 1024);
   (void)::mallopt(M_TOP_PAD, 64 * 1024);
   // NOLINTEND(concurrency-mt-unsafe)
-}
-
-CapabilityFeatures FeaturesOf(const Options& options, const Checked& checked) {
-  CapabilityFeatures f;
-  f.kernel_telemetry =
-      checked.ktm != KtmMode::kOff && options.ktm_interval.count() > 0;
-  f.targets = true;
-  f.low_ports = IsLowPort(options.prometheus_listen_addr) ||
-                IsLowPort(options.diagnosis_listen_addr);
-  f.foreign_files = BelongsToAnother(options.recorder_dir);
-  return f;
 }
 
 // As program::Flags has it for what it finds itself.
@@ -102,10 +68,12 @@ int Run(int argc, char** argv) {
   }
 
   // Before there is any thread: each has capabilities of its own.
-  DropCapabilities(FeaturesOf(options, *checked));
+  const DroppedCapabilities dropped =
+      DropCapabilities(FeaturesOf(options, *checked));
   program::BlockSignals();
   const program::ScopedLog log(log_options);
   program::LogEffectiveValues(flags);
+  LogDropped(dropped);
   if (const auto names = FlagsWithoutEffect(flags); !names.empty()) {
     std::string text;
     for (const std::string& name : names)

@@ -25,8 +25,9 @@ enum class CgroupVersion : std::uint8_t { kV1 = 1, kV2 = 2 };
 // A group's directory in one mounted hierarchy.
 struct CgroupDirectory {
   CgroupVersion version = CgroupVersion::kV2;
-  std::string mount;  // the top that is visible here
-  std::string path;   // in or below `mount`
+  std::string mount;     // the top that is visible here
+  std::string path;      // in or below `mount`
+  bool is_root = false;  // the root of the hierarchy itself
 
   friend bool operator==(const CgroupDirectory&,
                          const CgroupDirectory&) = default;
@@ -47,6 +48,7 @@ struct CgroupPlace {
 struct CgroupMembership {
   bool is_v2 = false;
   std::vector<std::string> controllers;  // v1
+  // From the root of our cgroup namespace, with "/.." for each group above it.
   std::string path;
 };
 // Lines that are not understood are passed over.
@@ -56,19 +58,29 @@ std::vector<CgroupMembership> ParseCgroupMemberships(std::string_view text);
 struct CgroupMount {
   bool is_v2 = false;
   std::vector<std::string> controllers;  // v1; of its options
-  std::string root;   // the group that is visible as the mount's top
+  std::string root;   // the group that is its top; as CgroupMembership::path
   std::string mount;  // where, with octal escapes undone
 };
-// Other mounts and lines that are not understood are passed over.
+// Other mounts, lines that are not understood, and what was mounted over are
+// passed over.
 std::vector<CgroupMount> ParseCgroupMounts(std::string_view text);
 
 // The directory of `path` (as /proc/<pid>/cgroup gives it) under the mount.
-// Nothing if it lies outside of what the mount shows, or climbs with "..".
+// Nothing if it lies outside of what the mount shows, or if the texts do not
+// tell: the mount's top may lie above the path's by groups without a name.
 std::optional<std::string> ResolveCgroupPath(const CgroupMount& mount,
                                              std::string_view path);
 
+// The processes of the group itself, as our process namespace numbers them; 0
+// for each of another namespace. Errors: as open(2) and read(2), kDataLoss.
+Result<std::vector<pid_t>> ReadCgroupProcesses(const std::string& directory);
+
 // Reads <proc_root>/<pid>/cgroup and <proc_root>/self/mountinfo. `sys_root`
-// is put before each mount point (tests).
+// is put before each mount point (tests). In a cgroup namespace a group beside
+// ours is found too: under a mount that shows more (that of the host), by the
+// process that it holds, which costs a look at each group above; else under
+// the mounts of the process, in <proc_root>/<pid>/root, which needs
+// CAP_SYS_PTRACE and lasts as long as the process.
 // Errors: as open(2); kNotFound if the process is in no group that is visible.
 Result<CgroupPlace> FindCgroup(std::string_view proc_root, pid_t pid,
                                std::string_view sys_root = "");

@@ -20,7 +20,6 @@
 namespace fodc {
 namespace {
 
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 // A tree of files under a temporary directory: <tree>/proc and <tree>/sys/...
@@ -216,38 +215,6 @@ TEST_F(CgroupTreeTest, WhatAGroupDoesNotShowIsAbsentNotZero) {
   EXPECT_EQ(m->limit_bytes, std::nullopt);
   EXPECT_THAT(reader.ReadCpu(),
               StatusIs(Code::kNotFound, HasSubstr("cpu.stat")));
-}
-
-TEST_F(CgroupTreeTest, AGroupOutsideOfWhatIsMountedIsRefused) {
-  Write({{"proc/42/cgroup", "0::/../other\n"},
-         {"proc/self/mountinfo",
-          "31 22 0:28 / /sys/fs/cgroup rw - cgroup2 cgroup2 rw\n"}});
-  EXPECT_THAT(Find(), StatusIs(Code::kNotFound, HasSubstr("mounted")));
-  Write({{"proc/42/cgroup", "4:memory:/docker/abcd\n"},
-         {"proc/self/mountinfo",
-          "35 31 0:32 /docker/abc /m rw - cgroup cgroup rw,memory\n"}});
-  EXPECT_THAT(Find(), StatusIs(Code::kNotFound, HasSubstr("mounted")));
-}
-
-TEST(ResolveCgroupPathTest, NeverLeavesTheMount) {
-  const CgroupMount mount{
-      .is_v2 = true, .controllers = {}, .root = "/a", .mount = "/m"};
-  EXPECT_EQ(ResolveCgroupPath(mount, "/a"), "/m");
-  EXPECT_EQ(ResolveCgroupPath(mount, "/a/b/"), "/m/b");
-  EXPECT_EQ(ResolveCgroupPath(mount, "/ab"), std::nullopt);
-  EXPECT_EQ(ResolveCgroupPath(mount, "/a/../../etc"), std::nullopt);
-  EXPECT_EQ(ResolveCgroupPath(mount, "a"), std::nullopt);
-  EXPECT_EQ(ResolveCgroupPath(mount, "/a/..b"), "/m/..b");
-}
-
-TEST(ParseCgroupMembershipsTest, KeepsColonsAndDropsTheMarkOfTheDeleted) {
-  const auto all = ParseCgroupMemberships(
-      "12:cpu,cpuacct:/a:b\n0::/gone (deleted)\nnot a line\n3:x\n");
-  ASSERT_EQ(all.size(), 2u);
-  EXPECT_THAT(all[0].controllers, ElementsAre("cpu", "cpuacct"));
-  EXPECT_EQ(all[0].path, "/a:b");
-  EXPECT_TRUE(all[1].is_v2);
-  EXPECT_EQ(all[1].path, "/gone");
 }
 
 TEST(ParseMemoryLimitTest, KnowsTheWordsForNone) {

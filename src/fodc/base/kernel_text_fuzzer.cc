@@ -22,6 +22,7 @@ void Parse(unsigned which, std::string_view text) {
       break;
     case 1:
       (void)ParseProcessStatus(text).ok();
+      (void)ParseEffectiveCapabilities(text).ok();
       break;
     case 2:
       (void)ParseProcessIo(text).ok();
@@ -36,13 +37,15 @@ void Parse(unsigned which, std::string_view text) {
     }
     case 5:
       for (const CgroupMembership& m : ParseCgroupMemberships(text)) {
-        const CgroupMount mount{
-            .is_v2 = true, .controllers = {}, .root = "/a", .mount = "/m"};
-        const auto path = ResolveCgroupPath(mount, m.path);
-        // Nothing ever leads out of the mount.
-        FODC_CHECK(!path || (path->starts_with("/m") &&
-                             path->find("/../") == std::string::npos &&
-                             !path->ends_with("/..")));
+        for (const char* root : {"/a", "/", "/../.."}) {
+          const CgroupMount mount{
+              .is_v2 = true, .controllers = {}, .root = root, .mount = "/m"};
+          const auto path = ResolveCgroupPath(mount, m.path);
+          // Nothing ever leads out of the mount.
+          FODC_CHECK(!path || (path->starts_with("/m") &&
+                               path->find("/../") == std::string::npos &&
+                               !path->ends_with("/..")));
+        }
       }
       break;
     case 6:

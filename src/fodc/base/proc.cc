@@ -148,6 +148,20 @@ Result<ProcessStatus> ParseProcessStatus(std::string_view text) {
   return out;
 }
 
+Result<std::uint64_t> ParseEffectiveCapabilities(std::string_view status_text) {
+  std::string_view line;
+  while (NextLine(&status_text, &line)) {
+    if (!ConsumePrefix(&line, "CapEff:")) continue;
+    const std::string_view digits = Trim(line);
+    const char* const end = digits.data() + digits.size();
+    std::uint64_t set = 0;
+    const auto read = std::from_chars(digits.data(), end, set, 16);
+    if (read.ec == std::errc() && read.ptr == end) return set;
+    return DataLoss("CapEff is no hexadecimal number");
+  }
+  return DataLoss("no line CapEff in the process status");
+}
+
 Result<ProcessIo> ParseProcessIo(std::string_view text) {
   struct Key {
     std::string_view name;
@@ -245,17 +259,23 @@ Result<std::string> ReadBootId(std::string_view root) {
   return std::string(Trim(text));
 }
 
-Result<std::uint64_t> ReadPidNamespace(std::string_view root) {
-  const std::string path = StrCat(root, "/self/ns/pid");
+Result<std::uint64_t> ReadNamespace(std::string_view root,
+                                    std::string_view kind) {
+  const std::string path = StrCat(root, "/self/ns/", kind);
   std::array<char, 64> link{};
   const ssize_t n = ::readlink(path.c_str(), link.data(), link.size());
   if (n < 0) return ErrnoStatus(errno, "readlink " + path);
   std::string_view text(link.data(), static_cast<std::size_t>(n));
-  if (ConsumePrefix(&text, "pid:[") && text.ends_with(']')) {
+  if (ConsumePrefix(&text, kind) && ConsumePrefix(&text, ":[") &&
+      text.ends_with(']')) {
     text.remove_suffix(1);
     if (const auto inode = ParseUint(text)) return *inode;
   }
-  return DataLoss(path + " names no process namespace");
+  return DataLoss(path + " names no namespace");
+}
+
+Result<std::uint64_t> ReadPidNamespace(std::string_view root) {
+  return ReadNamespace(root, "pid");
 }
 
 std::uint64_t ClockTicksPerSecond() {

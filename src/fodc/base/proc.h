@@ -58,6 +58,10 @@ struct ProcessStatus {
 // Errors: kDataLoss if a value that is there is no number of its unit.
 Result<ProcessStatus> ParseProcessStatus(std::string_view text);
 
+// CapEff of /proc/<pid>/status: capability N is bit N. capabilities(7).
+// Errors: kDataLoss if there is no such line, or no number in it.
+Result<std::uint64_t> ParseEffectiveCapabilities(std::string_view status_text);
+
 // /proc/<pid>/io. Another user's needs CAP_SYS_PTRACE.
 struct ProcessIo {
   std::uint64_t read_chars_bytes = 0;  // by read(2), page cache included
@@ -91,8 +95,11 @@ UnixTime StartTime(std::uint64_t boot_time_s, std::uint64_t start_ticks);
 // The random id of this boot: /proc/sys/kernel/random/boot_id, trimmed.
 Result<std::string> ReadBootId(std::string_view root);
 
-// The inode of our process namespace: pids of another are other pids.
+// The inode of our namespace of that kind ("pid", "cgroup"; namespaces(7)).
 // Errors: kNotFound if the kernel (or a test's tree) does not tell.
+Result<std::uint64_t> ReadNamespace(std::string_view root,
+                                    std::string_view kind);
+// Of processes: pids of another namespace are other pids.
 Result<std::uint64_t> ReadPidNamespace(std::string_view root);
 
 std::uint64_t ClockTicksPerSecond();

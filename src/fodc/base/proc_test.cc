@@ -19,8 +19,8 @@ namespace {
 
 using ::testing::Contains;
 using ::testing::ElementsAre;
-using ::testing::HasSubstr;
 using ::testing::Gt;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::SizeIs;
 
@@ -115,6 +115,18 @@ TEST(ParseProcessStatusTest, LeavesOutWhatTheKernelDoesNotTell) {
   EXPECT_EQ(s->swap_bytes, 0u);
   EXPECT_EQ(s->main_thread_voluntary_switches, 150u);
   EXPECT_EQ(s->main_thread_involuntary_switches, 545u);
+}
+
+TEST(ParseEffectiveCapabilitiesTest, ReadsTheLineWholeOrNotAtAll) {
+  EXPECT_THAT(ParseEffectiveCapabilities(
+                  "Name:\tx\nCapEff:\t000000c000080004\nCapBnd:\t0\n"),
+              IsOkAndHolds(0xc000080004u));
+  for (const char* bad : {"CapEff:\t\n", "CapEff:\t12g\n", "Name:\tx\n", "",
+                          "CapEff:\t10000000000000000\n"}) {
+    EXPECT_THAT(ParseEffectiveCapabilities(bad),
+                StatusIs(Code::kDataLoss, HasSubstr("CapEff")))
+        << bad;
+  }
 }
 
 TEST(ParseProcessStatusTest, RefusesAnotherUnit) {

@@ -305,7 +305,7 @@ TEST_F(TargetsTest, SaysOnceWhyATargetIsNotFound) {
   const auto lines = log.Lines("target not found");
   ASSERT_THAT(lines, SizeIs(1));
   EXPECT_THAT(lines[0], HasSubstr("target=db"));
-  EXPECT_THAT(lines[0], HasSubstr("problem=\"nothing listens on the port\""));
+  EXPECT_THAT(lines[0], HasSubstr("problem=\"nothing listens on the port"));
 }
 
 TEST_F(TargetsTest, SaysOnceWhatOfATargetCannotBeRead) {

@@ -14,7 +14,9 @@
 #include "fodc/base/scan_text.h"
 #include "fodc/base/strings.h"
 #include "fodc/kernel/bpf_log.h"
+#include "fodc/kernel/footprint.h"
 #include "fodc/kernel/program_table.h"
+#include "fodc/kernel/telemetry.h"
 
 namespace fodc::kernel {
 namespace {
@@ -96,28 +98,17 @@ Result<KernelTypes> KernelView::Types() const {
 }
 
 Status CheckCapabilities(std::string_view status_text) {
-  std::string_view line;
-  while (NextLine(&status_text, &line)) {
-    if (!ConsumePrefix(&line, "CapEff:")) continue;
-    std::uint64_t set = 0;
-    for (const char c : Trim(line)) {
-      const auto digit = c >= '0' && c <= '9'   ? c - '0'
-                         : c >= 'a' && c <= 'f' ? c - 'a' + 10
-                                                : -1;
-      if (digit < 0) return DataLoss("CapEff is no hexadecimal number");
-      set = set << 4 | static_cast<std::uint64_t>(digit);
-    }
-    const auto has = [set](unsigned bit) { return (set >> bit & 1) != 0; };
-    if (has(kCapSysAdmin)) return OkStatus();
-    std::string missing;
-    if (!has(kCapBpf)) missing = "CAP_BPF";
-    if (!has(kCapPerfmon)) {
-      missing += missing.empty() ? "CAP_PERFMON" : " and CAP_PERFMON";
-    }
-    if (missing.empty()) return OkStatus();
-    return PermissionDenied(missing + " missing");
+  FODC_ASSIGN_OR_RETURN(const std::uint64_t set,
+                        ParseEffectiveCapabilities(status_text));
+  const auto has = [set](unsigned bit) { return (set >> bit & 1) != 0; };
+  if (has(kCapSysAdmin)) return OkStatus();
+  std::string missing;
+  if (!has(kCapBpf)) missing = "CAP_BPF";
+  if (!has(kCapPerfmon)) {
+    missing += missing.empty() ? "CAP_PERFMON" : " and CAP_PERFMON";
   }
-  return DataLoss("no line CapEff in the process status");
+  if (missing.empty()) return OkStatus();
+  return PermissionDenied(missing + " missing");
 }
 
 Status KernelView::MayLoad() const {
@@ -174,12 +165,17 @@ std::vector<KernelAnswer> ExamineKernel(const KernelView& kernel) {
     }
   }
   const std::uint32_t pid_max = kernel.PidMax();
-  answers.push_back({.what = "thread ids",
-                     .ok = true,
-                     .detail = pid_max == 0
-                                   ? "range not known: task storage is used"
-                                   : StrCat("less than ", pid_max),
-                     .advice = ""});
+  const Footprint footprint =
+      FootprintOf(pid_max, TelemetryOptions().in_flight_budget_bytes);
+  answers.push_back(
+      {.what = "calls in flight",
+       .ok = true,
+       .detail = footprint.in_flight_bytes
+                     ? StrCat("an array by thread id, ",
+                              *footprint.in_flight_bytes, " bytes")
+                     : "task storage, some dearer for each call: "
+                       "kernel.pid_max is large, or not known here",
+       .advice = ""});
   return answers;
 }
 

@@ -66,7 +66,8 @@ TEST(ExamineKernelTest, TellsWhatIsMissingAndWhatToDo) {
   EXPECT_TRUE(Find(answers, "tracepoint sys_enter")->ok);
   EXPECT_FALSE(Find(answers, "tracepoint block_rq_issue")->ok);
   EXPECT_FALSE(Find(answers, "OOM victims")->ok);
-  EXPECT_THAT(Find(answers, "thread ids")->detail, HasSubstr("task storage"));
+  EXPECT_THAT(Find(answers, "calls in flight")->detail,
+              HasSubstr("task storage"));
 }
 
 class TypelessKernel final : public KernelView {

@@ -10,11 +10,11 @@
 #include <optional>
 #include <utility>
 
-#include "bpf/records.h"
 #include "fodc/base/file.h"
 #include "fodc/base/scan_text.h"
 #include "fodc/base/strings.h"
 #include "fodc/kernel/bpf_log.h"
+#include "fodc/kernel/footprint.h"
 #include "fodc/kernel/objects.h"
 
 namespace fodc::kernel {
@@ -53,11 +53,10 @@ std::optional<std::uint64_t> MemoryOf(int map) {
 }  // namespace
 
 void Programs::ChooseInFlight() {
-  const std::uint64_t pid_max = kernel_.PidMax();
-  use_task_storage_ = pid_max == 0 || pid_max * sizeof(fodc_call) >
-                                          options_.in_flight_budget_bytes;
-  in_flight_entries_ =
-      use_task_storage_ ? 1 : static_cast<std::uint32_t>(pid_max);
+  const std::uint32_t pid_max = kernel_.PidMax();
+  use_task_storage_ =
+      !FootprintOf(pid_max, options_.in_flight_budget_bytes).in_flight_bytes;
+  in_flight_entries_ = use_task_storage_ ? 1 : pid_max;
 }
 
 void Programs::Refuse(std::string_view name, const Status& status) {

@@ -138,7 +138,7 @@ Scope FindScope(std::span<const pid_t> processes, const ScopeOptions& options) {
   scope.container_path = directory->path;
   scope.container_id = *id;
   if (!place->unified) return scope;
-  if (directory->path == directory->mount) {
+  if (directory->is_root) {
     scope.reason = "root_cgroup";
     return scope;
   }

@@ -95,6 +95,18 @@ TEST_F(ScopeTest, NeverTakesTheRoot) {
   EXPECT_EQ(scope.reason, "root_cgroup");
 }
 
+// In a container the agent's own mount shows its own group alone, and that of
+// the target is the top of the target's mount.
+TEST_F(ScopeTest, TakesTheGroupAtTheTopOfTheTargetsOwnMount) {
+  AddProcess(10, 1, "/../db");
+  Write("proc/10/mountinfo", "51 50 0:26 /../db /cg ro - cgroup2 cgroup2 rw\n");
+  Write("proc/10/root/cg/cgroup.procs", "10\n");
+  const Scope scope = Find({10});
+  EXPECT_EQ(scope.state, FilterState::kByCgroup);
+  EXPECT_EQ(scope.reason, "");
+  EXPECT_EQ(scope.cgroup_id, Inode("proc/10/root/cg"));
+}
+
 TEST_F(ScopeTest, CountsByThreadGroupWhenTheTargetIsInSeveralGroups) {
   AddProcess(10, 1, "/a");
   AddProcess(11, 1, "/b");

@@ -14,7 +14,6 @@
 namespace fodc::target {
 namespace {
 
-constexpr std::size_t kCommBytes = 15;  // TASK_COMM_LEN less the final zero
 constexpr std::size_t kMaxCommandLineBytes = 4u << 20;
 
 std::string_view ParentPath(std::string_view path) {
@@ -46,15 +45,20 @@ Finder::Fate Finder::FateOf(pid_t pid, std::uint64_t start_ticks) const {
   return stat->state == 'Z' && stat->threads <= 1 ? Fate::kGone : Fate::kLives;
 }
 
-std::vector<ProcessStat> Finder::WithComm(std::string_view prefix) const {
+std::vector<ProcessStat> Finder::KeepComm(const std::vector<pid_t>& pids,
+                                          std::string_view prefix) const {
   std::vector<ProcessStat> found;
   prefix = prefix.substr(0, kCommBytes);
-  for (const pid_t pid : ListProcesses(root_).value_or({})) {
+  for (const pid_t pid : pids) {
     const Result<std::string> comm = ReadComm(root_, pid);
     if (!comm.ok() || !comm->starts_with(prefix)) continue;
     if (auto stat = Alive(pid)) found.push_back(*std::move(stat));
   }
   return found;
+}
+
+std::vector<ProcessStat> Finder::WithComm(std::string_view prefix) const {
+  return KeepComm(ListProcesses(root_).value_or({}), prefix);
 }
 
 std::vector<std::uint64_t> Finder::SocketsOf(std::uint16_t port,
@@ -139,6 +143,18 @@ std::string Finder::GroupOf(pid_t pid) const {
     }
   }
   return memory;
+}
+
+std::optional<std::vector<ProcessStat>> Finder::InGroupOf(
+    pid_t pid, std::string_view prefix) const {
+  const Result<CgroupPlace> place = FindCgroup(root_, pid);
+  if (!place.ok()) return {};
+  for (const auto* group : {&place->unified, &place->memory}) {
+    if (!*group || (*group)->is_root) continue;
+    const auto pids = ReadCgroupProcesses((*group)->path);
+    if (pids.ok()) return KeepComm(*pids, prefix);
+  }
+  return {};
 }
 
 std::string Finder::CommandLineOf(pid_t pid) const {

@@ -4,6 +4,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -14,6 +15,8 @@
 #include "fodc/base/status.h"
 
 namespace fodc::target {
+
+inline constexpr std::size_t kCommBytes = 15;  // TASK_COMM_LEN less the zero
 
 // What makes a process look like one that is known.
 struct Likeness {
@@ -64,6 +67,13 @@ class Finder {
   // memory cgroup. Empty if it is in neither's but the root.
   std::string GroupOf(pid_t pid) const;
 
+  // Live processes in the process's cgroup (unified or, where that is none or
+  // the root, of its memory controller) whose name begins with the prefix:
+  // costs as much as the group is large. Nothing if it is in the root, or its
+  // group is not visible here.
+  std::optional<std::vector<ProcessStat>> InGroupOf(
+      pid_t pid, std::string_view prefix) const;
+
   Likeness LikenessOf(const ProcessStat& p) const;
   // Live processes like that one that started no earlier than `start_ticks`:
   // same name and command line, in the same container or one beside it.
@@ -74,6 +84,9 @@ class Finder {
 
  private:
   std::string CommandLineOf(pid_t pid) const;
+  // Those that live and whose name begins so, in the order of `pids`.
+  std::vector<ProcessStat> KeepComm(const std::vector<pid_t>& pids,
+                                    std::string_view prefix) const;
   std::string root_;
   pid_t own_pid_;
 };

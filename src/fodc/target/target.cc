@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <map>
 #include <utility>
 
 #include "fodc/base/proc.h"
@@ -17,6 +16,7 @@
 #include "fodc/target/kept_row.h"
 #include "fodc/target/merge_counts.h"
 #include "fodc/target/pidfd.h"
+#include "fodc/target/search.h"
 
 namespace fodc::target {
 namespace {
@@ -26,6 +26,8 @@ constexpr std::size_t kMaxFound = 64;
 
 // What the table knows beside what it shows.
 struct Hidden {
+  explicit Hidden(Search s) : search(std::move(s)) {}
+  Search search;
   std::uint64_t last_number = 0;
   UniqueFd pidfd;
   // The process of an earlier table, until it is found again, another one is,
@@ -42,14 +44,6 @@ struct Hidden {
   MonotonicTime next_port_check;
   std::optional<Likeness> likeness;
   std::vector<std::uint64_t> inodes;  // of the port, when last judged
-  // Sockets whose owner could not be found, so that not every check walks
-  // through all descriptors of all processes again.
-  struct Ownerless {
-    std::vector<std::uint64_t> inodes;
-    MonotonicTime until;
-    bool is_denied = false;
-  };
-  std::map<std::uint16_t, Ownerless> ownerless;  // by port of the spec
   // The first instances, and the row's counts when each was there.
   std::vector<FoundInstance> found;
   bool is_merged = false;
@@ -83,8 +77,9 @@ class TargetTable::Impl {
       Row row;
       row.spec = std::move(spec);
       row.problem = "not looked for yet";
+      hidden_.emplace_back(
+          Search(row.spec, finder_, options.port_check_interval));
       rows_.push_back(std::move(row));
-      hidden_.emplace_back();
     }
     // A pid of another tree is no pid of this kernel.
     if (options.proc_root == kProcRoot && OpenPidfd(::getpid()).ok()) {
@@ -101,7 +96,7 @@ class TargetTable::Impl {
       if (rows_[i].instance) {
         CheckPort(i, now, events);
       } else {
-        Search(i, now, events);
+        Look(i, now, events);
       }
     }
   }
@@ -180,14 +175,9 @@ class TargetTable::Impl {
     std::vector<pid_t> pids = {row.instance->pid};
     if (row.spec.pid && !hidden_[i].pid_is_used_up) return pids;
     const bool by_comm = !row.spec.comm_prefix.empty();
-    const std::string group = finder_.GroupOf(row.instance->pid);
-    const bool is_contained = !group.empty();
-    if (!is_contained && !by_comm) return pids;
-    for (const ProcessStat& p : finder_.WithComm(
-             by_comm ? row.spec.comm_prefix : row.instance->comm)) {
+    for (const ProcessStat& p : Candidates(*row.instance, row.spec)) {
       if (p.pid == row.instance->pid) continue;
       if (!by_comm && p.comm != row.instance->comm) continue;
-      if (is_contained && finder_.GroupOf(p.pid) != group) continue;
       pids.push_back(p.pid);
     }
     return pids;
@@ -197,6 +187,23 @@ class TargetTable::Impl {
   const std::vector<Row>& rows() const { return rows_; }
 
  private:
+  // Processes of the instance's name in its group; of the whole machine where
+  // that is the root, and only by a name that was given.
+  std::vector<ProcessStat> Candidates(const Instance& instance,
+                                      const TargetSpec& spec) const {
+    const std::string& name =
+        spec.comm_prefix.empty() ? instance.comm : spec.comm_prefix;
+    if (auto inside = finder_.InGroupOf(instance.pid, name))
+      return *std::move(inside);
+    const std::string group = finder_.GroupOf(instance.pid);
+    if (group.empty() && spec.comm_prefix.empty()) return {};
+    std::vector<ProcessStat> named = finder_.WithComm(name);
+    std::erase_if(named, [&](const ProcessStat& p) {
+      return finder_.GroupOf(p.pid) != group;
+    });
+    return named;
+  }
+
   void CheckFormer(std::size_t i, std::vector<Event>* events) {
     Hidden& hidden = hidden_[i];
     if (hidden.former_may_live) {
@@ -289,47 +296,6 @@ class TargetTable::Impl {
     return pidfd >= 0 ? ToExit(ExitCodeOf(pidfd)) : Exit();
   }
 
-  // Ports that tell the target, most telling first.
-  static std::vector<std::uint16_t> PortsOf(const TargetSpec& spec) {
-    std::vector<std::uint16_t> ports;
-    if (spec.listen_port) ports.push_back(*spec.listen_port);
-    if (!spec.listen_port || !spec.comm_prefix.empty()) {
-      ports.insert(ports.end(), spec.endpoint_ports.begin(),
-                   spec.endpoint_ports.end());
-    }
-    return ports;
-  }
-
-  // The first of the ports that has an owner, and its owners.
-  struct Owned {
-    std::vector<std::uint64_t> inodes;
-    std::vector<ProcessStat> owners;
-    bool is_denied = false;
-    bool is_listened_to = false;
-  };
-  Owned OwnersOfPorts(std::size_t i, MonotonicTime now,
-                      std::optional<pid_t> first) {
-    const TargetSpec& spec = rows_[i].spec;
-    Hidden& hidden = hidden_[i];
-    Owned out;
-    for (const std::uint16_t port : PortsOf(spec)) {
-      out.inodes = finder_.SocketsOf(port, port != spec.listen_port);
-      if (out.inodes.empty()) continue;
-      out.is_listened_to = true;
-      Hidden::Ownerless& ownerless = hidden.ownerless[port];
-      if (out.inodes == ownerless.inodes && now < ownerless.until) {
-        out.is_denied = out.is_denied || ownerless.is_denied;
-        continue;
-      }
-      bool is_denied = false;
-      out.owners = finder_.OwnersOf(out.inodes, first, &is_denied);
-      if (!out.owners.empty()) return out;
-      out.is_denied = out.is_denied || is_denied;
-      ownerless = {out.inodes, now + options_.port_check_interval, is_denied};
-    }
-    return out;
-  }
-
   // Whether somebody else has taken the port of a live instance.
   void CheckPort(std::size_t i, MonotonicTime now, std::vector<Event>* events) {
     Row& row = rows_[i];
@@ -340,13 +306,10 @@ class TargetTable::Impl {
     hidden.next_port_check =
         now + (hidden.inodes.empty() ? options_.search_interval
                                      : options_.port_check_interval);
-    for (const std::uint16_t port : PortsOf(row.spec)) {
-      const auto inodes = finder_.SocketsOf(port, port != row.spec.listen_port);
-      if (!inodes.empty() && inodes == hidden.inodes) return;
-    }
-    Owned owned = OwnersOfPorts(i, now, row.instance->pid);
+    if (hidden.search.AreOfAPort(hidden.inodes)) return;
+    Search::Owned owned = hidden.search.OwnersOfPorts(now, row.instance->pid);
     if (owned.owners.empty()) return;
-    if (!row.spec.comm_prefix.empty()) KeepComm(row.spec, &owned.owners);
+    hidden.search.KeepComm(&owned.owners);
     if (owned.owners.empty()) {
       // A process of another name owns it: judged, until the sockets change.
       hidden.inodes = std::move(owned.inodes);
@@ -367,135 +330,21 @@ class TargetTable::Impl {
     Adopt(i, *Finder::Choose(owned.owners), std::move(owned.inodes), events);
   }
 
-  static void KeepComm(const TargetSpec& spec,
-                       std::vector<ProcessStat>* processes) {
-    const std::string_view prefix =
-        std::string_view(spec.comm_prefix).substr(0, 15);
-    std::erase_if(*processes, [prefix](const ProcessStat& p) {
-      return !p.comm.starts_with(prefix);
-    });
-  }
-
-  void Search(std::size_t i, MonotonicTime now, std::vector<Event>* events) {
+  void Look(std::size_t i, MonotonicTime now, std::vector<Event>* events) {
     Hidden& hidden = hidden_[i];
     if (hidden.next_search && now < *hidden.next_search) return;
     hidden.next_search = now + options_.search_interval;
-    Row& row = rows_[i];
-    if (row.spec.pid && !hidden.pid_is_used_up) {
-      SearchPid(i, events);
-    } else if (!row.spec.comm_prefix.empty()) {
-      SearchComm(i, now, events);
+    std::optional<Search::Predecessor> predecessor;
+    if (hidden.has_died)
+      predecessor = {hidden.last_alive_ticks, hidden.likeness};
+    Search::Found found =
+        hidden.search.Find(now, !hidden.pid_is_used_up, predecessor);
+    rows_[i].candidates = found.candidates;
+    if (found.process) {
+      Adopt(i, *found.process, std::move(found.inodes), events);
     } else {
-      SearchPorts(i, now, events);
+      rows_[i].problem = std::move(found.problem);
     }
-  }
-
-  void SearchPid(std::size_t i, std::vector<Event>* events) {
-    Row& row = rows_[i];
-    const auto stat = finder_.Alive(*row.spec.pid);
-    row.candidates = stat ? 1 : 0;
-    if (stat) {
-      Adopt(i, *stat, {}, events);
-    } else {
-      row.problem = StrCat("no process has pid ", *row.spec.pid);
-    }
-  }
-
-  void SearchComm(std::size_t i, MonotonicTime now,
-                  std::vector<Event>* events) {
-    Row& row = rows_[i];
-    std::vector<ProcessStat> found = finder_.WithComm(row.spec.comm_prefix);
-    row.candidates = found.size();
-    if (found.empty()) {
-      row.problem =
-          StrCat("no process is named \"", row.spec.comm_prefix, "...\"");
-      return;
-    }
-    Owned owned = OwnersOfPorts(i, now, {});
-    if (!owned.owners.empty()) {
-      std::vector<ProcessStat> both = owned.owners;
-      KeepComm(row.spec, &both);
-      if (!both.empty()) {
-        Adopt(i, *Finder::Choose(both), std::move(owned.inodes), events);
-        return;
-      }
-      // Somebody of another name answers on the port; the target can only be
-      // in the same container.
-      const std::string container =
-          finder_.ContainerOf(Finder::Choose(owned.owners)->pid);
-      std::erase_if(found, [&](const ProcessStat& p) {
-        return finder_.ContainerOf(p.pid) != container;
-      });
-      if (found.empty()) {
-        row.problem = StrCat("no process named \"", row.spec.comm_prefix,
-                             "...\" is in the container that owns the port");
-        return;
-      }
-    }
-    if (hidden_[i].has_died) KeepSuccessors(i, &found);
-    if (const auto best = Finder::Choose(found)) {
-      Adopt(i, *best, {}, events);
-    } else {
-      row.problem = StrCat("no process named \"", row.spec.comm_prefix,
-                           "...\" started after the last one died");
-    }
-  }
-
-  // One that ran beside the target before is not the target.
-  void KeepSuccessors(std::size_t i, std::vector<ProcessStat>* found) const {
-    const std::uint64_t earliest = hidden_[i].last_alive_ticks;
-    std::erase_if(*found, [earliest](const ProcessStat& p) {
-      return p.start_ticks < earliest;
-    });
-  }
-
-  void SearchPorts(std::size_t i, MonotonicTime now,
-                   std::vector<Event>* events) {
-    Row& row = rows_[i];
-    const Hidden& hidden = hidden_[i];
-    Owned owned = OwnersOfPorts(i, now, {});
-    row.candidates = owned.owners.size();
-    if (const auto best = Finder::Choose(owned.owners)) {
-      Adopt(i, *best, std::move(owned.inodes), events);
-      return;
-    }
-    // A node that dies before it listens is known by its likeness.
-    if (hidden.has_died && hidden.likeness) {
-      const auto like = finder_.Like(*hidden.likeness, hidden.last_alive_ticks);
-      row.candidates = like.size();
-      if (const auto best = Finder::Choose(like)) {
-        Adopt(i, *best, {}, events);
-        return;
-      }
-    }
-    if (owned.owners.empty() && !row.spec.fallback_comm_prefix.empty() &&
-        SearchFallback(i, events)) {
-      return;
-    }
-    if (owned.is_denied) {
-      row.problem =
-          "the owner of the port cannot be read (needs CAP_SYS_PTRACE, and "
-          "its process namespace)";
-    } else if (owned.is_listened_to) {
-      row.problem = "no process visible here owns the port";
-    } else if (PortsOf(row.spec).empty()) {
-      row.problem = "no rule tells how to find it";
-    } else {
-      row.problem = "nothing listens on the port";
-    }
-  }
-
-  // Whether somebody was found by name alone.
-  bool SearchFallback(std::size_t i, std::vector<Event>* events) {
-    Row& row = rows_[i];
-    std::vector<ProcessStat> found =
-        finder_.WithComm(row.spec.fallback_comm_prefix);
-    if (hidden_[i].has_died) KeepSuccessors(i, &found);
-    const auto best = Finder::Choose(found);
-    if (!best) return false;
-    row.candidates = found.size();
-    Adopt(i, *best, {}, events);
-    return true;
   }
 
   void Adopt(std::size_t i, const ProcessStat& stat,

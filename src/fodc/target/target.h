@@ -28,7 +28,8 @@ struct TargetSpec {
   // Ports on this machine that are scraped; the owner of the first that has
   // one is the target. With a comm prefix they decide between candidates.
   std::vector<std::uint16_t> endpoint_ports = {};
-  // When nobody owns any of the ports: a process whose name begins so.
+  // While nothing listens on any of the ports: a process whose name begins so,
+  // if all such processes are in one container.
   std::string fallback_comm_prefix = {};
 };
 
@@ -130,10 +131,10 @@ class TargetTable {
 
   // All processes of the row now, its instance first; empty if there is none.
   // Beside the instance these are the live processes of the same name (with a
-  // comm prefix: of names that begin so) in the instance's container; where
-  // that is the root cgroup, those that a comm prefix that was given takes. Of
-  // a row that is found by a pid: the instance alone. Walks through all
-  // processes.
+  // comm prefix: of names that begin so) in the instance's container; in the
+  // root cgroup, only with a comm prefix. Of a row that is found by a pid: the
+  // instance alone. Costs as much as the container has processes; where its
+  // cgroup is the root or not visible, a walk through all of the machine.
   std::vector<pid_t> Processes(std::size_t row) const;
 
   // Readable when a target may have died; -1 if the kernel has no pidfd

@@ -256,6 +256,37 @@ TEST_F(TableTest, WithoutARuleItSaysSo) {
   EXPECT_THAT(table_->rows()[0].problem, HasSubstr("no rule"));
 }
 
+TEST_F(TableTest, TheFallbackNameCountsWhileNothingListens) {
+  Start({.pid = 10, .comm = "banyand-data", .sockets = {1}});
+  Start({.pid = 11, .comm = "banyand-data", .parent = 10});
+  const TargetSpec spec = {.endpoint_ports = {2121},
+                           .fallback_comm_prefix = "banyand"};
+  Table(spec);
+  EXPECT_EQ(PidNow(), 10);
+  // Whoever listens is the target; if that cannot be told, nobody is.
+  Listen({{2121, 7}});
+  Table(spec);
+  EXPECT_EQ(PidNow(), 0);
+  EXPECT_THAT(table_->rows()[0].problem, HasSubstr("owns the port"));
+  Listen({{2121, 1}});
+  Table(spec);
+  EXPECT_EQ(PidNow(), 10);
+}
+
+// On a machine with several tenants.
+TEST_F(TableTest, TheFallbackNameTakesNobodyOfSeveralContainers) {
+  Start({.pid = 10, .comm = "banyand", .container = "/theirs"});
+  Start({.pid = 20, .comm = "banyand", .started_s = 600});
+  Table({.endpoint_ports = {2121}, .fallback_comm_prefix = "banyand"});
+  EXPECT_EQ(PidNow(), 0);
+  EXPECT_EQ(table_->rows()[0].candidates, 2u);
+  EXPECT_THAT(table_->rows()[0].problem,
+              HasSubstr("2 processes named \"banyand...\""));
+  Start({.pid = 20, .comm = "banyand", .started_s = 600, .sockets = {1}});
+  Listen({{2121, 1}});
+  EXPECT_EQ(PidNow(), 20);
+}
+
 TEST_F(TableTest, AnEmptyTreeIsNoError) {
   Listen({{2121, 77}});
   Table({.endpoint_ports = {2121}});
