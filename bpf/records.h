@@ -181,6 +181,12 @@ struct fodc_event {
 	__u8 exit_code; /* as wait(2): signal in the lower 7 bits, 0x80: core */
 };
 
+/* Of one process, in two process namespaces. */
+struct fodc_number {
+	__u32 readers; /* as whoever reads the iterator counts */
+	__u32 kernels; /* as the first namespace counts */
+};
+
 struct fodc_loss_stats {
 	__u64 lost[FODC_LOSSES];
 };

@@ -139,6 +139,16 @@ struct cfs_rq {
 struct sched_entity {
 	struct cfs_rq *cfs_rq;
 };
+/* include/linux/pid.h */
+struct pid_namespace;
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+struct pid {
+	unsigned int level;
+	struct upid numbers[];
+};
 struct task_struct {
 	unsigned int flags;
 	int exit_state;
@@ -152,6 +162,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct mm_struct *mm;
 	struct files_struct *files;
+	struct pid *thread_pid;
 	struct signal_struct *signal;
 	struct css_set *cgroups;
 	struct sched_entity se;
@@ -168,8 +179,11 @@ struct request {
 struct reclaim_stat;
 
 /* kernel/bpf/task_iter.c */
+struct seq_file;
 struct bpf_iter_meta {
-	void *seq;
+	union {
+		struct seq_file *seq;
+	};
 	__u64 session_id;
 	__u64 seq_num;
 };

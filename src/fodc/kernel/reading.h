@@ -182,7 +182,8 @@ struct TargetReading {
   FilterState state = FilterState::kOff;
   // Why it is not kByCgroup: "no_target", "no_cgroup2", "root_cgroup",
   // "foreign_process", "several_cgroups", "cgroup_path" (the forced one is not
-  // there), "no_program"; empty if it is.
+  // there), "pid_namespace" (the kernel's numbers of its processes cannot be
+  // had), "no_program"; empty if it is.
   std::string_view reason;
   std::uint64_t cgroup_id = 0;  // v2; 0 if it counts by thread group
   // Counts containers, from 1: counters begin at zero with each.

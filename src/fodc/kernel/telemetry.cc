@@ -14,6 +14,7 @@
 #include "fodc/kernel/counters.h"
 #include "fodc/kernel/event_ring.h"
 #include "fodc/kernel/filter.h"
+#include "fodc/kernel/process_numbers.h"
 #include "fodc/kernel/programs.h"
 #include "fodc/kernel/scope.h"
 
@@ -27,6 +28,7 @@ struct Target {
   std::string name;
   Scope scope;
   bool has_process = false;
+  std::vector<pid_t> thread_groups;  // by the kernel's own numbers
   std::uint64_t life = 0;
   std::array<Accumulator, kFamilies> families;
   Accumulator losses;
@@ -43,7 +45,9 @@ class KernelTelemetry final : public Telemetry {
         programs_({.max_targets = MaxTargets(options),
                    .in_flight_budget_bytes = options.in_flight_budget_bytes,
                    .disabled_families = options.disabled_families},
-                  options.kernel ? *options.kernel : SystemKernel()) {
+                  options.kernel ? *options.kernel : SystemKernel()),
+        numbers_(options.kernel ? *options.kernel : SystemKernel(), clock,
+                 options.retry_interval) {
     UpdateOverview();
   }
 
@@ -57,11 +61,15 @@ class KernelTelemetry final : public Telemetry {
         std::clamp<std::size_t>(options.max_targets, 1, kMaxTargets));
   }
 
+  // Where the row's processes are, and the kernel's numbers of them if they
+  // count by thread group.
+  Scope ScopeOf(const TargetFilter& row, const ScopeOptions& options,
+                std::vector<pid_t>* thread_groups);
   // Whether the row's container is another one than before.
   bool Follow(const TargetFilter& row, std::size_t slot);
   void LoadAndAttach();
   void Detach();
-  void SetFilter(std::span<const TargetFilter> targets);
+  void SetFilter();
   void BeginLife(std::size_t slot);
   void ChooseSampling(std::size_t slot, const TargetReading& reading,
                       double seconds);
@@ -74,6 +82,7 @@ class KernelTelemetry final : public Telemetry {
   const TelemetryOptions options_;
   const Clock& clock_;
   Programs programs_;
+  ProcessNumbers numbers_;
   std::optional<Filter> filter_;
   std::optional<EventRing> ring_;
   std::vector<Target> targets_;
@@ -85,6 +94,29 @@ class KernelTelemetry final : public Telemetry {
   Overview overview_;
 };
 
+Scope KernelTelemetry::ScopeOf(const TargetFilter& row,
+                               const ScopeOptions& options,
+                               std::vector<pid_t>* thread_groups) {
+  thread_groups->clear();
+  Scope scope;
+  scope.reason = "pid_namespace";
+  if (!numbers_.AreOurs() && options.forced_path.empty() &&
+      !row.processes.empty()) {
+    return scope;
+  }
+  scope = FindScope(row.processes, options);
+  if (scope.state != FilterState::kByThreadGroup) return scope;
+  auto numbers = numbers_.Of(row.processes);
+  if (numbers.ok()) {
+    *thread_groups = *std::move(numbers);
+  } else {
+    // By our numbers it would count strangers.
+    scope.state = FilterState::kOff;
+    scope.reason = "pid_namespace";
+  }
+  return scope;
+}
+
 bool KernelTelemetry::Follow(const TargetFilter& row, std::size_t slot) {
   Target& target = targets_[slot];
   target.name = row.name;
@@ -92,7 +124,7 @@ bool KernelTelemetry::Follow(const TargetFilter& row, std::size_t slot) {
   ScopeOptions options;
   options.proc_root = options_.proc_root;
   if (slot == 0) options.forced_path = options_.cgroup_path;
-  Scope now = FindScope(row.processes, options);
+  Scope now = ScopeOf(row, options, &target.thread_groups);
   if (!target.has_process && target.life != 0) {
     // Between a death and the restart the container is the one that was.
     const bool lives =
@@ -143,7 +175,7 @@ void KernelTelemetry::SetTargets(std::span<const TargetFilter> targets) {
     Detach();
   }
   for (const std::size_t slot : begun) BeginLife(slot);
-  if (filter_) SetFilter(targets);
+  if (filter_) SetFilter();
   if (filter_ && !(programs_.Attached("gate_attach") &&
                    programs_.Attached("gate_death"))) {
     filter_->NewEpoch();
@@ -191,14 +223,14 @@ void KernelTelemetry::Detach() {
   attached_ = false;
 }
 
-void KernelTelemetry::SetFilter(std::span<const TargetFilter> targets) {
+void KernelTelemetry::SetFilter() {
   std::vector<SlotFilter> slots(targets_.size());
   for (std::size_t i = 0; i < slots.size(); ++i) {
     const Scope& scope = targets_[i].scope;
     if (scope.state == FilterState::kByCgroup) {
       slots[i].cgroup_id = scope.cgroup_id;
     } else if (scope.state == FilterState::kByThreadGroup) {
-      slots[i].thread_groups = targets[i].processes;
+      slots[i].thread_groups = targets_[i].thread_groups;
     }
   }
   if (const auto set = filter_->Set(slots); !set.ok()) {

@@ -21,7 +21,9 @@ class RefusingKernel final : public KernelView {
   }
   Status MayLoad() const override { return permission; }
   std::uint32_t PidMax() const override { return 32768; }
+  ProcessNamespace Namespace() const override { return space; }
 
+  ProcessNamespace space = ProcessNamespace::kFirst;
   mutable int asked = 0;
   Result<KernelTypes> types = Unimplemented("no type information");
   Status permission;
@@ -76,6 +78,15 @@ TEST_F(TelemetryTest, TellsThatThereIsNoPermission) {
   const FamilyState& read = telemetry_->overview().families[0];
   EXPECT_EQ(read.reason, "no_permission");
   EXPECT_THAT(read.detail, HasSubstr("CAP_BPF missing"));
+  EXPECT_EQ(kernel_.asked, 0);
+}
+
+TEST_F(TelemetryTest, IsOffWhereProcShowsOtherProcesses) {
+  kernel_.space = ProcessNamespace::kNotOurs;
+  telemetry_ = Telemetry::Create(options_, clock_);
+  SetTarget();
+  EXPECT_EQ(Read().state, FilterState::kOff);
+  EXPECT_EQ(Read().reason, "pid_namespace");
   EXPECT_EQ(kernel_.asked, 0);
 }
 
