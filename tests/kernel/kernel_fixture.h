@@ -6,18 +6,76 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <functional>
 #include <memory>
 #include <numeric>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "fodc/base/clock.h"
 #include "fodc/base/file.h"
+#include "fodc/base/strings.h"
 #include "fodc/kernel/telemetry.h"
 #include "tests/kernel/group.h"
 #include "tests/support/wait.h"
 
 namespace fodc::kernel {
+
+// The real kernel, but for what a test takes away.
+class LackingKernel : public KernelView {
+ public:
+  Result<KernelTypes> Types() const override {
+    auto types = KernelView::Types();
+    if (!types.ok()) return types;
+    std::erase_if(types->tracepoints, [this](const std::string& name) {
+      return std::find(without.begin(), without.end(), name) != without.end();
+    });
+    if (without_cast) types->has_rdonly_cast = false;
+    return types;
+  }
+  std::uint32_t PidMax() const override {
+    return pid_max ? *pid_max : KernelView::PidMax();
+  }
+
+  Status MayLoadProgram(std::string_view name) const override {
+    return refused.contains(name) ? FailedPrecondition("the verifier says no")
+                                  : OkStatus();
+  }
+  Status MayAttachProgram(std::string_view name) const override {
+    return not_attached.contains(name) ? FailedPrecondition("no hook")
+                                       : OkStatus();
+  }
+
+  std::vector<std::string> without;                 // tracepoints
+  std::set<std::string, std::less<>> refused;       // programs, gate's parts
+  std::set<std::string, std::less<>> not_attached;  // programs
+  bool without_cast = false;
+  std::optional<std::uint32_t> pid_max;
+};
+
+// What a process holds in the kernel, "prog 17", "map 4" or "link 3", by its
+// descriptors.
+inline std::set<std::string> HeldBy(pid_t pid) {
+  std::set<std::string> ids;
+  const std::string directory = StrCat("/proc/", pid, "/fdinfo");
+  const auto names = ListDirectory(directory);
+  if (!names.ok()) return ids;
+  for (const std::string& name : *names) {
+    const auto text = ReadFile(StrCat(directory, "/", name));
+    if (!text.ok()) continue;
+    for (std::string_view line : Split(*text, '\n')) {
+      for (const char* what : {"prog", "map", "link"}) {
+        if (ConsumePrefix(&line, StrCat(what, "_id:"))) {
+          ids.insert(StrCat(what, " ", Trim(line)));
+        }
+      }
+    }
+  }
+  return ids;
+}
 
 class KernelTest : public ::testing::Test {
  protected:

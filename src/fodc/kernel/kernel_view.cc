@@ -175,6 +175,12 @@ std::uint32_t KernelView::PidMax() const {
   return value && *value <= UINT32_MAX ? static_cast<std::uint32_t>(*value) : 0;
 }
 
+Status KernelView::MayLoadProgram(std::string_view) const { return OkStatus(); }
+
+Status KernelView::MayAttachProgram(std::string_view) const {
+  return OkStatus();
+}
+
 const KernelView& SystemKernel() {
   static const KernelView kernel;
   return kernel;

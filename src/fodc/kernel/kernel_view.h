@@ -45,6 +45,10 @@ class KernelView {
   // namespace that is not the first one: ids are the kernel's own there.
   virtual std::uint32_t PidMax() const;
   virtual ProcessNamespace Namespace() const;
+  // Asked before a program, or a part of the gate by its family's name, is
+  // loaded or attached. Always yes: the kernel itself refuses. Tests say no.
+  virtual Status MayLoadProgram(std::string_view name) const;
+  virtual Status MayAttachProgram(std::string_view name) const;
 };
 
 const KernelView& SystemKernel();

@@ -39,6 +39,36 @@ std::string_view ReasonOf(const Status& status) {
   }
 }
 
+std::uint32_t Bits(const std::vector<Family>& families) {
+  std::uint32_t bits = 0;
+  for (const Family family : families) bits |= FamilyBit(family);
+  return bits;
+}
+
+// Of the gate: runs for its parts.
+bool ServesCalls(std::string_view program) {
+  return program == "gate_enter" || program == "gate_exit";
+}
+
+bool Needs(Family part, std::string_view program) {
+  const auto needed = ObjectOf(part).gate_programs;
+  return std::find(needed.begin(), needed.end(), program) != needed.end();
+}
+
+// Whether a map holds the constants of an object: they are of its programs
+// alone.
+bool IsConstants(const NamedFd& map) {
+  return map.name.find(".rodata") != std::string::npos;
+}
+
+std::uint64_t MissesOf(int program) {
+  bpf_prog_info info{};
+  std::uint32_t size = sizeof info;
+  return bpf_obj_get_info_by_fd(program, &info, &size) == 0
+             ? info.recursion_misses
+             : 0;
+}
+
 std::optional<std::uint64_t> MemoryOf(int map) {
   const auto text = ReadFile(StrCat("/proc/self/fdinfo/", map));
   if (!text.ok()) return {};
@@ -141,46 +171,55 @@ bool Programs::LoadGate(const KernelTypes& types) {
     return ProgramFd(name) >= 0 ||
            std::find(missing.begin(), missing.end(), name) != missing.end();
   };
-  std::vector<Family> wanted;
-  std::uint32_t wanted_bits = 0;
+  std::vector<Family> parts;
   for (std::size_t i = 0; i < kFamilies; ++i) {
     const auto family = static_cast<Family>(i);
     const ObjectSpec& spec = ObjectOf(family);
     if (!Wanted(family) || !IsPart(spec)) continue;
     if (std::all_of(spec.gate_programs.begin(), spec.gate_programs.end(),
                     available)) {
-      wanted.push_back(family);
-      wanted_bits |= FamilyBit(family);
+      parts.push_back(family);
     }
   }
-  if (missing.empty() && wanted_bits == parts_) return complete;
-  const auto load = [&](const std::vector<Family>& parts) {
-    std::vector<std::string_view> names;
+  if (missing.empty() && Bits(parts) == parts_) return complete;
+  // Those that serve no part by itself.
+  std::vector<std::string_view> helpers;
+  for (const ProgramSpec& p : GateObject().programs) {
+    if (!ServesCalls(p.name) && available(p.name)) helpers.push_back(p.name);
+  }
+  for (const Family part : parts) refused_.erase(ObjectOf(part).stem);
+  const auto load = [&](const std::vector<std::string_view>& with,
+                        const std::vector<Family>& of) {
+    std::vector<std::string_view> names = with;
     for (const ProgramSpec& p : GateObject().programs) {
-      const bool serves_calls = p.name == "gate_enter" || p.name == "gate_exit";
-      const bool needed =
-          std::any_of(parts.begin(), parts.end(), [&](Family family) {
-            const auto of_part = ObjectOf(family).gate_programs;
-            return std::find(of_part.begin(), of_part.end(), p.name) !=
-                   of_part.end();
-          });
-      if (available(p.name) && (needed || !serves_calls)) {
+      if (std::any_of(of.begin(), of.end(),
+                      [&](Family part) { return Needs(part, p.name); })) {
         names.push_back(p.name);
       }
     }
-    return LoadPrograms(GateObject(), types, names, parts);
+    return LoadPrograms(GateObject(), types, names, of);
   };
-  for (const Family part : wanted) refused_.erase(ObjectOf(part).stem);
-  std::vector<Family> accepted = wanted;
-  Result<LoadedObject> loaded = load(accepted);
+  Result<LoadedObject> loaded = load(helpers, parts);
   if (!loaded.ok()) {
-    // One part that is refused takes the others with it: each alone, then.
-    std::erase_if(accepted, [&](Family part) {
-      const Status status = load({part}).status();
+    // One that is refused takes the others with it: each alone, then.
+    std::erase_if(parts, [&](Family part) {
+      const Status status = load({}, {part}).status();
       if (!status.ok()) Refuse(ObjectOf(part).stem, status);
       return !status.ok();
     });
-    loaded = load(accepted);
+    std::erase_if(helpers, [&](std::string_view helper) {
+      const Status status = load({helper}, {}).status();
+      if (!status.ok()) Refuse(helper, status);
+      return !status.ok();
+    });
+    complete = false;
+    // What is loaded already is all that may be.
+    if (Map("filter") >= 0 && Bits(parts) == parts_ &&
+        std::all_of(helpers.begin(), helpers.end(),
+                    [this](std::string_view p) { return Loaded(p); })) {
+      return false;
+    }
+    loaded = load(helpers, parts);
   }
   if (!loaded.ok()) {
     for (const std::string_view name : missing) {
@@ -188,17 +227,38 @@ bool Programs::LoadGate(const KernelTypes& types) {
     }
     return false;
   }
-  // They take the place of what was loaded with fewer parts; its maps stay.
-  for (const ProgramSpec& p : GateObject().programs) links_.erase(p.name);
-  for (LoadedObject& object : objects_) {
-    std::erase_if(object.programs, [](const NamedFd& program) {
-      return program.name.starts_with("gate_");
-    });
-  }
-  parts_ = 0;
-  for (const Family family : accepted) parts_ |= FamilyBit(family);
+  ReplaceGate();
+  parts_ = Bits(parts);
   Keep(*std::move(loaded));
-  return complete && accepted.size() == wanted.size();
+  return complete;
+}
+
+// What counts stays: the maps of its records.
+void Programs::ReplaceGate() {
+  for (const ProgramSpec& p : GateObject().programs) {
+    const auto link = links_.find(p.name);
+    if (link == links_.end()) continue;
+    replaced_.push_back(std::move(link->second));
+    links_.erase(link);
+  }
+  for (LoadedObject& object : objects_) {
+    std::uint64_t misses = 0;
+    const auto gone =
+        std::erase_if(object.programs, [&misses](const NamedFd& program) {
+          if (!program.name.starts_with("gate_")) return false;
+          misses += MissesOf(program.fd.get());
+          return true;
+        });
+    if (gone == 0) continue;
+    misses_before_ += misses;
+    std::erase_if(object.maps, IsConstants);
+  }
+}
+
+bool Programs::DropReplaced() {
+  const bool any = !replaced_.empty();
+  replaced_.clear();
+  return any;
 }
 
 bool Programs::LoadObject(const ObjectSpec& spec, const KernelTypes& types) {
@@ -229,7 +289,13 @@ Result<LoadedObject> Programs::LoadPrograms(
   FODC_ASSIGN_OR_RETURN(
       BpfObject object,
       BpfObject::Open(std::string(spec.stem), ObjectBytes(spec.stem)));
-  for (const std::string_view name : names) object.Want(name);
+  for (const std::string_view name : names) {
+    FODC_RETURN_IF_ERROR(kernel_.MayLoadProgram(name));
+    object.Want(name);
+  }
+  for (const Family part : parts) {
+    FODC_RETURN_IF_ERROR(kernel_.MayLoadProgram(ObjectOf(part).stem));
+  }
   // Maps of one record for each target.
   object.SetEntries("losses", options_.max_targets);
   object.SetEntries("living_faults", options_.max_targets);
@@ -245,9 +311,7 @@ Result<LoadedObject> Programs::LoadPrograms(
   // What an earlier part of the same object counts in.
   for (const LoadedObject& part : objects_) {
     for (const NamedFd& map : part.maps) {
-      if (map.name.find(".rodata") == std::string::npos) {
-        object.Share(map.name, map.fd.get());
-      }
+      if (!IsConstants(map)) object.Share(map.name, map.fd.get());
     }
   }
   object.SetConstant("has_rdonly_cast", types.has_rdonly_cast);
@@ -281,6 +345,7 @@ int Programs::Map(std::string_view name) const {
 }
 
 Result<UniqueFd> Programs::AttachOne(const ProgramSpec& p) const {
+  FODC_RETURN_IF_ERROR(kernel_.MayAttachProgram(p.name));
   const int program = ProgramFd(p.name);
   UniqueFd link(p.tracepoint.empty()
                     ? bpf_link_create(program, 0, BPF_TRACE_ITER, nullptr)
@@ -322,6 +387,7 @@ bool Programs::Attach() {
 }
 
 void Programs::Detach() {
+  replaced_.clear();
   // What begins pairs first, so that nothing new is in flight.
   const auto detach = [this](const ObjectSpec& spec) {
     for (std::size_t i = spec.programs.size(); i-- > 0;) {
@@ -397,14 +463,10 @@ std::uint64_t Programs::MapBytes() const {
 }
 
 std::uint64_t Programs::Misses() const {
-  std::uint64_t misses = 0;
+  std::uint64_t misses = misses_before_;
   for (const LoadedObject& object : objects_) {
     for (const NamedFd& program : object.programs) {
-      bpf_prog_info info{};
-      std::uint32_t size = sizeof info;
-      if (bpf_obj_get_info_by_fd(program.fd.get(), &info, &size) == 0) {
-        misses += info.recursion_misses;
-      }
+      misses += MissesOf(program.fd.get());
     }
   }
   return misses;

@@ -35,6 +35,9 @@ class Programs {
   // Loads what is not loaded yet: all at first, then what was refused. Counters
   // in the kernel stay. True if nothing is missing.
   bool Load();
+  // Programs that Load has put others in place of run until now. True if there
+  // were any: from here to Attach nothing is seen of what they looked at.
+  bool DropReplaced();
   // Attaches what is loaded and not attached yet. True if nothing was refused.
   bool Attach();
   void Detach();
@@ -67,6 +70,7 @@ class Programs {
   };
 
   bool LoadGate(const KernelTypes& types);
+  void ReplaceGate();
   bool LoadObject(const ObjectSpec& spec, const KernelTypes& types);
   std::vector<std::string_view> Missing(const ObjectSpec& spec,
                                         const KernelTypes& types,
@@ -97,6 +101,8 @@ class Programs {
   // By program, or part of the gate: what stands against it.
   std::map<std::string_view, Refusal> refused_;
   std::map<std::string_view, UniqueFd> links_;
+  std::vector<UniqueFd> replaced_;   // links of what has been replaced
+  std::uint64_t misses_before_ = 0;  // of programs that are no more
 };
 
 }  // namespace fodc::kernel

@@ -209,7 +209,8 @@ void KernelTelemetry::LoadAndAttach() {
     }
   }
   if (!filter_) return;
-  if (!attached_) filter_->BeginGeneration();
+  // Ends that nobody sees in between would be taken for those of later calls.
+  if (programs_.DropReplaced() || !attached_) filter_->BeginGeneration();
   if (!programs_.Attach() && !try_again_at_) {
     try_again_at_ = now + options_.retry_interval;
   }
