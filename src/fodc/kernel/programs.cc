@@ -26,19 +26,6 @@ constexpr std::string_view kSharedMaps[] = {
 
 bool IsPart(const ObjectSpec& spec) { return !spec.constant.empty(); }
 
-std::string_view ReasonOf(const Status& status) {
-  switch (status.code()) {
-    case Code::kPermissionDenied:
-      return "no_permission";
-    case Code::kResourceExhausted:
-      return "no_memory";
-    case Code::kNotFound:
-      return "no_tracepoint";
-    default:
-      return "refused";
-  }
-}
-
 std::uint32_t Bits(const std::vector<Family>& families) {
   std::uint32_t bits = 0;
   for (const Family family : families) bits |= FamilyBit(family);
@@ -90,14 +77,10 @@ void Programs::ChooseInFlight() {
       use_task_storage_ ? 1 : static_cast<std::uint32_t>(pid_max);
 }
 
-void Programs::Refuse(std::string_view name, const Status& status) {
-  refused_[name] = {ReasonOf(status), status.message()};
-}
-
 void Programs::RefuseAll(std::string_view reason, const std::string& detail) {
   const auto refuse = [&](const ObjectSpec& spec) {
     for (const ProgramSpec& p : spec.programs) {
-      if (ProgramFd(p.name) < 0) refused_[p.name] = {reason, detail};
+      if (ProgramFd(p.name) < 0) refused_.Add(p.name, {reason, detail});
     }
   };
   refuse(GateObject());
@@ -107,7 +90,7 @@ void Programs::RefuseAll(std::string_view reason, const std::string& detail) {
     const ObjectSpec& spec = ObjectOf(family);
     refuse(spec);
     if (IsPart(spec) && (parts_ & FamilyBit(family)) == 0) {
-      refused_[spec.stem] = {reason, detail};
+      refused_.Add(spec.stem, {reason, detail});
     }
   }
 }
@@ -129,8 +112,7 @@ bool Programs::Load() {
   bool complete = LoadGate(*types);
   // Without the gate's maps nothing can be loaded.
   if (Map("filter") < 0) {
-    const Refusal why = refused_.empty() ? Refusal{"refused", "no map"}
-                                         : refused_.begin()->second;
+    const Refusals::Refusal why = refused_.AnyOr({"refused", "no map"});
     RefuseAll(why.reason, why.detail);
     return false;
   }
@@ -149,12 +131,13 @@ std::vector<std::string_view> Programs::Missing(const ObjectSpec& spec,
   for (const ProgramSpec& p : spec.programs) {
     if (ProgramFd(p.name) >= 0) continue;
     if (!p.tracepoint.empty() && !types.HasTracepoint(p.tracepoint)) {
-      Refuse(p.name,
-             NotFound(StrCat("this kernel has no tracepoint ", p.tracepoint)));
+      refused_.Add(p.name, NotFound(StrCat("this kernel has no tracepoint ",
+                                           p.tracepoint)));
       *complete = false;
     } else if (p.tracepoint == "mark_victim" && !types.victim_is_task) {
-      Refuse(p.name,
-             NotFound("mark_victim tells a bare process id before Linux 6.8"));
+      refused_.Add(
+          p.name,
+          NotFound("mark_victim tells a bare process id before Linux 6.8"));
       *complete = false;
     } else {
       names.push_back(p.name);
@@ -187,7 +170,7 @@ bool Programs::LoadGate(const KernelTypes& types) {
   for (const ProgramSpec& p : GateObject().programs) {
     if (!ServesCalls(p.name) && available(p.name)) helpers.push_back(p.name);
   }
-  for (const Family part : parts) refused_.erase(ObjectOf(part).stem);
+  for (const Family part : parts) refused_.Remove(ObjectOf(part).stem);
   const auto load = [&](const std::vector<std::string_view>& with,
                         const std::vector<Family>& of) {
     std::vector<std::string_view> names = with;
@@ -204,12 +187,12 @@ bool Programs::LoadGate(const KernelTypes& types) {
     // One that is refused takes the others with it: each alone, then.
     std::erase_if(parts, [&](Family part) {
       const Status status = load({}, {part}).status();
-      if (!status.ok()) Refuse(ObjectOf(part).stem, status);
+      if (!status.ok()) refused_.Add(ObjectOf(part).stem, status);
       return !status.ok();
     });
     std::erase_if(helpers, [&](std::string_view helper) {
       const Status status = load({helper}, {}).status();
-      if (!status.ok()) Refuse(helper, status);
+      if (!status.ok()) refused_.Add(helper, status);
       return !status.ok();
     });
     complete = false;
@@ -223,7 +206,7 @@ bool Programs::LoadGate(const KernelTypes& types) {
   }
   if (!loaded.ok()) {
     for (const std::string_view name : missing) {
-      Refuse(name, loaded.status());
+      refused_.Add(name, loaded.status());
     }
     return false;
   }
@@ -275,7 +258,7 @@ bool Programs::LoadObject(const ObjectSpec& spec, const KernelTypes& types) {
     if (loaded.ok()) {
       Keep(*std::move(loaded));
     } else {
-      Refuse(name, loaded.status());
+      refused_.Add(name, loaded.status());
       complete = false;
     }
   }
@@ -325,7 +308,7 @@ Result<LoadedObject> Programs::LoadPrograms(
 
 void Programs::Keep(LoadedObject loaded) {
   for (const NamedFd& program : loaded.programs) {
-    refused_.erase(program.name);
+    refused_.Remove(program.name);
   }
   objects_.push_back(std::move(loaded));
 }
@@ -364,10 +347,10 @@ bool Programs::AttachObject(const ObjectSpec& spec) {
     }
     Result<UniqueFd> link = AttachOne(p);
     if (link.ok()) {
-      refused_.erase(p.name);
+      refused_.Remove(p.name);
       links_.emplace(p.name, *std::move(link));
     } else {
-      Refuse(p.name, link.status());
+      refused_.Add(p.name, link.status());
       complete = false;
     }
   }
@@ -424,30 +407,7 @@ FamilyState Programs::StateOf(Family family) const {
     state.reason = "disabled";
     return state;
   }
-  // What several programs have in common is told once.
-  std::vector<std::pair<std::string_view, std::string>> told;
-  const auto tell = [&](std::string_view program) {
-    const auto why = refused_.find(program);
-    if (why == refused_.end()) return;
-    if (state.reason.empty()) state.reason = why->second.reason;
-    const std::string_view detail = why->second.detail;
-    const auto same =
-        std::find_if(told.begin(), told.end(),
-                     [&](const auto& t) { return t.first == detail; });
-    if (same == told.end()) {
-      told.emplace_back(detail, program);
-    } else if (same->second.find(program) == std::string::npos) {
-      same->second += StrCat(", ", program);
-    }
-  };
-  const ObjectSpec& spec = ObjectOf(family);
-  for (const ProgramSpec& p : spec.programs) tell(p.name);
-  for (const std::string_view p : spec.gate_programs) tell(p);
-  if (IsPart(spec)) tell(spec.stem);
-  for (const auto& [detail, names] : told) {
-    if (!state.detail.empty()) state.detail += "; ";
-    state.detail += StrCat(names, ": ", detail);
-  }
+  refused_.Tell(ObjectOf(family), &state);
   if (!state.on && state.reason.empty()) state.reason = "no_target";
   return state;
 }

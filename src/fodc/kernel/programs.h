@@ -16,6 +16,7 @@
 #include "fodc/kernel/kernel_view.h"
 #include "fodc/kernel/program_table.h"
 #include "fodc/kernel/reading.h"
+#include "fodc/kernel/refusals.h"
 
 namespace fodc::kernel {
 
@@ -64,11 +65,6 @@ class Programs {
   Status RunIterator(std::string_view program) const;
 
  private:
-  struct Refusal {
-    std::string_view reason;
-    std::string detail;
-  };
-
   bool LoadGate(const KernelTypes& types);
   void ReplaceGate();
   bool LoadObject(const ObjectSpec& spec, const KernelTypes& types);
@@ -81,8 +77,6 @@ class Programs {
                                     const std::vector<Family>& parts);
   void Keep(LoadedObject loaded);
   void ChooseInFlight();
-  // `name`: of a program, or of a part of the gate.
-  void Refuse(std::string_view name, const Status& status);
   void RefuseAll(std::string_view reason, const std::string& detail);
   int ProgramFd(std::string_view name) const;
   Result<UniqueFd> AttachOne(const ProgramSpec& program) const;
@@ -98,8 +92,7 @@ class Programs {
   std::uint32_t in_flight_entries_ = 1;
   std::vector<LoadedObject> objects_;
   std::uint32_t parts_ = 0;  // of the gate that is loaded; FamilyBit
-  // By program, or part of the gate: what stands against it.
-  std::map<std::string_view, Refusal> refused_;
+  Refusals refused_;
   std::map<std::string_view, UniqueFd> links_;
   std::vector<UniqueFd> replaced_;   // links of what has been replaced
   std::uint64_t misses_before_ = 0;  // of programs that are no more
