@@ -101,12 +101,21 @@ static __always_inline __u8 kind_of(struct task_struct *task, __u32 fd)
 	return kind_of_mode(has_rdonly_cast ? inode->i_mode : BPF_CORE_READ(inode, i_mode));
 }
 
-/* The record of the thread that runs, in the array. */
-static __always_inline struct fodc_call *slot_of_call(struct fodc_who *w)
+/* The record of a thread; NULL if it has none yet. */
+static __always_inline struct fodc_call *call_of(struct task_struct *task, __u32 tid)
 {
-	__u32 tid = w->tid;
+	return use_task_storage ? bpf_task_storage_get(&task_calls, task, 0, 0)
+				: bpf_map_lookup_elem(&calls, &tid);
+}
 
-	return bpf_map_lookup_elem(&calls, &tid);
+/* The end of the call that the record has was not seen, if it has one. */
+static __always_inline void drop_call(struct fodc_call *c, const struct fodc_filter *f)
+{
+	if (!c->start_ns)
+		return;
+	if (c->generation == f->generation)
+		lose(c->slot, FODC_LOST_NO_EXIT);
+	c->start_ns = 0;
 }
 
 /* Whether only some calls of the target are timed. */
@@ -119,21 +128,24 @@ static __always_inline void begin_call(struct fodc_who *w, const struct fodc_fil
 				       __u8 call, __u32 fd)
 {
 	__u32 slot = w->slot - 1;
+	struct task_struct *task = bpf_get_current_task_btf();
 	struct fodc_call *c;
 
-	if (samples(f, slot) && (w->calls++ & f->sample_mask[slot]))
+	if (samples(f, slot) && (w->calls++ & f->sample_mask[slot])) {
+		/* Its end must not be taken for that of an earlier one. */
+		c = call_of(task, w->tid);
+		if (c)
+			drop_call(c, f);
 		return;
-	struct task_struct *task = bpf_get_current_task_btf();
-
+	}
 	c = use_task_storage
 		    ? bpf_task_storage_get(&task_calls, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE)
-		    : slot_of_call(w);
+		    : call_of(task, w->tid);
 	if (!c) {
 		lose(slot, FODC_LOST_MAP_FULL);
 		return;
 	}
-	if (c->start_ns && c->generation == f->generation)
-		lose(slot, FODC_LOST_NO_EXIT);
+	drop_call(c, f);
 	c->generation = f->generation;
 	c->slot = slot;
 	c->family = family;
@@ -151,10 +163,7 @@ static __always_inline bool end_call(struct fodc_who *w, const struct fodc_filte
 				     struct fodc_call *out, __u64 *weight)
 {
 	__u32 slot = w->slot - 1;
-	struct fodc_call *c =
-		use_task_storage
-			? bpf_task_storage_get(&task_calls, bpf_get_current_task_btf(), 0, 0)
-			: slot_of_call(w);
+	struct fodc_call *c = call_of(bpf_get_current_task_btf(), w->tid);
 
 	if (!c || !c->start_ns)
 		return false;

@@ -71,7 +71,8 @@ void Filter::NewEpoch() {
   epoch.fetch_add(1, std::memory_order_acq_rel);
 }
 
-Result<bool> Filter::SetThreadGroups(std::span<const SlotFilter> slots) {
+Result<Filter::Changes> Filter::SetThreadGroups(
+    std::span<const SlotFilter> slots) {
   std::map<std::uint32_t, std::uint32_t> wanted;
   Status status;
   for (std::size_t i = 0; i < slots.size(); ++i) {
@@ -86,7 +87,7 @@ Result<bool> Filter::SetThreadGroups(std::span<const SlotFilter> slots) {
                      static_cast<std::uint32_t>(i + 1));
     }
   }
-  bool changed = false;
+  Changes changes;
   const int map = thread_groups_map_.get();
   std::vector<std::uint32_t> stale;
   std::uint32_t key = 0;
@@ -103,21 +104,23 @@ Result<bool> Filter::SetThreadGroups(std::span<const SlotFilter> slots) {
     previous = &key;
   }
   for (const std::uint32_t gone : stale) {
-    changed |= bpf_map_delete_elem(map, &gone) == 0;
+    changes.lets_less_in |= bpf_map_delete_elem(map, &gone) == 0;
   }
   for (const auto& [pid, slot] : wanted) {
     if (bpf_map_update_elem(map, &pid, &slot, BPF_ANY) != 0) {
       return ErrnoStatus(errno, "set a thread group");
     }
-    changed = true;
+    changes.any = true;
   }
   if (!status.ok()) return status;
-  return changed;
+  changes.any |= changes.lets_less_in;
+  return changes;
 }
 
 Result<bool> Filter::Set(std::span<const SlotFilter> slots) {
-  const Result<bool> groups = SetThreadGroups(slots);
-  bool changed = !groups.ok() || *groups;
+  const Result<Changes> groups = SetThreadGroups(slots);
+  bool changed = !groups.ok() || groups->any;
+  bool lets_less_in = !groups.ok() || groups->lets_less_in;
   std::uint32_t count = 0;
   bool by_thread_group = false;
   for (std::size_t i = 0; i < slots.size() && i < FODC_MAX_TARGETS; ++i) {
@@ -131,13 +134,16 @@ Result<bool> Filter::Set(std::span<const SlotFilter> slots) {
       Store(c.level, std::uint32_t{FODC_LEVEL_UNKNOWN});
       Store(c.id, slots[i].cgroup_id);
       Store(c.slot, slot);
-      changed = true;
+      lets_less_in = true;
     }
   }
-  changed |= Store(shared_->cgroup_count, count);
+  lets_less_in |= Store(shared_->cgroup_count, count);
+  changed |= lets_less_in;
   changed |= Store(shared_->thread_group_count, by_thread_group ? 1u : 0u);
   // What was learned of a task meanwhile may be of half a filter.
   if (changed) NewEpoch();
+  // Whoever is a target's again later may have ended a call meanwhile.
+  if (lets_less_in) BeginGeneration();
   if (!groups.ok()) return groups.status();
   return changed;
 }
