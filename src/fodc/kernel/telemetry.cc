@@ -125,6 +125,10 @@ bool KernelTelemetry::Follow(const TargetFilter& row, std::size_t slot) {
   options.proc_root = options_.proc_root;
   if (slot == 0) options.forced_path = options_.cgroup_path;
   Scope now = ScopeOf(row, options, &target.thread_groups);
+  // One that has just died is in no group: it tells nothing of its container.
+  if (now.container_path.empty() && !target.scope.container_path.empty()) {
+    target.has_process = false;
+  }
   if (!target.has_process && target.life != 0) {
     // Between a death and the restart the container is the one that was.
     const bool lives =
