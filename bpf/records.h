@@ -167,6 +167,13 @@ struct fodc_death_stats {
 	__u64 exits_by_signal;
 };
 
+/* How a process dies, of those that have been told. */
+struct fodc_death {
+	__u64 start_ns; /* of the process */
+	__u32 tgid;
+	__u32 kind; /* FODC_EVENT_* */
+};
+#define FODC_DEATHS_TOLD 256
 enum { FODC_EVENT_OOM_VICTIM, FODC_EVENT_EXIT_BY_SIGNAL };
 struct fodc_event {
 	__u64 at_ns; /* CLOCK_MONOTONIC */

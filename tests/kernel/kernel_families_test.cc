@@ -320,6 +320,41 @@ TEST_F(KernelFamiliesTest, TellsEachProcessThatASignalEndsOnce) {
   EXPECT_GT(events_[0].age.count(), 0);
 }
 
+TEST_F(KernelFamiliesTest, TellsADeathOnceHoweverManyThreadsEndAtOnce) {
+  constexpr int kVictims = 211;
+  Group group("fodc_families");
+  Worker worker({&group}, [] {
+    for (int i = 0; i < kVictims; ++i) {
+      int ready[2];
+      if (::pipe2(ready, O_CLOEXEC) != 0) ::abort();
+      const pid_t victim = ::fork();
+      if (victim == 0) {
+        std::vector<std::thread> threads;
+        for (int t = 0; t < 3; ++t) {
+          threads.emplace_back([] {
+            volatile int spins = 0;
+            for (;;) (void)spins;
+          });
+        }
+        (void)!::write(ready[1], "x", 1);
+        for (;;) ::pause();
+      }
+      char byte = 0;
+      (void)!::read(ready[0], &byte, 1);
+      ::close(ready[0]);
+      ::close(ready[1]);
+      ::kill(victim, SIGKILL);
+      ::waitpid(victim, nullptr, 0);
+    }
+  });
+  auto telemetry = Make();
+  Set(*telemetry, {worker.pid()});
+  worker.Run();
+  EXPECT_EQ(Read(*telemetry).death->exits_by_signal,
+            static_cast<std::uint64_t>(kVictims));
+  EXPECT_EQ(events_.size(), static_cast<std::size_t>(kVictims));
+}
+
 TEST_F(KernelFamiliesTest, ANormalExitIsNoDeathBySignal) {
   Group group("fodc_families");
   Worker worker({&group}, [] { ::_exit(3); });
