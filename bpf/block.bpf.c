@@ -27,9 +27,6 @@ struct {
 	__type(value, struct fodc_request);
 } requests SEC(".maps");
 
-/* Whether block_io_start is there to tell who made a request. */
-const volatile bool has_io_start = false;
-
 static __always_inline void make(struct request *rq, __u64 start_ns)
 {
 	struct fodc_filter *f;
@@ -60,7 +57,9 @@ int BPF_PROG(block_start, struct request *rq)
 SEC("?tp_btf/block_rq_issue")
 int BPF_PROG(block_issue, struct request *rq)
 {
-	if (!has_io_start) {
+	struct fodc_filter *f = the_filter();
+
+	if (!f || !f->makers_are_told) {
 		make(rq, bpf_ktime_get_ns());
 		return 0;
 	}

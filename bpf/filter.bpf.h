@@ -148,7 +148,7 @@ static __always_inline __u32 slot_of(struct task_struct *task, struct fodc_filte
 		if (at <= level && at < FODC_MAX_LEVELS && ancestor_id(c, at) == wanted->id)
 			return wanted->slot + 1;
 	}
-	if (f->thread_group_count) {
+	if (f->by_thread_group) {
 		__u32 tgid = task->tgid;
 		__u32 *slot = bpf_map_lookup_elem(&thread_groups, &tgid);
 

@@ -22,18 +22,7 @@ using test::Worker;
 
 constexpr std::size_t kPage = 4096;
 
-class KernelFamiliesTest : public KernelTest {
- protected:
-  // On a disk: /tmp may be in memory.
-  static std::string DiskFile(std::size_t bytes) {
-    std::string name = FileOf(bytes);
-    const int fd = ::open(name.c_str(), O_RDONLY | O_CLOEXEC);
-    FODC_CHECK(::fsync(fd) == 0);
-    FODC_CHECK(::posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) == 0);
-    ::close(fd);
-    return name;
-  }
-};
+class KernelFamiliesTest : public KernelTest {};
 
 std::string path;
 

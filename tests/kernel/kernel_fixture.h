@@ -18,8 +18,10 @@
 #include "fodc/base/clock.h"
 #include "fodc/base/file.h"
 #include "fodc/base/strings.h"
+#include "fodc/base/unique_fd.h"
 #include "fodc/kernel/telemetry.h"
 #include "tests/kernel/group.h"
+#include "tests/support/paths.h"
 #include "tests/support/wait.h"
 
 namespace fodc::kernel {
@@ -113,6 +115,26 @@ class KernelTest : public ::testing::Test {
     static int made = 0;
     std::string path = directory.File("file" + std::to_string(made++));
     FODC_CHECK(WriteFileAtomically(path, std::string(bytes, 'x')).ok());
+    return path;
+  }
+
+  // The same in the build tree, which is on a disk where /tmp may be in memory;
+  // its pages are not in the page cache.
+  static std::string DiskFile(std::size_t bytes) {
+    struct Files {
+      ~Files() {
+        for (const std::string& path : paths) (void)::unlink(path.c_str());
+      }
+      std::vector<std::string> paths;
+    };
+    static Files files;
+    const std::string path = StrCat(test::ProgramPath(".fodc_kernel_"),
+                                    ::getpid(), "_", files.paths.size());
+    files.paths.push_back(path);
+    FODC_CHECK(WriteFileAtomically(path, std::string(bytes, 'x')).ok());
+    const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    FODC_CHECK(::fsync(fd.get()) == 0);
+    FODC_CHECK(::posix_fadvise(fd.get(), 0, 0, POSIX_FADV_DONTNEED) == 0);
     return path;
   }
 

@@ -143,7 +143,10 @@ TEST_F(KernelLimitsTest, OneHalfOfAPairIsOffWithoutTheOther) {
   EXPECT_FALSE(r.read);
   EXPECT_FALSE(r.write);
   EXPECT_TRUE(r.policy);
-  EXPECT_TRUE(r.memory);
+  ASSERT_TRUE(r.memory);
+  EXPECT_FALSE(r.memory->direct_entries || r.memory->direct_stall_ns);
+  EXPECT_EQ(r.memory->memcg_entries, 0u);
+  EXPECT_TRUE(r.memory->scanned_pages);
   EXPECT_TRUE(r.cache);
 }
 

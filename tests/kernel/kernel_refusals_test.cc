@@ -120,5 +120,69 @@ TEST_F(KernelRefusalsTest, WithoutTheGateTheFamiliesBesideItCount) {
   EXPECT_GT(r.sched->run_queue_wait.Count(), 0u);
 }
 
+// What one program of a family counts is absent without it, never 0.
+class KernelAbsenceTest : public KernelRefusalsTest,
+                          public ::testing::WithParamInterface<bool> {
+ protected:
+  // At load, or when it is attached.
+  void Refuse(std::set<std::string, std::less<>> programs) {
+    (GetParam() ? kernel_.refused : kernel_.not_attached) = std::move(programs);
+  }
+};
+
+INSTANTIATE_TEST_SUITE_P(At, KernelAbsenceTest, ::testing::Bool(),
+                         [](const auto& at) {
+                           return at.param ? "Load" : "Attach";
+                         });
+
+TEST_P(KernelAbsenceTest, WhatARefusedProgramCountsIsAbsent) {
+  Refuse({"cache_add", "memory_direct_end", "memory_shrink", "death_exit",
+          "faults_living", "sched_switched"});
+  Group group("fodc_refusals");
+  Worker worker({&group}, Read101);
+  auto telemetry = Telemetry::Create(options_, clock_);
+  Set(*telemetry, {worker.pid()});
+  worker.Run();
+  const auto r = Read(*telemetry);
+  ASSERT_TRUE(r.cache && r.memory && r.death);
+  EXPECT_FALSE(r.cache->added_folios || r.cache->added_pages);
+  EXPECT_TRUE(r.cache->deleted_folios && r.cache->lookups);
+  EXPECT_FALSE(r.memory->scanned_pages || r.memory->direct_entries);
+  EXPECT_TRUE(r.memory->memcg_entries);
+  EXPECT_FALSE(telemetry->overview().kswapd);
+  EXPECT_FALSE(r.death->exits_by_signal);
+  EXPECT_TRUE(r.death->oom_kills);
+  EXPECT_FALSE(r.faults || r.sched);
+  EXPECT_EQ(Preads(r), 101u);
+  EXPECT_TRUE(State(*telemetry, Family::kCache).on);
+  EXPECT_EQ(State(*telemetry, Family::kCache).reason, "refused");
+}
+
+TEST_P(KernelAbsenceTest, RequestsAreCountedWithoutWhoTellsTheirMaker) {
+  static constexpr std::size_t kPage = 4096;
+  static const std::string path = DiskFile(37 * kPage);
+  Refuse({"block_start"});
+  Group group("fodc_refusals");
+  Worker worker({&group}, [] {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC);
+    alignas(kPage) static char buffer[kPage];
+    for (int i = 0; i < 37; ++i) {
+      if (::pread(fd, buffer, kPage, i * static_cast<off_t>(kPage)) !=
+          static_cast<ssize_t>(kPage)) {
+        ::abort();
+      }
+    }
+    ::close(fd);
+  });
+  auto telemetry = Telemetry::Create(options_, clock_);
+  Set(*telemetry, {worker.pid()});
+  worker.Run();
+  const auto reads =
+      Read(*telemetry)
+          .block->operations[static_cast<std::size_t>(BlockOperation::kRead)];
+  EXPECT_EQ(reads.latency.Count(), 37u);
+  EXPECT_EQ(reads.bytes, 37 * kPage);
+}
+
 }  // namespace
 }  // namespace fodc::kernel

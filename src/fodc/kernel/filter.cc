@@ -139,7 +139,8 @@ Result<bool> Filter::Set(std::span<const SlotFilter> slots) {
   }
   lets_less_in |= Store(shared_->cgroup_count, count);
   changed |= lets_less_in;
-  changed |= Store(shared_->thread_group_count, by_thread_group ? 1u : 0u);
+  changed |= Store(shared_->by_thread_group,
+                   by_thread_group ? std::uint16_t{1} : std::uint16_t{0});
   // What was learned of a task meanwhile may be of half a filter.
   if (changed) NewEpoch();
   // Whoever is a target's again later may have ended a call meanwhile.
@@ -151,6 +152,10 @@ Result<bool> Filter::Set(std::span<const SlotFilter> slots) {
 void Filter::BeginGeneration() {
   const std::atomic_ref<std::uint32_t> generation(shared_->generation);
   generation.fetch_add(1, std::memory_order_acq_rel);
+}
+
+void Filter::SetMakersAreTold(bool told) {
+  Store(shared_->makers_are_told, told ? std::uint16_t{1} : std::uint16_t{0});
 }
 
 void Filter::SampleOneIn(std::size_t slot, std::uint32_t mask) {

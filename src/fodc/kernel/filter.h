@@ -44,6 +44,9 @@ class Filter {
   void NewEpoch();
   // Calls and requests in flight from before it count for nobody.
   void BeginGeneration();
+  // Whether a program tells who makes a block request; else it is taken for
+  // whoever issues it.
+  void SetMakersAreTold(bool told);
   // 0 times every call of the slot, 15 one in 16.
   void SampleOneIn(std::size_t slot, std::uint32_t mask);
 

@@ -299,7 +299,6 @@ Result<LoadedObject> Programs::LoadPrograms(
   }
   object.SetConstant("has_rdonly_cast", types.has_rdonly_cast);
   object.SetConstant("use_task_storage", use_task_storage_);
-  object.SetConstant("has_io_start", types.HasTracepoint("block_io_start"));
   for (const Family family : parts) {
     object.SetConstant(ObjectOf(family).constant, true);
   }
@@ -385,6 +384,16 @@ void Programs::Detach() {
 
 bool Programs::Attached(std::string_view program) const {
   return links_.contains(program);
+}
+
+bool Programs::Serves(std::string_view program) const {
+  for (std::size_t i = 0; i < kFamilies; ++i) {
+    for (const ProgramSpec& p : ObjectOf(static_cast<Family>(i)).programs) {
+      if (p.name == program && !p.needs.empty() && !IsFit(p.needs))
+        return false;
+    }
+  }
+  return IsFit(program);
 }
 
 std::size_t Programs::AttachedCount() const { return links_.size(); }

@@ -48,6 +48,9 @@ class Programs {
   bool Loaded(std::string_view program) const {
     return ProgramFd(program) >= 0;
   }
+  // Whether what it counts is worth a look, attached now or not: neither it nor
+  // what it needs is refused.
+  bool Serves(std::string_view program) const;
   bool Attached(std::string_view program) const;
   std::size_t AttachedCount() const;
   // Whether the programs of the family that make its record are attached.
@@ -81,6 +84,9 @@ class Programs {
   int ProgramFd(std::string_view name) const;
   Result<UniqueFd> AttachOne(const ProgramSpec& program) const;
   bool AttachObject(const ObjectSpec& spec);
+  bool IsFit(std::string_view program) const {
+    return Loaded(program) && !refused_.Has(program);
+  }
   bool Wanted(Family family) const {
     return (options_.disabled_families & FamilyBit(family)) == 0;
   }

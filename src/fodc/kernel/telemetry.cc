@@ -179,7 +179,10 @@ void KernelTelemetry::SetTargets(std::span<const TargetFilter> targets) {
     Detach();
   }
   for (const std::size_t slot : begun) BeginLife(slot);
-  if (filter_) SetFilter();
+  if (filter_) {
+    SetFilter();
+    filter_->SetMakersAreTold(programs_.Attached("block_start"));
+  }
   if (filter_ && !(programs_.Attached("gate_attach") &&
                    programs_.Attached("gate_death"))) {
     filter_->NewEpoch();
@@ -303,17 +306,22 @@ TargetReading KernelTelemetry::ReadTarget(std::size_t slot) {
     r.reason = "no_program";
   }
   if (target.life == 0) return r;
+  const Serves serves = [this](std::string_view program) {
+    return programs_.Serves(program);
+  };
   if (const auto w = Since(Family::kRead, slot)) r.read = ToRead(*w);
   if (const auto w = Since(Family::kWrite, slot)) r.write = ToWrite(*w);
   if (const auto w = Since(Family::kCache, slot)) {
-    r.cache = ToCache(*w, programs_.Loaded("cache_look"));
+    r.cache = ToCache(*w, serves);
   }
   if (const auto w = Since(Family::kPolicy, slot)) r.policy = ToPolicy(*w);
-  if (const auto w = Since(Family::kMemory, slot)) r.memory = ToMemory(*w);
+  if (const auto w = Since(Family::kMemory, slot)) {
+    r.memory = ToMemory(*w, serves);
+  }
   if (const auto w = Since(Family::kBlock, slot)) r.block = ToBlock(*w);
   if (const auto w = Since(Family::kSched, slot)) r.sched = ToSched(*w);
   if (const auto w = Since(Family::kDeath, slot)) {
-    r.death = ToDeath(*w, programs_.Loaded("death_oom"));
+    r.death = ToDeath(*w, serves);
   }
   ReadFaults(slot, &r);
   const auto lost = SumRecords(programs_.Map("losses"),
@@ -355,7 +363,7 @@ void KernelTelemetry::ChooseSampling(std::size_t slot,
 void KernelTelemetry::ReadKswapd() {
   const int map = programs_.Map("kswapd_stats");
   overview_.kswapd.reset();
-  if (map < 0) return;
+  if (map < 0 || !programs_.Serves("memory_shrink")) return;
   const auto raw = SumRecords(map, 0, 2);
   if (!raw.ok()) return;
   overview_.kswapd =
