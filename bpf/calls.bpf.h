@@ -118,10 +118,10 @@ static __always_inline void drop_call(struct fodc_call *c, const struct fodc_fil
 	c->start_ns = 0;
 }
 
-/* Whether only some calls of the target are timed. */
-static __always_inline bool samples(const struct fodc_filter *f, __u32 slot)
+/* Of how many calls of the target one is timed: 2 to this power. */
+static __always_inline __u32 sample_log(const struct fodc_filter *f, __u32 slot)
 {
-	return slot < FODC_MAX_TARGETS && f->sample_mask[slot];
+	return slot < FODC_MAX_TARGETS ? f->sample_log[slot] & 15 : 0;
 }
 
 static __always_inline void begin_call(struct fodc_who *w, const struct fodc_filter *f, __u8 family,
@@ -130,8 +130,9 @@ static __always_inline void begin_call(struct fodc_who *w, const struct fodc_fil
 	__u32 slot = w->slot - 1;
 	struct task_struct *task = bpf_get_current_task_btf();
 	struct fodc_call *c;
+	__u32 log = sample_log(f, slot);
 
-	if (samples(f, slot) && (w->calls++ & f->sample_mask[slot])) {
+	if (log && (w->calls++ & ((1u << log) - 1))) {
 		/* Its end must not be taken for that of an earlier one. */
 		c = call_of(task, w->tid);
 		if (c)
@@ -151,6 +152,7 @@ static __always_inline void begin_call(struct fodc_who *w, const struct fodc_fil
 	c->family = family;
 	c->call = call;
 	c->kind = kind_of(task, fd);
+	c->weight_log = log;
 	c->start_ns = bpf_ktime_get_ns();
 }
 
@@ -174,7 +176,8 @@ static __always_inline bool end_call(struct fodc_who *w, const struct fodc_filte
 		return false;
 	}
 	out->start_ns = bpf_ktime_get_ns() - out->start_ns;
-	*weight = slot < FODC_MAX_TARGETS ? (__u64)f->sample_mask[slot] + 1 : 1;
+	/* As it was chosen: sampling may have begun or ended since. */
+	*weight = 1ULL << out->weight_log;
 	return true;
 }
 

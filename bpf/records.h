@@ -32,8 +32,8 @@ struct fodc_cgroup {
  * grows is seen by whoever sees the new epoch. */
 struct fodc_filter {
 	struct fodc_cgroup cgroups[FODC_MAX_TARGETS];
-	/* Times one call in mask + 1; 0: each. By slot. */
-	__u32 sample_mask[FODC_MAX_TARGETS];
+	/* Times one call in 2 to this power; 0: each. By slot. */
+	__u32 sample_log[FODC_MAX_TARGETS];
 	__u32 cgroup_count;
 	__u16 by_thread_group;	  /* 0: the map of thread groups is empty */
 	__u16 makers_are_told;	  /* block_start tells who makes a request */
@@ -58,8 +58,10 @@ struct fodc_call {
 	__u8 slot;
 	__u8 family; /* one of FODC_CALLS_* */
 	__u8 call;
-	__u8 kind;
+	__u8 kind : 4;
+	__u8 weight_log : 4; /* stands for 2 to this power of calls */
 };
+#define FODC_MAX_SAMPLE_LOG 12
 
 /* Which family counts a call. */
 enum { FODC_CALLS_READ, FODC_CALLS_WRITE, FODC_CALLS_POLICY, FODC_CALLS_NONE };

@@ -138,5 +138,73 @@ TEST_F(KernelInFlightTest, AMoreOfThreadGroupsLeavesCallsInFlightAlone) {
   EXPECT_EQ(Lost(r), 0u);
 }
 
+class KernelSamplingTest : public KernelInFlightTest {
+ protected:
+  // A target with two processes: one reads a file, so that it is sampled above
+  // a call a second and not otherwise; the other is blocked in the pipe.
+  KernelSamplingTest() : telemetry_(Telemetry::Create(Options(), clock_)) {}
+  static TelemetryOptions Options() {
+    return {.sample_above_per_second = 1, .sample_every = 16};
+  }
+  TargetReading ReadOneSecondLater() {
+    clock_.Advance(std::chrono::seconds(1));
+    return Read(*telemetry_);
+  }
+
+  FakeClock clock_;
+  std::unique_ptr<Telemetry> telemetry_;
+};
+
+TEST_F(KernelSamplingTest, ACallThatWasTimedForItselfCountsOnce) {
+  Group group("fodc_in_flight");
+  Worker busy({&group}, [] { Pread(Path(), 16 * 16); });
+  Worker blocked({&group}, ReadThenReadv);
+  Set(*telemetry_, {busy.pid(), blocked.pid()});
+  (void)Read(*telemetry_);
+  blocked.Go();
+  AwaitSleepIn(blocked.pid(), SYS_read);
+  busy.Run();
+  (void)ReadOneSecondLater();  // knows the rate now
+  LetOneGo();
+  AwaitSleepIn(blocked.pid(), SYS_readv);
+  const auto r = ReadOneSecondLater();
+  EXPECT_EQ(r.sample_every, 16u);
+  EXPECT_EQ(Pipe(r).latency.Count(), 1u);
+  EXPECT_EQ(Pipe(r).bytes, 1u);
+}
+
+TEST_F(KernelSamplingTest, ACallThatWasChosenCountsForTheOthers) {
+  Group group("fodc_in_flight");
+  Worker busy({&group}, [] { Pread(Path(), 16 * 16); });
+  std::vector<std::unique_ptr<Worker>> blocked;
+  for (int i = 0; i < 32; ++i) {
+    blocked.push_back(
+        std::make_unique<Worker>(std::vector<const Group*>{&group}, [] {
+          char byte = 0;
+          if (::read(pipe_ends[0], &byte, 1) != 1) ::abort();
+        }));
+  }
+  std::vector<pid_t> pids = {busy.pid()};
+  for (const auto& worker : blocked) pids.push_back(worker->pid());
+  Set(*telemetry_, pids);
+  (void)Read(*telemetry_);
+  busy.Run();
+  (void)ReadOneSecondLater();  // knows the rate now
+  for (const auto& worker : blocked) {
+    worker->Go();
+    AwaitSleepIn(worker->pid(), SYS_read);
+  }
+  // Nothing has ended for a second: from here on each call is timed.
+  EXPECT_EQ(ReadOneSecondLater().sample_every, 16u);
+  for (std::size_t i = 0; i < blocked.size(); ++i) LetOneGo();
+  for (const auto& worker : blocked) worker->AwaitDone();
+  const auto r = ReadOneSecondLater();
+  EXPECT_EQ(r.sample_every, 1u);
+  const auto pipe = Pipe(r);
+  // One in 16 of each CPU: of 32 at least one.
+  EXPECT_GE(pipe.latency.Count(), 16u);
+  EXPECT_EQ(pipe.latency.Count() % 16, 0u);
+}
+
 }  // namespace
 }  // namespace fodc::kernel

@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cerrno>
 #include <map>
 #include <type_traits>
@@ -158,8 +160,11 @@ void Filter::SetMakersAreTold(bool told) {
   Store(shared_->makers_are_told, told ? std::uint16_t{1} : std::uint16_t{0});
 }
 
-void Filter::SampleOneIn(std::size_t slot, std::uint32_t mask) {
-  if (slot < FODC_MAX_TARGETS) Store(shared_->sample_mask[slot], mask);
+void Filter::SampleOneIn(std::size_t slot, std::uint32_t every) {
+  if (slot >= FODC_MAX_TARGETS) return;
+  const auto log = static_cast<std::uint32_t>(std::bit_width(every)) - 1;
+  Store(shared_->sample_log[slot],
+        std::min<std::uint32_t>(log, FODC_MAX_SAMPLE_LOG));
 }
 
 }  // namespace fodc::kernel

@@ -47,8 +47,8 @@ class Filter {
   // Whether a program tells who makes a block request; else it is taken for
   // whoever issues it.
   void SetMakersAreTold(bool told);
-  // 0 times every call of the slot, 15 one in 16.
-  void SampleOneIn(std::size_t slot, std::uint32_t mask);
+  // Times one call of the slot in so many, a power of 2 up to 4096; 1: each.
+  void SampleOneIn(std::size_t slot, std::uint32_t every);
 
  private:
   struct Changes {

@@ -4,7 +4,6 @@
 #include <malloc.h>
 
 #include <algorithm>
-#include <bit>
 #include <map>
 #include <utility>
 
@@ -16,12 +15,11 @@
 #include "fodc/kernel/filter.h"
 #include "fodc/kernel/process_numbers.h"
 #include "fodc/kernel/programs.h"
+#include "fodc/kernel/sampling.h"
 #include "fodc/kernel/scope.h"
 
 namespace fodc::kernel {
 namespace {
-
-constexpr std::uint32_t kMaxSampleEvery = 4096;
 
 // What is kept of one row of the target table.
 struct Target {
@@ -337,27 +335,15 @@ void KernelTelemetry::ChooseSampling(std::size_t slot,
                                      const TargetReading& reading,
                                      double seconds) {
   if (options_.sample_above_per_second == 0 || !filter_) return;
-  std::uint64_t calls = 0;
-  if (reading.read) {
-    for (std::size_t i = 0; i < kFileKinds; ++i) {
-      calls += reading.read->OfKind(static_cast<FileKind>(i)).latency.Count();
-    }
-  }
-  if (reading.write) {
-    for (const CallReading& kind : reading.write->kinds) {
-      calls += kind.latency.Count();
-    }
-  }
+  const std::uint64_t calls = CountCalls(reading);
   Target& target = targets_[slot];
   const std::uint64_t made = calls - std::min(calls, target.calls_before);
   target.calls_before = calls;
   if (seconds <= 0) return;
-  const bool sample = static_cast<double>(made) / seconds >
-                      static_cast<double>(options_.sample_above_per_second);
-  const std::uint32_t every =
-      std::bit_ceil(std::clamp(options_.sample_every, 1u, kMaxSampleEvery));
-  target.sample_every = sample ? every : 1;
-  filter_->SampleOneIn(slot, target.sample_every - 1);
+  target.sample_every =
+      SampleEvery(options_, static_cast<double>(made) / seconds,
+                  /*is_sampled=*/target.sample_every > 1);
+  filter_->SampleOneIn(slot, target.sample_every);
 }
 
 void KernelTelemetry::ReadKswapd() {
