@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The families beside read and write, each with a situation made for real:
-// page cache, advice, reclaim in a memory cgroup, faults, block requests, the
-// run queue, deaths.
+// page cache, advice, reclaim in a memory cgroup, faults, the run queue,
+// deaths.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <atomic>
 #include <string>
 #include <thread>
 #include <vector>
@@ -62,35 +64,6 @@ TEST_F(KernelFamiliesTest, CountsAdviceAndWhatItDropsFromThePageCache) {
   EXPECT_GE(r.cache->lookups.value_or(0), 3u);
 }
 
-TEST_F(KernelFamiliesTest, TimesDirectReadsFromTheDisk) {
-  path = DiskFile(37 * kPage);
-  Group group("fodc_families");
-  Worker worker({&group}, [] {
-    const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECT | O_CLOEXEC);
-    alignas(kPage) static char buffer[kPage];
-    for (int i = 0; i < 37; ++i) {
-      if (::pread(fd, buffer, kPage, i * static_cast<off_t>(kPage)) !=
-          static_cast<ssize_t>(kPage)) {
-        ::abort();
-      }
-    }
-    ::close(fd);
-  });
-  auto telemetry = Make();
-  Set(*telemetry, {worker.pid()});
-  worker.Run();
-  const auto r = Read(*telemetry);
-  ASSERT_TRUE(r.block);
-  const auto& reads =
-      r.block->operations[static_cast<std::size_t>(BlockOperation::kRead)];
-  EXPECT_EQ(reads.latency.Count(), 37u);
-  EXPECT_EQ(reads.bytes, 37 * kPage);
-  EXPECT_GT(reads.latency.sum_ns, 0u);
-  // Each was within one read of the target.
-  EXPECT_LT(reads.latency.sum_ns,
-            r.read->OfCall(ReadCall::kPread).latency.sum_ns);
-}
-
 TEST_F(KernelFamiliesTest, CountsFaultsOfTheLivingAndTheDead) {
   Group group("fodc_families");
   Worker worker({&group}, [] {
@@ -125,6 +98,48 @@ TEST_F(KernelFamiliesTest, CountsFaultsOfTheLivingAndTheDead) {
   worker.AwaitExit();
   Set(*telemetry, {});
   EXPECT_GE(Read(*telemetry).faults->minor, after.faults->minor);
+}
+
+// Written by the worker, read by the test.
+std::atomic<std::uint64_t>* faults_made;
+
+TEST_F(KernelFamiliesTest, CountsFaultsOfATaskThatDiesMeanwhileOnce) {
+  constexpr std::size_t kPages = 1009;
+  faults_made = static_cast<std::atomic<std::uint64_t>*>(
+      ::mmap(nullptr, kPage, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS,
+             -1, 0));
+  Group group("fodc_families");
+  Worker worker({&group}, [] {
+    const pid_t child = ::fork();
+    if (child == 0) {
+      char* at = static_cast<char*>(::mmap(nullptr, kPages * kPage,
+                                           PROT_READ | PROT_WRITE,
+                                           MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+      (void)::madvise(at, kPages * kPage, MADV_NOHUGEPAGE);
+      for (std::size_t i = 0; i < kPages; ++i) at[i * kPage] = 1;
+      ::_exit(0);
+    }
+    ::waitpid(child, nullptr, 0);
+    rusage self{};
+    rusage children{};
+    (void)::getrusage(RUSAGE_SELF, &self);
+    (void)::getrusage(RUSAGE_CHILDREN, &children);
+    faults_made->store(
+        static_cast<std::uint64_t>(self.ru_minflt + children.ru_minflt));
+  });
+  auto telemetry = Make();
+  Set(*telemetry, {worker.pid()});
+  for (int round = 0; round < 400; ++round) {
+    faults_made->store(0);
+    worker.Go();
+    while (faults_made->load() == 0) (void)Read(*telemetry);
+    worker.AwaitDone();
+    const std::uint64_t made = faults_made->load();
+    const std::uint64_t counted = Read(*telemetry).faults->minor;
+    EXPECT_LE(counted, made + kPages / 2) << round;
+    EXPECT_GE(counted + kPages / 2, made) << round;
+  }
+  (void)::munmap(faults_made, kPage);
 }
 
 TEST_F(KernelFamiliesTest, CountsMajorFaultsOfColdMappings) {

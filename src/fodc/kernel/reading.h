@@ -139,8 +139,8 @@ struct MemoryReading {
   Counted memcg_stall_ns;
 };
 
-// The kernel's own counts of tasks that live, and of those that died while
-// this was on. Faults before that of tasks that live are not in it.
+// The kernel's own counts of tasks: of those that live all that they ever had,
+// of those that died while this was on likewise.
 struct FaultReading {
   std::uint64_t major = 0;
   std::uint64_t minor = 0;

@@ -30,6 +30,7 @@ struct Target {
   std::uint64_t life = 0;
   std::array<Accumulator, kFamilies> families;
   Accumulator losses;
+  std::optional<FaultReading> dead_faults;
   FaultReading most_faults;  // a task that dies is missing for a moment
   std::uint64_t calls_before = 0;
   std::uint32_t sample_every = 1;
@@ -276,9 +277,8 @@ std::optional<Words> KernelTelemetry::Since(Family family,
 }
 
 void KernelTelemetry::ReadFaults(std::size_t slot, TargetReading* reading) {
-  const auto dead = Since(Family::kFaults, slot);
-  if (!dead) return;
-  FaultReading sum = ToFaults(*dead);
+  if (!targets_[slot].dead_faults) return;
+  FaultReading sum = *targets_[slot].dead_faults;
   const auto key = static_cast<std::uint32_t>(slot);
   const auto living = ReadRecord(programs_.Map("living_faults"), key, 2);
   if (living.ok()) {
@@ -364,6 +364,13 @@ std::vector<TargetReading> KernelTelemetry::Collect(
           ? std::chrono::duration<double>(now - *collected_at_).count()
           : 0;
   collected_at_ = now;
+  // Before the living are counted: one that dies in between is missing for a
+  // moment, and in neither twice.
+  for (std::size_t slot = 0; slot < targets_.size(); ++slot) {
+    const auto dead = Since(Family::kFaults, slot);
+    targets_[slot].dead_faults =
+        dead ? std::optional(ToFaults(*dead)) : std::nullopt;
+  }
   if (attached_ && programs_.Attached("faults_living")) {
     for (std::uint32_t i = 0; i < MaxTargets(options_); ++i) {
       ClearRecord(programs_.Map("living_faults"), i, 2);
