@@ -175,7 +175,7 @@ static __always_inline bool end_call(struct fodc_who *w, const struct fodc_filte
 		lose(slot, FODC_LOST_NO_EXIT);
 		return false;
 	}
-	out->start_ns = bpf_ktime_get_ns() - out->start_ns;
+	out->start_ns = fodc_elapsed(out->start_ns, bpf_ktime_get_ns());
 	/* As it was chosen: sampling may have begun or ended since. */
 	*weight = 1ULL << out->weight_log;
 	return true;
