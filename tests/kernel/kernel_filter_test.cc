@@ -235,24 +235,13 @@ TEST_F(KernelFilterTest, DetachesWhenTheTargetHasGone) {
 
 // Overwrites what this process's map of the name holds under key 0.
 void Wipe(const std::string& name) {
-  const auto descriptors = ListDirectory("/proc/self/fd");
-  FODC_CHECK(descriptors.ok());
-  int wiped = 0;
-  for (const std::string& text : *descriptors) {
-    const int fd = std::stoi(text);
-    bpf_map_info info{};
-    std::uint32_t size = sizeof info;
-    const auto link = ReadFile("/proc/self/fdinfo/" + text);
-    if (!link.ok() || link->find("map_id:") == std::string::npos) continue;
-    if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0 || name != info.name) {
-      continue;
-    }
-    const std::uint32_t key = 0;
-    const std::vector<char> zero(info.value_size);
-    FODC_CHECK(bpf_map_update_elem(fd, &key, zero.data(), BPF_ANY) == 0);
-    ++wiped;
-  }
-  FODC_CHECK(wiped > 0);
+  const int fd = OwnMap(name);
+  bpf_map_info info{};
+  std::uint32_t size = sizeof info;
+  FODC_CHECK(bpf_obj_get_info_by_fd(fd, &info, &size) == 0);
+  const std::uint32_t key = 0;
+  const std::vector<char> zero(info.value_size);
+  FODC_CHECK(bpf_map_update_elem(fd, &key, zero.data(), BPF_ANY) == 0);
 }
 
 TEST_F(KernelFilterTest, SetsTheFilterAnewWhenItWentMissing) {

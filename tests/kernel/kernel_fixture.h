@@ -2,6 +2,7 @@
 // What tests of kernel telemetry on the real kernel share.
 #pragma once
 
+#include <bpf/bpf.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -77,6 +78,24 @@ inline std::set<std::string> HeldBy(pid_t pid) {
     }
   }
   return ids;
+}
+
+// The descriptor by which this process holds the map of the name.
+inline int OwnMap(std::string_view name) {
+  const auto descriptors = ListDirectory("/proc/self/fdinfo");
+  FODC_CHECK(descriptors.ok());
+  for (const std::string& text : *descriptors) {
+    const auto about = ReadFile("/proc/self/fdinfo/" + text);
+    if (!about.ok() || about->find("map_id:") == std::string::npos) continue;
+    const int fd = std::stoi(text);
+    bpf_map_info info{};
+    std::uint32_t size = sizeof info;
+    if (bpf_obj_get_info_by_fd(fd, &info, &size) == 0 && name == info.name) {
+      return fd;
+    }
+  }
+  FODC_CHECK(false);
+  return -1;
 }
 
 class KernelTest : public ::testing::Test {
