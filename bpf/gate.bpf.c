@@ -84,8 +84,16 @@ int BPF_PROG(gate_attach, struct cgroup *group, const char *path, struct task_st
 
 /* What names a task is free for another one soon. */
 SEC("?tp_btf/sched_process_exit")
-int BPF_PROG(gate_death)
+int BPF_PROG(gate_death, struct task_struct *task)
 {
+	struct fodc_filter *f = the_filter();
+
 	forget();
+	if (!f || !f->by_thread_group || task->signal->live.counter)
+		return 0;
+	struct fodc_thread_group *group = thread_group_of(task);
+
+	if (group && !group->died_ns)
+		group->died_ns = task->group_leader->start_time;
 	return 0;
 }

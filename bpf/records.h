@@ -41,6 +41,14 @@ struct fodc_filter {
 	__u32 generation;	  /* a call that began under another one is void */
 };
 
+/* Of one process that counts by its number. The number may be another one's soon
+ * after the process has died: who gets it is no target's. */
+struct fodc_thread_group {
+	__u64 died_ns; /* when the process that has died was started; 0: it lives */
+	__u32 slot;    /* of the target, plus 1 */
+	__u32 unused;
+};
+
 /* Whom a CPU runs. */
 struct fodc_who {
 	__u64 task; /* its address, and that of its registers: no two tasks that */

@@ -95,21 +95,23 @@ Result<Filter::Changes> Filter::SetThreadGroups(
   std::uint32_t key = 0;
   std::uint32_t* previous = nullptr;
   while (bpf_map_get_next_key(map, previous, &key) == 0) {
-    std::uint32_t slot = 0;
+    previous = &key;
+    fodc_thread_group group{};
+    if (bpf_map_lookup_elem(map, &key, &group) != 0) continue;
     const auto want = wanted.find(key);
     if (want == wanted.end()) {
       stale.push_back(key);
-    } else if (bpf_map_lookup_elem(map, &key, &slot) == 0 &&
-               slot == want->second) {
+      changes.lets_less_in |= group.died_ns == 0;
+    } else if (group.died_ns == 0 && group.slot == want->second) {
       wanted.erase(want);
     }
-    previous = &key;
   }
   for (const std::uint32_t gone : stale) {
-    changes.lets_less_in |= bpf_map_delete_elem(map, &gone) == 0;
+    changes.any |= bpf_map_delete_elem(map, &gone) == 0;
   }
   for (const auto& [pid, slot] : wanted) {
-    if (bpf_map_update_elem(map, &pid, &slot, BPF_ANY) != 0) {
+    const fodc_thread_group group{.died_ns = 0, .slot = slot, .unused = 0};
+    if (bpf_map_update_elem(map, &pid, &group, BPF_ANY) != 0) {
       return ErrnoStatus(errno, "set a thread group");
     }
     changes.any = true;
