@@ -120,6 +120,45 @@ TEST_F(KernelRefusalsTest, WithoutTheGateTheFamiliesBesideItCount) {
   EXPECT_GT(r.sched->run_queue_wait.Count(), 0u);
 }
 
+TEST_F(KernelRefusalsTest, NothingBeginsACallWhoseEndCannotBeSeen) {
+  kernel_.not_attached = {"gate_exit"};
+  Group group("fodc_refusals");
+  Worker worker({&group}, [] {
+    Read101();
+    (void)::posix_fadvise(0, 0, 0, POSIX_FADV_NORMAL);
+  });
+  auto telemetry = Telemetry::Create(options_, clock_);
+  Set(*telemetry, {worker.pid()});
+  worker.Run();
+  auto r = Read(*telemetry);
+  EXPECT_FALSE(r.read || r.write);
+  EXPECT_EQ(Lost(r), 0u);
+  EXPECT_EQ(State(*telemetry, Family::kRead).reason, "refused");
+  EXPECT_EQ(State(*telemetry, Family::kPolicy).reason, "refused");
+  // What needs the beginning alone comes back without the others.
+  clock_.Advance(options_.retry_interval);
+  Set(*telemetry, {worker.pid()});
+  EXPECT_EQ(State(*telemetry, Family::kPolicy).reason, "");
+  worker.Run();
+  r = Read(*telemetry);
+  ASSERT_TRUE(r.policy);
+  EXPECT_EQ(r.policy->calls, 1u);
+  EXPECT_FALSE(r.read || r.write);
+  EXPECT_EQ(Lost(r), 0u);
+  const auto held = HeldBy(::getpid());
+  clock_.Advance(options_.retry_interval);
+  Set(*telemetry, {worker.pid()});
+  EXPECT_EQ(HeldBy(::getpid()), held);
+  kernel_.not_attached.clear();
+  clock_.Advance(options_.retry_interval);
+  Set(*telemetry, {worker.pid()});
+  worker.Run();
+  r = Read(*telemetry);
+  EXPECT_EQ(Preads(r), 101u);
+  EXPECT_EQ(r.policy->calls, 2u);
+  EXPECT_EQ(State(*telemetry, Family::kRead).reason, "");
+}
+
 // What one program of a family counts is absent without it, never 0.
 class KernelAbsenceTest : public KernelRefusalsTest,
                           public ::testing::WithParamInterface<bool> {

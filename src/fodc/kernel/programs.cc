@@ -146,11 +146,31 @@ std::vector<std::string_view> Programs::Missing(const ObjectSpec& spec,
   return names;
 }
 
+// Whether what could be loaded, but not attached, can be attached by now.
+bool Programs::MayAttachExit(const KernelTypes& types) {
+  if (!refused_.Has("gate_exit")) return true;
+  const auto loaded = LoadPrograms(GateObject(), types, {"gate_exit"}, {});
+  Status status = loaded.status();
+  if (loaded.ok()) {
+    status = AttachOne({"gate_exit", "sys_exit"}, loaded->Program("gate_exit"))
+                 .status();
+  }
+  if (status.ok()) {
+    refused_.Remove("gate_exit");
+  } else {
+    refused_.Add("gate_exit", status);
+  }
+  return status.ok();
+}
+
 bool Programs::LoadGate(const KernelTypes& types) {
   bool complete = true;
   const std::vector<std::string_view> missing =
       Missing(GateObject(), types, &complete);
+  const bool has_exit = types.HasTracepoint("sys_exit") && MayAttachExit(types);
+  complete &= has_exit;
   const auto available = [&](std::string_view name) {
+    if (name == "gate_exit" && !has_exit) return false;
     return ProgramFd(name) >= 0 ||
            std::find(missing.begin(), missing.end(), name) != missing.end();
   };
@@ -164,7 +184,12 @@ bool Programs::LoadGate(const KernelTypes& types) {
       parts.push_back(family);
     }
   }
-  if (missing.empty() && Bits(parts) == parts_) return complete;
+  if (Map("filter") >= 0 && Bits(parts) == parts_ &&
+      std::all_of(missing.begin(), missing.end(), [&](std::string_view p) {
+        return ServesCalls(p) || !available(p);
+      })) {
+    return complete;
+  }
   // Those that serve no part by itself.
   std::vector<std::string_view> helpers;
   for (const ProgramSpec& p : GateObject().programs) {
@@ -326,9 +351,8 @@ int Programs::Map(std::string_view name) const {
   return -1;
 }
 
-Result<UniqueFd> Programs::AttachOne(const ProgramSpec& p) const {
+Result<UniqueFd> Programs::AttachOne(const ProgramSpec& p, int program) const {
   FODC_RETURN_IF_ERROR(kernel_.MayAttachProgram(p.name));
-  const int program = ProgramFd(p.name);
   UniqueFd link(p.tracepoint.empty()
                     ? bpf_link_create(program, 0, BPF_TRACE_ITER, nullptr)
                     : bpf_raw_tracepoint_open(nullptr, program));
@@ -336,15 +360,32 @@ Result<UniqueFd> Programs::AttachOne(const ProgramSpec& p) const {
   return link;
 }
 
+std::string_view Programs::NeedOf(const ProgramSpec& p) const {
+  if (p.name != "gate_enter") return p.needs;
+  for (std::size_t i = 0; i < kFamilies; ++i) {
+    const auto family = static_cast<Family>(i);
+    if ((parts_ & FamilyBit(family)) != 0 && Needs(family, "gate_exit")) {
+      return "gate_exit";
+    }
+  }
+  return {};
+}
+
 bool Programs::AttachObject(const ObjectSpec& spec) {
   bool complete = true;
   for (const ProgramSpec& p : spec.programs) {
     // Half a pair is worse than none.
+    const std::string_view need = NeedOf(p);
     if (links_.contains(p.name) || ProgramFd(p.name) < 0 ||
-        (!p.needs.empty() && ProgramFd(p.needs) < 0)) {
+        (!need.empty() && ProgramFd(need) < 0)) {
       continue;
     }
-    Result<UniqueFd> link = AttachOne(p);
+    if (p.name == "gate_enter" && !need.empty() && !links_.contains(need)) {
+      refused_.Add(p.name, FailedPrecondition(StrCat("no use without ", need)));
+      complete = false;
+      continue;
+    }
+    Result<UniqueFd> link = AttachOne(p, ProgramFd(p.name));
     if (link.ok()) {
       refused_.Remove(p.name);
       links_.emplace(p.name, *std::move(link));
@@ -354,7 +395,8 @@ bool Programs::AttachObject(const ObjectSpec& spec) {
     }
   }
   for (const ProgramSpec& p : spec.programs) {
-    if (!p.needs.empty() && !links_.contains(p.needs)) links_.erase(p.name);
+    const std::string_view need = NeedOf(p);
+    if (!need.empty() && !links_.contains(need)) links_.erase(p.name);
   }
   return complete;
 }

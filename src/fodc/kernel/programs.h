@@ -82,7 +82,10 @@ class Programs {
   void ChooseInFlight();
   void RefuseAll(std::string_view reason, const std::string& detail);
   int ProgramFd(std::string_view name) const;
-  Result<UniqueFd> AttachOne(const ProgramSpec& program) const;
+  Result<UniqueFd> AttachOne(const ProgramSpec& spec, int program) const;
+  bool MayAttachExit(const KernelTypes& types);
+  // What the program is of no use without; empty if nothing.
+  std::string_view NeedOf(const ProgramSpec& program) const;
   bool AttachObject(const ObjectSpec& spec);
   bool IsFit(std::string_view program) const {
     return Loaded(program) && !refused_.Has(program);
