@@ -30,12 +30,13 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_RINGBUF = 27,
 	BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
 enum {
 	BPF_ANY = 0,
-	BPF_F_CURRENT_CPU = 4294967295ULL,
+	BPF_NOEXIST = 1,
 };
 enum {
 	BPF_F_NO_PREALLOC = 1,
@@ -124,6 +125,7 @@ typedef struct {
 } atomic_t;
 struct signal_struct {
 	atomic_t live;
+	int nr_threads;
 	int group_exit_code;
 };
 struct sched_info {
@@ -139,6 +141,16 @@ struct cfs_rq {
 struct sched_entity {
 	struct cfs_rq *cfs_rq;
 };
+/* include/linux/pid.h */
+struct pid_namespace;
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+struct pid {
+	unsigned int level;
+	struct upid numbers[];
+};
 struct task_struct {
 	unsigned int flags;
 	int exit_state;
@@ -152,6 +164,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct mm_struct *mm;
 	struct files_struct *files;
+	struct pid *thread_pid;
 	struct signal_struct *signal;
 	struct css_set *cgroups;
 	struct sched_entity se;
@@ -168,8 +181,11 @@ struct request {
 struct reclaim_stat;
 
 /* kernel/bpf/task_iter.c */
+struct seq_file;
 struct bpf_iter_meta {
-	void *seq;
+	union {
+		struct seq_file *seq;
+	};
 	__u64 session_id;
 	__u64 seq_num;
 };

@@ -34,6 +34,10 @@ struct LoadedObject {
   int Map(std::string_view name) const;
 };
 
+// What a load that ended with errno `error` means; `words`: the kernel's and
+// libbpf's, may be empty. Codes as of BpfObject::Load.
+Status LoadStatus(int error, const std::string& words);
+
 // Not thread-safe.
 class BpfObject {
  public:
