@@ -45,13 +45,23 @@ class DetectorSeriesTest : public ::testing::Test {
     r.life = 1;
     r.read.emplace();
     r.write.emplace();
-    r.cache = {.lookups = 1};
+    r.cache = {.added_folios = 1,
+               .added_pages = 1,
+               .deleted_folios = 1,
+               .deleted_pages = 1,
+               .lookups = 1};
     r.policy.emplace();
-    r.memory.emplace();
+    r.memory = {.scanned_pages = 1,
+                .reclaimed_pages = 1,
+                .shrink_events = 1,
+                .direct_entries = 1,
+                .direct_stall_ns = 1,
+                .memcg_entries = 1,
+                .memcg_stall_ns = 1};
     r.faults.emplace();
     r.block.emplace();
     r.sched.emplace();
-    r.death = {.oom_kills = 1};
+    r.death = {.oom_kills = 1, .exits_by_signal = 1};
     kernel::Overview overview;
     overview.kswapd.emplace();
     collect::KernelSamples samples(recording_, "db", "db", {});

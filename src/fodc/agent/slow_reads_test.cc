@@ -107,6 +107,7 @@ TEST_F(SlowReadsOfAnOddNameTest, ItsStateIsRecorded) {
 TEST_F(SlowReadsTest, AnIncidentThatGoesOnIsLoggedOnlyWithAnotherVerdict) {
   reading_.policy.emplace();
   reading_.cache.emplace();
+  reading_.cache->added_pages = 0;
   for (int i = 0; i < 20; ++i) Window(2000);
   const LogCapture log;
   for (int i = 0; i < 30; ++i) Window(5'000'000);
@@ -120,7 +121,7 @@ TEST_F(SlowReadsTest, AnIncidentThatGoesOnIsLoggedOnlyWithAnotherVerdict) {
     reading_.policy
         ->by_advice[static_cast<std::size_t>(kernel::Advice::kDontNeed)] +=
         1000;
-    reading_.cache->added_pages += 100'000;
+    *reading_.cache->added_pages += 100'000;
     Window(5'000'000);
   }
   EXPECT_EQ(incidents_.all()[0]->verdict, "W3");
