@@ -16,6 +16,7 @@
 #include "fodc/base/strings.h"
 #include "fodc/collect/kernel_samples.h"
 #include "fodc/fleet/fleet.h"
+#include "fodc/kernel/reading_testing.h"
 #include "fodc/recorder/snapshot.h"
 #include "tests/support/cluster.h"
 #include "tests/support/fake_endpoint.h"
@@ -349,17 +350,8 @@ TEST(MetricsDocTest, TablesAreTheFamiliesThatAreExposed) {
 
 // Whatever this machine's kernel allows.
 TEST(MetricsDocTest, KernelTelemetryHasTheFamiliesOfTheTable) {
-  kernel::TargetReading reading;
-  reading.life = 1;
-  reading.read.emplace();
-  reading.write.emplace();
-  reading.cache.emplace().lookups = 0;
-  reading.policy.emplace();
-  reading.memory.emplace();
-  reading.faults.emplace();
-  reading.block.emplace();
-  reading.sched.emplace();
-  reading.death.emplace().oom_kills = 0;
+  kernel::TargetReading reading = kernel::FullReading();
+  reading.state = kernel::FilterState::kOff;  // has a reason
   kernel::Overview overview;
   overview.families[0].reason = "refused";
   overview.kswapd.emplace();

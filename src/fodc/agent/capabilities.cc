@@ -101,6 +101,9 @@ Status KeepOnly(CapabilitySet keep) {
   }
   if (::syscall(SYS_capset, &header, data) != 0)
     return ErrnoStatus(errno, "capset");
+  // Else root would have them all back by executing something.
+  if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+    return ErrnoStatus(errno, "no_new_privs");
   // What is not permitted leaves the ambient set by itself; the rest would pass
   // to programs that are executed, of which there are none.
   (void)::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);

@@ -18,6 +18,7 @@
 #include "fodc/detect/fact_reader.h"
 #include "fodc/detect/facts.h"
 #include "fodc/detect/verdict.h"
+#include "fodc/kernel/reading_testing.h"
 #include "fodc/recorder/recording.h"
 #include "fodc/recorder/snapshot.h"
 
@@ -40,28 +41,6 @@ class DetectorSeriesTest : public ::testing::Test {
 
   // With every family.
   void RecordKernel() {
-    kernel::TargetReading r;
-    r.state = kernel::FilterState::kByCgroup;
-    r.life = 1;
-    r.read.emplace();
-    r.write.emplace();
-    r.cache = {.added_folios = 1,
-               .added_pages = 1,
-               .deleted_folios = 1,
-               .deleted_pages = 1,
-               .lookups = 1};
-    r.policy.emplace();
-    r.memory = {.scanned_pages = 1,
-                .reclaimed_pages = 1,
-                .shrink_events = 1,
-                .direct_entries = 1,
-                .direct_stall_ns = 1,
-                .memcg_entries = 1,
-                .memcg_stall_ns = 1};
-    r.faults.emplace();
-    r.block.emplace();
-    r.sched.emplace();
-    r.death = {.oom_kills = 1, .exits_by_signal = 1};
     kernel::Overview overview;
     overview.kswapd.emplace();
     collect::KernelSamples samples(recording_, "db", "db", {});
@@ -70,7 +49,8 @@ class DetectorSeriesTest : public ::testing::Test {
     exit.kind = kernel::KernelEvent::Kind::kOomVictim;
     exit.anon_bytes = exit.file_bytes = exit.shmem_bytes = 1;
     samples.OnEvent(exit);
-    samples.Record(r, overview, {.monotonic_ms = 1, .unix_ms = 1});
+    samples.Record(kernel::FullReading(), overview,
+                   {.monotonic_ms = 1, .unix_ms = 1});
   }
 
   // A process of a group of cgroup v2, on a made-up machine.

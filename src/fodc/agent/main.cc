@@ -51,7 +51,8 @@ int Run(int argc, char** argv) {
   log_options.queue_lines = 512;
   program::Flags flags("fodc-agent",
                        "Flight recorder of one database node: scrapes it, "
-                       "records, ships to the proxies.",
+                       "records, ships to the proxies. `fodc-agent doctor` "
+                       "says what this machine allows it.",
                        program::Version());
   AddFlags(&flags, &options);
   program::AddLogFlags(&flags, &log_options);

@@ -177,6 +177,10 @@ Result<KtmMode> ModeOf(std::string_view text) {
                                 "\"; it must be true, false or auto"));
 }
 
+Status OfFlag(std::string_view flag, const Status& status) {
+  return InvalidArgument(StrCat(flag, ": ", status.message()));
+}
+
 Status CheckKernelTelemetry(const Options& o, Checked* c) {
   using std::chrono::hours;
   using std::chrono::milliseconds;
@@ -190,9 +194,12 @@ Status CheckKernelTelemetry(const Options& o, Checked* c) {
                                std::int64_t{1} << 40));
   FODC_RETURN_IF_ERROR(
       InRange("--ktm-sample-every", o.ktm_sample_every, 1, 4096));
-  FODC_ASSIGN_OR_RETURN(c->signals, detect::SignalMap::Parse(o.signal));
-  FODC_RETURN_IF_ERROR(detect::ParseBounds(o.detect_bound, &c->detect));
-  return c->detect.Check();
+  auto signals = detect::SignalMap::Parse(o.signal);
+  if (!signals.ok()) return OfFlag("--signal", signals.status());
+  c->signals = *std::move(signals);
+  Status bounds = detect::ParseBounds(o.detect_bound, &c->detect);
+  if (bounds.ok()) bounds = c->detect.Check();
+  return bounds.ok() ? bounds : OfFlag("--detect-bound", bounds);
 }
 
 }  // namespace

@@ -191,8 +191,11 @@ TEST(CheckTest, ChecksWhatKernelTelemetryIsTold) {
   refused([](Options& o) { o.ktm_interval = 99ms; }, "--ktm-interval is 99ms");
   refused([](Options& o) { o.ktm_sample_every = 4097; }, "--ktm-sample-every");
   refused([](Options& o) { o.ktm_sample_above = -1; }, "--ktm-sample-above");
-  refused([](Options& o) { o.signal = {"rubbish=x"}; }, "rubbish");
-  refused([](Options& o) { o.detect_bound = {"factor=0"}; }, "factor");
+  refused([](Options& o) { o.signal = {"rubbish=x"}; }, "--signal: ");
+  refused([](Options& o) { o.detect_bound = {"factor=0"}; },
+          "--detect-bound: factor=0");
+  refused([](Options& o) { o.detect_bound = {"factor"}; },
+          "--detect-bound: 'factor' is not");
   const auto mode = [](const char* text) {
     Options o;
     o.ktm_enabled = text;
