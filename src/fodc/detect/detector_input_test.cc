@@ -214,10 +214,10 @@ TEST(DetectorInputTest, NamesAreCutToWhatIncidentsTake) {
   EXPECT_EQ(CleanTargetName("db-\xc3\xa4"), "db-\xc3\xa4");
   EXPECT_EQ(CleanTargetName("d\nb"), "d_b");
   // Each bad byte becomes three.
-  std::string bad;
+  std::string bad = "a";
   for (int i = 0; i < 200; ++i) bad += "a\xff";
-  for (std::size_t length = 0; length <= bad.size(); ++length) {
-    const std::string clean = CleanTargetName(bad.substr(0, length));
+  for (std::size_t from = 0; from < 2; ++from) {
+    const std::string clean = CleanTargetName(bad.substr(from));
     EXPECT_LE(clean.size(), evidence::kMaxIncidentNameBytes);
     EXPECT_TRUE(IsValidUtf8(clean));
   }

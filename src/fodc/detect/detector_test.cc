@@ -420,6 +420,11 @@ TEST(DetectorTest, FewRequestsTellASaturatedDisk) {
   const auto started = s.Run(3);
   ASSERT_THAT(started, SizeIs(1));
   EXPECT_THAT(started[0].summary, HasSubstr("saturated disk"));
+  // One slow request among them does not.
+  s.db.kernel.SetLatencies("ktm_block_latency_seconds", "operation=\"read\"",
+                           {{1e-3, 0.6}, {1, 0.2}});
+  s.Run(1);
+  EXPECT_LT(s.State().newest.facts[Fact::kBlockReadP95], 2e-3);
 }
 
 TEST(DetectorTest, TargetsAreApart) {
