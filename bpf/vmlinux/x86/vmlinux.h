@@ -109,10 +109,12 @@ struct folio___since_6_18 {
 struct folio___before_6_6 {
 	unsigned char _folio_order;
 };
+struct page___before_6_1 {
+	unsigned char compound_order;
+};
 enum pageflags { PG_head = 6 };
 struct percpu_counter {
 	__s64 count;
-	__s32 *counters;
 };
 struct mm_struct {
 	struct percpu_counter rss_stat[4]; /* since 6.2 */
@@ -126,7 +128,6 @@ typedef struct {
 struct signal_struct {
 	atomic_t live;
 	int nr_threads;
-	int group_exit_code;
 };
 struct sched_info {
 	unsigned long long last_queued;
@@ -153,7 +154,6 @@ struct pid {
 };
 struct task_struct {
 	unsigned int flags;
-	int exit_state;
 	int exit_code;
 	int pid;
 	int tgid;

@@ -52,6 +52,14 @@ Status LoadStatus(int error, const std::string& words) {
   return FailedPrecondition(text);
 }
 
+std::uint64_t MissedRuns(int program) {
+  bpf_prog_info info{};
+  std::uint32_t size = sizeof info;
+  return bpf_obj_get_info_by_fd(program, &info, &size) == 0
+             ? info.recursion_misses
+             : 0;
+}
+
 int LoadedObject::Program(std::string_view name) const {
   return FdOf(programs, name);
 }

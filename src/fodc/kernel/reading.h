@@ -248,7 +248,6 @@ struct Overview {
   // How often a program was not run because it was interrupted on the same CPU,
   // by a target or not: nothing tells what for.
   std::uint64_t missed_runs = 0;
-  std::size_t targets_refused = 0;  // rows beyond max_targets
   // Since the first target; absent while family memory is off.
   std::optional<KswapdReading> kswapd;
 };

@@ -89,7 +89,6 @@ class KernelTelemetry final : public Telemetry {
   std::optional<MonotonicTime> try_again_at_;
   MonotonicTime last_process_at_ = {};
   std::optional<MonotonicTime> collected_at_;
-  Accumulator kswapd_;
   Overview overview_;
 };
 
@@ -160,7 +159,6 @@ bool KernelTelemetry::Follow(const TargetFilter& row, std::size_t slot) {
 
 void KernelTelemetry::SetTargets(std::span<const TargetFilter> targets) {
   const std::size_t most = MaxTargets(options_);
-  overview_.targets_refused = targets.size() > most ? targets.size() - most : 0;
   targets = targets.first(std::min(targets.size(), most));
   targets_.resize(targets.size());
   std::vector<std::size_t> begun;
@@ -207,11 +205,18 @@ void KernelTelemetry::LoadAndAttach() {
         filter_ = *std::move(filter);
       } else {
         LogWarn("kernel telemetry has no filter", {{"error", filter.status()}});
+        try_again_at_ = now + options_.retry_interval;
       }
     }
     if (!ring_ && programs_.Map("events") >= 0) {
       auto ring = EventRing::Create(programs_.Map("events"));
-      if (ring.ok()) ring_ = *std::move(ring);
+      if (ring.ok()) {
+        ring_ = *std::move(ring);
+      } else {
+        LogWarn("kernel telemetry has no ring of events",
+                {{"error", ring.status()}});
+        try_again_at_ = now + options_.retry_interval;
+      }
     }
   }
   if (!filter_) return;
