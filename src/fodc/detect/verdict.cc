@@ -158,17 +158,32 @@ class Explanation {
            c_.Up(Fact::kMemoryPressure, o_.pressure_ratio);
   }
 
+  struct Quantile {
+    std::string_view name;
+    double now = 0;
+    double usual = 0;
+  };
+  // The one that has grown the most of those that the gate goes by.
+  Quantile WorstQuantile() const {
+    const Window& now = c_.now();
+    const Window& usual = c_.typical();
+    if (now.reads < o_.min_reads) return {"median", now.p50, usual.p50};
+    const Quantile p95 = {"p95", now.p95, usual.p95};
+    const Quantile p99 = {"p99", now.p99, usual.p99};
+    const bool has_p99 = !std::isnan(p99.now) && !std::isnan(p99.usual);
+    // As products, for what is usual may be 0.
+    const bool is_p95 = p95.now * p99.usual > p99.now * p95.usual;
+    return has_p99 && !is_p95 ? p99 : p95;
+  }
+
   bool Give(Verdict verdict, std::string_view cause, std::string_view why,
             std::string_view advice) {
     finding_.verdict = verdict;
     finding_.cause = cause;
-    const bool by_p95 =
-        std::isnan(c_.now().p99) || std::isnan(c_.typical().p99);
-    const double now = by_p95 ? c_.now().p95 : c_.now().p99;
-    const double usual = by_p95 ? c_.typical().p95 : c_.typical().p99;
-    finding_.summary = StrCat("File reads are slow (", by_p95 ? "p95 " : "p99 ",
-                              SecondsText(now), ", usually ",
-                              SecondsText(usual), "): ", why, ".");
+    const Quantile worst = WorstQuantile();
+    finding_.summary =
+        StrCat("File reads are slow (", worst.name, " ", SecondsText(worst.now),
+               ", usually ", SecondsText(worst.usual), "): ", why, ".");
     finding_.advice = advice;
     return true;
   }

@@ -376,6 +376,24 @@ TEST(ExplainDegradedTest, TheSummaryHasTheNumbers) {
               HasSubstr("anonymous memory grew from 400 MiB to 520 MiB"));
 }
 
+// As where a tail that is always long hides what became of the rest.
+TEST(ExplainDegradedTest, TheSummaryTellsTheQuantileThatGrewTheMost) {
+  const auto summary = [](double reads, double p95, double p99) {
+    Window usual = Usual();
+    usual.p99 = 2e-3;
+    Window now = usual;
+    now.reads = reads;
+    now.p50 = 5;
+    now.p95 = p95;
+    now.p99 = p99;
+    return ExplainDegraded({&now, 1}, usual, {}).summary;
+  };
+  EXPECT_THAT(summary(1000, 1e-3, 4e-3), HasSubstr("p95 1ms, usually 2µs"));
+  EXPECT_THAT(summary(1000, 3e-6, 1), HasSubstr("p99 1s, usually 2ms"));
+  EXPECT_THAT(summary(1000, 1e-3, kNan), HasSubstr("p95 1ms, usually 2µs"));
+  EXPECT_THAT(summary(20, 1e-3, 1), HasSubstr("median 5s, usually 1µs"));
+}
+
 TEST(ExplainDegradedTest, EveryIncidentHasAdviceAndIsOfAKnownKind) {
   for (const Change& change :
        {kPolicy, kPressure, kScan, kCacheMisses, kCompaction, kCold, Change{},

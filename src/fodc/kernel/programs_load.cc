@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "fodc/base/strings.h"
+#include "fodc/kernel/footprint.h"
 #include "fodc/kernel/objects.h"
 #include "fodc/kernel/programs.h"
 
