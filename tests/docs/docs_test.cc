@@ -353,13 +353,23 @@ TEST(MetricsDocTest, KernelTelemetryHasTheFamiliesOfTheTable) {
   reading.life = 1;
   reading.read.emplace();
   reading.write.emplace();
-  reading.cache.emplace().lookups = 0;
+  reading.cache = {.added_folios = 0,
+                   .added_pages = 0,
+                   .deleted_folios = 0,
+                   .deleted_pages = 0,
+                   .lookups = 0};
   reading.policy.emplace();
-  reading.memory.emplace();
+  reading.memory = {.scanned_pages = 0,
+                    .reclaimed_pages = 0,
+                    .shrink_events = 0,
+                    .direct_entries = 0,
+                    .direct_stall_ns = 0,
+                    .memcg_entries = 0,
+                    .memcg_stall_ns = 0};
   reading.faults.emplace();
   reading.block.emplace();
   reading.sched.emplace();
-  reading.death.emplace().oom_kills = 0;
+  reading.death = {.oom_kills = 0, .exits_by_signal = 0};
   kernel::Overview overview;
   overview.families[0].reason = "refused";
   overview.kswapd.emplace();
