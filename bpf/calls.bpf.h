@@ -108,6 +108,16 @@ static __always_inline struct fodc_call *call_of(struct task_struct *task, __u32
 				: bpf_map_lookup_elem(&calls, &tid);
 }
 
+/* The same of the thread that runs. Whose task that is costs a little to ask. */
+static __always_inline struct fodc_call *call_of_current(struct fodc_who *w)
+{
+	__u32 tid = w->tid;
+
+	return use_task_storage
+		       ? bpf_task_storage_get(&task_calls, bpf_get_current_task_btf(), 0, 0)
+		       : bpf_map_lookup_elem(&calls, &tid);
+}
+
 /* The end of the call that the record has was not seen, if it has one. */
 static __always_inline void drop_call(struct fodc_call *c, const struct fodc_filter *f)
 {
@@ -128,17 +138,18 @@ static __always_inline void begin_call(struct fodc_who *w, const struct fodc_fil
 				       __u8 call, __u32 fd)
 {
 	__u32 slot = w->slot - 1;
-	struct task_struct *task = bpf_get_current_task_btf();
 	struct fodc_call *c;
 	__u32 log = sample_log(f, slot);
 
 	if (log && (w->calls++ & ((1u << log) - 1))) {
 		/* Its end must not be taken for that of an earlier one. */
-		c = call_of(task, w->tid);
+		c = call_of_current(w);
 		if (c)
 			drop_call(c, f);
 		return;
 	}
+	struct task_struct *task = bpf_get_current_task_btf();
+
 	c = use_task_storage
 		    ? bpf_task_storage_get(&task_calls, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE)
 		    : call_of(task, w->tid);
@@ -165,7 +176,7 @@ static __always_inline bool end_call(struct fodc_who *w, const struct fodc_filte
 				     struct fodc_call *out, __u64 *weight)
 {
 	__u32 slot = w->slot - 1;
-	struct fodc_call *c = call_of(bpf_get_current_task_btf(), w->tid);
+	struct fodc_call *c = call_of_current(w);
 
 	if (!c || !c->start_ns)
 		return false;
