@@ -34,7 +34,8 @@ struct Incident {
   std::int64_t started_ms = 0;
   std::int64_t updated_ms = 0;
   std::int64_t ended_ms = 0;
-  // From 1; grows with each change. Of two records of one id the greater holds.
+  // From 1; grows with each change but an end that nobody saw. Of two records
+  // of one id the greater holds.
   std::uint32_t revision = 1;
   std::vector<IncidentNumber> numbers;
   // What the verdict would have needed and nobody gave: signals, and families
