@@ -4,8 +4,8 @@
  * bytes. A request is the target's whose task made it.
  * Hooks: tp_btf/block_io_start (Linux 6.5; before it whoever issues counts as
  * maker), block_rq_issue, block_rq_complete. Needs BTF.
- * Does not see: what the kernel's own threads write back later; bios that merge
- * into another's request count for its maker.
+ * Does not see: what the kernel's own threads write back later; bios and requests
+ * that merge into another's request count for its maker.
  * Cost: one lookup for each request of the machine.
  * Loss: a request that finds the map full is in `losses`.
  */
@@ -27,17 +27,18 @@ struct {
 	__type(value, struct fodc_request);
 } requests SEC(".maps");
 
-/* Whether block_io_start is there to tell who made a request. */
-const volatile bool has_io_start = false;
-
 static __always_inline void make(struct request *rq, __u64 start_ns)
 {
 	struct fodc_filter *f;
 	struct fodc_who *w = current_target(&f);
-
-	if (!w)
-		return;
 	__u64 key = (__u64)rq;
+
+	if (!w) {
+		/* One that merged into another ended without a word, and left what
+		 * was known of it to whoever gets its place. */
+		bpf_map_delete_elem(&requests, &key);
+		return;
+	}
 	__u32 operation = rq->cmd_flags & 0xff; /* REQ_OP_MASK */
 	struct fodc_request r = {
 		.start_ns = start_ns,
@@ -60,7 +61,9 @@ int BPF_PROG(block_start, struct request *rq)
 SEC("?tp_btf/block_rq_issue")
 int BPF_PROG(block_issue, struct request *rq)
 {
-	if (!has_io_start) {
+	struct fodc_filter *f = the_filter();
+
+	if (!f || !f->makers_are_told) {
 		make(rq, bpf_ktime_get_ns());
 		return 0;
 	}
@@ -91,8 +94,8 @@ int BPF_PROG(block_complete, struct request *rq, int error, unsigned int bytes)
 		if (bytes < rq->__data_len)
 			return 0;
 		if (r->start_ns)
-			observe(&s->operations[operation].latency, bpf_ktime_get_ns() - r->start_ns,
-				1);
+			observe(&s->operations[operation].latency,
+				fodc_elapsed(r->start_ns, bpf_ktime_get_ns()), 1);
 	}
 	bpf_map_delete_elem(&requests, &key);
 	return 0;

@@ -40,6 +40,14 @@ static __noinline __u64 order_before_6_6(__u64 folio)
 	return BPF_CORE_READ((struct folio___before_6_6 *)folio, _folio_order);
 }
 
+/* Of the second page, which follows the first. */
+static __noinline __u64 order_before_6_1(__u64 folio)
+{
+	__u64 second = folio + bpf_core_type_size(struct page___before_6_1);
+
+	return BPF_CORE_READ((struct page___before_6_1 *)second, compound_order);
+}
+
 static __noinline __u64 flags_of(__u64 folio)
 {
 	struct folio___since_6_18 *newer = (void *)folio;
@@ -52,8 +60,12 @@ static __noinline __u64 order_of(__u64 folio)
 {
 	struct folio___before_6_6 *older = (void *)folio;
 
+	struct page___before_6_1 *page = (void *)folio;
+
 	if (bpf_core_field_exists(older->_folio_order))
 		return order_before_6_6(folio);
+	if (bpf_core_field_exists(page->compound_order))
+		return order_before_6_1(folio);
 	/* In the lowest 8 bits. */
 	return BPF_CORE_READ((struct folio *)folio, _flags_1) & 0xff;
 }

@@ -101,44 +101,58 @@ static __always_inline __u8 kind_of(struct task_struct *task, __u32 fd)
 	return kind_of_mode(has_rdonly_cast ? inode->i_mode : BPF_CORE_READ(inode, i_mode));
 }
 
-/* The record of the thread that runs, in the array. */
-static __always_inline struct fodc_call *slot_of_call(struct fodc_who *w)
+/* The record of a thread; NULL if it has none yet. */
+static __always_inline struct fodc_call *call_of(struct task_struct *task, __u32 tid)
 {
-	__u32 tid = w->tid;
-
-	return bpf_map_lookup_elem(&calls, &tid);
+	return use_task_storage ? bpf_task_storage_get(&task_calls, task, 0, 0)
+				: bpf_map_lookup_elem(&calls, &tid);
 }
 
-/* Whether only some calls of the target are timed. */
-static __always_inline bool samples(const struct fodc_filter *f, __u32 slot)
+/* The end of the call that the record has was not seen, if it has one. */
+static __always_inline void drop_call(struct fodc_call *c, const struct fodc_filter *f)
 {
-	return slot < FODC_MAX_TARGETS && f->sample_mask[slot];
+	if (!c->start_ns)
+		return;
+	if (c->generation == f->generation)
+		lose(c->slot, FODC_LOST_NO_EXIT);
+	c->start_ns = 0;
+}
+
+/* Of how many calls of the target one is timed: 2 to this power. */
+static __always_inline __u32 sample_log(const struct fodc_filter *f, __u32 slot)
+{
+	return slot < FODC_MAX_TARGETS ? f->sample_log[slot] & 15 : 0;
 }
 
 static __always_inline void begin_call(struct fodc_who *w, const struct fodc_filter *f, __u8 family,
 				       __u8 call, __u32 fd)
 {
 	__u32 slot = w->slot - 1;
-	struct fodc_call *c;
-
-	if (samples(f, slot) && (w->calls++ & f->sample_mask[slot]))
-		return;
 	struct task_struct *task = bpf_get_current_task_btf();
+	struct fodc_call *c;
+	__u32 log = sample_log(f, slot);
 
+	if (log && (w->calls++ & ((1u << log) - 1))) {
+		/* Its end must not be taken for that of an earlier one. */
+		c = call_of(task, w->tid);
+		if (c)
+			drop_call(c, f);
+		return;
+	}
 	c = use_task_storage
 		    ? bpf_task_storage_get(&task_calls, task, 0, BPF_LOCAL_STORAGE_GET_F_CREATE)
-		    : slot_of_call(w);
+		    : call_of(task, w->tid);
 	if (!c) {
 		lose(slot, FODC_LOST_MAP_FULL);
 		return;
 	}
-	if (c->start_ns && c->generation == f->generation)
-		lose(slot, FODC_LOST_NO_EXIT);
+	drop_call(c, f);
 	c->generation = f->generation;
 	c->slot = slot;
 	c->family = family;
 	c->call = call;
 	c->kind = kind_of(task, fd);
+	c->weight_log = log;
 	c->start_ns = bpf_ktime_get_ns();
 }
 
@@ -151,10 +165,7 @@ static __always_inline bool end_call(struct fodc_who *w, const struct fodc_filte
 				     struct fodc_call *out, __u64 *weight)
 {
 	__u32 slot = w->slot - 1;
-	struct fodc_call *c =
-		use_task_storage
-			? bpf_task_storage_get(&task_calls, bpf_get_current_task_btf(), 0, 0)
-			: slot_of_call(w);
+	struct fodc_call *c = call_of(bpf_get_current_task_btf(), w->tid);
 
 	if (!c || !c->start_ns)
 		return false;
@@ -164,8 +175,9 @@ static __always_inline bool end_call(struct fodc_who *w, const struct fodc_filte
 		lose(slot, FODC_LOST_NO_EXIT);
 		return false;
 	}
-	out->start_ns = bpf_ktime_get_ns() - out->start_ns;
-	*weight = slot < FODC_MAX_TARGETS ? (__u64)f->sample_mask[slot] + 1 : 1;
+	out->start_ns = fodc_elapsed(out->start_ns, bpf_ktime_get_ns());
+	/* As it was chosen: sampling may have begun or ended since. */
+	*weight = 1ULL << out->weight_log;
 	return true;
 }
 

@@ -22,6 +22,30 @@ struct {
 	__uint(max_entries, FODC_EVENT_RING_BYTES);
 } events SEC(".maps");
 
+/* Both tracepoints tell threads, and of the last ones of a process each may find
+ * that it is the last: `live` is lowered well before. */
+struct {
+	__uint(type, BPF_MAP_TYPE_LRU_HASH);
+	__uint(max_entries, FODC_DEATHS_TOLD);
+	__type(key, struct fodc_death);
+	__type(value, __u32);
+} deaths_told SEC(".maps");
+
+#define EEXIST 17
+
+/* Whether it is the first time that this is told of the process. */
+static __always_inline bool is_new(struct task_struct *task, __u32 kind)
+{
+	struct fodc_death death = {
+		.start_ns = task->group_leader->start_time,
+		.tgid = task->tgid,
+		.kind = kind,
+	};
+	__u32 none = 0;
+
+	return bpf_map_update_elem(&deaths_told, &death, &none, BPF_NOEXIST) != -EEXIST;
+}
+
 static __always_inline struct fodc_event *new_event(struct task_struct *task, __u32 slot)
 {
 	struct fodc_event *e = bpf_ringbuf_reserve(&events, sizeof(*e), 0);
@@ -31,7 +55,7 @@ static __always_inline struct fodc_event *new_event(struct task_struct *task, __
 		return NULL;
 	}
 	e->at_ns = bpf_ktime_get_ns();
-	e->age_ns = e->at_ns - task->group_leader->start_time;
+	e->age_ns = fodc_elapsed(task->group_leader->start_time, e->at_ns);
 	e->anon_pages = e->file_pages = e->shmem_pages = 0;
 	bpf_probe_read_kernel(e->comm, sizeof(e->comm), task->group_leader->comm);
 	e->tgid = task->tgid;
@@ -55,7 +79,7 @@ int BPF_PROG(death_oom, struct task_struct *task)
 	__u32 slot = slot_of(task, f) - 1;
 	struct fodc_death_stats *s = bpf_map_lookup_elem(&death_stats, &slot);
 
-	if (!s)
+	if (!s || !is_new(task, FODC_EVENT_OOM_VICTIM))
 		return 0;
 	fodc_add(s->oom_kills, 1);
 	struct mm_struct *mm = task->mm;
@@ -81,13 +105,13 @@ int BPF_PROG(death_exit, struct task_struct *task)
 {
 	struct fodc_filter *f = the_filter();
 
-	/* The last thread of its process, and that ends by a signal. */
+	/* A last thread of its process, and that ends by a signal. */
 	if (!f || !(task->exit_code & 0x7f) || task->signal->live.counter)
 		return 0;
 	__u32 slot = slot_of(task, f) - 1;
 	struct fodc_death_stats *s = bpf_map_lookup_elem(&death_stats, &slot);
 
-	if (!s)
+	if (!s || !is_new(task, FODC_EVENT_EXIT_BY_SIGNAL))
 		return 0;
 	fodc_add(s->exits_by_signal, 1);
 	struct fodc_event *e = new_event(task, slot);

@@ -13,6 +13,7 @@
 #include <bpf/bpf_core_read.h>
 #include <bpf/bpf_helpers.h>
 #include <bpf/bpf_tracing.h>
+#include "elapsed.h"
 #include "records.h"
 
 #ifndef __ksym
@@ -27,13 +28,13 @@ struct {
 	__type(value, struct fodc_filter);
 } filter SEC(".maps");
 
-/* By process id: the slot of its target, plus 1. */
+/* By process id. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__uint(max_entries, FODC_MAX_THREAD_GROUPS);
 	__type(key, __u32);
-	__type(value, __u32);
+	__type(value, struct fodc_thread_group);
 } thread_groups SEC(".maps");
 
 struct {
@@ -125,6 +126,13 @@ __noinline __u32 level_of(__u64 group, __u32 group_level, __u64 id)
 	return FODC_LEVEL_UNKNOWN;
 }
 
+static __always_inline struct fodc_thread_group *thread_group_of(struct task_struct *task)
+{
+	__u32 tgid = task->tgid;
+
+	return bpf_map_lookup_elem(&thread_groups, &tgid);
+}
+
 /* The slot of the task's target, plus 1; 0 if it is nobody's. */
 static __always_inline __u32 slot_of(struct task_struct *task, struct fodc_filter *f)
 {
@@ -148,11 +156,13 @@ static __always_inline __u32 slot_of(struct task_struct *task, struct fodc_filte
 		if (at <= level && at < FODC_MAX_LEVELS && ancestor_id(c, at) == wanted->id)
 			return wanted->slot + 1;
 	}
-	if (f->thread_group_count) {
-		__u32 tgid = task->tgid;
-		__u32 *slot = bpf_map_lookup_elem(&thread_groups, &tgid);
+	if (f->by_thread_group) {
+		struct fodc_thread_group *group = thread_group_of(task);
 
-		return slot ? *slot : 0;
+		/* Its last threads may end at once. */
+		if (group && (!group->died_ns ||
+			      group->died_ns == task->group_leader->start_time))
+			return group->slot;
 	}
 	return 0;
 }

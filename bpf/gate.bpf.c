@@ -60,18 +60,40 @@ static __always_inline void forget(void)
 		__sync_fetch_and_add(&f->epoch, 1);
 }
 
-/* A process that is moved may be running. */
+/* A process that is moved may be running. What it began when it was a target's
+ * the last time may have ended where nobody looked. */
 SEC("?tp_btf/cgroup_attach_task")
-int BPF_PROG(gate_attach)
+int BPF_PROG(gate_attach, struct cgroup *group, const char *path, struct task_struct *task,
+	     bool threadgroup)
 {
+	struct fodc_filter *f = the_filter();
+
 	forget();
+	if (!f || task->cgroups->dfl_cgrp != group || !slot_of(task, f))
+		return 0;
+	if (threadgroup && task->signal->nr_threads > 1) {
+		__sync_fetch_and_add(&f->generation, 1);
+		return 0;
+	}
+	struct fodc_call *c = call_of(task, task->pid);
+
+	if (c)
+		drop_call(c, f);
 	return 0;
 }
 
 /* What names a task is free for another one soon. */
 SEC("?tp_btf/sched_process_exit")
-int BPF_PROG(gate_death)
+int BPF_PROG(gate_death, struct task_struct *task)
 {
+	struct fodc_filter *f = the_filter();
+
 	forget();
+	if (!f || !f->by_thread_group || task->signal->live.counter)
+		return 0;
+	struct fodc_thread_group *group = thread_group_of(task);
+
+	if (group && !group->died_ns)
+		group->died_ns = task->group_leader->start_time;
 	return 0;
 }

@@ -69,7 +69,7 @@ static __always_inline struct fodc_memory_stats *end_stall(__u64 *ns)
 		return NULL;
 	bool of_now = stall->slot == slot && stall->generation == f->generation;
 
-	*ns = bpf_ktime_get_ns() - stall->start_ns;
+	*ns = fodc_elapsed(stall->start_ns, bpf_ktime_get_ns());
 	bpf_map_delete_elem(&stalls, &tid);
 	return of_now ? bpf_map_lookup_elem(&memory_stats, &slot) : NULL;
 }

@@ -38,7 +38,7 @@ static __always_inline void read_exit(struct fodc_who *w, const struct fodc_filt
 	__u32 slot = w->slot - 1;
 
 	/* A failure of a call that was not timed counts too. */
-	if (!end_call(w, f, FODC_CALLS_READ, &c, &weight) && !(ret < 0 && samples(f, slot)))
+	if (!end_call(w, f, FODC_CALLS_READ, &c, &weight) && !(ret < 0 && sample_log(f, slot)))
 		return;
 	struct fodc_read_stats *s = bpf_map_lookup_elem(&read_stats, &slot);
 

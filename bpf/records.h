@@ -32,12 +32,21 @@ struct fodc_cgroup {
  * grows is seen by whoever sees the new epoch. */
 struct fodc_filter {
 	struct fodc_cgroup cgroups[FODC_MAX_TARGETS];
-	/* Times one call in mask + 1; 0: each. By slot. */
-	__u32 sample_mask[FODC_MAX_TARGETS];
+	/* Times one call in 2 to this power; 0: each. By slot. */
+	__u32 sample_log[FODC_MAX_TARGETS];
 	__u32 cgroup_count;
-	__u32 thread_group_count; /* 0: the map of thread groups is empty */
+	__u16 by_thread_group;	  /* 0: the map of thread groups is empty */
+	__u16 makers_are_told;	  /* block_start tells who makes a request */
 	__u32 epoch;		  /* what was learned of a task under another one is void */
 	__u32 generation;	  /* a call that began under another one is void */
+};
+
+/* Of one process that counts by its number. The number may be another one's soon
+ * after the process has died: who gets it is no target's. */
+struct fodc_thread_group {
+	__u64 died_ns; /* when the process that has died was started; 0: it lives */
+	__u32 slot;    /* of the target, plus 1 */
+	__u32 unused;
 };
 
 /* Whom a CPU runs. */
@@ -57,8 +66,10 @@ struct fodc_call {
 	__u8 slot;
 	__u8 family; /* one of FODC_CALLS_* */
 	__u8 call;
-	__u8 kind;
+	__u8 kind : 4;
+	__u8 weight_log : 4; /* stands for 2 to this power of calls */
 };
+#define FODC_MAX_SAMPLE_LOG 12
 
 /* Which family counts a call. */
 enum { FODC_CALLS_READ, FODC_CALLS_WRITE, FODC_CALLS_POLICY, FODC_CALLS_NONE };
@@ -167,6 +178,13 @@ struct fodc_death_stats {
 	__u64 exits_by_signal;
 };
 
+/* How a process dies, of those that have been told. */
+struct fodc_death {
+	__u64 start_ns; /* of the process */
+	__u32 tgid;
+	__u32 kind; /* FODC_EVENT_* */
+};
+#define FODC_DEATHS_TOLD 256
 enum { FODC_EVENT_OOM_VICTIM, FODC_EVENT_EXIT_BY_SIGNAL };
 struct fodc_event {
 	__u64 at_ns; /* CLOCK_MONOTONIC */
@@ -179,6 +197,12 @@ struct fodc_event {
 	__u16 slot;
 	__u8 kind;
 	__u8 exit_code; /* as wait(2): signal in the lower 7 bits, 0x80: core */
+};
+
+/* Of one process, in two process namespaces. */
+struct fodc_number {
+	__u32 readers; /* as whoever reads the iterator counts */
+	__u32 kernels; /* as the first namespace counts */
 };
 
 struct fodc_loss_stats {

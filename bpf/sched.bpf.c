@@ -37,6 +37,6 @@ int BPF_PROG(sched_switched, bool preempt, struct task_struct *prev, struct task
 
 	/* Not stamped: it was queued before accounting began. */
 	if (queued)
-		observe(&s->run_queue_wait, now > queued ? now - queued : 0, 1);
+		observe(&s->run_queue_wait, fodc_elapsed(queued, now), 1);
 	return 0;
 }

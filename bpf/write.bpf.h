@@ -42,7 +42,7 @@ static __always_inline void write_exit(struct fodc_who *w, const struct fodc_fil
 	__u64 weight = 1;
 	__u32 slot = w->slot - 1;
 
-	if (!end_call(w, f, FODC_CALLS_WRITE, &c, &weight) && !(ret < 0 && samples(f, slot)))
+	if (!end_call(w, f, FODC_CALLS_WRITE, &c, &weight) && !(ret < 0 && sample_log(f, slot)))
 		return;
 	struct fodc_write_stats *s = bpf_map_lookup_elem(&write_stats, &slot);
 

@@ -12,8 +12,6 @@
 #include <cstdlib>
 
 #include "empty.skel.h"
-#include "fodc/base/file.h"
-#include "fodc/base/strings.h"
 #include "plain.skel.h"
 
 namespace fodc::bench {
@@ -55,18 +53,6 @@ AttachedObject::AttachedObject(const std::string& object,
 AttachedObject::~AttachedObject() {
   for (bpf_link* link : links_) (void)bpf_link__destroy(link);
   bpf_object__close(object_);
-}
-
-double AttachedObject::map_bytes() const {
-  double bytes = 0;
-  bpf_map* map = nullptr;
-  bpf_object__for_each_map(map, object_) {
-    const auto text = ReadFile(StrCat("/proc/self/fdinfo/", bpf_map__fd(map)));
-    if (!text.ok()) continue;
-    const std::size_t at = text->find("memlock:");
-    if (at != text->npos) bytes += std::atof(text->c_str() + at + 8);
-  }
-  return bytes;
 }
 
 bool ProvideTracefs() {

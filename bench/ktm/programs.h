@@ -21,9 +21,6 @@ class AttachedObject {
   AttachedObject(const AttachedObject&) = delete;
   AttachedObject& operator=(const AttachedObject&) = delete;
 
-  // What all its maps take, as the kernel counts.
-  double map_bytes() const;
-
  private:
   bpf_object* object_ = nullptr;
   std::vector<bpf_link*> links_;

@@ -2,7 +2,10 @@
 // Who is counted, and from when on: neighbours, nested groups, restarts,
 // containers made anew, several targets.
 #include <bpf/bpf.h>
+#include <linux/sched.h>
 #include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 #include <string>
 #include <thread>
@@ -16,13 +19,14 @@ using test::Group;
 using test::Worker;
 
 class KernelFilterTest : public KernelTest {
- protected:
+ public:
   static std::string& Path() {
     static std::string path = FileOf(64);
     return path;
   }
   static void Read101() { Pread(Path(), 101); }
 
+ protected:
   void SetUp() override {
     KernelTest::SetUp();
     (void)Path();
@@ -235,24 +239,13 @@ TEST_F(KernelFilterTest, DetachesWhenTheTargetHasGone) {
 
 // Overwrites what this process's map of the name holds under key 0.
 void Wipe(const std::string& name) {
-  const auto descriptors = ListDirectory("/proc/self/fd");
-  FODC_CHECK(descriptors.ok());
-  int wiped = 0;
-  for (const std::string& text : *descriptors) {
-    const int fd = std::stoi(text);
-    bpf_map_info info{};
-    std::uint32_t size = sizeof info;
-    const auto link = ReadFile("/proc/self/fdinfo/" + text);
-    if (!link.ok() || link->find("map_id:") == std::string::npos) continue;
-    if (bpf_obj_get_info_by_fd(fd, &info, &size) != 0 || name != info.name) {
-      continue;
-    }
-    const std::uint32_t key = 0;
-    const std::vector<char> zero(info.value_size);
-    FODC_CHECK(bpf_map_update_elem(fd, &key, zero.data(), BPF_ANY) == 0);
-    ++wiped;
-  }
-  FODC_CHECK(wiped > 0);
+  const int fd = OwnMap(name);
+  bpf_map_info info{};
+  std::uint32_t size = sizeof info;
+  FODC_CHECK(bpf_obj_get_info_by_fd(fd, &info, &size) == 0);
+  const std::uint32_t key = 0;
+  const std::vector<char> zero(info.value_size);
+  FODC_CHECK(bpf_map_update_elem(fd, &key, zero.data(), BPF_ANY) == 0);
 }
 
 TEST_F(KernelFilterTest, SetsTheFilterAnewWhenItWentMissing) {
@@ -268,6 +261,48 @@ TEST_F(KernelFilterTest, SetsTheFilterAnewWhenItWentMissing) {
   Set(*telemetry, {target.pid()});
   target.Run();
   EXPECT_EQ(Preads(Read(*telemetry)), 202u);
+}
+
+// A process that gets the number, reads and ends; nothing if somebody else has
+// the number by now.
+bool ReadAsProcess(pid_t number) {
+  clone_args args{};
+  args.exit_signal = SIGCHLD;
+  args.set_tid = reinterpret_cast<std::uint64_t>(&number);
+  args.set_tid_size = 1;
+  const long child = ::syscall(SYS_clone3, &args, sizeof args);
+  if (child == 0) {
+    KernelFilterTest::Read101();
+    ::_exit(0);
+  }
+  if (child < 0) return false;
+  (void)::waitpid(static_cast<pid_t>(child), nullptr, 0);
+  return true;
+}
+
+TEST_F(KernelFilterTest, WhoGetsTheNumberOfADeadProcessIsNotCounted) {
+  bool got = false;
+  for (int round = 0; round < 10 && !got; ++round) {
+    Worker keeper({}, Read101);
+    Worker target({}, Read101);
+    const pid_t number = target.pid();
+    auto telemetry = Make();
+    Set(*telemetry, {keeper.pid(), number});
+    ASSERT_EQ(Read(*telemetry).state, FilterState::kByThreadGroup);
+    target.Run();
+    target.Kill(SIGKILL);
+    (void)target.AwaitExit();
+    got = ReadAsProcess(number);
+    EXPECT_EQ(Preads(Read(*telemetry)), 101u);
+    // Once the table says that it is the target's, it is.
+    Set(*telemetry, {keeper.pid(), number});
+    if (got && ReadAsProcess(number)) {
+      EXPECT_EQ(Preads(Read(*telemetry)), 202u);
+    }
+    keeper.Run();
+    EXPECT_GE(Preads(Read(*telemetry)), 202u);
+  }
+  EXPECT_TRUE(got);
 }
 
 TEST_F(KernelFilterTest, CountsByThreadGroupAgainAfterEachDeathAndRestart) {

@@ -47,27 +47,6 @@ class KernelLimitsTest : public KernelTest {
   }
 };
 
-// The real kernel, but for what a test takes away.
-class LackingKernel : public KernelView {
- public:
-  Result<KernelTypes> Types() const override {
-    auto types = KernelView::Types();
-    if (!types.ok()) return types;
-    std::erase_if(types->tracepoints, [this](const std::string& name) {
-      return std::find(without.begin(), without.end(), name) != without.end();
-    });
-    if (without_cast) types->has_rdonly_cast = false;
-    return types;
-  }
-  std::uint32_t PidMax() const override {
-    return pid_max ? *pid_max : KernelView::PidMax();
-  }
-
-  std::vector<std::string> without;
-  bool without_cast = false;
-  std::optional<std::uint32_t> pid_max;
-};
-
 TEST_F(KernelLimitsTest, CountsThousandsOfThreads) {
   Group group("fodc_limits");
   Worker worker({&group}, ReadInThreads);
@@ -164,7 +143,10 @@ TEST_F(KernelLimitsTest, OneHalfOfAPairIsOffWithoutTheOther) {
   EXPECT_FALSE(r.read);
   EXPECT_FALSE(r.write);
   EXPECT_TRUE(r.policy);
-  EXPECT_TRUE(r.memory);
+  ASSERT_TRUE(r.memory);
+  EXPECT_FALSE(r.memory->direct_entries || r.memory->direct_stall_ns);
+  EXPECT_EQ(r.memory->memcg_entries, 0u);
+  EXPECT_TRUE(r.memory->scanned_pages);
   EXPECT_TRUE(r.cache);
 }
 
@@ -236,28 +218,7 @@ TEST_F(KernelLimitsTest, StaysWithinItsMemory) {
   }
 }
 
-// What a process holds in the kernel, "prog 17", "map 4" or "link 3", by its
-// descriptors.
-std::set<std::string> HeldBy(pid_t pid) {
-  std::set<std::string> ids;
-  const std::string directory = StrCat("/proc/", pid, "/fdinfo");
-  const auto names = ListDirectory(directory);
-  if (!names.ok()) return ids;
-  for (const std::string& name : *names) {
-    const auto text = ReadFile(StrCat(directory, "/", name));
-    if (!text.ok()) continue;
-    for (std::string_view line : Split(*text, '\n')) {
-      for (const char* what : {"prog", "map", "link"}) {
-        if (ConsumePrefix(&line, StrCat(what, "_id:"))) {
-          ids.insert(StrCat(what, " ", Trim(line)));
-        }
-      }
-    }
-  }
-  return ids;
-}
-
-// The same of the whole kernel, as bpftool lists it.
+// As HeldBy, of the whole kernel, as bpftool lists it.
 std::set<std::string> InKernel() {
   std::set<std::string> ids;
   for (const char* what : {"prog", "map", "link"}) {

@@ -27,6 +27,10 @@ using ::testing::HasSubstr;
 constexpr char kOwnCgroups[] =
     "umount -R /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && ";
 
+// Of ktm_status.
+constexpr double kByProcess = 1;
+constexpr double kByCgroup = 2;
+
 class PodTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -46,9 +50,11 @@ class PodTest : public testing::Test {
   }
   // The target is process 2 of the pod, as its process namespace counts; the
   // kernel's own process 2 is a thread of the kernel. `mounts`: what the
-  // agent's container has beside its own cgroup.
-  void Start(const std::string& mounts) {
-    const std::string db = StrCat(kOwnCgroups, "exec sh -c 'while read -r l < ",
+  // agent's container has beside its own cgroup; `cgroups`: what the target's
+  // is given.
+  void Start(const std::string& mounts,
+             const std::string& cgroups = kOwnCgroups) {
+    const std::string db = StrCat(cgroups, "exec sh -c 'while read -r l < ",
                                   dir_.File("data"), "; do sleep 0.01; done'");
     const std::string agent =
         StrCat(mounts, kOwnCgroups, "exec ", ProgramPath("fodc-agent"),
@@ -74,8 +80,8 @@ class PodTest : public testing::Test {
     return ValueOf(Get(StrCat("http://127.0.0.1:", port_, "/metrics")).body,
                    name);
   }
-  void ExpectCountedByCgroup() {
-    EXPECT_TRUE(WaitUntil([this] { return Shown("ktm_status") == 2; }, 20s))
+  void ExpectCounted(double status) {
+    EXPECT_TRUE(WaitUntil([&] { return Shown("ktm_status") == status; }, 20s))
         << process_.Log();
     const double reads = Shown("ktm_sys_read_latency_seconds_count");
     EXPECT_TRUE(WaitUntil(
@@ -96,16 +102,23 @@ class PodTest : public testing::Test {
 
 TEST_F(PodTest, CountsByCgroupThroughTheTargetsOwnMount) {
   Start("");
-  ExpectCountedByCgroup();
+  ExpectCounted(kByCgroup);
   EXPECT_THAT(process_.Log(), HasSubstr("cgroup=/proc/2/root/sys/fs/cgroup"));
 }
 
 TEST_F(PodTest, CountsByCgroupUnderAMountOfTheHosts) {
   ASSERT_TRUE(MakeDirectories(dir_.File("host")).ok());
   Start(StrCat("mount --rbind /sys/fs/cgroup ", dir_.File("host"), " && "));
-  ExpectCountedByCgroup();
+  ExpectCounted(kByCgroup);
   EXPECT_THAT(process_.Log(), HasSubstr("/fodc_pod/db"));
   EXPECT_THAT(process_.Log(), HasSubstr("cgroup=" + dir_.File("host")));
+}
+
+// The kernel's own number of the process is another one than the agent's.
+TEST_F(PodTest, CountsByProcessWhereNoMountShowsTheGroup) {
+  Start("", "umount -R /sys/fs/cgroup && ");
+  ExpectCounted(kByProcess);
+  EXPECT_THAT(process_.Log(), HasSubstr("reason=no_cgroup2"));
 }
 
 }  // namespace

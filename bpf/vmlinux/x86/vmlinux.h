@@ -30,12 +30,13 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_RINGBUF = 27,
 	BPF_MAP_TYPE_TASK_STORAGE = 29,
 };
 enum {
 	BPF_ANY = 0,
-	BPF_F_CURRENT_CPU = 4294967295ULL,
+	BPF_NOEXIST = 1,
 };
 enum {
 	BPF_F_NO_PREALLOC = 1,
@@ -108,10 +109,12 @@ struct folio___since_6_18 {
 struct folio___before_6_6 {
 	unsigned char _folio_order;
 };
+struct page___before_6_1 {
+	unsigned char compound_order;
+};
 enum pageflags { PG_head = 6 };
 struct percpu_counter {
 	__s64 count;
-	__s32 *counters;
 };
 struct mm_struct {
 	struct percpu_counter rss_stat[4]; /* since 6.2 */
@@ -124,7 +127,7 @@ typedef struct {
 } atomic_t;
 struct signal_struct {
 	atomic_t live;
-	int group_exit_code;
+	int nr_threads;
 };
 struct sched_info {
 	unsigned long long last_queued;
@@ -139,9 +142,18 @@ struct cfs_rq {
 struct sched_entity {
 	struct cfs_rq *cfs_rq;
 };
+/* include/linux/pid.h */
+struct pid_namespace;
+struct upid {
+	int nr;
+	struct pid_namespace *ns;
+};
+struct pid {
+	unsigned int level;
+	struct upid numbers[];
+};
 struct task_struct {
 	unsigned int flags;
-	int exit_state;
 	int exit_code;
 	int pid;
 	int tgid;
@@ -152,6 +164,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct mm_struct *mm;
 	struct files_struct *files;
+	struct pid *thread_pid;
 	struct signal_struct *signal;
 	struct css_set *cgroups;
 	struct sched_entity se;
@@ -168,8 +181,11 @@ struct request {
 struct reclaim_stat;
 
 /* kernel/bpf/task_iter.c */
+struct seq_file;
 struct bpf_iter_meta {
-	void *seq;
+	union {
+		struct seq_file *seq;
+	};
 	__u64 session_id;
 	__u64 seq_num;
 };

@@ -23,9 +23,9 @@ using Labels =
 // words that are not here.
 constexpr auto kReasons = std::to_array<std::string_view>(
     {"no_target", "no_cgroup2", "root_cgroup", "foreign_process",
-     "several_cgroups", "cgroup_path", "no_program", "no_btf", "no_permission",
-     "no_tracepoint", "refused", "disabled", "no_memory", "bad_interval",
-     "too_many_targets", "other"});
+     "several_cgroups", "cgroup_path", "pid_namespace", "no_program", "no_btf",
+     "no_permission", "no_tracepoint", "refused", "disabled", "no_memory",
+     "bad_interval", "too_many_targets", "other"});
 
 std::size_t ReasonIndex(std::string_view reason) {
   const auto at = std::find(kReasons.begin(), kReasons.end(), reason);
@@ -149,6 +149,12 @@ std::optional<std::uint64_t> Count(const std::optional<T>& family,
   return family ? std::optional((*family).*member) : std::nullopt;
 }
 
+template <typename T>
+kernel::Counted Count(const std::optional<T>& family,
+                      kernel::Counted T::*member) {
+  return family ? (*family).*member : std::nullopt;
+}
+
 template <typename Walk, typename T>
 void VisitFailures(Walk& walk, const ReadingDesc& desc,
                    const std::optional<T>& family,
@@ -255,7 +261,7 @@ void VisitCache(Walk& walk, const std::optional<kernel::CacheReading>& c,
                 const std::optional<kernel::PolicyReading>& p) {
   using kernel::CacheReading;
   using kernel::PolicyReading;
-  walk.Value(ktm::kCacheLookups, {}, c ? c->lookups : std::nullopt);
+  walk.Value(ktm::kCacheLookups, {}, Count(c, &CacheReading::lookups));
   walk.Value(ktm::kCacheFills, {}, Count(c, &CacheReading::added_folios));
   walk.Value(ktm::kCacheDeletes, {}, Count(c, &CacheReading::deleted_folios));
   walk.Value(ktm::kCacheAddedPages, {}, Count(c, &CacheReading::added_pages));
@@ -279,8 +285,9 @@ void VisitMemory(Walk& walk, const std::optional<kernel::MemoryReading>& m,
                  const std::optional<kernel::KswapdReading>& k,
                  const std::optional<kernel::FaultReading>& f) {
   using kernel::MemoryReading;
-  const auto seconds = [&m](std::uint64_t MemoryReading::*ns) {
-    return m ? std::optional(Seconds((*m).*ns)) : std::nullopt;
+  const auto seconds = [&m](kernel::Counted MemoryReading::*member) {
+    const kernel::Counted ns = Count(m, member);
+    return ns ? std::optional(Seconds(*ns)) : std::nullopt;
   };
   walk.Value(ktm::kScanned, {}, Count(m, &MemoryReading::scanned_pages));
   walk.Value(ktm::kReclaimed, {}, Count(m, &MemoryReading::reclaimed_pages));
@@ -303,7 +310,7 @@ template <typename Walk>
 void VisitDeaths(Walk& walk, const std::optional<kernel::DeathReading>& d,
                  const kernel::KernelEvent* victim,
                  const kernel::KernelEvent* exit) {
-  walk.Value(ktm::kOomKills, {}, d ? d->oom_kills : std::nullopt);
+  walk.Value(ktm::kOomKills, {}, Count(d, &kernel::DeathReading::oom_kills));
   walk.Value(ktm::kExits, {}, Count(d, &kernel::DeathReading::exits_by_signal));
   const kernel::KernelEvent none;
   const kernel::KernelEvent& v = victim == nullptr ? none : *victim;

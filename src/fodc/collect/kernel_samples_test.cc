@@ -114,23 +114,23 @@ TEST_F(KernelSamplesTest, EveryNumberIsTheSampleItIsSaidToBe) {
   is("ktm_sync_failures_total{error=\"no_memory\"}",
      number(r.write->sync_failures[3]));
   is("ktm_cache_lookups_total{}", number(*r.cache->lookups));
-  is("ktm_cache_fills_total{}", number(r.cache->added_folios));
-  is("ktm_cache_deletes_total{}", number(r.cache->deleted_folios));
-  is("ktm_cache_added_pages_total{}", number(r.cache->added_pages));
-  is("ktm_cache_deleted_pages_total{}", number(r.cache->deleted_pages));
+  is("ktm_cache_fills_total{}", number(*r.cache->added_folios));
+  is("ktm_cache_deletes_total{}", number(*r.cache->deleted_folios));
+  is("ktm_cache_added_pages_total{}", number(*r.cache->added_pages));
+  is("ktm_cache_deleted_pages_total{}", number(*r.cache->deleted_pages));
   is("ktm_fadvise_calls_total{}", number(r.policy->calls));
   is("ktm_fadvise_dontneed_total{}", number(r.policy->by_advice[4]));
   is("ktm_fadvise_advice_total{advice=\"willneed\"}",
      number(r.policy->by_advice[3]));
   is("ktm_fadvise_dontneed_bytes_total{}", number(r.policy->dontneed_bytes));
-  is("ktm_memory_lru_pages_scanned_total{}", number(r.memory->scanned_pages));
+  is("ktm_memory_lru_pages_scanned_total{}", number(*r.memory->scanned_pages));
   is("ktm_memory_lru_pages_reclaimed_total{}",
-     number(r.memory->reclaimed_pages));
-  is("ktm_memory_lru_shrink_events_total{}", number(r.memory->shrink_events));
+     number(*r.memory->reclaimed_pages));
+  is("ktm_memory_lru_shrink_events_total{}", number(*r.memory->shrink_events));
   is("ktm_memory_direct_reclaim_begin_total{}",
-     number(r.memory->direct_entries));
+     number(*r.memory->direct_entries));
   is("ktm_direct_reclaim_stall_seconds_total{}", 1.5);
-  is("ktm_memcg_reclaim_entries_total{}", number(r.memory->memcg_entries));
+  is("ktm_memcg_reclaim_entries_total{}", number(*r.memory->memcg_entries));
   is("ktm_memcg_reclaim_stall_seconds_total{}", 2.5);
   is("ktm_kswapd_pages_scanned_total{}", 71);
   is("ktm_kswapd_pages_reclaimed_total{}", 72);
@@ -143,7 +143,7 @@ TEST_F(KernelSamplesTest, EveryNumberIsTheSampleItIsSaidToBe) {
   is("ktm_run_queue_wait_seconds_count{}",
      number(r.sched->run_queue_wait.Count()));
   is("ktm_oom_kills_total{}", number(*r.death->oom_kills));
-  is("ktm_exits_by_signal_total{}", number(r.death->exits_by_signal));
+  is("ktm_exits_by_signal_total{}", number(*r.death->exits_by_signal));
   is("ktm_lost_total{reason=\"map_full\"}", number(r.lost[0]));
   is("ktm_sample_every{}", 1);
 }

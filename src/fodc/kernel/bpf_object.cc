@@ -26,20 +26,6 @@ bool Contains(const std::vector<std::string>& names, std::string_view name) {
   return std::find(names.begin(), names.end(), name) != names.end();
 }
 
-Status LoadError(int error, const BpfLog& log) {
-  const std::string words = log.Summary();
-  const Status status = ErrnoStatus(error, "load");
-  const std::string text =
-      words.empty() ? status.message() : StrCat(status.message(), ": ", words);
-  if (error == EPERM || error == EACCES) {
-    // The verifier says EACCES too: then it has said why.
-    if (error == EPERM || words.empty()) return PermissionDenied(text);
-    return FailedPrecondition(text);
-  }
-  if (error == ENOMEM || error == E2BIG) return ResourceExhausted(text);
-  return FailedPrecondition(text);
-}
-
 Result<NamedFd> Keep(const char* name, int fd) {
   UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
   if (!copy.ok()) return ErrnoStatus(errno, StrCat("keep ", name));
@@ -51,6 +37,28 @@ Result<NamedFd> Keep(const char* name, int fd) {
 const char* NameOf(const bpf_map* map) { return bpf_map__name(map); }
 
 }  // namespace
+
+Status LoadStatus(int error, const std::string& words) {
+  const Status status = ErrnoStatus(error, "load");
+  const std::string text =
+      words.empty() ? status.message() : StrCat(status.message(), ": ", words);
+  if (error == EPERM || error == EACCES) {
+    // The verifier says EACCES too: then it has said why.
+    if (error == EPERM || words.empty()) return PermissionDenied(text);
+    return FailedPrecondition(text);
+  }
+  // E2BIG is a program that the verifier finds too complex.
+  if (error == ENOMEM) return ResourceExhausted(text);
+  return FailedPrecondition(text);
+}
+
+std::uint64_t MissedRuns(int program) {
+  bpf_prog_info info{};
+  std::uint32_t size = sizeof info;
+  return bpf_obj_get_info_by_fd(program, &info, &size) == 0
+             ? info.recursion_misses
+             : 0;
+}
 
 int LoadedObject::Program(std::string_view name) const {
   return FdOf(programs, name);
@@ -137,7 +145,8 @@ void BpfObject::SetConstant(std::string_view name, bool value) {
 
 Result<LoadedObject> BpfObject::Load() && {
   const BpfLog log;
-  if (bpf_object__load(object_.get()) != 0) return LoadError(errno, log);
+  if (bpf_object__load(object_.get()) != 0)
+    return LoadStatus(errno, log.Summary());
   LoadedObject loaded;
   bpf_program* program = nullptr;
   bpf_object__for_each_program(program, object_.get()) {

@@ -34,6 +34,13 @@ struct LoadedObject {
   int Map(std::string_view name) const;
 };
 
+// How often a program was not run, as it was running on the same CPU already.
+std::uint64_t MissedRuns(int program);
+
+// What a load that ended with errno `error` means; `words`: the kernel's and
+// libbpf's, may be empty. Codes as of BpfObject::Load.
+Status LoadStatus(int error, const std::string& words);
+
 // Not thread-safe.
 class BpfObject {
  public:

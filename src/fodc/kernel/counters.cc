@@ -18,7 +18,8 @@ static_assert(sizeof(fodc_call_stats) ==
               sizeof(fodc_histogram) + sizeof(std::uint64_t));
 static_assert(sizeof(fodc_filter) == 8 * 16 + 8 * 4 + 4 * 4);
 static_assert(sizeof(fodc_call) == 16 && sizeof(fodc_who) == 32);
-static_assert(sizeof(fodc_event) == 64);
+static_assert(sizeof(fodc_event) == 64 && sizeof(fodc_number) == 8);
+static_assert(sizeof(fodc_death) == 16 && sizeof(fodc_thread_group) == 16);
 static_assert(kReadCalls == FODC_READS && kFileKinds == FODC_KINDS);
 static_assert(kErrorClasses == FODC_ERRORS && kLosses == FODC_LOSSES);
 static_assert(kSyncCalls == FODC_SYNCS && kAdvices == FODC_ADVICES);
@@ -113,14 +114,19 @@ WriteReading ToWrite(std::span<const std::uint64_t> words) {
   return to;
 }
 
-CacheReading ToCache(std::span<const std::uint64_t> words, bool has_lookups) {
+CacheReading ToCache(std::span<const std::uint64_t> words,
+                     const Serves& serves) {
   const auto from = As<fodc_cache_stats>(words);
-  CacheReading to{.added_folios = from.added_folios,
-                  .added_pages = from.added_pages,
-                  .deleted_folios = from.deleted_folios,
-                  .deleted_pages = from.deleted_pages,
-                  .lookups = {}};
-  if (has_lookups) to.lookups = from.lookups;
+  CacheReading to;
+  if (serves("cache_add")) {
+    to.added_folios = from.added_folios;
+    to.added_pages = from.added_pages;
+  }
+  if (serves("cache_delete")) {
+    to.deleted_folios = from.deleted_folios;
+    to.deleted_pages = from.deleted_pages;
+  }
+  if (serves("cache_look")) to.lookups = from.lookups;
   return to;
 }
 
@@ -133,15 +139,24 @@ PolicyReading ToPolicy(std::span<const std::uint64_t> words) {
   return to;
 }
 
-MemoryReading ToMemory(std::span<const std::uint64_t> words) {
+MemoryReading ToMemory(std::span<const std::uint64_t> words,
+                       const Serves& serves) {
   const auto from = As<fodc_memory_stats>(words);
-  return {.scanned_pages = from.scanned_pages,
-          .reclaimed_pages = from.reclaimed_pages,
-          .shrink_events = from.shrink_events,
-          .direct_entries = from.direct_entries,
-          .direct_stall_ns = from.direct_stall_ns,
-          .memcg_entries = from.memcg_entries,
-          .memcg_stall_ns = from.memcg_stall_ns};
+  MemoryReading to;
+  if (serves("memory_shrink")) {
+    to.scanned_pages = from.scanned_pages;
+    to.reclaimed_pages = from.reclaimed_pages;
+    to.shrink_events = from.shrink_events;
+  }
+  if (serves("memory_direct_begin")) {
+    to.direct_entries = from.direct_entries;
+    to.direct_stall_ns = from.direct_stall_ns;
+  }
+  if (serves("memory_memcg_begin")) {
+    to.memcg_entries = from.memcg_entries;
+    to.memcg_stall_ns = from.memcg_stall_ns;
+  }
+  return to;
 }
 
 FaultReading ToFaults(std::span<const std::uint64_t> words) {
@@ -163,10 +178,12 @@ SchedReading ToSched(std::span<const std::uint64_t> words) {
               ToHistogram(As<fodc_sched_stats>(words).run_queue_wait)};
 }
 
-DeathReading ToDeath(std::span<const std::uint64_t> words, bool has_oom) {
+DeathReading ToDeath(std::span<const std::uint64_t> words,
+                     const Serves& serves) {
   const auto from = As<fodc_death_stats>(words);
-  DeathReading to{.oom_kills = {}, .exits_by_signal = from.exits_by_signal};
-  if (has_oom) to.oom_kills = from.oom_kills;
+  DeathReading to;
+  if (serves("death_oom")) to.oom_kills = from.oom_kills;
+  if (serves("death_exit")) to.exits_by_signal = from.exits_by_signal;
   return to;
 }
 

@@ -5,7 +5,9 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <span>
+#include <string_view>
 #include <vector>
 
 #include "fodc/base/status.h"
@@ -35,15 +37,21 @@ class Accumulator {
   Words base_;
 };
 
+// Whether a program of the name counts.
+using Serves = std::function<bool(std::string_view)>;
+
 // The record of a family, as bpf/records.h has it, into the reading.
 ReadReading ToRead(std::span<const std::uint64_t> words);
 WriteReading ToWrite(std::span<const std::uint64_t> words);
-CacheReading ToCache(std::span<const std::uint64_t> words, bool has_lookups);
+CacheReading ToCache(std::span<const std::uint64_t> words,
+                     const Serves& serves);
 PolicyReading ToPolicy(std::span<const std::uint64_t> words);
-MemoryReading ToMemory(std::span<const std::uint64_t> words);
+MemoryReading ToMemory(std::span<const std::uint64_t> words,
+                       const Serves& serves);
 FaultReading ToFaults(std::span<const std::uint64_t> words);
 BlockReading ToBlock(std::span<const std::uint64_t> words);
 SchedReading ToSched(std::span<const std::uint64_t> words);
-DeathReading ToDeath(std::span<const std::uint64_t> words, bool has_oom);
+DeathReading ToDeath(std::span<const std::uint64_t> words,
+                     const Serves& serves);
 
 }  // namespace fodc::kernel

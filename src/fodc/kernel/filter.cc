@@ -5,7 +5,9 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <atomic>
+#include <bit>
 #include <cerrno>
 #include <map>
 #include <type_traits>
@@ -71,7 +73,8 @@ void Filter::NewEpoch() {
   epoch.fetch_add(1, std::memory_order_acq_rel);
 }
 
-Result<bool> Filter::SetThreadGroups(std::span<const SlotFilter> slots) {
+Result<Filter::Changes> Filter::SetThreadGroups(
+    std::span<const SlotFilter> slots) {
   std::map<std::uint32_t, std::uint32_t> wanted;
   Status status;
   for (std::size_t i = 0; i < slots.size(); ++i) {
@@ -86,38 +89,42 @@ Result<bool> Filter::SetThreadGroups(std::span<const SlotFilter> slots) {
                      static_cast<std::uint32_t>(i + 1));
     }
   }
-  bool changed = false;
+  Changes changes;
   const int map = thread_groups_map_.get();
   std::vector<std::uint32_t> stale;
   std::uint32_t key = 0;
   std::uint32_t* previous = nullptr;
   while (bpf_map_get_next_key(map, previous, &key) == 0) {
-    std::uint32_t slot = 0;
+    previous = &key;
+    fodc_thread_group group{};
+    if (bpf_map_lookup_elem(map, &key, &group) != 0) continue;
     const auto want = wanted.find(key);
     if (want == wanted.end()) {
       stale.push_back(key);
-    } else if (bpf_map_lookup_elem(map, &key, &slot) == 0 &&
-               slot == want->second) {
+      changes.lets_less_in |= group.died_ns == 0;
+    } else if (group.died_ns == 0 && group.slot == want->second) {
       wanted.erase(want);
     }
-    previous = &key;
   }
   for (const std::uint32_t gone : stale) {
-    changed |= bpf_map_delete_elem(map, &gone) == 0;
+    changes.any |= bpf_map_delete_elem(map, &gone) == 0;
   }
   for (const auto& [pid, slot] : wanted) {
-    if (bpf_map_update_elem(map, &pid, &slot, BPF_ANY) != 0) {
+    const fodc_thread_group group{.died_ns = 0, .slot = slot, .unused = 0};
+    if (bpf_map_update_elem(map, &pid, &group, BPF_ANY) != 0) {
       return ErrnoStatus(errno, "set a thread group");
     }
-    changed = true;
+    changes.any = true;
   }
   if (!status.ok()) return status;
-  return changed;
+  changes.any |= changes.lets_less_in;
+  return changes;
 }
 
 Result<bool> Filter::Set(std::span<const SlotFilter> slots) {
-  const Result<bool> groups = SetThreadGroups(slots);
-  bool changed = !groups.ok() || *groups;
+  const Result<Changes> groups = SetThreadGroups(slots);
+  bool changed = !groups.ok() || groups->any;
+  bool lets_less_in = !groups.ok() || groups->lets_less_in;
   std::uint32_t count = 0;
   bool by_thread_group = false;
   for (std::size_t i = 0; i < slots.size() && i < FODC_MAX_TARGETS; ++i) {
@@ -131,13 +138,17 @@ Result<bool> Filter::Set(std::span<const SlotFilter> slots) {
       Store(c.level, std::uint32_t{FODC_LEVEL_UNKNOWN});
       Store(c.id, slots[i].cgroup_id);
       Store(c.slot, slot);
-      changed = true;
+      lets_less_in = true;
     }
   }
-  changed |= Store(shared_->cgroup_count, count);
-  changed |= Store(shared_->thread_group_count, by_thread_group ? 1u : 0u);
+  lets_less_in |= Store(shared_->cgroup_count, count);
+  changed |= lets_less_in;
+  changed |= Store(shared_->by_thread_group,
+                   by_thread_group ? std::uint16_t{1} : std::uint16_t{0});
   // What was learned of a task meanwhile may be of half a filter.
   if (changed) NewEpoch();
+  // Whoever is a target's again later may have ended a call meanwhile.
+  if (lets_less_in) BeginGeneration();
   if (!groups.ok()) return groups.status();
   return changed;
 }
@@ -147,8 +158,15 @@ void Filter::BeginGeneration() {
   generation.fetch_add(1, std::memory_order_acq_rel);
 }
 
-void Filter::SampleOneIn(std::size_t slot, std::uint32_t mask) {
-  if (slot < FODC_MAX_TARGETS) Store(shared_->sample_mask[slot], mask);
+void Filter::SetMakersAreTold(bool told) {
+  Store(shared_->makers_are_told, told ? std::uint16_t{1} : std::uint16_t{0});
+}
+
+void Filter::SampleOneIn(std::size_t slot, std::uint32_t every) {
+  if (slot >= FODC_MAX_TARGETS) return;
+  const auto log = static_cast<std::uint32_t>(std::bit_width(every)) - 1;
+  Store(shared_->sample_log[slot],
+        std::min<std::uint32_t>(log, FODC_MAX_SAMPLE_LOG));
 }
 
 }  // namespace fodc::kernel

@@ -35,7 +35,8 @@ class Filter {
 
   // One for each slot. Writes what differs from what the kernel has: what it
   // has is read each time, so that a filter which went missing comes back.
-  // Returns whether anything was written.
+  // Returns whether anything was written. Begins a generation, unless all that
+  // changed is that more thread groups are let in.
   // Errors: kResourceExhausted beyond 4096 thread groups; those that fit hold.
   Result<bool> Set(std::span<const SlotFilter> slots);
 
@@ -43,12 +44,20 @@ class Filter {
   void NewEpoch();
   // Calls and requests in flight from before it count for nobody.
   void BeginGeneration();
-  // 0 times every call of the slot, 15 one in 16.
-  void SampleOneIn(std::size_t slot, std::uint32_t mask);
+  // Whether a program tells who makes a block request; else it is taken for
+  // whoever issues it.
+  void SetMakersAreTold(bool told);
+  // Times one call of the slot in so many, a power of 2 up to 4096; 1: each.
+  void SampleOneIn(std::size_t slot, std::uint32_t every);
 
  private:
+  struct Changes {
+    bool any = false;
+    bool lets_less_in = false;  // one that was let in is not any more
+  };
+
   Filter() = default;
-  Result<bool> SetThreadGroups(std::span<const SlotFilter> slots);
+  Result<Changes> SetThreadGroups(std::span<const SlotFilter> slots);
 
   UniqueFd filter_map_;
   UniqueFd thread_groups_map_;

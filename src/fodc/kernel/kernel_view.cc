@@ -69,6 +69,27 @@ bool FirstArgumentIsPointer(const btf* types, const std::string& tracepoint) {
   return argument != nullptr && btf_is_ptr(argument);
 }
 
+KernelAnswer NamespaceAnswer(ProcessNamespace space) {
+  KernelAnswer a{
+      .what = "process namespace", .ok = true, .detail = {}, .advice = {}};
+  switch (space) {
+    case ProcessNamespace::kFirst:
+      a.detail = "the first one";
+      break;
+    case ProcessNamespace::kOther:
+      a.detail =
+          "not the first one: the kernel is asked for its own numbers of "
+          "processes";
+      break;
+    case ProcessNamespace::kNotOurs:
+      a.ok = false;
+      a.detail = "/proc shows another one than the agent's";
+      a.advice = "mount the /proc of the agent's own process namespace";
+      break;
+  }
+  return a;
+}
+
 }  // namespace
 
 bool KernelTypes::HasTracepoint(std::string_view name) const {
@@ -116,13 +137,39 @@ Status KernelView::MayLoad() const {
   return CheckCapabilities(text);
 }
 
-std::uint32_t KernelView::PidMax() const {
+std::size_t CountNamespaces(std::string_view status_text) {
+  std::string_view line;
+  while (NextLine(&status_text, &line)) {
+    if (!ConsumePrefix(&line, "NSpid:")) continue;
+    std::size_t count = 0;
+    while (!NextField(&line).empty()) ++count;
+    return count;
+  }
+  return 0;
+}
+
+ProcessNamespace KernelView::Namespace() const {
+  const auto text = ReadFile("/proc/self/status");
   const auto space = ReadPidNamespace("/proc");
-  if (!space.ok() || *space != kFirstPidNamespace) return 0;
+  if (!text.ok() || !space.ok() || CountNamespaces(*text) != 1) {
+    return ProcessNamespace::kNotOurs;
+  }
+  return *space == kFirstPidNamespace ? ProcessNamespace::kFirst
+                                      : ProcessNamespace::kOther;
+}
+
+std::uint32_t KernelView::PidMax() const {
+  if (Namespace() != ProcessNamespace::kFirst) return 0;
   const auto text = ReadFile("/proc/sys/kernel/pid_max");
   if (!text.ok()) return 0;
   const auto value = ParseUint(Trim(*text));
   return value && *value <= UINT32_MAX ? static_cast<std::uint32_t>(*value) : 0;
+}
+
+Status KernelView::MayLoadProgram(std::string_view) const { return OkStatus(); }
+
+Status KernelView::MayAttachProgram(std::string_view) const {
+  return OkStatus();
 }
 
 const KernelView& SystemKernel() {
@@ -164,6 +211,7 @@ std::vector<KernelAnswer> ExamineKernel(const KernelView& kernel) {
                          .advice = "needs Linux 6.8"});
     }
   }
+  answers.push_back(NamespaceAnswer(kernel.Namespace()));
   const std::uint32_t pid_max = kernel.PidMax();
   const Footprint footprint =
       FootprintOf(pid_max, TelemetryOptions().in_flight_budget_bytes);

@@ -4,6 +4,7 @@
 // found in the kernel's type information.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -22,6 +23,13 @@ struct KernelTypes {
   bool HasTracepoint(std::string_view name) const;
 };
 
+// Whose numbers the processes have that /proc shows.
+enum class ProcessNamespace : std::uint8_t {
+  kFirst,    // the kernel's own
+  kOther,    // those of the agent's namespace, which is another one
+  kNotOurs,  // those of a namespace that the agent is not in
+};
+
 // The real kernel. Not thread-safe. Tests derive from it.
 class KernelView {
  public:
@@ -36,6 +44,11 @@ class KernelView {
   // All thread ids are smaller. 0 if that is not known, as in a process
   // namespace that is not the first one: ids are the kernel's own there.
   virtual std::uint32_t PidMax() const;
+  virtual ProcessNamespace Namespace() const;
+  // Asked before a program, or a part of the gate by its family's name, is
+  // loaded or attached. Always yes: the kernel itself refuses. Tests say no.
+  virtual Status MayLoadProgram(std::string_view name) const;
+  virtual Status MayAttachProgram(std::string_view name) const;
 };
 
 const KernelView& SystemKernel();
@@ -43,6 +56,10 @@ const KernelView& SystemKernel();
 // CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN, in "CapEff:" of
 // /proc/<pid>/status. Errors: as MayLoad; kDataLoss if there is no such line.
 Status CheckCapabilities(std::string_view status_text);
+
+// How many numbers "NSpid:" of /proc/self/status tells: one for each namespace
+// from that of /proc down to our own. 0 if there is no such line.
+std::size_t CountNamespaces(std::string_view status_text);
 
 // One line of `fodc-agent doctor`.
 struct KernelAnswer {

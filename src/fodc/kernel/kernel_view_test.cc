@@ -33,6 +33,12 @@ TEST(CheckCapabilitiesTest, RefusesWhatIsNoStatus) {
   EXPECT_EQ(CheckCapabilities("CapEff:\tlots\n").code(), Code::kDataLoss);
 }
 
+TEST(CountNamespacesTest, CountsFromThatOfProcToOurs) {
+  EXPECT_EQ(CountNamespaces("Pid:\t7\nNSpid:\t7\nVmRSS:\t1 kB\n"), 1u);
+  EXPECT_EQ(CountNamespaces("NSpid:\t4711\t7\n"), 2u);
+  EXPECT_EQ(CountNamespaces("Pid:\t7\n"), 0u);
+}
+
 class BareKernel final : public KernelView {
  public:
   Result<KernelTypes> Types() const override {
@@ -44,6 +50,9 @@ class BareKernel final : public KernelView {
     return PermissionDenied("CAP_BPF missing");
   }
   std::uint32_t PidMax() const override { return 0; }
+  ProcessNamespace Namespace() const override { return space; }
+
+  ProcessNamespace space = ProcessNamespace::kFirst;
 };
 
 const KernelAnswer* Find(const std::vector<KernelAnswer>& answers,
@@ -68,6 +77,17 @@ TEST(ExamineKernelTest, TellsWhatIsMissingAndWhatToDo) {
   EXPECT_FALSE(Find(answers, "OOM victims")->ok);
   EXPECT_THAT(Find(answers, "calls in flight")->detail,
               HasSubstr("task storage"));
+}
+
+TEST(ExamineKernelTest, TellsOfAProcThatShowsOtherProcesses) {
+  BareKernel kernel;
+  EXPECT_TRUE(Find(ExamineKernel(kernel), "process namespace")->ok);
+  kernel.space = ProcessNamespace::kOther;
+  EXPECT_TRUE(Find(ExamineKernel(kernel), "process namespace")->ok);
+  kernel.space = ProcessNamespace::kNotOurs;
+  const auto answers = ExamineKernel(kernel);
+  EXPECT_FALSE(Find(answers, "process namespace")->ok);
+  EXPECT_THAT(Find(answers, "process namespace")->advice, HasSubstr("/proc"));
 }
 
 class TypelessKernel final : public KernelView {

@@ -7,6 +7,7 @@
 #include "faults.skel.h"
 #include "gate.skel.h"
 #include "memory.skel.h"
+#include "numbers.skel.h"
 #include "sched.skel.h"
 
 namespace fodc::kernel {
@@ -18,10 +19,10 @@ struct Object {
 };
 
 constexpr Object kObjects[] = {
-    {"block", block__elf_bytes}, {"cache", cache__elf_bytes},
-    {"death", death__elf_bytes}, {"faults", faults__elf_bytes},
-    {"gate", gate__elf_bytes},   {"memory", memory__elf_bytes},
-    {"sched", sched__elf_bytes},
+    {"block", block__elf_bytes},     {"cache", cache__elf_bytes},
+    {"death", death__elf_bytes},     {"faults", faults__elf_bytes},
+    {"gate", gate__elf_bytes},       {"memory", memory__elf_bytes},
+    {"numbers", numbers__elf_bytes}, {"sched", sched__elf_bytes},
 };
 
 }  // namespace

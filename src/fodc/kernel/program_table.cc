@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/kernel/program_table.h"
 
+#include <algorithm>
 #include <array>
 
 #include "bpf/records.h"
@@ -85,6 +86,11 @@ const ObjectSpec& GateObject() { return kGateObject; }
 
 const ObjectSpec& ObjectOf(Family family) {
   return kObjects[static_cast<std::size_t>(family)];
+}
+
+bool NeedsOfGate(Family part, std::string_view program) {
+  const auto needed = ObjectOf(part).gate_programs;
+  return std::find(needed.begin(), needed.end(), program) != needed.end();
 }
 
 }  // namespace fodc::kernel

@@ -29,8 +29,12 @@ struct ObjectSpec {
   std::string_view constant = {};
 };
 
+inline bool IsPart(const ObjectSpec& spec) { return !spec.constant.empty(); }
+
 // Of the gate, which all families need.
 const ObjectSpec& GateObject();
 const ObjectSpec& ObjectOf(Family family);
+// Whether a part of the gate needs the program.
+bool NeedsOfGate(Family part, std::string_view program);
 
 }  // namespace fodc::kernel

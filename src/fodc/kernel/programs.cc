@@ -6,38 +6,15 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <iterator>
 #include <optional>
 #include <utility>
 
 #include "fodc/base/file.h"
 #include "fodc/base/scan_text.h"
 #include "fodc/base/strings.h"
-#include "fodc/kernel/bpf_log.h"
-#include "fodc/kernel/footprint.h"
-#include "fodc/kernel/objects.h"
 
 namespace fodc::kernel {
 namespace {
-
-// Maps of the gate's object that the others use too.
-constexpr std::string_view kSharedMaps[] = {
-    "filter", "thread_groups", "who", "losses", "calls", "task_calls"};
-
-bool IsPart(const ObjectSpec& spec) { return !spec.constant.empty(); }
-
-std::string_view ReasonOf(const Status& status) {
-  switch (status.code()) {
-    case Code::kPermissionDenied:
-      return "no_permission";
-    case Code::kResourceExhausted:
-      return "no_memory";
-    case Code::kNotFound:
-      return "no_tracepoint";
-    default:
-      return "refused";
-  }
-}
 
 std::optional<std::uint64_t> MemoryOf(int map) {
   const auto text = ReadFile(StrCat("/proc/self/fdinfo/", map));
@@ -52,217 +29,10 @@ std::optional<std::uint64_t> MemoryOf(int map) {
 
 }  // namespace
 
-void Programs::ChooseInFlight() {
-  const std::uint32_t pid_max = kernel_.PidMax();
-  use_task_storage_ =
-      !FootprintOf(pid_max, options_.in_flight_budget_bytes).in_flight_bytes;
-  in_flight_entries_ = use_task_storage_ ? 1 : pid_max;
-}
-
-void Programs::Refuse(std::string_view name, const Status& status) {
-  refused_[name] = {ReasonOf(status), status.message()};
-}
-
-void Programs::RefuseAll(std::string_view reason, const std::string& detail) {
-  const auto refuse = [&](const ObjectSpec& spec) {
-    for (const ProgramSpec& p : spec.programs) {
-      if (ProgramFd(p.name) < 0) refused_[p.name] = {reason, detail};
-    }
-  };
-  refuse(GateObject());
-  for (std::size_t i = 0; i < kFamilies; ++i) {
-    const auto family = static_cast<Family>(i);
-    if (!Wanted(family)) continue;
-    const ObjectSpec& spec = ObjectOf(family);
-    refuse(spec);
-    if (IsPart(spec) && (parts_ & FamilyBit(family)) == 0) {
-      refused_[spec.stem] = {reason, detail};
-    }
-  }
-}
-
-bool Programs::Load() {
-  if (const Status may = kernel_.MayLoad(); !may.ok()) {
-    RefuseAll("no_permission", may.message());
-    return false;
-  }
-  const Result<KernelTypes> types = kernel_.Types();
-  if (!types.ok()) {
-    RefuseAll("no_btf", types.status().message());
-    return false;
-  }
-  if (!loaded_once_) {
-    ChooseInFlight();
-    loaded_once_ = true;
-  }
-  bool complete = LoadGate(*types);
-  // Without the gate's maps nothing can be loaded.
-  if (Map("filter") < 0) {
-    const Refusal why = refused_.empty() ? Refusal{"refused", "no map"}
-                                         : refused_.begin()->second;
-    RefuseAll(why.reason, why.detail);
-    return false;
-  }
-  for (std::size_t i = 0; i < kFamilies; ++i) {
-    const auto family = static_cast<Family>(i);
-    if (!Wanted(family) || IsPart(ObjectOf(family))) continue;
-    complete &= LoadObject(ObjectOf(family), *types);
-  }
-  return complete;
-}
-
-std::vector<std::string_view> Programs::Missing(const ObjectSpec& spec,
-                                                const KernelTypes& types,
-                                                bool* complete) {
-  std::vector<std::string_view> names;
-  for (const ProgramSpec& p : spec.programs) {
-    if (ProgramFd(p.name) >= 0) continue;
-    if (!p.tracepoint.empty() && !types.HasTracepoint(p.tracepoint)) {
-      Refuse(p.name,
-             NotFound(StrCat("this kernel has no tracepoint ", p.tracepoint)));
-      *complete = false;
-    } else if (p.tracepoint == "mark_victim" && !types.victim_is_task) {
-      Refuse(p.name,
-             NotFound("mark_victim tells a bare process id before Linux 6.8"));
-      *complete = false;
-    } else {
-      names.push_back(p.name);
-    }
-  }
-  return names;
-}
-
-bool Programs::LoadGate(const KernelTypes& types) {
-  bool complete = true;
-  const std::vector<std::string_view> missing =
-      Missing(GateObject(), types, &complete);
-  const auto available = [&](std::string_view name) {
-    return ProgramFd(name) >= 0 ||
-           std::find(missing.begin(), missing.end(), name) != missing.end();
-  };
-  std::vector<Family> wanted;
-  std::uint32_t wanted_bits = 0;
-  for (std::size_t i = 0; i < kFamilies; ++i) {
-    const auto family = static_cast<Family>(i);
-    const ObjectSpec& spec = ObjectOf(family);
-    if (!Wanted(family) || !IsPart(spec)) continue;
-    if (std::all_of(spec.gate_programs.begin(), spec.gate_programs.end(),
-                    available)) {
-      wanted.push_back(family);
-      wanted_bits |= FamilyBit(family);
-    }
-  }
-  if (missing.empty() && wanted_bits == parts_) return complete;
-  const auto load = [&](const std::vector<Family>& parts) {
-    std::vector<std::string_view> names;
-    for (const ProgramSpec& p : GateObject().programs) {
-      const bool serves_calls = p.name == "gate_enter" || p.name == "gate_exit";
-      const bool needed =
-          std::any_of(parts.begin(), parts.end(), [&](Family family) {
-            const auto of_part = ObjectOf(family).gate_programs;
-            return std::find(of_part.begin(), of_part.end(), p.name) !=
-                   of_part.end();
-          });
-      if (available(p.name) && (needed || !serves_calls)) {
-        names.push_back(p.name);
-      }
-    }
-    return LoadPrograms(GateObject(), types, names, parts);
-  };
-  for (const Family part : wanted) refused_.erase(ObjectOf(part).stem);
-  std::vector<Family> accepted = wanted;
-  Result<LoadedObject> loaded = load(accepted);
-  if (!loaded.ok()) {
-    // One part that is refused takes the others with it: each alone, then.
-    std::erase_if(accepted, [&](Family part) {
-      const Status status = load({part}).status();
-      if (!status.ok()) Refuse(ObjectOf(part).stem, status);
-      return !status.ok();
-    });
-    loaded = load(accepted);
-  }
-  if (!loaded.ok()) {
-    for (const std::string_view name : missing) {
-      Refuse(name, loaded.status());
-    }
-    return false;
-  }
-  // They take the place of what was loaded with fewer parts; its maps stay.
-  for (const ProgramSpec& p : GateObject().programs) links_.erase(p.name);
-  for (LoadedObject& object : objects_) {
-    std::erase_if(object.programs, [](const NamedFd& program) {
-      return program.name.starts_with("gate_");
-    });
-  }
-  parts_ = 0;
-  for (const Family family : accepted) parts_ |= FamilyBit(family);
-  Keep(*std::move(loaded));
-  return complete && accepted.size() == wanted.size();
-}
-
-bool Programs::LoadObject(const ObjectSpec& spec, const KernelTypes& types) {
-  bool complete = true;
-  const std::vector<std::string_view> names = Missing(spec, types, &complete);
-  if (names.empty()) return complete;
-  if (auto loaded = LoadPrograms(spec, types, names, {}); loaded.ok()) {
-    Keep(*std::move(loaded));
-    return complete;
-  }
-  // One that is refused takes the whole object with it: each alone, then.
-  for (const std::string_view name : names) {
-    auto loaded = LoadPrograms(spec, types, {name}, {});
-    if (loaded.ok()) {
-      Keep(*std::move(loaded));
-    } else {
-      Refuse(name, loaded.status());
-      complete = false;
-    }
-  }
-  return complete;
-}
-
-Result<LoadedObject> Programs::LoadPrograms(
-    const ObjectSpec& spec, const KernelTypes& types,
-    const std::vector<std::string_view>& names,
-    const std::vector<Family>& parts) {
-  FODC_ASSIGN_OR_RETURN(
-      BpfObject object,
-      BpfObject::Open(std::string(spec.stem), ObjectBytes(spec.stem)));
-  for (const std::string_view name : names) object.Want(name);
-  // Maps of one record for each target.
-  object.SetEntries("losses", options_.max_targets);
-  object.SetEntries("living_faults", options_.max_targets);
-  for (std::size_t i = 0; i < kFamilies; ++i) {
-    object.SetEntries(ObjectOf(static_cast<Family>(i)).stats_map,
-                      options_.max_targets);
-  }
-  object.SetEntries("calls", in_flight_entries_);
-  object.Skip(use_task_storage_ ? "calls" : "task_calls");
-  for (const std::string_view map : kSharedMaps) {
-    if (const int fd = Map(map); fd >= 0) object.Share(map, fd);
-  }
-  // What an earlier part of the same object counts in.
-  for (const LoadedObject& part : objects_) {
-    for (const NamedFd& map : part.maps) {
-      if (map.name.find(".rodata") == std::string::npos) {
-        object.Share(map.name, map.fd.get());
-      }
-    }
-  }
-  object.SetConstant("has_rdonly_cast", types.has_rdonly_cast);
-  object.SetConstant("use_task_storage", use_task_storage_);
-  object.SetConstant("has_io_start", types.HasTracepoint("block_io_start"));
-  for (const Family family : parts) {
-    object.SetConstant(ObjectOf(family).constant, true);
-  }
-  return std::move(object).Load();
-}
-
-void Programs::Keep(LoadedObject loaded) {
-  for (const NamedFd& program : loaded.programs) {
-    refused_.erase(program.name);
-  }
-  objects_.push_back(std::move(loaded));
+bool Programs::DropReplaced() {
+  const bool any = !replaced_.empty();
+  replaced_.clear();
+  return any;
 }
 
 int Programs::ProgramFd(std::string_view name) const {
@@ -279,8 +49,8 @@ int Programs::Map(std::string_view name) const {
   return -1;
 }
 
-Result<UniqueFd> Programs::AttachOne(const ProgramSpec& p) const {
-  const int program = ProgramFd(p.name);
+Result<UniqueFd> Programs::AttachOne(const ProgramSpec& p, int program) const {
+  FODC_RETURN_IF_ERROR(kernel_.MayAttachProgram(p.name));
   UniqueFd link(p.tracepoint.empty()
                     ? bpf_link_create(program, 0, BPF_TRACE_ITER, nullptr)
                     : bpf_raw_tracepoint_open(nullptr, program));
@@ -288,25 +58,43 @@ Result<UniqueFd> Programs::AttachOne(const ProgramSpec& p) const {
   return link;
 }
 
+std::string_view Programs::NeedOf(const ProgramSpec& p) const {
+  if (p.name != "gate_enter") return p.needs;
+  for (std::size_t i = 0; i < kFamilies; ++i) {
+    const auto family = static_cast<Family>(i);
+    if ((parts_ & FamilyBit(family)) != 0 && NeedsOfGate(family, "gate_exit")) {
+      return "gate_exit";
+    }
+  }
+  return {};
+}
+
 bool Programs::AttachObject(const ObjectSpec& spec) {
   bool complete = true;
   for (const ProgramSpec& p : spec.programs) {
     // Half a pair is worse than none.
+    const std::string_view need = NeedOf(p);
     if (links_.contains(p.name) || ProgramFd(p.name) < 0 ||
-        (!p.needs.empty() && ProgramFd(p.needs) < 0)) {
+        (!need.empty() && ProgramFd(need) < 0)) {
       continue;
     }
-    Result<UniqueFd> link = AttachOne(p);
+    if (p.name == "gate_enter" && !need.empty() && !links_.contains(need)) {
+      refused_.Add(p.name, FailedPrecondition(StrCat("no use without ", need)));
+      complete = false;
+      continue;
+    }
+    Result<UniqueFd> link = AttachOne(p, ProgramFd(p.name));
     if (link.ok()) {
-      refused_.erase(p.name);
+      refused_.Remove(p.name);
       links_.emplace(p.name, *std::move(link));
     } else {
-      Refuse(p.name, link.status());
+      refused_.Add(p.name, link.status());
       complete = false;
     }
   }
   for (const ProgramSpec& p : spec.programs) {
-    if (!p.needs.empty() && !links_.contains(p.needs)) links_.erase(p.name);
+    const std::string_view need = NeedOf(p);
+    if (!need.empty() && !links_.contains(need)) links_.erase(p.name);
   }
   return complete;
 }
@@ -321,6 +109,7 @@ bool Programs::Attach() {
 }
 
 void Programs::Detach() {
+  replaced_.clear();
   // What begins pairs first, so that nothing new is in flight.
   const auto detach = [this](const ObjectSpec& spec) {
     for (std::size_t i = spec.programs.size(); i-- > 0;) {
@@ -335,6 +124,16 @@ void Programs::Detach() {
 
 bool Programs::Attached(std::string_view program) const {
   return links_.contains(program);
+}
+
+bool Programs::Serves(std::string_view program) const {
+  for (std::size_t i = 0; i < kFamilies; ++i) {
+    for (const ProgramSpec& p : ObjectOf(static_cast<Family>(i)).programs) {
+      if (p.name == program && !p.needs.empty() && !IsFit(p.needs))
+        return false;
+    }
+  }
+  return IsFit(program);
 }
 
 std::size_t Programs::AttachedCount() const { return links_.size(); }
@@ -357,30 +156,7 @@ FamilyState Programs::StateOf(Family family) const {
     state.reason = "disabled";
     return state;
   }
-  // What several programs have in common is told once.
-  std::vector<std::pair<std::string_view, std::string>> told;
-  const auto tell = [&](std::string_view program) {
-    const auto why = refused_.find(program);
-    if (why == refused_.end()) return;
-    if (state.reason.empty()) state.reason = why->second.reason;
-    const std::string_view detail = why->second.detail;
-    const auto same =
-        std::find_if(told.begin(), told.end(),
-                     [&](const auto& t) { return t.first == detail; });
-    if (same == told.end()) {
-      told.emplace_back(detail, program);
-    } else if (same->second.find(program) == std::string::npos) {
-      same->second += StrCat(", ", program);
-    }
-  };
-  const ObjectSpec& spec = ObjectOf(family);
-  for (const ProgramSpec& p : spec.programs) tell(p.name);
-  for (const std::string_view p : spec.gate_programs) tell(p);
-  if (IsPart(spec)) tell(spec.stem);
-  for (const auto& [detail, names] : told) {
-    if (!state.detail.empty()) state.detail += "; ";
-    state.detail += StrCat(names, ": ", detail);
-  }
+  refused_.Tell(ObjectOf(family), &state);
   if (!state.on && state.reason.empty()) state.reason = "no_target";
   return state;
 }
@@ -396,14 +172,10 @@ std::uint64_t Programs::MapBytes() const {
 }
 
 std::uint64_t Programs::Misses() const {
-  std::uint64_t misses = 0;
+  std::uint64_t misses = misses_before_;
   for (const LoadedObject& object : objects_) {
     for (const NamedFd& program : object.programs) {
-      bpf_prog_info info{};
-      std::uint32_t size = sizeof info;
-      if (bpf_obj_get_info_by_fd(program.fd.get(), &info, &size) == 0) {
-        misses += info.recursion_misses;
-      }
+      misses += MissedRuns(program.fd.get());
     }
   }
   return misses;

@@ -16,6 +16,7 @@
 #include "fodc/kernel/kernel_view.h"
 #include "fodc/kernel/program_table.h"
 #include "fodc/kernel/reading.h"
+#include "fodc/kernel/refusals.h"
 
 namespace fodc::kernel {
 
@@ -35,6 +36,9 @@ class Programs {
   // Loads what is not loaded yet: all at first, then what was refused. Counters
   // in the kernel stay. True if nothing is missing.
   bool Load();
+  // Programs that Load has put others in place of run until now. True if there
+  // were any: from here to Attach nothing is seen of what they looked at.
+  bool DropReplaced();
   // Attaches what is loaded and not attached yet. True if nothing was refused.
   bool Attach();
   void Detach();
@@ -44,6 +48,9 @@ class Programs {
   bool Loaded(std::string_view program) const {
     return ProgramFd(program) >= 0;
   }
+  // Whether what it counts is worth a look, attached now or not: neither it nor
+  // what it needs is refused.
+  bool Serves(std::string_view program) const;
   bool Attached(std::string_view program) const;
   std::size_t AttachedCount() const;
   // Whether the programs of the family that make its record are attached.
@@ -61,12 +68,8 @@ class Programs {
   Status RunIterator(std::string_view program) const;
 
  private:
-  struct Refusal {
-    std::string_view reason;
-    std::string detail;
-  };
-
   bool LoadGate(const KernelTypes& types);
+  void ReplaceGate();
   bool LoadObject(const ObjectSpec& spec, const KernelTypes& types);
   std::vector<std::string_view> Missing(const ObjectSpec& spec,
                                         const KernelTypes& types,
@@ -77,12 +80,16 @@ class Programs {
                                     const std::vector<Family>& parts);
   void Keep(LoadedObject loaded);
   void ChooseInFlight();
-  // `name`: of a program, or of a part of the gate.
-  void Refuse(std::string_view name, const Status& status);
   void RefuseAll(std::string_view reason, const std::string& detail);
   int ProgramFd(std::string_view name) const;
-  Result<UniqueFd> AttachOne(const ProgramSpec& program) const;
+  Result<UniqueFd> AttachOne(const ProgramSpec& spec, int program) const;
+  bool MayAttachExit(const KernelTypes& types);
+  // What the program is of no use without; empty if nothing.
+  std::string_view NeedOf(const ProgramSpec& program) const;
   bool AttachObject(const ObjectSpec& spec);
+  bool IsFit(std::string_view program) const {
+    return Loaded(program) && !refused_.Has(program);
+  }
   bool Wanted(Family family) const {
     return (options_.disabled_families & FamilyBit(family)) == 0;
   }
@@ -94,9 +101,10 @@ class Programs {
   std::uint32_t in_flight_entries_ = 1;
   std::vector<LoadedObject> objects_;
   std::uint32_t parts_ = 0;  // of the gate that is loaded; FamilyBit
-  // By program, or part of the gate: what stands against it.
-  std::map<std::string_view, Refusal> refused_;
+  Refusals refused_;
   std::map<std::string_view, UniqueFd> links_;
+  std::vector<UniqueFd> replaced_;   // links of what has been replaced
+  std::uint64_t misses_before_ = 0;  // of programs that are no more
 };
 
 }  // namespace fodc::kernel

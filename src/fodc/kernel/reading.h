@@ -96,15 +96,17 @@ struct WriteReading {
   Failures sync_failures{};
 };
 
+// A number that one program makes is absent where that program is refused.
+using Counted = std::optional<std::uint64_t>;
+
 // Done by the target's own tasks: what kswapd and others do is not in it. A
 // folio is what the kernel adds at once, of one or more pages.
 struct CacheReading {
-  std::uint64_t added_folios = 0;
-  std::uint64_t added_pages = 0;
-  std::uint64_t deleted_folios = 0;
-  std::uint64_t deleted_pages = 0;
-  // Calls, not pages. Absent if the kernel cannot tell (before Linux 6.14).
-  std::optional<std::uint64_t> lookups;
+  Counted added_folios;
+  Counted added_pages;
+  Counted deleted_folios;
+  Counted deleted_pages;
+  Counted lookups;  // calls, not pages; since Linux 6.14
 };
 
 // POSIX_FADV_*, in the kernel's order.
@@ -128,17 +130,17 @@ struct PolicyReading {
 
 // Reclaim in the target's own tasks.
 struct MemoryReading {
-  std::uint64_t scanned_pages = 0;    // of the inactive lists
-  std::uint64_t reclaimed_pages = 0;  // of those
-  std::uint64_t shrink_events = 0;
-  std::uint64_t direct_entries = 0;  // the machine was short of memory
-  std::uint64_t direct_stall_ns = 0;
-  std::uint64_t memcg_entries = 0;  // a cgroup was at its limit
-  std::uint64_t memcg_stall_ns = 0;
+  Counted scanned_pages;    // of the inactive lists
+  Counted reclaimed_pages;  // of those
+  Counted shrink_events;
+  Counted direct_entries;  // the machine was short of memory
+  Counted direct_stall_ns;
+  Counted memcg_entries;  // a cgroup was at its limit
+  Counted memcg_stall_ns;
 };
 
-// The kernel's own counts of tasks that live, and of those that died while
-// this was on. Faults before that of tasks that live are not in it.
+// The kernel's own counts of tasks: of those that live all that they ever had,
+// of those that died while this was on likewise.
 struct FaultReading {
   std::uint64_t major = 0;
   std::uint64_t minor = 0;
@@ -162,8 +164,8 @@ struct SchedReading {
 };
 
 struct DeathReading {
-  std::optional<std::uint64_t> oom_kills;  // absent if the kernel cannot tell
-  std::uint64_t exits_by_signal = 0;       // processes, not threads
+  Counted oom_kills;
+  Counted exits_by_signal;  // processes, not threads
 };
 
 // Why something that happened is in no counter.
@@ -182,7 +184,8 @@ struct TargetReading {
   FilterState state = FilterState::kOff;
   // Why it is not kByCgroup: "no_target", "no_cgroup2", "root_cgroup",
   // "foreign_process", "several_cgroups", "cgroup_path" (the forced one is not
-  // there), "no_program"; empty if it is.
+  // there), "pid_namespace" (the kernel's numbers of its processes cannot be
+  // had), "no_program"; empty if it is.
   std::string_view reason;
   std::uint64_t cgroup_id = 0;  // v2; 0 if it counts by thread group
   // Counts containers, from 1: counters begin at zero with each.
@@ -245,7 +248,6 @@ struct Overview {
   // How often a program was not run because it was interrupted on the same CPU,
   // by a target or not: nothing tells what for.
   std::uint64_t missed_runs = 0;
-  std::size_t targets_refused = 0;  // rows beyond max_targets
   // Since the first target; absent while family memory is off.
   std::optional<KswapdReading> kswapd;
 };

@@ -58,6 +58,11 @@ std::optional<std::vector<pid_t>> ProcessesIn(const std::string& top) {
   return found;
 }
 
+bool IsZombie(const std::string& proc_root, pid_t pid) {
+  const auto stat = ReadProcessStat(proc_root, pid);
+  return stat.ok() && stat->state == 'Z';
+}
+
 class Descent {
  public:
   Descent(std::span<const pid_t> processes, const std::string& proc_root)
@@ -125,10 +130,11 @@ Scope FindScope(std::span<const pid_t> processes, const ScopeOptions& options) {
   std::optional<CgroupPlace> place;
   for (const pid_t pid : processes) {
     auto found = FindCgroup(options.proc_root, pid, options.sys_root);
-    if (found.ok()) {
-      place = *std::move(found);
-      break;
-    }
+    if (!found.ok()) continue;
+    // A zombie has left its groups of v1 for the root.
+    if (!found->unified && IsZombie(options.proc_root, pid)) continue;
+    place = *std::move(found);
+    break;
   }
   if (!place) return scope;
   const auto& directory = place->unified ? place->unified : place->memory;

@@ -123,6 +123,21 @@ TEST_F(ScopeTest, CountsByThreadGroupWithoutCgroup2) {
   EXPECT_EQ(scope.reason, "no_cgroup2");
 }
 
+TEST_F(ScopeTest, AZombieTellsNoContainerOnVersion1) {
+  Write("proc/self/mountinfo",
+        "30 20 0:26 / /cg rw - cgroup cgroup rw,memory\n");
+  Write("cg/db/cgroup.procs", "11\n");
+  for (const pid_t pid : {10, 11}) {
+    Write(StrCat("proc/", pid, "/cgroup"),
+          pid == 10 ? "3:memory:/\n" : "3:memory:/db\n");
+    Write(StrCat("proc/", pid, "/stat"),
+          StrCat(pid, " (x) ", pid == 10 ? "Z" : "S",
+                 " 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 5 0 0\n"));
+  }
+  EXPECT_EQ(Find({10}).container_path, "");
+  EXPECT_EQ(Find({10, 11}).container_path, root_.File("cg/db"));
+}
+
 TEST_F(ScopeTest, IsOffWithoutAProcess) {
   EXPECT_EQ(Find({}).state, FilterState::kOff);
   EXPECT_EQ(Find({}).reason, "no_target");

@@ -4,7 +4,6 @@
 #include <malloc.h>
 
 #include <algorithm>
-#include <bit>
 #include <map>
 #include <utility>
 
@@ -14,22 +13,24 @@
 #include "fodc/kernel/counters.h"
 #include "fodc/kernel/event_ring.h"
 #include "fodc/kernel/filter.h"
+#include "fodc/kernel/process_numbers.h"
 #include "fodc/kernel/programs.h"
+#include "fodc/kernel/sampling.h"
 #include "fodc/kernel/scope.h"
 
 namespace fodc::kernel {
 namespace {
-
-constexpr std::uint32_t kMaxSampleEvery = 4096;
 
 // What is kept of one row of the target table.
 struct Target {
   std::string name;
   Scope scope;
   bool has_process = false;
+  std::vector<pid_t> thread_groups;  // by the kernel's own numbers
   std::uint64_t life = 0;
   std::array<Accumulator, kFamilies> families;
   Accumulator losses;
+  std::optional<FaultReading> dead_faults;
   FaultReading most_faults;  // a task that dies is missing for a moment
   std::uint64_t calls_before = 0;
   std::uint32_t sample_every = 1;
@@ -43,7 +44,9 @@ class KernelTelemetry final : public Telemetry {
         programs_({.max_targets = MaxTargets(options),
                    .in_flight_budget_bytes = options.in_flight_budget_bytes,
                    .disabled_families = options.disabled_families},
-                  options.kernel ? *options.kernel : SystemKernel()) {
+                  options.kernel ? *options.kernel : SystemKernel()),
+        numbers_(options.kernel ? *options.kernel : SystemKernel(), clock,
+                 options.retry_interval) {
     UpdateOverview();
   }
 
@@ -57,11 +60,15 @@ class KernelTelemetry final : public Telemetry {
         std::clamp<std::size_t>(options.max_targets, 1, kMaxTargets));
   }
 
+  // Where the row's processes are, and the kernel's numbers of them if they
+  // count by thread group.
+  Scope ScopeOf(const TargetFilter& row, const ScopeOptions& options,
+                std::vector<pid_t>* thread_groups);
   // Whether the row's container is another one than before.
   bool Follow(const TargetFilter& row, std::size_t slot);
   void LoadAndAttach();
   void Detach();
-  void SetFilter(std::span<const TargetFilter> targets);
+  void SetFilter();
   void BeginLife(std::size_t slot);
   void ChooseSampling(std::size_t slot, const TargetReading& reading,
                       double seconds);
@@ -74,6 +81,7 @@ class KernelTelemetry final : public Telemetry {
   const TelemetryOptions options_;
   const Clock& clock_;
   Programs programs_;
+  ProcessNumbers numbers_;
   std::optional<Filter> filter_;
   std::optional<EventRing> ring_;
   std::vector<Target> targets_;
@@ -81,9 +89,31 @@ class KernelTelemetry final : public Telemetry {
   std::optional<MonotonicTime> try_again_at_;
   MonotonicTime last_process_at_ = {};
   std::optional<MonotonicTime> collected_at_;
-  Accumulator kswapd_;
   Overview overview_;
 };
+
+Scope KernelTelemetry::ScopeOf(const TargetFilter& row,
+                               const ScopeOptions& options,
+                               std::vector<pid_t>* thread_groups) {
+  thread_groups->clear();
+  Scope scope;
+  scope.reason = "pid_namespace";
+  if (!numbers_.AreOurs() && options.forced_path.empty() &&
+      !row.processes.empty()) {
+    return scope;
+  }
+  scope = FindScope(row.processes, options);
+  if (scope.state != FilterState::kByThreadGroup) return scope;
+  auto numbers = numbers_.Of(row.processes);
+  if (numbers.ok()) {
+    *thread_groups = *std::move(numbers);
+  } else {
+    // By our numbers it would count strangers.
+    scope.state = FilterState::kOff;
+    scope.reason = "pid_namespace";
+  }
+  return scope;
+}
 
 bool KernelTelemetry::Follow(const TargetFilter& row, std::size_t slot) {
   Target& target = targets_[slot];
@@ -92,7 +122,11 @@ bool KernelTelemetry::Follow(const TargetFilter& row, std::size_t slot) {
   ScopeOptions options;
   options.proc_root = options_.proc_root;
   if (slot == 0) options.forced_path = options_.cgroup_path;
-  Scope now = FindScope(row.processes, options);
+  Scope now = ScopeOf(row, options, &target.thread_groups);
+  // One that has just died is in no group: it tells nothing of its container.
+  if (now.container_path.empty() && !target.scope.container_path.empty()) {
+    target.has_process = false;
+  }
   if (!target.has_process && target.life != 0) {
     // Between a death and the restart the container is the one that was.
     const bool lives =
@@ -125,7 +159,6 @@ bool KernelTelemetry::Follow(const TargetFilter& row, std::size_t slot) {
 
 void KernelTelemetry::SetTargets(std::span<const TargetFilter> targets) {
   const std::size_t most = MaxTargets(options_);
-  overview_.targets_refused = targets.size() > most ? targets.size() - most : 0;
   targets = targets.first(std::min(targets.size(), most));
   targets_.resize(targets.size());
   std::vector<std::size_t> begun;
@@ -143,7 +176,10 @@ void KernelTelemetry::SetTargets(std::span<const TargetFilter> targets) {
     Detach();
   }
   for (const std::size_t slot : begun) BeginLife(slot);
-  if (filter_) SetFilter(targets);
+  if (filter_) {
+    SetFilter();
+    filter_->SetMakersAreTold(programs_.Attached("block_start"));
+  }
   if (filter_ && !(programs_.Attached("gate_attach") &&
                    programs_.Attached("gate_death"))) {
     filter_->NewEpoch();
@@ -169,15 +205,23 @@ void KernelTelemetry::LoadAndAttach() {
         filter_ = *std::move(filter);
       } else {
         LogWarn("kernel telemetry has no filter", {{"error", filter.status()}});
+        try_again_at_ = now + options_.retry_interval;
       }
     }
     if (!ring_ && programs_.Map("events") >= 0) {
       auto ring = EventRing::Create(programs_.Map("events"));
-      if (ring.ok()) ring_ = *std::move(ring);
+      if (ring.ok()) {
+        ring_ = *std::move(ring);
+      } else {
+        LogWarn("kernel telemetry has no ring of events",
+                {{"error", ring.status()}});
+        try_again_at_ = now + options_.retry_interval;
+      }
     }
   }
   if (!filter_) return;
-  if (!attached_) filter_->BeginGeneration();
+  // Ends that nobody sees in between would be taken for those of later calls.
+  if (programs_.DropReplaced() || !attached_) filter_->BeginGeneration();
   if (!programs_.Attach() && !try_again_at_) {
     try_again_at_ = now + options_.retry_interval;
   }
@@ -191,14 +235,14 @@ void KernelTelemetry::Detach() {
   attached_ = false;
 }
 
-void KernelTelemetry::SetFilter(std::span<const TargetFilter> targets) {
+void KernelTelemetry::SetFilter() {
   std::vector<SlotFilter> slots(targets_.size());
   for (std::size_t i = 0; i < slots.size(); ++i) {
     const Scope& scope = targets_[i].scope;
     if (scope.state == FilterState::kByCgroup) {
       slots[i].cgroup_id = scope.cgroup_id;
     } else if (scope.state == FilterState::kByThreadGroup) {
-      slots[i].thread_groups = targets[i].processes;
+      slots[i].thread_groups = targets_[i].thread_groups;
     }
   }
   if (const auto set = filter_->Set(slots); !set.ok()) {
@@ -238,9 +282,8 @@ std::optional<Words> KernelTelemetry::Since(Family family,
 }
 
 void KernelTelemetry::ReadFaults(std::size_t slot, TargetReading* reading) {
-  const auto dead = Since(Family::kFaults, slot);
-  if (!dead) return;
-  FaultReading sum = ToFaults(*dead);
+  if (!targets_[slot].dead_faults) return;
+  FaultReading sum = *targets_[slot].dead_faults;
   const auto key = static_cast<std::uint32_t>(slot);
   const auto living = ReadRecord(programs_.Map("living_faults"), key, 2);
   if (living.ok()) {
@@ -266,17 +309,22 @@ TargetReading KernelTelemetry::ReadTarget(std::size_t slot) {
     r.reason = "no_program";
   }
   if (target.life == 0) return r;
+  const Serves serves = [this](std::string_view program) {
+    return programs_.Serves(program);
+  };
   if (const auto w = Since(Family::kRead, slot)) r.read = ToRead(*w);
   if (const auto w = Since(Family::kWrite, slot)) r.write = ToWrite(*w);
   if (const auto w = Since(Family::kCache, slot)) {
-    r.cache = ToCache(*w, programs_.Loaded("cache_look"));
+    r.cache = ToCache(*w, serves);
   }
   if (const auto w = Since(Family::kPolicy, slot)) r.policy = ToPolicy(*w);
-  if (const auto w = Since(Family::kMemory, slot)) r.memory = ToMemory(*w);
+  if (const auto w = Since(Family::kMemory, slot)) {
+    r.memory = ToMemory(*w, serves);
+  }
   if (const auto w = Since(Family::kBlock, slot)) r.block = ToBlock(*w);
   if (const auto w = Since(Family::kSched, slot)) r.sched = ToSched(*w);
   if (const auto w = Since(Family::kDeath, slot)) {
-    r.death = ToDeath(*w, programs_.Loaded("death_oom"));
+    r.death = ToDeath(*w, serves);
   }
   ReadFaults(slot, &r);
   const auto lost = SumRecords(programs_.Map("losses"),
@@ -292,33 +340,21 @@ void KernelTelemetry::ChooseSampling(std::size_t slot,
                                      const TargetReading& reading,
                                      double seconds) {
   if (options_.sample_above_per_second == 0 || !filter_) return;
-  std::uint64_t calls = 0;
-  if (reading.read) {
-    for (std::size_t i = 0; i < kFileKinds; ++i) {
-      calls += reading.read->OfKind(static_cast<FileKind>(i)).latency.Count();
-    }
-  }
-  if (reading.write) {
-    for (const CallReading& kind : reading.write->kinds) {
-      calls += kind.latency.Count();
-    }
-  }
+  const std::uint64_t calls = CountCalls(reading);
   Target& target = targets_[slot];
   const std::uint64_t made = calls - std::min(calls, target.calls_before);
   target.calls_before = calls;
   if (seconds <= 0) return;
-  const bool sample = static_cast<double>(made) / seconds >
-                      static_cast<double>(options_.sample_above_per_second);
-  const std::uint32_t every =
-      std::bit_ceil(std::clamp(options_.sample_every, 1u, kMaxSampleEvery));
-  target.sample_every = sample ? every : 1;
-  filter_->SampleOneIn(slot, target.sample_every - 1);
+  target.sample_every =
+      SampleEvery(options_, static_cast<double>(made) / seconds,
+                  /*is_sampled=*/target.sample_every > 1);
+  filter_->SampleOneIn(slot, target.sample_every);
 }
 
 void KernelTelemetry::ReadKswapd() {
   const int map = programs_.Map("kswapd_stats");
   overview_.kswapd.reset();
-  if (map < 0) return;
+  if (map < 0 || !programs_.Serves("memory_shrink")) return;
   const auto raw = SumRecords(map, 0, 2);
   if (!raw.ok()) return;
   overview_.kswapd =
@@ -333,6 +369,13 @@ std::vector<TargetReading> KernelTelemetry::Collect(
           ? std::chrono::duration<double>(now - *collected_at_).count()
           : 0;
   collected_at_ = now;
+  // Before the living are counted: one that dies in between is missing for a
+  // moment, and in neither twice.
+  for (std::size_t slot = 0; slot < targets_.size(); ++slot) {
+    const auto dead = Since(Family::kFaults, slot);
+    targets_[slot].dead_faults =
+        dead ? std::optional(ToFaults(*dead)) : std::nullopt;
+  }
   if (attached_ && programs_.Attached("faults_living")) {
     for (std::uint32_t i = 0; i < MaxTargets(options_); ++i) {
       ClearRecord(programs_.Map("living_faults"), i, 2);

@@ -79,7 +79,7 @@ class Telemetry {
   Telemetry& operator=(const Telemetry&) = delete;
 
   // The rows of the target table, in order, at every collection; those beyond
-  // max_targets are not counted (Overview::targets_refused). Sets the filter
+  // max_targets are not counted, and have no reading. Sets the filter
   // in the kernel, anew if it went missing; loads and attaches for the first
   // target, detaches when none has had a process for `linger`.
   // A row counts by its cgroup (v2) if that is not the root and holds, with

@@ -7,6 +7,11 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <filesystem>
+
+#include "fodc/base/file.h"
+#include "fodc/base/strings.h"
+
 namespace fodc::kernel {
 namespace {
 
@@ -21,7 +26,9 @@ class RefusingKernel final : public KernelView {
   }
   Status MayLoad() const override { return permission; }
   std::uint32_t PidMax() const override { return 32768; }
+  ProcessNamespace Namespace() const override { return space; }
 
+  ProcessNamespace space = ProcessNamespace::kFirst;
   mutable int asked = 0;
   Result<KernelTypes> types = Unimplemented("no type information");
   Status permission;
@@ -79,6 +86,15 @@ TEST_F(TelemetryTest, TellsThatThereIsNoPermission) {
   EXPECT_EQ(kernel_.asked, 0);
 }
 
+TEST_F(TelemetryTest, IsOffWhereProcShowsOtherProcesses) {
+  kernel_.space = ProcessNamespace::kNotOurs;
+  telemetry_ = Telemetry::Create(options_, clock_);
+  SetTarget();
+  EXPECT_EQ(Read().state, FilterState::kOff);
+  EXPECT_EQ(Read().reason, "pid_namespace");
+  EXPECT_EQ(kernel_.asked, 0);
+}
+
 TEST_F(TelemetryTest, TriesAgainOnceTheIntervalHasPassed) {
   SetTarget();
   EXPECT_EQ(kernel_.asked, 1);
@@ -100,11 +116,47 @@ TEST_F(TelemetryTest, LeavesDisabledFamiliesAlone) {
   EXPECT_EQ(telemetry_->overview().families[1].reason, "no_btf");
 }
 
-TEST_F(TelemetryTest, CountsRowsBeyondTheMost) {
+TEST_F(TelemetryTest, LeavesRowsBeyondTheMostOut) {
   const std::vector<TargetFilter> rows(3);
   telemetry_->SetTargets(rows);
-  EXPECT_EQ(telemetry_->overview().targets_refused, 2u);
   EXPECT_EQ(telemetry_->Collect(&events_).size(), 1u);
+}
+
+// A machine of files: /proc and one cgroup2 mount.
+class TelemetryLifeTest : public TelemetryTest {
+ protected:
+  void SetUp() override {
+    options_.proc_root = root_.File("proc");
+    Write("proc/self/mountinfo", StrCat("30 20 0:26 / ", root_.File("cg"),
+                                        " rw - cgroup2 cgroup2 rw\n"));
+    Write("cg/db/cgroup.procs", "");
+    TelemetryTest::SetUp();
+  }
+  void Write(const std::string& name, const std::string& text) {
+    const std::string path = root_.File(name);
+    FODC_CHECK(MakeDirectories(path.substr(0, path.rfind('/'))).ok());
+    FODC_CHECK(WriteFileAtomically(path, text).ok());
+  }
+  std::uint64_t LifeWith(std::vector<pid_t> processes) {
+    const TargetFilter row{.name = "db", .processes = std::move(processes)};
+    telemetry_->SetTargets({&row, 1});
+    return Read().life;
+  }
+
+  TempDirectory root_;
+};
+
+TEST_F(TelemetryLifeTest, AProcessThatHasJustDiedIsNoOtherContainer) {
+  Write("proc/10/cgroup", "0::/db\n");
+  EXPECT_EQ(LifeWith({10}), 1u);
+  // The table has not heard of its end yet.
+  std::filesystem::remove_all(root_.File("proc/10"));
+  EXPECT_EQ(LifeWith({10}), 1u);
+  Write("proc/11/cgroup", "0::/db\n");
+  EXPECT_EQ(LifeWith({11}), 1u);
+  Write("cg/other/cgroup.procs", "");
+  Write("proc/11/cgroup", "0::/other\n");
+  EXPECT_EQ(LifeWith({11}), 2u);
 }
 
 }  // namespace
