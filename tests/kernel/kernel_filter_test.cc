@@ -4,9 +4,11 @@
 #include <bpf/bpf.h>
 #include <linux/sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <atomic>
 #include <string>
 #include <thread>
 
@@ -186,6 +188,66 @@ TEST_F(KernelFilterTest, KeepsSeveralTargetsApart) {
   EXPECT_EQ(Preads(readings[0]), 202u);
   EXPECT_EQ(Preads(readings[1]), 211u);
   EXPECT_EQ(Lost(readings[0]) + Lost(readings[1]), 0u);
+}
+
+TEST_F(KernelFilterTest, KeepsSeveralTargetsOfOneGroupApart) {
+  Group group("fodc_target");
+  Worker first({&group}, Read101, "banyand");
+  Worker second(
+      {&group}, [] { Pread(Path(), 211); }, "banyand");
+  auto telemetry = Make({.max_targets = 2});
+  const std::vector<TargetFilter> rows = {
+      {.name = "a", .processes = {first.pid()}},
+      {.name = "b", .processes = {second.pid()}}};
+  telemetry->SetTargets(rows);
+  first.Run();
+  second.Run();
+  const auto readings = telemetry->Collect(&events_);
+  ASSERT_EQ(readings.size(), 2u);
+  for (const TargetReading& r : readings) {
+    EXPECT_EQ(r.state, FilterState::kByThreadGroup);
+    EXPECT_EQ(r.reason, "foreign_process");
+    EXPECT_EQ(Lost(r), 0u);
+  }
+  EXPECT_EQ(Preads(readings[0]), 101u);
+  EXPECT_EQ(Preads(readings[1]), 211u);
+}
+
+// Another target's process is a stranger in the group, also if it descends from
+// this one's.
+TEST_F(KernelFilterTest, CountsNoChildThatIsAnotherTarget) {
+  Group group("fodc_target");
+  static std::atomic<pid_t>* child = nullptr;
+  void* at = ::mmap(nullptr, sizeof *child, PROT_READ | PROT_WRITE,
+                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(at, MAP_FAILED);
+  child = new (at) std::atomic<pid_t>(0);
+  Worker parent({&group}, [] {
+    if (child->load() != 0) return Read101();
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+      while (child->load() > 0) ::usleep(200);
+      Pread(Path(), 211);
+      child->store(-2);
+      ::pause();
+    }
+    child->store(pid);
+  });
+  parent.Run();
+  auto telemetry = Make({.max_targets = 2});
+  const std::vector<TargetFilter> rows = {
+      {.name = "a", .processes = {parent.pid()}},
+      {.name = "b", .processes = {child->load()}}};
+  telemetry->SetTargets(rows);
+  child->store(-1);
+  EXPECT_TRUE(test::WaitUntil([] { return child->load() == -2; }));
+  parent.Run();
+  const auto readings = telemetry->Collect(&events_);
+  (void)::munmap(at, sizeof *child);
+  ASSERT_EQ(readings.size(), 2u);
+  EXPECT_EQ(readings[0].reason, "foreign_process");
+  EXPECT_EQ(Preads(readings[0]), 101u);
+  EXPECT_EQ(Preads(readings[1]), 211u);
 }
 
 TEST_F(KernelFilterTest, TakesTheForcedGroupWhateverItHolds) {

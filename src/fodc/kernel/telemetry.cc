@@ -62,10 +62,12 @@ class KernelTelemetry final : public Telemetry {
 
   // Where the row's processes are, and the kernel's numbers of them if they
   // count by thread group.
-  Scope ScopeOf(const TargetFilter& row, const ScopeOptions& options,
-                std::vector<pid_t>* thread_groups);
+  // `all`: processes of all rows.
+  Scope ScopeOf(const TargetFilter& row, std::span<const pid_t> all,
+                const ScopeOptions& options, std::vector<pid_t>* thread_groups);
   // Whether the row's container is another one than before.
-  bool Follow(const TargetFilter& row, std::size_t slot);
+  bool Follow(const TargetFilter& row, std::span<const pid_t> all,
+              std::size_t slot);
   void LoadAndAttach();
   void Detach();
   void SetFilter();
@@ -93,6 +95,7 @@ class KernelTelemetry final : public Telemetry {
 };
 
 Scope KernelTelemetry::ScopeOf(const TargetFilter& row,
+                               std::span<const pid_t> all,
                                const ScopeOptions& options,
                                std::vector<pid_t>* thread_groups) {
   thread_groups->clear();
@@ -102,7 +105,7 @@ Scope KernelTelemetry::ScopeOf(const TargetFilter& row,
       !row.processes.empty()) {
     return scope;
   }
-  scope = FindScope(row.processes, options);
+  scope = FindScope(row.processes, all, options);
   if (scope.state != FilterState::kByThreadGroup) return scope;
   auto numbers = numbers_.Of(row.processes);
   if (numbers.ok()) {
@@ -115,14 +118,15 @@ Scope KernelTelemetry::ScopeOf(const TargetFilter& row,
   return scope;
 }
 
-bool KernelTelemetry::Follow(const TargetFilter& row, std::size_t slot) {
+bool KernelTelemetry::Follow(const TargetFilter& row,
+                             std::span<const pid_t> all, std::size_t slot) {
   Target& target = targets_[slot];
   target.name = row.name;
   target.has_process = !row.processes.empty();
   ScopeOptions options;
   options.proc_root = options_.proc_root;
   if (slot == 0) options.forced_path = options_.cgroup_path;
-  Scope now = ScopeOf(row, options, &target.thread_groups);
+  Scope now = ScopeOf(row, all, options, &target.thread_groups);
   // One that has just died is in no group: it tells nothing of its container.
   if (now.container_path.empty() && !target.scope.container_path.empty()) {
     target.has_process = false;
@@ -159,12 +163,15 @@ bool KernelTelemetry::Follow(const TargetFilter& row, std::size_t slot) {
 
 void KernelTelemetry::SetTargets(std::span<const TargetFilter> targets) {
   const std::size_t most = MaxTargets(options_);
-  targets = targets.first(std::min(targets.size(), most));
-  targets_.resize(targets.size());
+  // Also of those that are not counted.
+  std::vector<pid_t> all;
+  for (const TargetFilter& row : targets)
+    all.insert(all.end(), row.processes.begin(), row.processes.end());
+  targets_.resize(std::min(targets.size(), most));
   std::vector<std::size_t> begun;
   bool any = false;
-  for (std::size_t slot = 0; slot < targets.size(); ++slot) {
-    if (Follow(targets[slot], slot)) begun.push_back(slot);
+  for (std::size_t slot = 0; slot < targets_.size(); ++slot) {
+    if (Follow(targets[slot], all, slot)) begun.push_back(slot);
     any |= targets_[slot].has_process &&
            targets_[slot].scope.state != FilterState::kOff;
   }

@@ -83,10 +83,10 @@ class Telemetry {
   // in the kernel, anew if it went missing; loads and attaches for the first
   // target, detaches when none has had a process for `linger`.
   // A row counts by its cgroup (v2) if that is not the root and holds, with
-  // its descendants, no process but those of the row and their descendants;
-  // else by thread group. Its counters begin at zero when its container is
-  // another one (another cgroup directory), and go on when only processes
-  // changed.
+  // its descendants, no process but those of the row and their descendants,
+  // and none of another row; else by thread group. Its counters begin at zero
+  // when its container is another one (another cgroup directory), and go on
+  // when only processes changed.
   virtual void SetTargets(std::span<const TargetFilter> targets) = 0;
 
   // Reads all counters, one reading for each row of the last SetTargets, and
