@@ -262,6 +262,21 @@ TEST_F(KernelFilterTest, TakesTheForcedGroupWhateverItHolds) {
   EXPECT_EQ(Preads(Read(*telemetry)), 101u);
 }
 
+TEST_F(KernelFilterTest, TheForcedGroupIsTheTargetWithoutAnyProcessOfTheRow) {
+  auto telemetry = Make({.cgroup_path = "fodc_target"});
+  Set(*telemetry, {});
+  EXPECT_EQ(Read(*telemetry).reason, "cgroup_path");
+  Group group("fodc_target");
+  Set(*telemetry, {});
+  EXPECT_EQ(Read(*telemetry).reason, "no_target");
+  EXPECT_EQ(telemetry->overview().programs, 0u);
+  Worker somebody({&group}, Read101);
+  Set(*telemetry, {});
+  EXPECT_EQ(Read(*telemetry).state, FilterState::kByCgroup);
+  somebody.Run();
+  EXPECT_EQ(Preads(Read(*telemetry)), 101u);
+}
+
 TEST_F(KernelFilterTest, FollowsATargetThatComesLater) {
   Group group("fodc_target");
   auto telemetry = Make();

@@ -107,6 +107,12 @@ std::optional<std::string> ForcedDirectory(const ScopeOptions& options) {
   return {};
 }
 
+// Whether a process is in the group or below it. The root does not tell.
+bool IsPopulated(const std::string& directory) {
+  const auto text = ReadFile(directory + "/cgroup.events");
+  return !text.ok() || text->find("populated 0") == std::string::npos;
+}
+
 Scope ForcedScope(const ScopeOptions& options) {
   Scope scope;
   const auto directory = ForcedDirectory(options);
@@ -115,9 +121,13 @@ Scope ForcedScope(const ScopeOptions& options) {
     scope.reason = "cgroup_path";
     return scope;
   }
-  scope.state = FilterState::kByCgroup;
   scope.container_path = *directory;
   scope.container_id = *id;
+  if (!IsPopulated(*directory)) {
+    scope.reason = "no_target";
+    return scope;
+  }
+  scope.state = FilterState::kByCgroup;
   scope.cgroup_id = *id;
   return scope;
 }

@@ -29,7 +29,8 @@ struct Scope {
 struct ScopeOptions {
   std::string proc_root = "/proc";
   std::string sys_root;  // put before each mount point (tests)
-  // Absolute, or under the root of the cgroup2 mount; empty: by the processes.
+  // Absolute, or under the root of the cgroup2 mount: the target is what is in
+  // it, whoever the processes are. Empty: by the processes.
   std::string forced_path;
 };
 

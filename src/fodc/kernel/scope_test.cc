@@ -165,6 +165,11 @@ TEST_F(ScopeTest, FindsAForcedPathAbsoluteOrUnderTheRoot) {
   EXPECT_EQ(Find({}).cgroup_id, Inode("cg/a/b"));
   options_.forced_path = root_.File("cg/a/b");
   EXPECT_EQ(Find({}).cgroup_id, Inode("cg/a/b"));
+  Write("cg/a/b/cgroup.events", "populated 1\nfrozen 0\n");
+  EXPECT_EQ(Find({}).state, FilterState::kByCgroup);
+  Write("cg/a/b/cgroup.events", "populated 0\nfrozen 0\n");
+  EXPECT_EQ(Find({10}).state, FilterState::kOff);
+  EXPECT_EQ(Find({10}).reason, "no_target");
   options_.forced_path = "a/none";
   EXPECT_EQ(Find({}).state, FilterState::kOff);
   EXPECT_EQ(Find({}).reason, "cgroup_path");

@@ -127,8 +127,12 @@ bool KernelTelemetry::Follow(const TargetFilter& row,
   options.proc_root = options_.proc_root;
   if (slot == 0) options.forced_path = options_.cgroup_path;
   Scope now = ScopeOf(row, all, options, &target.thread_groups);
-  // One that has just died is in no group: it tells nothing of its container.
-  if (now.container_path.empty() && !target.scope.container_path.empty()) {
+  const bool is_forced = !options.forced_path.empty();
+  if (is_forced) {
+    target.has_process = now.state != FilterState::kOff;
+  } else if (now.container_path.empty() &&
+             !target.scope.container_path.empty()) {
+    // One that has just died is in no group: it tells nothing of its container.
     target.has_process = false;
   }
   if (!target.has_process && target.life != 0) {
@@ -137,11 +141,11 @@ bool KernelTelemetry::Follow(const TargetFilter& row,
         ContainerLives(target.scope.container_path, target.scope.container_id);
     if (target.scope.state != FilterState::kByCgroup || !lives) {
       target.scope.state = FilterState::kOff;
-      target.scope.reason = "no_target";
+      target.scope.reason = is_forced ? now.reason : "no_target";
     }
-    if (options.forced_path.empty()) return false;
+    return false;
   }
-  if (!target.has_process && options.forced_path.empty()) {
+  if (!target.has_process) {
     target.scope = now;
     return false;
   }
@@ -313,7 +317,7 @@ TargetReading KernelTelemetry::ReadTarget(std::size_t slot) {
   r.sample_every = target.sample_every;
   if (r.state != FilterState::kOff && programs_.AttachedCount() == 0) {
     r.state = FilterState::kOff;
-    r.reason = "no_program";
+    r.reason = target.has_process ? "no_program" : "no_target";
   }
   if (target.life == 0) return r;
   const Serves serves = [this](std::string_view program) {

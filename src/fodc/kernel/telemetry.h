@@ -38,8 +38,9 @@ struct TelemetryOptions {
   // Rows that SetTargets may have, 1 to kMaxTargets (more is cut). Kernel
   // memory is taken for so many.
   std::size_t max_targets = 1;
-  // The cgroup (v2) of the first target whatever it holds: absolute, or under
-  // the root of the cgroup2 mount. Empty: found by the processes.
+  // The cgroup (v2) that is the first target, whatever it holds, and also if
+  // the row has no process: absolute, or under the root of the cgroup2 mount.
+  // Empty: found by the processes.
   std::string cgroup_path = {};
   // Times one call in `sample_every`, which then stands for so many, while a
   // target makes more than `sample_above_per_second` read and write calls;
