@@ -169,6 +169,35 @@ TEST_F(KernelFilterTest, NoticesAProcessThatIsMovedWhileItRuns) {
   EXPECT_EQ(Preads(Read(*telemetry)), left);
 }
 
+TEST_F(KernelFilterTest, GoesOnCountingATargetThatIsMoved) {
+  Group group("fodc_target");
+  Worker target({&group}, Read101);
+  auto telemetry = Make();
+  Set(*telemetry, {target.pid()});
+  target.Run();
+  // Into a group below: it is counted before that is noticed.
+  Group below("below", group.path());
+  below.Add(target.pid());
+  target.Run();
+  Set(*telemetry, {target.pid()});
+  EXPECT_EQ(Preads(Read(*telemetry)), 202u);
+  target.Run();
+  auto r = Read(*telemetry);
+  EXPECT_EQ(Preads(r), 303u);
+  EXPECT_EQ(r.cgroup_id, below.id());
+  // Out of it: from when that is noticed.
+  Group beside("fodc_target_beside");
+  beside.Add(target.pid());
+  target.Run();
+  Set(*telemetry, {target.pid()});
+  EXPECT_EQ(Preads(Read(*telemetry)), 303u);
+  target.Run();
+  r = Read(*telemetry);
+  EXPECT_EQ(Preads(r), 404u);
+  EXPECT_EQ(r.life, 1u);
+  EXPECT_EQ(Lost(r), 0u);
+}
+
 TEST_F(KernelFilterTest, KeepsSeveralTargetsApart) {
   Group a("fodc_target_a");
   Group b("fodc_target_b");

@@ -9,6 +9,7 @@
 
 #include "bpf/records.h"
 #include "fodc/base/log.h"
+#include "fodc/base/proc.h"
 #include "fodc/base/strings.h"
 #include "fodc/kernel/counters.h"
 #include "fodc/kernel/event_ring.h"
@@ -26,6 +27,9 @@ struct Target {
   std::string name;
   Scope scope;
   bool has_process = false;
+  // The first of its processes.
+  pid_t process = 0;
+  std::uint64_t process_start_ticks = 0;
   std::vector<pid_t> thread_groups;  // by the kernel's own numbers
   std::uint64_t life = 0;
   std::array<Accumulator, kFamilies> families;
@@ -65,7 +69,10 @@ class KernelTelemetry final : public Telemetry {
   // `all`: processes of all rows.
   Scope ScopeOf(const TargetFilter& row, std::span<const pid_t> all,
                 const ScopeOptions& options, std::vector<pid_t>* thread_groups);
-  // Whether the row's container is another one than before.
+  // Whether it is still the process that was the row's first. Remembers it.
+  bool IsSameProcess(pid_t process, Target* target) const;
+  // Whether the row's container is another one than before, and not for a move
+  // of its process.
   bool Follow(const TargetFilter& row, std::span<const pid_t> all,
               std::size_t slot);
   void LoadAndAttach();
@@ -118,6 +125,16 @@ Scope KernelTelemetry::ScopeOf(const TargetFilter& row,
   return scope;
 }
 
+bool KernelTelemetry::IsSameProcess(pid_t process, Target* target) const {
+  const auto stat = ReadProcessStat(options_.proc_root, process);
+  if (!stat.ok()) return false;
+  const bool is_same = process == target->process &&
+                       stat->start_ticks == target->process_start_ticks;
+  target->process = process;
+  target->process_start_ticks = stat->start_ticks;
+  return is_same;
+}
+
 bool KernelTelemetry::Follow(const TargetFilter& row,
                              std::span<const pid_t> all, std::size_t slot) {
   Target& target = targets_[slot];
@@ -149,10 +166,11 @@ bool KernelTelemetry::Follow(const TargetFilter& row,
     target.scope = now;
     return false;
   }
-  const bool another = target.life == 0 ||
-                       now.container_path != target.scope.container_path ||
-                       now.container_id != target.scope.container_id;
-  if (now.state != target.scope.state || another) {
+  const bool is_same =
+      !row.processes.empty() && IsSameProcess(row.processes.front(), &target);
+  const bool is_elsewhere = now.container_path != target.scope.container_path ||
+                            now.container_id != target.scope.container_id;
+  if (now.state != target.scope.state || target.life == 0 || is_elsewhere) {
     LogInfo("kernel telemetry follows a target",
             {{"target", target.name},
              {"by", now.state == FilterState::kByCgroup        ? "cgroup"
@@ -162,7 +180,7 @@ bool KernelTelemetry::Follow(const TargetFilter& row,
              {"cgroup", now.container_path}});
   }
   target.scope = std::move(now);
-  return another;
+  return target.life == 0 || (is_elsewhere && !is_same);
 }
 
 void KernelTelemetry::SetTargets(std::span<const TargetFilter> targets) {

@@ -87,7 +87,7 @@ class Telemetry {
   // its descendants, no process but those of the row and their descendants,
   // and none of another row; else by thread group. Its counters begin at zero
   // when its container is another one (another cgroup directory), and go on
-  // when only processes changed.
+  // when only processes changed, or the first of them was moved.
   virtual void SetTargets(std::span<const TargetFilter> targets) = 0;
 
   // Reads all counters, one reading for each row of the last SetTargets, and

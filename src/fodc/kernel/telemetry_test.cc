@@ -155,8 +155,29 @@ TEST_F(TelemetryLifeTest, AProcessThatHasJustDiedIsNoOtherContainer) {
   Write("proc/11/cgroup", "0::/db\n");
   EXPECT_EQ(LifeWith({11}), 1u);
   Write("cg/other/cgroup.procs", "");
-  Write("proc/11/cgroup", "0::/other\n");
-  EXPECT_EQ(LifeWith({11}), 2u);
+  Write("proc/12/cgroup", "0::/other\n");
+  EXPECT_EQ(LifeWith({12}), 2u);
+}
+
+TEST_F(TelemetryLifeTest, AProcessThatIsMovedHasNoOtherLife) {
+  const auto start = [this](int ticks) {
+    Write("proc/10/stat",
+          StrCat("10 (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 ", ticks,
+                 " 1 0\n"));
+  };
+  start(500);
+  Write("proc/10/cgroup", "0::/db\n");
+  EXPECT_EQ(LifeWith({10}), 1u);
+  Write("cg/db/below/cgroup.procs", "");
+  Write("proc/10/cgroup", "0::/db/below\n");
+  EXPECT_EQ(LifeWith({10}), 1u);
+  Write("cg/other/cgroup.procs", "");
+  Write("proc/10/cgroup", "0::/other\n");
+  EXPECT_EQ(LifeWith({10}), 1u);
+  // Another process of the number.
+  start(600);
+  Write("proc/10/cgroup", "0::/db\n");
+  EXPECT_EQ(LifeWith({10}), 2u);
 }
 
 }  // namespace
