@@ -12,6 +12,7 @@
 #include <string>
 #include <thread>
 
+#include "fodc/base/log_testing.h"
 #include "tests/kernel/kernel_fixture.h"
 
 namespace fodc::kernel {
@@ -309,10 +310,13 @@ TEST_F(KernelFilterTest, TheForcedGroupIsTheTargetWithoutAnyProcessOfTheRow) {
 TEST_F(KernelFilterTest, FollowsATargetThatComesLater) {
   Group group("fodc_target");
   auto telemetry = Make();
+  const LogCapture log;
   Set(*telemetry, {});
   EXPECT_EQ(telemetry->overview().programs, 0u);
   Worker target({&group}, Read101);
   Set(*telemetry, {target.pid()});
+  Set(*telemetry, {target.pid()});
+  EXPECT_EQ(log.Lines("follows a target").size(), 1u);
   EXPECT_GT(telemetry->overview().programs, 0u);
   target.Run();
   EXPECT_EQ(Preads(Read(*telemetry)), 101u);

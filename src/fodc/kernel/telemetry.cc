@@ -31,6 +31,7 @@ struct Target {
   pid_t process = 0;
   std::uint64_t process_start_ticks = 0;
   std::vector<pid_t> thread_groups;  // by the kernel's own numbers
+  std::string told;                  // of its scope, in the log
   std::uint64_t life = 0;
   std::array<Accumulator, kFamilies> families;
   Accumulator losses;
@@ -75,6 +76,8 @@ class KernelTelemetry final : public Telemetry {
   // of its process.
   bool Follow(const TargetFilter& row, std::span<const pid_t> all,
               std::size_t slot);
+  // How the row is counted, if that is new.
+  void Tell(Target* target) const;
   void LoadAndAttach();
   void Detach();
   void SetFilter();
@@ -170,17 +173,29 @@ bool KernelTelemetry::Follow(const TargetFilter& row,
       !row.processes.empty() && IsSameProcess(row.processes.front(), &target);
   const bool is_elsewhere = now.container_path != target.scope.container_path ||
                             now.container_id != target.scope.container_id;
-  if (now.state != target.scope.state || target.life == 0 || is_elsewhere) {
-    LogInfo("kernel telemetry follows a target",
-            {{"target", target.name},
-             {"by", now.state == FilterState::kByCgroup        ? "cgroup"
-                    : now.state == FilterState::kByThreadGroup ? "thread group"
-                                                               : "nothing"},
-             {"reason", now.reason},
-             {"cgroup", now.container_path}});
-  }
   target.scope = std::move(now);
   return target.life == 0 || (is_elsewhere && !is_same);
+}
+
+void KernelTelemetry::Tell(Target* target) const {
+  const Scope& scope = target->scope;
+  const bool is_off = scope.state == FilterState::kOff;
+  // That there is no process is told by who looks for it; why there are no
+  // programs, by who loads them.
+  if (is_off ? scope.reason == "no_target" : programs_.AttachedCount() == 0)
+    return;
+  std::string_view by = "nothing";
+  if (!is_off) {
+    by = scope.state == FilterState::kByCgroup ? "cgroup" : "thread group";
+  }
+  std::string now = StrCat(by, " ", scope.reason, " ", scope.container_path);
+  if (now == target->told) return;
+  target->told = std::move(now);
+  LogInfo("kernel telemetry follows a target",
+          {{"target", target->name},
+           {"by", by},
+           {"reason", scope.reason},
+           {"cgroup", scope.container_path}});
 }
 
 void KernelTelemetry::SetTargets(std::span<const TargetFilter> targets) {
@@ -205,6 +220,7 @@ void KernelTelemetry::SetTargets(std::span<const TargetFilter> targets) {
     Detach();
   }
   for (const std::size_t slot : begun) BeginLife(slot);
+  for (Target& target : targets_) Tell(&target);
   if (filter_) {
     SetFilter();
     filter_->SetMakersAreTold(programs_.Attached("block_start"));

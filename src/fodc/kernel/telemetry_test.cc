@@ -10,12 +10,15 @@
 #include <filesystem>
 
 #include "fodc/base/file.h"
+#include "fodc/base/log_testing.h"
 #include "fodc/base/strings.h"
 
 namespace fodc::kernel {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
 
 class RefusingKernel final : public KernelView {
@@ -78,8 +81,10 @@ TEST_F(TelemetryTest, TellsThatThereIsNoTypeInformation) {
 
 TEST_F(TelemetryTest, TellsThatThereIsNoPermission) {
   kernel_.permission = PermissionDenied("CAP_BPF missing");
+  const LogCapture log;
   SetTarget();
   (void)Read();
+  EXPECT_THAT(log.Lines("follows a target"), IsEmpty());
   const FamilyState& read = telemetry_->overview().families[0];
   EXPECT_EQ(read.reason, "no_permission");
   EXPECT_THAT(read.detail, HasSubstr("CAP_BPF missing"));
@@ -89,7 +94,10 @@ TEST_F(TelemetryTest, TellsThatThereIsNoPermission) {
 TEST_F(TelemetryTest, IsOffWhereProcShowsOtherProcesses) {
   kernel_.space = ProcessNamespace::kNotOurs;
   telemetry_ = Telemetry::Create(options_, clock_);
+  const LogCapture log;
   SetTarget();
+  SetTarget();
+  EXPECT_THAT(log.Lines("pid_namespace"), SizeIs(1));
   EXPECT_EQ(Read().state, FilterState::kOff);
   EXPECT_EQ(Read().reason, "pid_namespace");
   EXPECT_EQ(kernel_.asked, 0);
