@@ -134,6 +134,21 @@ static __always_inline __u32 sample_log(const struct fodc_filter *f, __u32 slot)
 	return slot < FODC_MAX_TARGETS ? f->sample_log[slot] & 15 : 0;
 }
 
+/*
+ * Whether this call is the one that is timed of its CPU's 2 to the power of log.
+ * Which one that is, is drawn by lot for each so many: each call has the same
+ * chance, and no rhythm of the program can be in step with it.
+ */
+static __always_inline bool is_drawn(struct fodc_who *w, __u32 log)
+{
+	__u32 mask = (1u << log) - 1;
+	__u32 at = w->calls++ & mask;
+
+	if (!at)
+		w->drawn = bpf_get_prandom_u32() & mask;
+	return at == w->drawn;
+}
+
 static __always_inline void begin_call(struct fodc_who *w, const struct fodc_filter *f, __u8 family,
 				       __u8 call, __u32 fd)
 {
@@ -141,7 +156,7 @@ static __always_inline void begin_call(struct fodc_who *w, const struct fodc_fil
 	struct fodc_call *c;
 	__u32 log = sample_log(f, slot);
 
-	if (log && (w->calls++ & ((1u << log) - 1))) {
+	if (log && !is_drawn(w, log)) {
 		/* Its end must not be taken for that of an earlier one. */
 		c = call_of_current(w);
 		if (c)

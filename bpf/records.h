@@ -56,7 +56,8 @@ struct fodc_who {
 	__u32 epoch;
 	__u32 slot; /* of the target, plus 1; 0: none */
 	__u32 tid;
-	__u32 calls; /* read and write calls of targets, to sample by */
+	__u16 calls; /* read and write calls that were sampled, modulo a power of 2 */
+	__u16 drawn; /* which of the next ones is timed */
 };
 
 /* A call in flight. start_ns is 0 if there is none. */
@@ -69,7 +70,7 @@ struct fodc_call {
 	__u8 kind : 4;
 	__u8 weight_log : 4; /* stands for 2 to this power of calls */
 };
-#define FODC_MAX_SAMPLE_LOG 12
+#define FODC_MAX_SAMPLE_LOG 12 /* below 16: fodc_who counts so far */
 
 /* Which family counts a call. */
 enum { FODC_CALLS_READ, FODC_CALLS_WRITE, FODC_CALLS_POLICY, FODC_CALLS_NONE };

@@ -4,6 +4,8 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmath>
@@ -24,6 +26,24 @@ namespace {
 
 constexpr int kReads = 97;
 constexpr char kName[] = "fodckernelagent";
+constexpr char kPreads[] = "ktm_sys_pread_latency_seconds_count";
+
+// A socket that listens on a free port; nobody accepts.
+struct Listener {
+  Listener() : fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_in a{};
+    a.sin_family = AF_INET;
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t n = sizeof a;
+    auto* const address = reinterpret_cast<sockaddr*>(&a);
+    FODC_CHECK(::bind(fd.get(), address, n) == 0 &&
+               ::listen(fd.get(), 4) == 0 &&
+               ::getsockname(fd.get(), address, &n) == 0);
+    port = ntohs(a.sin_port);
+  }
+  UniqueFd fd;
+  std::uint16_t port = 0;
+};
 
 // Of the programs that the process holds.
 std::vector<std::uint32_t> ProgramsOf(pid_t pid) {
@@ -75,16 +95,20 @@ class KernelAgentTest : public testing::Test {
              .recorder_dir = "recorder",
              .flags = std::move(more)}};
   }
-  std::unique_ptr<Worker> StartTarget() {
+  std::unique_ptr<Worker> StartTarget(int reads = kReads) {
     return std::make_unique<Worker>(
         std::vector<const Group*>{&*group_},
-        [path = file_] {
+        [path = file_, reads] {
           const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
           char byte;
-          for (int i = 0; i < kReads; ++i) (void)!::pread(fd, &byte, 1, i);
+          for (int i = 0; i < reads; ++i) (void)!::pread(fd, &byte, 1, i);
           (void)::close(fd);
         },
         kName);
+  }
+  double PreadsOf(const std::string& container) {
+    return ValueOf(proxy_.Get("/metrics").body, kPreads,
+                   {{"container_name", container}});
   }
   double Shown(const std::string& name,
                std::map<std::string, std::string> labels = {}) {
@@ -102,8 +126,6 @@ class KernelAgentTest : public testing::Test {
   std::optional<Group> group_;
   FodcProxy proxy_{dir_, {"--heartbeat-interval=1s"}};
 };
-
-constexpr char kPreads[] = "ktm_sys_pread_latency_seconds_count";
 
 TEST_F(KernelAgentTest, ATargetIsCountedForLife) {
   FodcAgent agent = MakeAgent();
@@ -149,6 +171,48 @@ TEST_F(KernelAgentTest, ATargetIsCountedForLife) {
   EXPECT_TRUE(Shows(kPreads, kReads)) << Shown(kPreads);
   EXPECT_EQ(agent.Stop(), 0);
   EXPECT_TRUE(WaitUntil([&] { return AreGone(programs); }));
+}
+
+// Found by port. The first has a worker that shares its socket, a fork of the
+// same parent.
+TEST_F(KernelAgentTest, TwoInstancesOfOneProgramInOneGroupAreApart) {
+  std::optional<Listener> first(std::in_place);
+  const std::uint16_t first_port = first->port;
+  const auto x = StartTarget();
+  const auto worker_of_x = StartTarget(211);
+  first.reset();
+  std::optional<Listener> second(std::in_place);
+  const std::uint16_t second_port = second->port;
+  const auto y = StartTarget(503);
+  second.reset();
+  const auto neighbour = StartTarget(701);
+
+  FodcAgent both(dir_, {.pod = "n",
+                        .endpoint_ports = {first_port, second_port},
+                        .containers = {"x", "y"},
+                        .proxy_ports = {proxy_.grpc_port()},
+                        .flags = {"--ktm-interval=200ms"}});
+  FodcAgent one(dir_, {.pod = "m",
+                       .endpoint_ports = {second_port},
+                       .containers = {"z"},
+                       .proxy_ports = {proxy_.grpc_port()},
+                       .flags = {"--ktm-interval=200ms"}});
+  ASSERT_TRUE(both.Start());
+  ASSERT_TRUE(one.Start());
+  for (const char* container : {"x", "y", "z"}) {
+    ASSERT_TRUE(WaitUntil([&] { return PreadsOf(container) == 0; }))
+        << container << both.Log() << one.Log();
+  }
+  x->Run();
+  worker_of_x->Run();
+  y->Run();
+  neighbour->Run();
+  EXPECT_TRUE(WaitUntil([&] { return PreadsOf("x") == kReads + 211; }))
+      << PreadsOf("x");
+  EXPECT_TRUE(WaitUntil([&] { return PreadsOf("y") == 503; })) << PreadsOf("y");
+  EXPECT_TRUE(WaitUntil([&] { return PreadsOf("z") == 503; })) << PreadsOf("z");
+  EXPECT_EQ(both.Stop(), 0);
+  EXPECT_EQ(one.Stop(), 0);
 }
 
 TEST_F(KernelAgentTest, AnAgentThatIsKilledLeavesNothingAndANewOneGoesOn) {

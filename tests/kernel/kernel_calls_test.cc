@@ -10,6 +10,7 @@
 #include <sys/uio.h>
 #include <unistd.h>
 
+#include <cmath>
 #include <numeric>
 #include <string>
 #include <thread>
@@ -259,6 +260,40 @@ TEST_F(KernelCallsTest, WeighsCallsThatStandForOthersWhileItSamples) {
   EXPECT_EQ(
       sampled.read->failures[static_cast<std::size_t>(ErrorClass::kBadCall)],
       206u);
+  EXPECT_EQ(Lost(sampled), 0u);
+}
+
+// A program whose calls have a rhythm: one that is in step with the choice of
+// calls would be told wrong by as much as it makes.
+TEST_F(KernelCallsTest, TellsRhythmicCallsRightWhileItSamples) {
+  static const std::string path = FileOf(4096);
+  constexpr int kPairs = 200'000;
+  Group group("fodc_calls");
+  Worker worker({&group}, [] {
+    char byte = 'x';
+    const int file = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+    for (int i = 0; i < kPairs; ++i) {
+      if (::pread(file, &byte, 1, 0) != 1) ::abort();
+      if (::pwrite(file, &byte, 1, 0) != 1) ::abort();
+    }
+    ::close(file);
+  });
+  auto telemetry = Make({.sample_above_per_second = 1, .sample_every = 16});
+  Set(*telemetry, {worker.pid()});
+  (void)Read(*telemetry);
+  worker.Run();
+  const auto exact = Read(*telemetry);
+  EXPECT_EQ(Preads(exact), 200'000u);
+  EXPECT_EQ(exact.write->kinds[0].latency.Count(), 200'000u);
+  worker.Run();
+  const auto sampled = Read(*telemetry);
+  ASSERT_EQ(sampled.sample_every, 16u);
+  // 20 standard deviations: of each 16 calls, half are reads, and one that is
+  // drawn stands for all.
+  const double bound = 20 * 16 * std::sqrt(2.0 * kPairs / 16 * 0.5 * 0.5);
+  EXPECT_NEAR(static_cast<double>(Preads(sampled)), 2.0 * kPairs, bound);
+  EXPECT_NEAR(static_cast<double>(sampled.write->kinds[0].latency.Count()),
+              2.0 * kPairs, bound);
   EXPECT_EQ(Lost(sampled), 0u);
 }
 

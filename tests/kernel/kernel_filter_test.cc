@@ -4,12 +4,15 @@
 #include <bpf/bpf.h>
 #include <linux/sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <atomic>
 #include <string>
 #include <thread>
 
+#include "fodc/base/log_testing.h"
 #include "tests/kernel/kernel_fixture.h"
 
 namespace fodc::kernel {
@@ -167,6 +170,35 @@ TEST_F(KernelFilterTest, NoticesAProcessThatIsMovedWhileItRuns) {
   EXPECT_EQ(Preads(Read(*telemetry)), left);
 }
 
+TEST_F(KernelFilterTest, GoesOnCountingATargetThatIsMoved) {
+  Group group("fodc_target");
+  Worker target({&group}, Read101);
+  auto telemetry = Make();
+  Set(*telemetry, {target.pid()});
+  target.Run();
+  // Into a group below: it is counted before that is noticed.
+  Group below("below", group.path());
+  below.Add(target.pid());
+  target.Run();
+  Set(*telemetry, {target.pid()});
+  EXPECT_EQ(Preads(Read(*telemetry)), 202u);
+  target.Run();
+  auto r = Read(*telemetry);
+  EXPECT_EQ(Preads(r), 303u);
+  EXPECT_EQ(r.cgroup_id, below.id());
+  // Out of it: from when that is noticed.
+  Group beside("fodc_target_beside");
+  beside.Add(target.pid());
+  target.Run();
+  Set(*telemetry, {target.pid()});
+  EXPECT_EQ(Preads(Read(*telemetry)), 303u);
+  target.Run();
+  r = Read(*telemetry);
+  EXPECT_EQ(Preads(r), 404u);
+  EXPECT_EQ(r.life, 1u);
+  EXPECT_EQ(Lost(r), 0u);
+}
+
 TEST_F(KernelFilterTest, KeepsSeveralTargetsApart) {
   Group a("fodc_target_a");
   Group b("fodc_target_b");
@@ -188,6 +220,66 @@ TEST_F(KernelFilterTest, KeepsSeveralTargetsApart) {
   EXPECT_EQ(Lost(readings[0]) + Lost(readings[1]), 0u);
 }
 
+TEST_F(KernelFilterTest, KeepsSeveralTargetsOfOneGroupApart) {
+  Group group("fodc_target");
+  Worker first({&group}, Read101, "banyand");
+  Worker second(
+      {&group}, [] { Pread(Path(), 211); }, "banyand");
+  auto telemetry = Make({.max_targets = 2});
+  const std::vector<TargetFilter> rows = {
+      {.name = "a", .processes = {first.pid()}},
+      {.name = "b", .processes = {second.pid()}}};
+  telemetry->SetTargets(rows);
+  first.Run();
+  second.Run();
+  const auto readings = telemetry->Collect(&events_);
+  ASSERT_EQ(readings.size(), 2u);
+  for (const TargetReading& r : readings) {
+    EXPECT_EQ(r.state, FilterState::kByThreadGroup);
+    EXPECT_EQ(r.reason, "foreign_process");
+    EXPECT_EQ(Lost(r), 0u);
+  }
+  EXPECT_EQ(Preads(readings[0]), 101u);
+  EXPECT_EQ(Preads(readings[1]), 211u);
+}
+
+// Another target's process is a stranger in the group, also if it descends from
+// this one's.
+TEST_F(KernelFilterTest, CountsNoChildThatIsAnotherTarget) {
+  Group group("fodc_target");
+  static std::atomic<pid_t>* child = nullptr;
+  void* at = ::mmap(nullptr, sizeof *child, PROT_READ | PROT_WRITE,
+                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  ASSERT_NE(at, MAP_FAILED);
+  child = new (at) std::atomic<pid_t>(0);
+  Worker parent({&group}, [] {
+    if (child->load() != 0) return Read101();
+    const pid_t pid = ::fork();
+    if (pid == 0) {
+      while (child->load() > 0) ::usleep(200);
+      Pread(Path(), 211);
+      child->store(-2);
+      ::pause();
+    }
+    child->store(pid);
+  });
+  parent.Run();
+  auto telemetry = Make({.max_targets = 2});
+  const std::vector<TargetFilter> rows = {
+      {.name = "a", .processes = {parent.pid()}},
+      {.name = "b", .processes = {child->load()}}};
+  telemetry->SetTargets(rows);
+  child->store(-1);
+  EXPECT_TRUE(test::WaitUntil([] { return child->load() == -2; }));
+  parent.Run();
+  const auto readings = telemetry->Collect(&events_);
+  (void)::munmap(at, sizeof *child);
+  ASSERT_EQ(readings.size(), 2u);
+  EXPECT_EQ(readings[0].reason, "foreign_process");
+  EXPECT_EQ(Preads(readings[0]), 101u);
+  EXPECT_EQ(Preads(readings[1]), 211u);
+}
+
 TEST_F(KernelFilterTest, TakesTheForcedGroupWhateverItHolds) {
   Group group("fodc_target");
   Worker somebody({&group}, Read101);
@@ -200,13 +292,31 @@ TEST_F(KernelFilterTest, TakesTheForcedGroupWhateverItHolds) {
   EXPECT_EQ(Preads(Read(*telemetry)), 101u);
 }
 
+TEST_F(KernelFilterTest, TheForcedGroupIsTheTargetWithoutAnyProcessOfTheRow) {
+  auto telemetry = Make({.cgroup_path = "fodc_target"});
+  Set(*telemetry, {});
+  EXPECT_EQ(Read(*telemetry).reason, "cgroup_path");
+  Group group("fodc_target");
+  Set(*telemetry, {});
+  EXPECT_EQ(Read(*telemetry).reason, "no_target");
+  EXPECT_EQ(telemetry->overview().programs, 0u);
+  Worker somebody({&group}, Read101);
+  Set(*telemetry, {});
+  EXPECT_EQ(Read(*telemetry).state, FilterState::kByCgroup);
+  somebody.Run();
+  EXPECT_EQ(Preads(Read(*telemetry)), 101u);
+}
+
 TEST_F(KernelFilterTest, FollowsATargetThatComesLater) {
   Group group("fodc_target");
   auto telemetry = Make();
+  const LogCapture log;
   Set(*telemetry, {});
   EXPECT_EQ(telemetry->overview().programs, 0u);
   Worker target({&group}, Read101);
   Set(*telemetry, {target.pid()});
+  Set(*telemetry, {target.pid()});
+  EXPECT_EQ(log.Lines("follows a target").size(), 1u);
   EXPECT_GT(telemetry->overview().programs, 0u);
   target.Run();
   EXPECT_EQ(Preads(Read(*telemetry)), 101u);

@@ -46,6 +46,10 @@ std::vector<kernel::KernelAnswer> TargetAnswers(const Options& options,
       {.proc_root = around.proc_root}, SystemClock());
   std::vector<target::Event> events;
   table.Check(&events);
+  const std::vector<std::vector<pid_t>> processes = table.Processes();
+  std::vector<pid_t> all;
+  for (const auto& row : processes)
+    all.insert(all.end(), row.begin(), row.end());
   for (std::size_t i = 0; i < table.rows().size(); ++i) {
     const target::Row& row = table.rows()[i];
     kernel::KernelAnswer a;
@@ -56,7 +60,7 @@ std::vector<kernel::KernelAnswer> TargetAnswers(const Options& options,
       // As kernel telemetry takes it: of the first target alone.
       if (i == 0) scope.forced_path = options.ktm_cgroup_path;
       a = ScopeAnswer(
-          kernel::FindScope(table.Processes(i), scope),
+          kernel::FindScope(processes[i], all, scope),
           StrCat("pid ", row.instance->pid, " (", row.instance->comm, ")"));
     } else {
       a.detail = row.problem;

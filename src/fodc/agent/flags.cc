@@ -79,10 +79,11 @@ void AddKernelFlags(program::Flags* f, Options* o) {
   f->String("ktm-target-comm", &o->ktm_target_comm,
             "process name of the node (its first 15 bytes); the same as "
             "--target-comm, which wins");
-  f->String("ktm-cgroup-path", &o->ktm_cgroup_path,
-            "cgroup (v2) of the first target, whatever it holds: absolute, or "
-            "under the root of the cgroup2 mount; empty: that of its processes "
-            "if it holds nobody else");
+  f->String(
+      "ktm-cgroup-path", &o->ktm_cgroup_path,
+      "cgroup (v2) that is the first target, whatever it holds: absolute, "
+      "or under the root of the cgroup2 mount; empty: that of its "
+      "processes if it holds nobody else");
   f->Bool("ktm-fine-buckets", &o->ktm_fine_buckets,
           "record all four buckets of each octave of a latency, not one");
   f->Int("ktm-sample-above", &o->ktm_sample_above,

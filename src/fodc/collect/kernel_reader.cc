@@ -42,8 +42,9 @@ void KernelReader::Start() {
 
 void KernelReader::Follow() {
   if (!telemetry_) return;
+  std::vector<std::vector<pid_t>> processes = targets_.table().Processes();
   for (std::size_t i = 0; i < filters_.size(); ++i)
-    filters_[i].processes = targets_.table().Processes(i);
+    filters_[i].processes = std::move(processes[i]);
   telemetry_->SetTargets(filters_);
 }
 

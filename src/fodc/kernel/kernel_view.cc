@@ -101,9 +101,7 @@ Result<KernelTypes> KernelView::Types() const {
   const BpfLog log;
   const std::unique_ptr<btf, FreeBtf> types(btf__load_vmlinux_btf());
   if (!types) {
-    return Unimplemented(
-        StrCat("no type information (/sys/kernel/btf/vmlinux): ",
-               ErrnoStatus(errno, "read").message()));
+    return NoTypes(errno);
   }
   KernelTypes found;
   for (const std::string_view name : WantedTracepoints()) {
@@ -116,6 +114,17 @@ Result<KernelTypes> KernelView::Types() const {
       btf__find_by_name_kind(types.get(), "bpf_rdonly_cast", BTF_KIND_FUNC) > 0;
   found.victim_is_task = FirstArgumentIsPointer(types.get(), "mark_victim");
   return found;
+}
+
+Status NoTypes(int error) {
+  // None of the files is there in which libbpf looks.
+  if (error == ESRCH || error == ENOENT) {
+    return Unimplemented(
+        "no type information: /sys/kernel/btf/vmlinux is not there");
+  }
+  return Unimplemented(
+      ErrnoStatus(error, "no type information: /sys/kernel/btf/vmlinux")
+          .message());
 }
 
 Status CheckCapabilities(std::string_view status_text) {

@@ -53,6 +53,10 @@ class KernelView {
 
 const KernelView& SystemKernel();
 
+// Why there are no types, of the error with which libbpf did not find them:
+// kUnimplemented.
+Status NoTypes(int error);
+
 // CAP_BPF and CAP_PERFMON, or CAP_SYS_ADMIN, in "CapEff:" of
 // /proc/<pid>/status. Errors: as MayLoad; kDataLoss if there is no such line.
 Status CheckCapabilities(std::string_view status_text);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "fodc/kernel/program_table.h"
 
@@ -31,6 +32,13 @@ TEST(CheckCapabilitiesTest, NamesWhatIsMissing) {
 TEST(CheckCapabilitiesTest, RefusesWhatIsNoStatus) {
   EXPECT_EQ(CheckCapabilities("").code(), Code::kDataLoss);
   EXPECT_EQ(CheckCapabilities("CapEff:\tlots\n").code(), Code::kDataLoss);
+}
+
+TEST(NoTypesTest, SaysWhatIsMissing) {
+  EXPECT_EQ(NoTypes(ESRCH).message(),
+            "no type information: /sys/kernel/btf/vmlinux is not there");
+  EXPECT_THAT(NoTypes(EACCES).message(), HasSubstr("Permission denied"));
+  EXPECT_EQ(NoTypes(EACCES).code(), Code::kUnimplemented);
 }
 
 TEST(CountNamespacesTest, CountsFromThatOfProcToOurs) {

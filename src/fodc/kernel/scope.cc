@@ -63,18 +63,21 @@ bool IsZombie(const std::string& proc_root, pid_t pid) {
   return stat.ok() && stat->state == 'Z';
 }
 
+bool IsAmong(std::span<const pid_t> processes, pid_t pid) {
+  return std::find(processes.begin(), processes.end(), pid) != processes.end();
+}
+
 class Descent {
  public:
-  Descent(std::span<const pid_t> processes, const std::string& proc_root)
-      : processes_(processes), proc_root_(proc_root) {}
+  Descent(std::span<const pid_t> processes, std::span<const pid_t> all,
+          const std::string& proc_root)
+      : processes_(processes), all_(all), proc_root_(proc_root) {}
 
   // Whether the process is the target's or descends from one that is.
   bool Holds(pid_t pid) const {
     for (int i = 0; i < kMaxAncestors && pid > 0; ++i) {
-      if (std::find(processes_.begin(), processes_.end(), pid) !=
-          processes_.end()) {
-        return true;
-      }
+      if (IsAmong(processes_, pid)) return true;
+      if (IsAmong(all_, pid)) return false;
       const auto stat = ReadProcessStat(proc_root_, pid);
       // One that has died meanwhile is nobody's.
       if (!stat.ok()) return i == 0 && stat.status().code() == Code::kNotFound;
@@ -85,6 +88,7 @@ class Descent {
 
  private:
   std::span<const pid_t> processes_;
+  std::span<const pid_t> all_;
   const std::string& proc_root_;
 };
 
@@ -103,6 +107,12 @@ std::optional<std::string> ForcedDirectory(const ScopeOptions& options) {
   return {};
 }
 
+// Whether a process is in the group or below it. The root does not tell.
+bool IsPopulated(const std::string& directory) {
+  const auto text = ReadFile(directory + "/cgroup.events");
+  return !text.ok() || text->find("populated 0") == std::string::npos;
+}
+
 Scope ForcedScope(const ScopeOptions& options) {
   Scope scope;
   const auto directory = ForcedDirectory(options);
@@ -111,16 +121,21 @@ Scope ForcedScope(const ScopeOptions& options) {
     scope.reason = "cgroup_path";
     return scope;
   }
-  scope.state = FilterState::kByCgroup;
   scope.container_path = *directory;
   scope.container_id = *id;
+  if (!IsPopulated(*directory)) {
+    scope.reason = "no_target";
+    return scope;
+  }
+  scope.state = FilterState::kByCgroup;
   scope.cgroup_id = *id;
   return scope;
 }
 
 }  // namespace
 
-Scope FindScope(std::span<const pid_t> processes, const ScopeOptions& options) {
+Scope FindScope(std::span<const pid_t> processes, std::span<const pid_t> all,
+                const ScopeOptions& options) {
   if (!options.forced_path.empty()) return ForcedScope(options);
   Scope scope;
   scope.reason = "no_target";
@@ -151,13 +166,13 @@ Scope FindScope(std::span<const pid_t> processes, const ScopeOptions& options) {
   scope.reason = "foreign_process";
   const auto inside = ProcessesIn(directory->path);
   if (!inside) return scope;
-  const Descent descent(processes, options.proc_root);
+  const Descent descent(processes, all, options.proc_root);
   for (const pid_t pid : *inside) {
     if (!descent.Holds(pid)) return scope;
   }
   // Several processes of one target in several groups: none has them all.
   for (const pid_t pid : processes) {
-    if (std::find(inside->begin(), inside->end(), pid) == inside->end() &&
+    if (!IsAmong(*inside, pid) &&
         DirectoryId(StrCat(options.proc_root, "/", pid))) {
       scope.reason = "several_cgroups";
       return scope;

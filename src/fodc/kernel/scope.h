@@ -29,16 +29,19 @@ struct Scope {
 struct ScopeOptions {
   std::string proc_root = "/proc";
   std::string sys_root;  // put before each mount point (tests)
-  // Absolute, or under the root of the cgroup2 mount; empty: by the processes.
+  // Absolute, or under the root of the cgroup2 mount: the target is what is in
+  // it, whoever the processes are. Empty: by the processes.
   std::string forced_path;
 };
 
 // Where the processes are now. The first that lives decides the container. A
 // group is the target's if each process in it, or below it, is one of
-// `processes` or descends from one. Reads a file for each process of the group
+// `processes` or descends from one, and not from a nearer one of `all`, the
+// processes of all targets. Reads a file for each process of the group
 // that is not among `processes`; groups of more than 4096 processes are not
 // used.
-Scope FindScope(std::span<const pid_t> processes, const ScopeOptions& options);
+Scope FindScope(std::span<const pid_t> processes, std::span<const pid_t> all,
+                const ScopeOptions& options);
 
 // Whether the directory is still there, and the same.
 bool ContainerLives(const std::string& path, std::uint64_t id);

@@ -37,8 +37,8 @@ class ScopeTest : public ::testing::Test {
   void SetMembers(const std::string& group, const std::string& pids) {
     Write(StrCat("cg", group, "/cgroup.procs"), pids);
   }
-  Scope Find(std::vector<pid_t> processes) {
-    return FindScope(processes, options_);
+  Scope Find(std::vector<pid_t> processes, std::vector<pid_t> all = {}) {
+    return FindScope(processes, all, options_);
   }
   std::uint64_t Inode(const std::string& name) {
     struct stat s {};
@@ -79,6 +79,19 @@ TEST_F(ScopeTest, LeavesAGroupWithAForeignProcessAlone) {
   EXPECT_EQ(scope.reason, "foreign_process");
   EXPECT_EQ(scope.cgroup_id, 0u);
   EXPECT_EQ(scope.container_id, Inode("cg/pod"));
+}
+
+TEST_F(ScopeTest, LeavesAGroupWithAnotherTargetsProcessAlone) {
+  AddProcess(10, 1, "/db");
+  AddProcess(11, 10, "/db");
+  AddProcess(12, 11, "/db");
+  SetMembers("/db", "10\n11\n12\n");
+  EXPECT_EQ(Find({10}).state, FilterState::kByCgroup);
+  // One that the other target descends from, and its descendant.
+  EXPECT_EQ(Find({10}, {10, 11}).reason, "foreign_process");
+  EXPECT_EQ(Find({11, 12}, {10, 11, 12}).reason, "foreign_process");
+  SetMembers("/db", "10\n12\n");
+  EXPECT_EQ(Find({10}, {10, 11}).reason, "foreign_process");
 }
 
 TEST_F(ScopeTest, TakesAProcessOfAnotherNamespaceForForeign) {
@@ -152,6 +165,11 @@ TEST_F(ScopeTest, FindsAForcedPathAbsoluteOrUnderTheRoot) {
   EXPECT_EQ(Find({}).cgroup_id, Inode("cg/a/b"));
   options_.forced_path = root_.File("cg/a/b");
   EXPECT_EQ(Find({}).cgroup_id, Inode("cg/a/b"));
+  Write("cg/a/b/cgroup.events", "populated 1\nfrozen 0\n");
+  EXPECT_EQ(Find({}).state, FilterState::kByCgroup);
+  Write("cg/a/b/cgroup.events", "populated 0\nfrozen 0\n");
+  EXPECT_EQ(Find({10}).state, FilterState::kOff);
+  EXPECT_EQ(Find({10}).reason, "no_target");
   options_.forced_path = "a/none";
   EXPECT_EQ(Find({}).state, FilterState::kOff);
   EXPECT_EQ(Find({}).reason, "cgroup_path");

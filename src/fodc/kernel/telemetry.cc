@@ -9,6 +9,7 @@
 
 #include "bpf/records.h"
 #include "fodc/base/log.h"
+#include "fodc/base/proc.h"
 #include "fodc/base/strings.h"
 #include "fodc/kernel/counters.h"
 #include "fodc/kernel/event_ring.h"
@@ -26,7 +27,11 @@ struct Target {
   std::string name;
   Scope scope;
   bool has_process = false;
+  // The first of its processes.
+  pid_t process = 0;
+  std::uint64_t process_start_ticks = 0;
   std::vector<pid_t> thread_groups;  // by the kernel's own numbers
+  std::string told;                  // of its scope, in the log
   std::uint64_t life = 0;
   std::array<Accumulator, kFamilies> families;
   Accumulator losses;
@@ -62,10 +67,17 @@ class KernelTelemetry final : public Telemetry {
 
   // Where the row's processes are, and the kernel's numbers of them if they
   // count by thread group.
-  Scope ScopeOf(const TargetFilter& row, const ScopeOptions& options,
-                std::vector<pid_t>* thread_groups);
-  // Whether the row's container is another one than before.
-  bool Follow(const TargetFilter& row, std::size_t slot);
+  // `all`: processes of all rows.
+  Scope ScopeOf(const TargetFilter& row, std::span<const pid_t> all,
+                const ScopeOptions& options, std::vector<pid_t>* thread_groups);
+  // Whether it is still the process that was the row's first. Remembers it.
+  bool IsSameProcess(pid_t process, Target* target) const;
+  // Whether the row's container is another one than before, and not for a move
+  // of its process.
+  bool Follow(const TargetFilter& row, std::span<const pid_t> all,
+              std::size_t slot);
+  // How the row is counted, if that is new.
+  void Tell(Target* target) const;
   void LoadAndAttach();
   void Detach();
   void SetFilter();
@@ -93,6 +105,7 @@ class KernelTelemetry final : public Telemetry {
 };
 
 Scope KernelTelemetry::ScopeOf(const TargetFilter& row,
+                               std::span<const pid_t> all,
                                const ScopeOptions& options,
                                std::vector<pid_t>* thread_groups) {
   thread_groups->clear();
@@ -102,7 +115,7 @@ Scope KernelTelemetry::ScopeOf(const TargetFilter& row,
       !row.processes.empty()) {
     return scope;
   }
-  scope = FindScope(row.processes, options);
+  scope = FindScope(row.processes, all, options);
   if (scope.state != FilterState::kByThreadGroup) return scope;
   auto numbers = numbers_.Of(row.processes);
   if (numbers.ok()) {
@@ -115,16 +128,31 @@ Scope KernelTelemetry::ScopeOf(const TargetFilter& row,
   return scope;
 }
 
-bool KernelTelemetry::Follow(const TargetFilter& row, std::size_t slot) {
+bool KernelTelemetry::IsSameProcess(pid_t process, Target* target) const {
+  const auto stat = ReadProcessStat(options_.proc_root, process);
+  if (!stat.ok()) return false;
+  const bool is_same = process == target->process &&
+                       stat->start_ticks == target->process_start_ticks;
+  target->process = process;
+  target->process_start_ticks = stat->start_ticks;
+  return is_same;
+}
+
+bool KernelTelemetry::Follow(const TargetFilter& row,
+                             std::span<const pid_t> all, std::size_t slot) {
   Target& target = targets_[slot];
   target.name = row.name;
   target.has_process = !row.processes.empty();
   ScopeOptions options;
   options.proc_root = options_.proc_root;
   if (slot == 0) options.forced_path = options_.cgroup_path;
-  Scope now = ScopeOf(row, options, &target.thread_groups);
-  // One that has just died is in no group: it tells nothing of its container.
-  if (now.container_path.empty() && !target.scope.container_path.empty()) {
+  Scope now = ScopeOf(row, all, options, &target.thread_groups);
+  const bool is_forced = !options.forced_path.empty();
+  if (is_forced) {
+    target.has_process = now.state != FilterState::kOff;
+  } else if (now.container_path.empty() &&
+             !target.scope.container_path.empty()) {
+    // One that has just died is in no group: it tells nothing of its container.
     target.has_process = false;
   }
   if (!target.has_process && target.life != 0) {
@@ -133,38 +161,54 @@ bool KernelTelemetry::Follow(const TargetFilter& row, std::size_t slot) {
         ContainerLives(target.scope.container_path, target.scope.container_id);
     if (target.scope.state != FilterState::kByCgroup || !lives) {
       target.scope.state = FilterState::kOff;
-      target.scope.reason = "no_target";
+      target.scope.reason = is_forced ? now.reason : "no_target";
     }
-    if (options.forced_path.empty()) return false;
+    return false;
   }
-  if (!target.has_process && options.forced_path.empty()) {
+  if (!target.has_process) {
     target.scope = now;
     return false;
   }
-  const bool another = target.life == 0 ||
-                       now.container_path != target.scope.container_path ||
-                       now.container_id != target.scope.container_id;
-  if (now.state != target.scope.state || another) {
-    LogInfo("kernel telemetry follows a target",
-            {{"target", target.name},
-             {"by", now.state == FilterState::kByCgroup        ? "cgroup"
-                    : now.state == FilterState::kByThreadGroup ? "thread group"
-                                                               : "nothing"},
-             {"reason", now.reason},
-             {"cgroup", now.container_path}});
-  }
+  const bool is_same =
+      !row.processes.empty() && IsSameProcess(row.processes.front(), &target);
+  const bool is_elsewhere = now.container_path != target.scope.container_path ||
+                            now.container_id != target.scope.container_id;
   target.scope = std::move(now);
-  return another;
+  return target.life == 0 || (is_elsewhere && !is_same);
+}
+
+void KernelTelemetry::Tell(Target* target) const {
+  const Scope& scope = target->scope;
+  const bool is_off = scope.state == FilterState::kOff;
+  // That there is no process is told by who looks for it; why there are no
+  // programs, by who loads them.
+  if (is_off ? scope.reason == "no_target" : programs_.AttachedCount() == 0)
+    return;
+  std::string_view by = "nothing";
+  if (!is_off) {
+    by = scope.state == FilterState::kByCgroup ? "cgroup" : "thread group";
+  }
+  std::string now = StrCat(by, " ", scope.reason, " ", scope.container_path);
+  if (now == target->told) return;
+  target->told = std::move(now);
+  LogInfo("kernel telemetry follows a target",
+          {{"target", target->name},
+           {"by", by},
+           {"reason", scope.reason},
+           {"cgroup", scope.container_path}});
 }
 
 void KernelTelemetry::SetTargets(std::span<const TargetFilter> targets) {
   const std::size_t most = MaxTargets(options_);
-  targets = targets.first(std::min(targets.size(), most));
-  targets_.resize(targets.size());
+  // Also of those that are not counted.
+  std::vector<pid_t> all;
+  for (const TargetFilter& row : targets)
+    all.insert(all.end(), row.processes.begin(), row.processes.end());
+  targets_.resize(std::min(targets.size(), most));
   std::vector<std::size_t> begun;
   bool any = false;
-  for (std::size_t slot = 0; slot < targets.size(); ++slot) {
-    if (Follow(targets[slot], slot)) begun.push_back(slot);
+  for (std::size_t slot = 0; slot < targets_.size(); ++slot) {
+    if (Follow(targets[slot], all, slot)) begun.push_back(slot);
     any |= targets_[slot].has_process &&
            targets_[slot].scope.state != FilterState::kOff;
   }
@@ -176,6 +220,7 @@ void KernelTelemetry::SetTargets(std::span<const TargetFilter> targets) {
     Detach();
   }
   for (const std::size_t slot : begun) BeginLife(slot);
+  for (Target& target : targets_) Tell(&target);
   if (filter_) {
     SetFilter();
     filter_->SetMakersAreTold(programs_.Attached("block_start"));
@@ -306,7 +351,7 @@ TargetReading KernelTelemetry::ReadTarget(std::size_t slot) {
   r.sample_every = target.sample_every;
   if (r.state != FilterState::kOff && programs_.AttachedCount() == 0) {
     r.state = FilterState::kOff;
-    r.reason = "no_program";
+    r.reason = target.has_process ? "no_program" : "no_target";
   }
   if (target.life == 0) return r;
   const Serves serves = [this](std::string_view program) {

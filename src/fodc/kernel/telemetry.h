@@ -38,8 +38,9 @@ struct TelemetryOptions {
   // Rows that SetTargets may have, 1 to kMaxTargets (more is cut). Kernel
   // memory is taken for so many.
   std::size_t max_targets = 1;
-  // The cgroup (v2) of the first target whatever it holds: absolute, or under
-  // the root of the cgroup2 mount. Empty: found by the processes.
+  // The cgroup (v2) that is the first target, whatever it holds, and also if
+  // the row has no process: absolute, or under the root of the cgroup2 mount.
+  // Empty: found by the processes.
   std::string cgroup_path = {};
   // Times one call in `sample_every`, which then stands for so many, while a
   // target makes more than `sample_above_per_second` read and write calls;
@@ -83,10 +84,10 @@ class Telemetry {
   // in the kernel, anew if it went missing; loads and attaches for the first
   // target, detaches when none has had a process for `linger`.
   // A row counts by its cgroup (v2) if that is not the root and holds, with
-  // its descendants, no process but those of the row and their descendants;
-  // else by thread group. Its counters begin at zero when its container is
-  // another one (another cgroup directory), and go on when only processes
-  // changed.
+  // its descendants, no process but those of the row and their descendants,
+  // and none of another row; else by thread group. Its counters begin at zero
+  // when its container is another one (another cgroup directory), and go on
+  // when only processes changed, or the first of them was moved.
   virtual void SetTargets(std::span<const TargetFilter> targets) = 0;
 
   // Reads all counters, one reading for each row of the last SetTargets, and

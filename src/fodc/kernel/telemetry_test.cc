@@ -10,12 +10,15 @@
 #include <filesystem>
 
 #include "fodc/base/file.h"
+#include "fodc/base/log_testing.h"
 #include "fodc/base/strings.h"
 
 namespace fodc::kernel {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::SizeIs;
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
 
 class RefusingKernel final : public KernelView {
@@ -78,8 +81,10 @@ TEST_F(TelemetryTest, TellsThatThereIsNoTypeInformation) {
 
 TEST_F(TelemetryTest, TellsThatThereIsNoPermission) {
   kernel_.permission = PermissionDenied("CAP_BPF missing");
+  const LogCapture log;
   SetTarget();
   (void)Read();
+  EXPECT_THAT(log.Lines("follows a target"), IsEmpty());
   const FamilyState& read = telemetry_->overview().families[0];
   EXPECT_EQ(read.reason, "no_permission");
   EXPECT_THAT(read.detail, HasSubstr("CAP_BPF missing"));
@@ -89,7 +94,10 @@ TEST_F(TelemetryTest, TellsThatThereIsNoPermission) {
 TEST_F(TelemetryTest, IsOffWhereProcShowsOtherProcesses) {
   kernel_.space = ProcessNamespace::kNotOurs;
   telemetry_ = Telemetry::Create(options_, clock_);
+  const LogCapture log;
   SetTarget();
+  SetTarget();
+  EXPECT_THAT(log.Lines("pid_namespace"), SizeIs(1));
   EXPECT_EQ(Read().state, FilterState::kOff);
   EXPECT_EQ(Read().reason, "pid_namespace");
   EXPECT_EQ(kernel_.asked, 0);
@@ -155,8 +163,29 @@ TEST_F(TelemetryLifeTest, AProcessThatHasJustDiedIsNoOtherContainer) {
   Write("proc/11/cgroup", "0::/db\n");
   EXPECT_EQ(LifeWith({11}), 1u);
   Write("cg/other/cgroup.procs", "");
-  Write("proc/11/cgroup", "0::/other\n");
-  EXPECT_EQ(LifeWith({11}), 2u);
+  Write("proc/12/cgroup", "0::/other\n");
+  EXPECT_EQ(LifeWith({12}), 2u);
+}
+
+TEST_F(TelemetryLifeTest, AProcessThatIsMovedHasNoOtherLife) {
+  const auto start = [this](int ticks) {
+    Write("proc/10/stat",
+          StrCat("10 (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 ", ticks,
+                 " 1 0\n"));
+  };
+  start(500);
+  Write("proc/10/cgroup", "0::/db\n");
+  EXPECT_EQ(LifeWith({10}), 1u);
+  Write("cg/db/below/cgroup.procs", "");
+  Write("proc/10/cgroup", "0::/db/below\n");
+  EXPECT_EQ(LifeWith({10}), 1u);
+  Write("cg/other/cgroup.procs", "");
+  Write("proc/10/cgroup", "0::/other\n");
+  EXPECT_EQ(LifeWith({10}), 1u);
+  // Another process of the number.
+  start(600);
+  Write("proc/10/cgroup", "0::/db\n");
+  EXPECT_EQ(LifeWith({10}), 2u);
 }
 
 }  // namespace

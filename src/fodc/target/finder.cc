@@ -50,8 +50,10 @@ std::vector<ProcessStat> Finder::KeepComm(const std::vector<pid_t>& pids,
   std::vector<ProcessStat> found;
   prefix = prefix.substr(0, kCommBytes);
   for (const pid_t pid : pids) {
-    const Result<std::string> comm = ReadComm(root_, pid);
-    if (!comm.ok() || !comm->starts_with(prefix)) continue;
+    if (!prefix.empty()) {
+      const Result<std::string> comm = ReadComm(root_, pid);
+      if (!comm.ok() || !comm->starts_with(prefix)) continue;
+    }
     if (auto stat = Alive(pid)) found.push_back(*std::move(stat));
   }
   return found;
@@ -145,14 +147,13 @@ std::string Finder::GroupOf(pid_t pid) const {
   return memory;
 }
 
-std::optional<std::vector<ProcessStat>> Finder::InGroupOf(
-    pid_t pid, std::string_view prefix) const {
+std::optional<std::vector<ProcessStat>> Finder::InGroupOf(pid_t pid) const {
   const Result<CgroupPlace> place = FindCgroup(root_, pid);
   if (!place.ok()) return {};
   for (const auto* group : {&place->unified, &place->memory}) {
     if (!*group || (*group)->is_root) continue;
     const auto pids = ReadCgroupProcesses((*group)->path);
-    if (pids.ok()) return KeepComm(*pids, prefix);
+    if (pids.ok()) return KeepComm(*pids, "");
   }
   return {};
 }

@@ -68,11 +68,9 @@ class Finder {
   std::string GroupOf(pid_t pid) const;
 
   // Live processes in the process's cgroup (unified or, where that is none or
-  // the root, of its memory controller) whose name begins with the prefix:
-  // costs as much as the group is large. Nothing if it is in the root, or its
-  // group is not visible here.
-  std::optional<std::vector<ProcessStat>> InGroupOf(
-      pid_t pid, std::string_view prefix) const;
+  // the root, of its memory controller): costs as much as the group is large.
+  // Nothing if it is in the root, or its group is not visible here.
+  std::optional<std::vector<ProcessStat>> InGroupOf(pid_t pid) const;
 
   Likeness LikenessOf(const ProcessStat& p) const;
   // Live processes like that one that started no earlier than `start_ticks`:

@@ -187,6 +187,7 @@ Search::Found Search::FindFallback(
     return found;
   }
   found.process = Finder::Choose(named);
+  found.is_by_fallback = true;
   return found;
 }
 

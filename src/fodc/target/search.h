@@ -37,6 +37,7 @@ class Search {
   struct Found {
     std::optional<ProcessStat> process;
     std::vector<std::uint64_t> inodes;  // of the port that told it; may be none
+    bool is_by_fallback = false;        // the fallback's name told it
     std::size_t candidates = 0;
     std::string problem;  // why there is no process
   };

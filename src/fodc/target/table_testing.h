@@ -84,12 +84,12 @@ class TableTest : public ::testing::Test {
     }
     ASSERT_THAT(WriteFileAtomically(tree_.File("net/tcp"), text), IsOk());
   }
-  TargetTable& Table(TargetSpec spec) {
+  TargetTable& Table(TargetSpec spec) { return TableOf({std::move(spec)}); }
+  TargetTable& TableOf(std::vector<TargetSpec> specs) {
     TableOptions options;
     options.proc_root = tree_.path();
     options.own_pid = kAgent;
-    table_ = std::make_unique<TargetTable>(
-        std::vector<TargetSpec>{std::move(spec)}, options, clock_);
+    table_ = std::make_unique<TargetTable>(std::move(specs), options, clock_);
     return *table_;
   }
   const Row& Check() {

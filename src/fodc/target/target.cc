@@ -14,6 +14,7 @@
 #include "fodc/target/boot_ticks.h"
 #include "fodc/target/finder.h"
 #include "fodc/target/kept_row.h"
+#include "fodc/target/members.h"
 #include "fodc/target/merge_counts.h"
 #include "fodc/target/pidfd.h"
 #include "fodc/target/search.h"
@@ -44,6 +45,7 @@ struct Hidden {
   MonotonicTime next_port_check;
   std::optional<Likeness> likeness;
   std::vector<std::uint64_t> inodes;  // of the port, when last judged
+  bool is_by_fallback = false;  // nothing but the fallback's name tells it
   // The first instances, and the row's counts when each was there.
   std::vector<FoundInstance> found;
   bool is_merged = false;
@@ -72,7 +74,8 @@ class TargetTable::Impl {
         pid_namespace_(ReadPidNamespace(options.proc_root).value_or(0)),
         boot_ticks_(options.proc_root, clock),
         finder_(options.proc_root,
-                options.own_pid != 0 ? options.own_pid : ::getpid()) {
+                options.own_pid != 0 ? options.own_pid : ::getpid()),
+        members_(finder_) {
     for (TargetSpec& spec : specs) {
       Row row;
       row.spec = std::move(spec);
@@ -169,39 +172,34 @@ class TargetTable::Impl {
     return kept;
   }
 
-  std::vector<pid_t> Processes(std::size_t i) const {
-    const Row& row = rows_[i];
-    if (!row.instance) return {};
-    std::vector<pid_t> pids = {row.instance->pid};
-    if (row.spec.pid && !hidden_[i].pid_is_used_up) return pids;
-    const bool by_comm = !row.spec.comm_prefix.empty();
-    for (const ProcessStat& p : Candidates(*row.instance, row.spec)) {
-      if (p.pid == row.instance->pid) continue;
-      if (!by_comm && p.comm != row.instance->comm) continue;
-      pids.push_back(p.pid);
-    }
-    return pids;
+  std::vector<std::vector<pid_t>> Processes() {
+    std::vector<Claim> claims(rows_.size());
+    for (std::size_t i = 0; i < rows_.size(); ++i) claims[i] = ClaimOf(i);
+    return members_.Of(claims);
   }
 
   int poll_fd() const { return epoll_.get(); }
   const std::vector<Row>& rows() const { return rows_; }
 
  private:
-  // Processes of the instance's name in its group; of the whole machine where
-  // that is the root, and only by a name that was given.
-  std::vector<ProcessStat> Candidates(const Instance& instance,
-                                      const TargetSpec& spec) const {
-    const std::string& name =
-        spec.comm_prefix.empty() ? instance.comm : spec.comm_prefix;
-    if (auto inside = finder_.InGroupOf(instance.pid, name))
-      return *std::move(inside);
-    const std::string group = finder_.GroupOf(instance.pid);
-    if (group.empty() && spec.comm_prefix.empty()) return {};
-    std::vector<ProcessStat> named = finder_.WithComm(name);
-    std::erase_if(named, [&](const ProcessStat& p) {
-      return finder_.GroupOf(p.pid) != group;
-    });
-    return named;
+  // What tells the row's processes is the rule that told its instance.
+  Claim ClaimOf(std::size_t i) const {
+    const Row& row = rows_[i];
+    const Hidden& hidden = hidden_[i];
+    Claim claim;
+    if (!row.instance) return claim;
+    claim.instance = row.instance->pid;
+    claim.comm = row.instance->comm;
+    if (row.spec.pid && !hidden.pid_is_used_up) return claim;
+    if (!row.spec.comm_prefix.empty()) {
+      claim.name = row.spec.comm_prefix;
+      claim.is_name_given = true;
+    } else if (hidden.is_by_fallback) {
+      claim.name = row.spec.fallback_comm_prefix;
+    } else {
+      claim.sockets = hidden.inodes;
+    }
+    return claim;
   }
 
   void CheckFormer(std::size_t i, std::vector<Event>* events) {
@@ -320,6 +318,7 @@ class TargetTable::Impl {
         [&row](const auto& p) { return p.pid == row.instance->pid; });
     if (is_ours) {
       hidden.inodes = std::move(owned.inodes);
+      hidden.is_by_fallback = false;
       // By now it has become what it is (exec, a name of its own).
       if (const auto stat = finder_.Alive(row.instance->pid)) {
         row.instance->comm = stat->comm;
@@ -342,6 +341,7 @@ class TargetTable::Impl {
     rows_[i].candidates = found.candidates;
     if (found.process) {
       Adopt(i, *found.process, std::move(found.inodes), events);
+      hidden.is_by_fallback = found.is_by_fallback;
     } else {
       rows_[i].problem = std::move(found.problem);
     }
@@ -398,6 +398,7 @@ class TargetTable::Impl {
     hidden.last_alive_ticks = ticks_;
     hidden.next_port_check = row.instance->found_at + options_.search_interval;
     hidden.inodes = std::move(inodes);
+    hidden.is_by_fallback = false;
     hidden.likeness = finder_.LikenessOf(stat);
     events->push_back(std::move(event));
   }
@@ -409,6 +410,7 @@ class TargetTable::Impl {
   BootTicks boot_ticks_;
   std::uint64_t ticks_ = 0;  // at the beginning of this check
   const Finder finder_;
+  Members members_;
   UniqueFd epoll_;
   std::vector<Row> rows_;
   std::vector<Hidden> hidden_;
@@ -427,8 +429,8 @@ bool TargetTable::Merge(std::size_t row, const KeptRow& kept) {
   return impl_->Merge(row, kept);
 }
 KeptRow TargetTable::Keep(std::size_t row) const { return impl_->Keep(row); }
-std::vector<pid_t> TargetTable::Processes(std::size_t row) const {
-  return impl_->Processes(row);
+std::vector<std::vector<pid_t>> TargetTable::Processes() const {
+  return impl_->Processes();
 }
 int TargetTable::poll_fd() const { return impl_->poll_fd(); }
 const std::vector<Row>& TargetTable::rows() const { return impl_->rows(); }

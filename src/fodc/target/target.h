@@ -129,13 +129,16 @@ class TargetTable {
   // scrape and when poll_fd() is readable.
   void Check(std::vector<Event>* events);
 
-  // All processes of the row now, its instance first; empty if there is none.
-  // Beside the instance these are the live processes of the same name (with a
-  // comm prefix: of names that begin so) in the instance's container; in the
-  // root cgroup, only with a comm prefix. Of a row that is found by a pid: the
-  // instance alone. Costs as much as the container has processes; where its
-  // cgroup is the root or not visible, a walk through all of the machine.
-  std::vector<pid_t> Processes(std::size_t row) const;
+  // Of each row: all its processes now, its instance first; empty if there is
+  // none. Found by a pid or by a port, these are the instance, what descends
+  // from it and, by a port, what shares the socket under the instance's name
+  // (workers forked before). Found by a name: all of that name, and what
+  // descends from them. All of them in the instance's cgroup; in the root
+  // cgroup by a name only if that was given (comm_prefix). No process is of two
+  // rows: an instance is its own row's, a descendant that of the nearest above
+  // it. Costs as much as the cgroups have processes; where one is the root or
+  // not visible, a walk through all of the machine.
+  std::vector<std::vector<pid_t>> Processes() const;
 
   // Readable when a target may have died; -1 if the kernel has no pidfd
   // (before Linux 5.3), then only Check tells.
