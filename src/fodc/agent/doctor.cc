@@ -18,6 +18,7 @@
 #include "fodc/base/log.h"
 #include "fodc/base/strings.h"
 #include "fodc/kernel/footprint.h"
+#include "fodc/kernel/scope.h"
 #include "fodc/kernel/telemetry.h"
 #include "fodc/program/version.h"
 
@@ -35,15 +36,20 @@ bool IsTracepoint(const KernelAnswer& a) {
 
 KernelAnswer SwitchedOn(const Options& options, const Checked& checked) {
   const bool is_on = WantsKernelTelemetry(options, checked);
-  return {
+  KernelAnswer a{
       .what = "kernel telemetry",
       .ok = is_on,
       .detail = StrCat(
           is_on ? "" : "switched off: ", "--ktm-enabled=", options.ktm_enabled,
           " --ktm-interval=", FormatGoDuration(options.ktm_interval)),
-      .advice = is_on ? ""
-                      : "start the agent with --ktm-enabled and an interval "
-                        "above 0"};
+      .advice = {}};
+  if (!is_on) {
+    a.advice =
+        StrCat("start the agent with ", checked.ktm == KtmMode::kOff
+                                            ? "--ktm-enabled"
+                                            : "a --ktm-interval above 0");
+  }
+  return a;
 }
 
 KernelAnswer UnifiedMount(const Surroundings& around) {
@@ -63,6 +69,24 @@ KernelAnswer UnifiedMount(const Surroundings& around) {
   a.detail = "not mounted: targets are told apart by process (ktm_status 1)";
   a.advice = "mount -t cgroup2 none /sys/fs/cgroup/unified";
   return a;
+}
+
+KernelAnswer NamedGroup(const Options& options, const Surroundings& around) {
+  const kernel::Scope scope =
+      kernel::FindScope({}, {},
+                        {.proc_root = around.proc_root,
+                         .sys_root = around.sys_root,
+                         .forced_path = options.ktm_cgroup_path});
+  const bool there = !scope.container_path.empty();
+  return {
+      .what = "the group of --ktm-cgroup-path",
+      .ok = there,
+      .detail = there ? scope.container_path
+                      : StrCat("no cgroup (v2) is at ", options.ktm_cgroup_path,
+                               ": the first target is not counted"),
+      .advice = there ? ""
+                      : "mend the path: absolute, or under the root of the "
+                        "cgroup2 mount"};
 }
 
 KernelAnswer Cost(const Options& options) {
@@ -213,6 +237,11 @@ Diagnosis Examine(const Options& options, const Checked& checked,
   }
   d.answers.push_back(Cost(options));
   d.answers.push_back(mount);
+  if (!options.ktm_cgroup_path.empty()) {
+    d.answers.push_back(NamedGroup(options, around));
+    if (!d.answers.back().ok && d.health == Health::kFull)
+      d.health = Health::kPartly;
+  }
   d.answers.push_back(lockdown);
   for (KernelAnswer& a : TargetAnswers(options, checked, around))
     d.answers.push_back(std::move(a));

@@ -53,15 +53,16 @@ std::vector<kernel::KernelAnswer> TargetAnswers(const Options& options,
   for (std::size_t i = 0; i < table.rows().size(); ++i) {
     const target::Row& row = table.rows()[i];
     kernel::KernelAnswer a;
-    if (row.instance) {
-      kernel::ScopeOptions scope;
-      scope.proc_root = around.proc_root;
-      scope.sys_root = around.sys_root;
-      // As kernel telemetry takes it: of the first target alone.
-      if (i == 0) scope.forced_path = options.ktm_cgroup_path;
-      a = ScopeAnswer(
-          kernel::FindScope(processes[i], all, scope),
-          StrCat("pid ", row.instance->pid, " (", row.instance->comm, ")"));
+    kernel::ScopeOptions scope;
+    scope.proc_root = around.proc_root;
+    scope.sys_root = around.sys_root;
+    // As kernel telemetry takes it: of the first target alone.
+    if (i == 0) scope.forced_path = options.ktm_cgroup_path;
+    if (row.instance || !scope.forced_path.empty()) {
+      a = ScopeAnswer(kernel::FindScope(processes[i], all, scope),
+                      row.instance ? StrCat("pid ", row.instance->pid, " (",
+                                            row.instance->comm, ")")
+                                   : "whoever is in --ktm-cgroup-path");
     } else {
       a.detail = row.problem;
       a.advice =

@@ -153,13 +153,28 @@ TEST_F(DoctorTest, TellsByWhatTheTargetIsCounted) {
   Put("proc/42/cgroup", "0::/../db\n");
   EXPECT_THAT(DiagnosisText(Look()),
               HasSubstr("counted by process: no_cgroup2"));
-  options_.ktm_cgroup_path = "none";
-  EXPECT_THAT(DiagnosisText(Look()), HasSubstr("not counted: cgroup_path"));
   options_.poll_metrics_ports = {"2122"};
   options_.container_names = {"data"};
   EXPECT_THAT(
       DiagnosisText(Look()),
       HasSubstr("MISSING  target data :2122: nothing listens on the port"));
+  EXPECT_EQ(Look().health, Health::kFull);
+}
+
+TEST_F(DoctorTest, TellsWhetherTheNamedGroupIsThere) {
+  options_.ktm_cgroup_path = "none";
+  EXPECT_THAT(DiagnosisText(Look()), HasSubstr("not counted: cgroup_path"));
+  EXPECT_THAT(DiagnosisText(Look()),
+              HasSubstr("MISSING  the group of --ktm-cgroup-path: no cgroup "
+                        "(v2) is at none"));
+  EXPECT_EQ(Look().health, Health::kPartly);
+  // Also where nothing else tells the target.
+  options_.poll_metrics_ports = {"2122"};
+  EXPECT_THAT(DiagnosisText(Look()), HasSubstr("not counted: cgroup_path"));
+  options_.ktm_cgroup_path = "db";
+  EXPECT_THAT(DiagnosisText(Look()),
+              HasSubstr("ok       target :2122: whoever is in "
+                        "--ktm-cgroup-path, counted by cgroup"));
   EXPECT_EQ(Look().health, Health::kFull);
 }
 
@@ -174,6 +189,8 @@ TEST_F(DoctorTest, SwitchedOffIsNot) {
   EXPECT_EQ(Look().health, Health::kFull);
   options_.ktm_interval = std::chrono::seconds(0);
   EXPECT_EQ(Look().health, Health::kNot);
+  EXPECT_THAT(DiagnosisText(Look()),
+              HasSubstr("-> start the agent with a --ktm-interval above 0\n"));
 }
 
 TEST_F(DoctorTest, LockdownForConfidentialityForbidsIt) {
