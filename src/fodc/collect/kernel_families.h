@@ -22,10 +22,10 @@ inline constexpr ReadingDesc kReason{"ktm_reason_info", kGauge,
                                      "Why ktm_status is below 2, while it is."};
 inline constexpr ReadingDesc kProgramsOn{
     "ktm_programs_on", kGauge,
-    "Whether the family's programs are attached in the kernel."};
+    "Whether the programs of a family of kernel telemetry are attached."};
 inline constexpr ReadingDesc kProgramOff{
     "ktm_program_off_info", kGauge,
-    "Why programs of the family are off, while any are."};
+    "Why programs of a family of kernel telemetry are off, while any are."};
 inline constexpr ReadingDesc kLost{
     "ktm_lost_total", kCounter,
     "Calls and events of the target that no other counter has: no room for "
@@ -37,11 +37,12 @@ inline constexpr ReadingDesc kSampleEvery{
 
 inline constexpr ReadingDesc kMissedRuns{
     "ktm_missed_runs_total", kCounter,
-    "How often a program was not run because it was interrupted on the same "
-    "processor, for a target or for any other process of the machine."};
+    "How often a program of kernel telemetry was not run because it was "
+    "interrupted on the same processor, for a target or for any other process "
+    "of the machine."};
 inline constexpr ReadingDesc kKernelMemory{
     "ktm_kernel_memory_bytes", kGauge,
-    "What the maps of all programs take of the kernel's memory."};
+    "What the maps of kernel telemetry take of the kernel's memory."};
 
 // --- Read path. io_uring, mmap, splice and sendfile are in none of these.
 
@@ -61,7 +62,8 @@ inline constexpr ReadingDesc kRead{
     "fail, by what the descriptor refers to. Not seen: io_uring, mmap."};
 inline constexpr ReadingDesc kReadBytes{
     "ktm_read_bytes_total", kCounter,
-    "Bytes that these calls gave, from the page cache or not."};
+    "Bytes that read, pread64, readv, preadv and preadv2 calls gave, from the "
+    "page cache or not, by what the descriptor refers to."};
 inline constexpr ReadingDesc kReadFailures{
     "ktm_read_failures_total", kCounter,
     "Calls of read, pread64, readv, preadv and preadv2 that failed."};
@@ -74,7 +76,8 @@ inline constexpr ReadingDesc kWrite{
     "not fail, by what the descriptor refers to. Not seen: io_uring, mmap."};
 inline constexpr ReadingDesc kWriteBytes{
     "ktm_write_bytes_total", kCounter,
-    "Bytes that these calls took, to the page cache or further."};
+    "Bytes that write, pwrite64, writev, pwritev and pwritev2 calls took, to "
+    "the page cache or further, by what the descriptor refers to."};
 inline constexpr ReadingDesc kWriteFailures{
     "ktm_write_failures_total", kCounter,
     "Calls of write, pwrite64, writev, pwritev and pwritev2 that failed."};
@@ -123,9 +126,10 @@ inline constexpr ReadingDesc kScanned{
     "ktm_memory_lru_pages_scanned_total", kCounter,
     "Pages of the inactive lists that the target's own tasks looked at in "
     "reclaim. Not in it: kswapd."};
-inline constexpr ReadingDesc kReclaimed{"ktm_memory_lru_pages_reclaimed_total",
-                                        kCounter,
-                                        "Pages of these that they reclaimed."};
+inline constexpr ReadingDesc kReclaimed{
+    "ktm_memory_lru_pages_reclaimed_total", kCounter,
+    "Pages of the inactive lists that the target's own tasks reclaimed. Not in "
+    "it: kswapd."};
 inline constexpr ReadingDesc kShrinks{
     "ktm_memory_lru_shrink_events_total", kCounter,
     "Times that the target's own tasks shrank an inactive list."};
@@ -135,14 +139,16 @@ inline constexpr ReadingDesc kDirectBegins{
     "short of memory."};
 inline constexpr ReadingDesc kDirectStall{
     "ktm_direct_reclaim_stall_seconds_total", kCounter,
-    "Time that tasks of the target spent in it."};
+    "Time that tasks of the target spent in reclaim because the machine was "
+    "short of memory."};
 inline constexpr ReadingDesc kMemcgEntries{
     "ktm_memcg_reclaim_entries_total", kCounter,
     "Times that a task of the target had to reclaim because a cgroup was at "
     "its limit."};
 inline constexpr ReadingDesc kMemcgStall{
     "ktm_memcg_reclaim_stall_seconds_total", kCounter,
-    "Time that tasks of the target spent in it."};
+    "Time that tasks of the target spent in reclaim because a cgroup was at "
+    "its limit."};
 inline constexpr ReadingDesc kKswapdScanned{
     "ktm_kswapd_pages_scanned_total", kCounter,
     "Pages that kswapd looked at, of the whole machine, not of the target."};
@@ -152,17 +158,19 @@ inline constexpr ReadingDesc kKswapdReclaimed{
 inline constexpr ReadingDesc kFaults{
     "ktm_page_faults_total", kCounter,
     "Page faults as the kernel counts them: of tasks that live, and of those "
-    "that died while this was on."};
+    "that died while kernel telemetry was on."};
 
 // --- Block, scheduler, death.
 
 inline constexpr ReadingDesc kBlock{
     "ktm_block_latency_seconds", kHistogram,
-    "Time of requests that the target's own tasks made, from the driver's "
-    "start to the end. Not in it: what is written back later, what merged into "
-    "others' requests."};
-inline constexpr ReadingDesc kBlockBytes{"ktm_block_bytes_total", kCounter,
-                                         "Bytes of these requests."};
+    "Time of block requests that the target's own tasks made, from the "
+    "driver's start to the end. Not in it: what is written back later, what "
+    "merged into others' requests."};
+inline constexpr ReadingDesc kBlockBytes{
+    "ktm_block_bytes_total", kCounter,
+    "Bytes of block requests that the target's own tasks made. Not in it: what "
+    "is written back later, what merged into others' requests."};
 inline constexpr ReadingDesc kRunQueue{
     "ktm_run_queue_wait_seconds", kHistogram,
     "Time that threads of the target waited for a processor, each time."};
@@ -178,7 +186,8 @@ inline constexpr ReadingDesc kVictimBytes{
 inline constexpr ReadingDesc kExitSignal{
     "ktm_last_exit_signal", kGauge,
     "The signal that last ended a process of the target."};
-inline constexpr ReadingDesc kExitAge{"ktm_last_exit_age_seconds", kGauge,
-                                      "How long that process had run."};
+inline constexpr ReadingDesc kExitAge{
+    "ktm_last_exit_age_seconds", kGauge,
+    "How long the process of the target had run that a signal ended last."};
 
 }  // namespace fodc::collect::ktm

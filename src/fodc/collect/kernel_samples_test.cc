@@ -14,6 +14,7 @@ namespace {
 
 using kernel::LatencyHistogram;
 using ::testing::Contains;
+using ::testing::ContainsRegex;
 using ::testing::Key;
 using ::testing::Not;
 using ::testing::Pair;
@@ -84,6 +85,26 @@ class KernelSamplesTest : public ::testing::Test {
   kernel::Overview overview_;
   std::int64_t now_ = 0;
 };
+
+// Whoever sees a family's HELP may see no other one.
+TEST_F(KernelSamplesTest, EachHelpStandsAlone) {
+  overview_.kswapd = {.scanned_pages = 71, .reclaimed_pages = 72};
+  kernel::KernelEvent death;
+  death.kind = kernel::KernelEvent::Kind::kExitBySignal;
+  samples_.OnEvent(death);
+  (void)Record(Everything());
+  std::size_t series_seen = 0;
+  for (const recorder::SourceFrame& frame : recording_.Latest()) {
+    for (const auto& series : *frame.series) {
+      ++series_seen;
+      EXPECT_THAT(std::string(series->help()),
+                  Not(ContainsRegex(" these | they |that process|spent in it|"
+                                    "this was| the family")))
+          << series->name();
+    }
+  }
+  EXPECT_GT(series_seen, 100u);
+}
 
 TEST_F(KernelSamplesTest, EveryNumberIsTheSampleItIsSaidToBe) {
   overview_.kswapd = {.scanned_pages = 71, .reclaimed_pages = 72};
