@@ -46,6 +46,8 @@ constexpr Bound kBounds[] = {
      "least page-cache adds a second that count as up"},
     {"refault-pages", Unit::kNumber, &Options::refault_pages, 0, 1e12,
      "least refaults of file pages a second that count as up"},
+    {"refault-read-ratio", Unit::kNumber, &Options::refault_read_ratio, 0, 1,
+     "least refaults that count as up, as a part of the reads of files"},
     {"scan-ratio", Unit::kNumber, &Options::scan_ratio, 1, 1e6,
      "adds over refaults, from which on it is a scan (W3)"},
     {"dontneed-calls", Unit::kNumber, &Options::dontneed_calls, 0, 1e12,

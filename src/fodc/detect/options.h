@@ -30,6 +30,7 @@ struct Options {
   double churn_pages = 1000;
   double refill_pages = 100;
   double refault_pages = 20;
+  double refault_read_ratio = 0.01;
   double scan_ratio = 3;
   double dontneed_calls = 0.1;
   double dontneed_bytes = 1 << 20;

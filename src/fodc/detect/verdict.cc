@@ -55,6 +55,11 @@ class Comparison {
              return !w.facts.Has(f) || IsUp(w.facts[f], f, least);
            });
   }
+  double ReadsPerSecond() const {
+    const auto ms = static_cast<double>(now_.to_ms - now_.from_ms);
+    const auto windows = static_cast<double>(windows_.size());
+    return ms > 0 ? now_.reads * windows / ms * 1e3 : 0;
+  }
   // By how much of the group's memory a part of it has changed.
   double Growth(Fact part) const {
     if (!Knows(part) || !KnowsUsual(part)) return 0;
@@ -239,7 +244,10 @@ class Explanation {
   }
 
   bool RefaultsUp() const {
-    return c_.Up(Fact::kFileRefaults, o_.refault_pages);
+    // Fewer than the quantile lets pass cannot be what is slow.
+    return c_.Up(Fact::kFileRefaults,
+                 std::max(o_.refault_pages,
+                          o_.refault_read_ratio * c_.ReadsPerSecond()));
   }
 
   bool Scan() {
