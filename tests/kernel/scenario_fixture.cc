@@ -41,7 +41,7 @@ Server MakeNode(const TempDirectory& dir, const std::string& data,
 }
 
 FodcAgent MakeAgent(const TempDirectory& dir, std::uint16_t node,
-                    std::uint16_t proxy) {
+                    std::uint16_t proxy, int start_windows) {
   return {dir,
           {.pod = kPod,
            .endpoint_ports = {node},
@@ -49,6 +49,7 @@ FodcAgent MakeAgent(const TempDirectory& dir, std::uint16_t node,
            .proxy_ports = {proxy},
            .interval = "500ms",
            .flags = {"--ktm-enabled=true", "--ktm-interval=500ms", kBounds,
+                     StrCat("--detect-bound=start-windows=", start_windows),
                      "--signal=compaction_bytes=hotnode_compaction_bytes_total",
                      "--signal=background_io_bytes="
                      "hotnode_background_io_bytes_total",
@@ -100,13 +101,15 @@ void ScenarioTest::TearDown() {
   }
 }
 
-void ScenarioTest::StartCalm(const std::string& memory_limit) {
+void ScenarioTest::StartCalm(const std::string& memory_limit,
+                             int start_windows) {
   node_.emplace(MakeNode(directory_, data_directory_, memory_limit));
   // It writes a gigabyte when it is the first.
   ASSERT_TRUE(node_->Start(90s));
   proxy_.emplace(directory_);
   ASSERT_TRUE(proxy_->Start());
-  agent_.emplace(MakeAgent(directory_, node_->port(), proxy_->grpc_port()));
+  agent_.emplace(
+      MakeAgent(directory_, node_->port(), proxy_->grpc_port(), start_windows));
   ASSERT_TRUE(agent_->Start(60s));
   ASSERT_TRUE(WaitUntil([this] { return IsCalm(); }, 60s, 100ms));
   ASSERT_EQ(Incidents()["total"], 0);

@@ -25,7 +25,8 @@ class ScenarioTest : public ::testing::Test {
 
   // Starts all three, and waits until the agent's detector has learned what is
   // usual for the node.
-  void StartCalm(const std::string& memory_limit = "96MiB");
+  void StartCalm(const std::string& memory_limit = "96MiB",
+                 int start_windows = 3);
   // One of hotnode's disturbances.
   void Disturb(const std::string& word) const;
   // The proxy's incident, once it has this verdict; null and a failure if it

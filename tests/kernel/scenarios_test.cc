@@ -12,9 +12,11 @@ namespace {
 using testing::IsEmpty;
 
 // Reads were slow, by the incident's own numbers.
-#define EXPECT_SLOW(incident)                             \
-  EXPECT_GE(NumberOf(incident, "worst_read_p99_seconds"), \
-            3 * NumberOf(incident, "baseline_read_p99_seconds"))
+#define EXPECT_SLOW(incident)                                            \
+  EXPECT_TRUE(NumberOf(incident, "worst_read_p95_seconds") >=            \
+                  3 * NumberOf(incident, "baseline_read_p95_seconds") || \
+              NumberOf(incident, "worst_read_p99_seconds") >=            \
+                  3 * NumberOf(incident, "baseline_read_p99_seconds"))
 
 // It drops its own hot pages and has to read them again.
 TEST_F(ScenarioTest, EvictionByItsOwnPolicyIsW3) {
@@ -58,7 +60,9 @@ TEST_F(ScenarioTest, WideScanUnderTheLimitIsW3) {
 
 // The same scan, with room for all that it reads.
 TEST_F(ScenarioTest, ScanThatHurtsNobodyIsW1AndNoIncident) {
-  ASSERT_NO_FATAL_FAILURE(StartCalm("2GiB"));
+  // Where other work on this machine stops the node for a second, that is slow,
+  // and not the scan's doing; the scan takes sixteen.
+  ASSERT_NO_FATAL_FAILURE(StartCalm("2GiB", /*start_windows=*/10));
   Disturb("scan");
   EXPECT_TRUE(WaitUntil(
       [this] {
