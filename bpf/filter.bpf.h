@@ -160,8 +160,7 @@ static __always_inline __u32 slot_of(struct task_struct *task, struct fodc_filte
 		struct fodc_thread_group *group = thread_group_of(task);
 
 		/* Its last threads may end at once. */
-		if (group && (!group->died_ns ||
-			      group->died_ns == task->group_leader->start_time))
+		if (group && (!group->died_ns || group->died_ns == task->group_leader->start_time))
 			return group->slot;
 	}
 	return 0;

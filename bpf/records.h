@@ -35,10 +35,10 @@ struct fodc_filter {
 	/* Times one call in 2 to this power; 0: each. By slot. */
 	__u32 sample_log[FODC_MAX_TARGETS];
 	__u32 cgroup_count;
-	__u16 by_thread_group;	  /* 0: the map of thread groups is empty */
-	__u16 makers_are_told;	  /* block_start tells who makes a request */
-	__u32 epoch;		  /* what was learned of a task under another one is void */
-	__u32 generation;	  /* a call that began under another one is void */
+	__u16 by_thread_group; /* 0: the map of thread groups is empty */
+	__u16 makers_are_told; /* block_start tells who makes a request */
+	__u32 epoch;	       /* what was learned of a task under another one is void */
+	__u32 generation;      /* a call that began under another one is void */
 };
 
 /* Of one process that counts by its number. The number may be another one's soon

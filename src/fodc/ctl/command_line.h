@@ -88,10 +88,9 @@ struct ReplayCommand {
 
 struct VersionCommand {};
 
-using Command =
-    std::variant<VersionCommand, NodesCommand, IncidentsCommand, MetricsCommand,
-                 WindowCommand, StatCommand, CatCommand, ImportCommand,
-                 ReplayCommand>;
+using Command = std::variant<VersionCommand, NodesCommand, IncidentsCommand,
+                             MetricsCommand, WindowCommand, StatCommand,
+                             CatCommand, ImportCommand, ReplayCommand>;
 
 // Either a command, or a text that was asked for (help: exit code 0) or an
 // explanation (exit code 2).
