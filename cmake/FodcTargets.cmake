@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # The machinery behind a room's CMakeLists.txt, which is a list of nouns.
 include_guard()
+get_filename_component(FODC_ROOT ${CMAKE_CURRENT_LIST_DIR}/.. ABSOLUTE)
 
 find_program(FODC_CCACHE ccache)
 if(FODC_CCACHE)
@@ -29,7 +30,7 @@ if(FODC_FUZZ)
 endif()
 
 # Paths of the build machine stay out of the binaries and out of the cache key.
-add_compile_options(-ffile-prefix-map=${PROJECT_SOURCE_DIR}=.)
+add_compile_options(-ffile-prefix-map=${FODC_ROOT}=.)
 
 add_library(fodc_warnings INTERFACE)
 target_compile_options(fodc_warnings INTERFACE
@@ -51,7 +52,7 @@ function(fodc_add_library room)
   cmake_parse_arguments(A "" "" "SRCS;PUBLIC;PRIVATE" ${ARGN})
   add_library(fodc_${room} STATIC ${A_SRCS})
   add_library(fodc::${room} ALIAS fodc_${room})
-  target_include_directories(fodc_${room} PUBLIC ${PROJECT_SOURCE_DIR}/src)
+  target_include_directories(fodc_${room} PUBLIC ${FODC_ROOT}/src)
   target_link_libraries(fodc_${room} PUBLIC ${A_PUBLIC}
     PRIVATE ${A_PRIVATE} fodc_warnings)
 endfunction()
@@ -63,7 +64,7 @@ function(fodc_add_program name)
   endif()
   cmake_parse_arguments(A "" "" "SRCS;DEPS" ${ARGN})
   add_executable(${name} ${A_SRCS})
-  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src)
+  target_include_directories(${name} PRIVATE ${FODC_ROOT}/src)
   target_link_libraries(${name} PRIVATE ${A_DEPS} fodc_warnings)
 endfunction()
 
@@ -98,7 +99,7 @@ endfunction()
 # were skipped.
 # Labels: unit and link also run under the sanitizers; e2e and kernel do not.
 function(fodc_add_test name)
-  if(FODC_FUZZ)
+  if(FODC_FUZZ OR FODC_GUARD_ALONE)
     return()
   endif()
   cmake_parse_arguments(A "SERIAL" "TIMEOUT" "SRCS;DEPS;LABELS;ENV" ${ARGN})
@@ -116,8 +117,8 @@ function(fodc_add_test name)
     set(A_TIMEOUT 900)
   endif()
   add_executable(${name} ${A_SRCS})
-  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src
-    ${PROJECT_SOURCE_DIR})
+  target_include_directories(${name} PRIVATE ${FODC_ROOT}/src
+    ${FODC_ROOT})
   target_link_libraries(${name} PRIVATE ${A_DEPS} fodc::test_paths)
   fodc_test_options(${name})
   fodc_use_test_headers(${name})
@@ -138,8 +139,8 @@ function(fodc_add_bench name)
   endif()
   cmake_parse_arguments(A "" "" "SRCS;DEPS" ${ARGN})
   add_executable(${name} ${A_SRCS})
-  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src
-    ${PROJECT_SOURCE_DIR})
+  target_include_directories(${name} PRIVATE ${FODC_ROOT}/src
+    ${FODC_ROOT})
   target_link_libraries(${name} PRIVATE ${A_DEPS} fodc::test_paths
     fodc_warnings)
   set_target_properties(${name} PROPERTIES
@@ -154,7 +155,7 @@ function(fodc_add_fuzzer name)
   endif()
   cmake_parse_arguments(A "" "" "SRCS;DEPS" ${ARGN})
   add_executable(${name} ${A_SRCS})
-  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/src)
+  target_include_directories(${name} PRIVATE ${FODC_ROOT}/src)
   target_link_libraries(${name} PRIVATE ${A_DEPS} fodc_warnings)
   target_link_options(${name} PRIVATE -fsanitize=fuzzer)
   set_target_properties(${name} PROPERTIES
