@@ -93,9 +93,13 @@ class ByteBudget {
   std::uint64_t budget_bytes() const noexcept;  // at the present level
   std::uint64_t held_bytes() const noexcept;
   std::uint64_t held_bytes(ByteClass c) const noexcept;
+  ByteClass ClassOf(std::optional<std::uint64_t> declared_bytes) const noexcept;
   std::uint64_t unit_bytes() const noexcept { return unit_bytes_; }
-  // The most that one request of this class could ever hold.
-  std::uint64_t largest_bytes(ByteClass c) const noexcept;
+  // The most that one request could ever hold: what is guaranteed to the other
+  // class is not for it.
+  std::uint64_t largest_bytes() const noexcept {
+    return limits_[0].own + limits_[0].shared;
+  }
 
  private:
   friend class RequestBytes;
@@ -105,7 +109,6 @@ class ByteBudget {
   };
 
   ByteBudget() = default;
-  ByteClass ClassOf(std::optional<std::uint64_t> declared_bytes) const noexcept;
   // Why `bytes` do not fit just now.
   Refusal WhyNot(ByteClass c, std::uint64_t bytes) const noexcept;
   bool Fits(const Limits& limits, ByteClass c,

@@ -66,8 +66,10 @@ struct HeavyRequest {
   // have one, too. Empty: not counted.
   std::string_view peer = {};
   // Of the request. Nested work never gets a later one than the work around
-  // it, and is cancelled with it.
+  // it.
   MonotonicTime deadline = MonotonicTime::max();
+  // True once the client is gone; must outlive the work. Of nested work it is
+  // that of the work around it.
   const std::atomic<bool>* cancelled = nullptr;
   // Of the work around this one: no second slot, no second share.
   WorkToken parent = {};
@@ -82,7 +84,7 @@ class Isolation;
 class HeavyWork {
  public:
   HeavyWork() = default;
-  HeavyWork(HeavyWork&& other) noexcept = default;
+  HeavyWork(HeavyWork&& other) noexcept;
   HeavyWork& operator=(HeavyWork&& other) noexcept;
   ~HeavyWork() { Release(); }
   HeavyWork(const HeavyWork&) = delete;
@@ -104,7 +106,6 @@ class HeavyWork {
   Gauge* in_use_ = nullptr;
   MonotonicTime deadline_ = MonotonicTime::max();
   const std::atomic<bool>* cancelled_ = nullptr;
-  const std::atomic<bool>* parent_cancelled_ = nullptr;
   Refusal refusal_ = Refusal::kNone;
 };
 
@@ -124,13 +125,14 @@ class Isolation {
   // A new connection. Refused: say kConnectionsText if should_tell(), close.
   PeerHold Connect(std::string_view address) noexcept;
 
-  // As ByteBudget::Peek and Begin. Nothing is counted by Begin.
+  // As ByteBudget::Peek; refusals are counted.
   [[nodiscard]] Refusal PeekBytes(
       std::optional<std::uint64_t> declared_bytes) noexcept;
-  // As RequestBytes::Take, counted.
+  // As ByteBudget::Begin.
+  RequestBytes BeginBytes(std::optional<std::uint64_t> declared_bytes) noexcept;
+  // As RequestBytes::Take of one of this object's; the pieces are counted.
   [[nodiscard]] Refusal TakeBytes(RequestBytes* request,
                                   std::uint64_t bytes) noexcept;
-  RequestBytes BeginBytes(std::optional<std::uint64_t> declared_bytes) noexcept;
 
   // At every change of the level, or more often. Higher: the limits go down at
   // once. Lower: they come back when it has lasted, at the next refusal, call

@@ -18,7 +18,7 @@ class Starvation {
  public:
   // `loop` is the value of the label; one of few, never a peer. `metrics` must
   // outlive the object.
-  // Errors: kResourceExhausted, as Metrics::FindCounter.
+  // Errors: kInvalidArgument without metrics; as Metrics::FindCounter.
   static Result<Starvation> Create(std::string_view loop,
                                    Metrics* metrics) noexcept;
 

@@ -21,8 +21,8 @@
 #include "fodc/base/clock.h"
 #include "fodc/base/status.h"
 #include "fodc/guard/event.h"
-#include "fodc/guard/memory_level.h"
 #include "fodc/guard/exit_cause.h"
+#include "fodc/guard/memory_level.h"
 #include "fodc/guard/metrics.h"
 
 namespace fodc::guard {

@@ -24,8 +24,9 @@ double ContainerCpus() noexcept;
 
 struct SlotClass {
   std::string name;  // value of the label `class`
-  // Half of the slots are guaranteed, shared out by weight; the other half is
-  // for whoever comes first.
+  // Half of the slots are guaranteed, shared out by weight (at least one each
+  // if there are enough; none to weight 0); the other half is for whoever comes
+  // first.
   unsigned weight = 1;
   // If set, this many are guaranteed, whatever the weights.
   std::optional<unsigned> guaranteed = std::nullopt;
@@ -47,6 +48,9 @@ class SlotLimiter;
 class SlotToken {
  public:
   SlotToken() = default;  // of no slot
+  bool IsOf(const SlotLimiter& limiter) const noexcept {
+    return limiter_ == &limiter;
+  }
 
  private:
   friend class Slot;
@@ -91,8 +95,8 @@ class SlotLimiter {
   static constexpr unsigned kMaxSlots = 65535;
 
   // Errors: kInvalidArgument for no class or too many of them, a class without
-  // a name or with that of another, more slots than kMaxSlots, weights that
-  // are all 0, or more guaranteed than there are slots.
+  // a name or with that of another, more slots than kMaxSlots, or more
+  // guaranteed than there are slots.
   static Result<std::unique_ptr<SlotLimiter>> Create(
       const SlotOptions& options) noexcept;
 

@@ -55,8 +55,8 @@ class Wal {
   Status Roll() noexcept;
   Result<std::size_t> DropBefore(std::uint64_t sequence) noexcept;
 
-  // Of the last good record, read or appended; 0 if there is none. After Read
-  // it is where catching up from peers begins (with the one behind it).
+  // Of the last good record, read or appended; one less than the first if there
+  // is none. After Read, catching up from peers begins behind it.
   std::uint64_t last_sequence() const noexcept;
   std::uint64_t next_sequence() const noexcept;
   std::uint64_t size_bytes() const noexcept;  // all segments
