@@ -23,9 +23,9 @@ using Labels =
 // words that are not here.
 constexpr auto kReasons = std::to_array<std::string_view>(
     {"no_target", "no_cgroup2", "root_cgroup", "foreign_process",
-     "several_cgroups", "cgroup_path", "pid_namespace", "no_program", "no_btf",
-     "no_permission", "no_tracepoint", "refused", "disabled", "no_memory",
-     "bad_interval", "too_many_targets", "other"});
+     "several_cgroups", "too_many_processes", "cgroup_path", "pid_namespace",
+     "no_program", "no_btf", "no_permission", "no_tracepoint", "refused",
+     "disabled", "no_memory", "bad_interval", "too_many_targets", "other"});
 
 std::size_t ReasonIndex(std::string_view reason) {
   const auto at = std::find(kReasons.begin(), kReasons.end(), reason);

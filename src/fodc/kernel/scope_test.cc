@@ -57,7 +57,7 @@ TEST_F(ScopeTest, TakesAGroupThatHoldsTheTargetAlone) {
   EXPECT_EQ(scope.state, FilterState::kByCgroup);
   EXPECT_EQ(scope.reason, "");
   EXPECT_EQ(scope.cgroup_id, Inode("cg/db"));
-  EXPECT_EQ(scope.container_id, scope.cgroup_id);
+  EXPECT_EQ(scope.container_id.inode, scope.cgroup_id);
 }
 
 TEST_F(ScopeTest, TakesDescendantsInNestedGroupsForTheTarget) {
@@ -78,7 +78,7 @@ TEST_F(ScopeTest, LeavesAGroupWithAForeignProcessAlone) {
   EXPECT_EQ(scope.state, FilterState::kByThreadGroup);
   EXPECT_EQ(scope.reason, "foreign_process");
   EXPECT_EQ(scope.cgroup_id, 0u);
-  EXPECT_EQ(scope.container_id, Inode("cg/pod"));
+  EXPECT_EQ(scope.container_id.inode, Inode("cg/pod"));
 }
 
 TEST_F(ScopeTest, LeavesAGroupWithAnotherTargetsProcessAlone) {
@@ -178,10 +178,13 @@ TEST_F(ScopeTest, FindsAForcedPathAbsoluteOrUnderTheRoot) {
 TEST_F(ScopeTest, KnowsWhetherAContainerIsTheSame) {
   SetMembers("/db", "10\n");
   const std::string path = root_.File("cg/db");
-  EXPECT_TRUE(ContainerLives(path, Inode("cg/db")));
-  EXPECT_FALSE(ContainerLives(path, Inode("cg/db") + 1));
-  EXPECT_FALSE(ContainerLives(root_.File("cg/none"), 1));
-  EXPECT_FALSE(ContainerLives("", 0));
+  AddProcess(10, 1, "/db");
+  const ContainerId id = Find({10}).container_id;
+  EXPECT_TRUE(ContainerLives(path, id));
+  EXPECT_FALSE(ContainerLives(path, {id.device, id.inode + 1}));
+  EXPECT_FALSE(ContainerLives(path, {id.device + 1, id.inode}));
+  EXPECT_FALSE(ContainerLives(root_.File("cg/none"), id));
+  EXPECT_FALSE(ContainerLives("", {}));
 }
 
 }  // namespace
