@@ -96,7 +96,7 @@ TEST_F(KernelLimitsTest, TellsOfProcessesThatTheFilterHasNoRoomFor) {
   // None of the others is there; the kernel does not ask.
   std::vector<pid_t> processes(kMaxThreadGroups, worker.pid());
   std::iota(processes.begin() + 1, processes.end(), 1 << 22);
-  auto telemetry = Make();
+  auto telemetry = Make({.max_targets = 2});
   Set(*telemetry, processes);
   EXPECT_EQ(Read(*telemetry).reason, "root_cgroup");
   processes.push_back(1 << 23);
@@ -115,6 +115,18 @@ TEST_F(KernelLimitsTest, TellsOfProcessesThatTheFilterHasNoRoomFor) {
   const auto r = Read(*telemetry);
   EXPECT_EQ(r.state, FilterState::kByThreadGroup);
   EXPECT_EQ(Preads(r), 101u);
+  // It leaves another target its room.
+  Worker small({}, Read101);
+  const std::vector<TargetFilter> rows = {
+      {.name = "large", .processes = processes},
+      {.name = "small", .processes = {small.pid()}}};
+  telemetry->SetTargets(rows);
+  small.Run();
+  const auto readings = telemetry->Collect(&events_);
+  ASSERT_EQ(readings.size(), 2u);
+  EXPECT_EQ(readings[0].reason, "too_many_processes");
+  EXPECT_EQ(readings[1].reason, "root_cgroup");
+  EXPECT_EQ(Preads(readings[1]), 101u);
 }
 
 TEST_F(KernelLimitsTest, WorksWithoutWhatOnlyNewerKernelsHave) {

@@ -181,14 +181,23 @@ bool KernelTelemetry::Follow(const TargetFilter& row,
 }
 
 void KernelTelemetry::BoundThreadGroups() {
-  std::size_t room = kMaxThreadGroups;
+  std::vector<Target*> rows;
   for (Target& target : targets_) {
-    if (target.scope.state != FilterState::kByThreadGroup) continue;
-    if (target.thread_groups.size() > room) {
-      target.thread_groups.resize(room);
-      target.scope.reason = "too_many_processes";
+    if (target.scope.state == FilterState::kByThreadGroup)
+      rows.push_back(&target);
+  }
+  // What small ones leave of their share is for the large.
+  std::sort(rows.begin(), rows.end(), [](const Target* a, const Target* b) {
+    return a->thread_groups.size() < b->thread_groups.size();
+  });
+  std::size_t room = kMaxThreadGroups;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::size_t share = room / (rows.size() - i);
+    if (rows[i]->thread_groups.size() > share) {
+      rows[i]->thread_groups.resize(share);
+      rows[i]->scope.reason = "too_many_processes";
     }
-    room -= target.thread_groups.size();
+    room -= rows[i]->thread_groups.size();
   }
 }
 
