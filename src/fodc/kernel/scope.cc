@@ -93,6 +93,9 @@ class Descent {
 };
 
 std::optional<std::string> ForcedDirectory(const ScopeOptions& options) {
+  // It would lead out of the mount, into something that is no group.
+  for (const std::string_view name : Split(options.forced_path, '/'))
+    if (name == "..") return {};
   const auto text = ReadFile(options.proc_root + "/self/mountinfo");
   if (!text.ok()) return {};
   for (const CgroupMount& mount : ParseCgroupMounts(*text)) {

@@ -170,6 +170,10 @@ TEST_F(ScopeTest, FindsAForcedPathAbsoluteOrUnderTheRoot) {
   Write("cg/a/b/cgroup.events", "populated 0\nfrozen 0\n");
   EXPECT_EQ(Find({10}).state, FilterState::kOff);
   EXPECT_EQ(Find({10}).reason, "no_target");
+  options_.forced_path = "a/../../proc";
+  EXPECT_EQ(Find({}).reason, "cgroup_path");
+  options_.forced_path = root_.File("cg/../proc");
+  EXPECT_EQ(Find({}).reason, "cgroup_path");
   options_.forced_path = "a/none";
   EXPECT_EQ(Find({}).state, FilterState::kOff);
   EXPECT_EQ(Find({}).reason, "cgroup_path");
