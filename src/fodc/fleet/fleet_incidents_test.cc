@@ -20,6 +20,7 @@ using ::testing::IsEmpty;
 
 std::vector<std::string> Ids(const std::vector<IncidentRef>& list) {
   std::vector<std::string> ids;
+  ids.reserve(list.size());
   for (const IncidentRef& i : list) ids.push_back(i->id);
   return ids;
 }
