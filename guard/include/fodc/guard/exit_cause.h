@@ -73,6 +73,7 @@ class Life {
   // How many lives right before this one ended by pressure within a minute of
   // their start.
   int pressure_streak() const noexcept;
+  int pressure_exit_code() const noexcept;
   std::chrono::nanoseconds age() const noexcept;
 
   // The numbers of now, for the end whenever it comes. Async-signal-safe.
