@@ -15,6 +15,7 @@ constexpr std::string_view kSourceFailures[] = {
     "source=heap-jemalloc,reason=read", "source=heap-tcmalloc,reason=read",
     "source=heap-glibc,reason=read",    "source=heap-glibc,reason=slow",
 };
+constexpr std::string_view kKernelEvents[] = {"event=threshold", "event=stall"};
 constexpr std::string_view kSteps[] = {"step=caches", "step=allocator"};
 constexpr std::string_view kRepairs[] = {"result=repaired",
                                          "result=unrepairable",
@@ -83,6 +84,10 @@ constexpr std::array kFamilies = {
                    kGauge,
                    "Bytes of requests held at this moment, by class.",
                    {}},
+    StandardFamily{"fodc_guard_memory_kernel_events_total", kCounter,
+                   "Samples taken because the kernel had news: usage crossed "
+                   "a threshold, or work stalled for memory.",
+                   kKernelEvents},
 };
 
 }  // namespace

@@ -114,8 +114,7 @@ CoreDecision MemwatchCore::Step(const CoreSample& sample) {
   return d;
 }
 
-// Blind, it looks as often as when it saw last that it must, but no level is
-// entered or left.
+// Blind, no level is entered or left; it hurries until it knows that it is.
 void MemwatchCore::Fail(CoreDecision* d) {
   if (failures_ < settings_.failures_to_unknown) {
     ++failures_;

@@ -26,6 +26,9 @@
 
 namespace fodc::guard {
 
+class MemorySampler;  // seams for tests
+class WatchWaiter;
+
 enum class MemoryLevel : std::uint8_t { kNormal = 0, kSoft = 1, kHard = 2 };
 std::string_view MemoryLevelName(MemoryLevel level) noexcept;
 
@@ -170,6 +173,9 @@ class Memwatch {
  private:
   struct Impl;
   explicit Memwatch(std::unique_ptr<Impl> impl);
+  friend Result<std::unique_ptr<Memwatch>> MakeMemwatch(
+      MemwatchOptions options, std::unique_ptr<MemorySampler> sampler,
+      std::unique_ptr<WatchWaiter> waiter);
   std::unique_ptr<Impl> impl_;
 };
 
