@@ -193,6 +193,25 @@ TEST_F(RollingUpdateValuesTest, CommandLineBeforeEnvironmentBeforeFile) {
               ElementsAre("GOMEMLIMIT=1800MiB"));
 }
 
+TEST_F(RollingUpdateValuesTest, WhatOneNodeIsGivenTheNextIsNot) {
+  const Output output = RollDocker(
+      {WriteConfig("[a]\nEXTRA_ENV=A=1\nDEFAULT_EXTRA_ENV=D=1\n"
+                   "CONTAINER_MEMORY_LIMIT=1g\nMEMORY_SWAP=-1\nCOMMAND=x\n"
+                   "[b]\n")});
+  ASSERT_EQ(output.exit_code, 0) << output.err;
+  std::vector<Words> runs;
+  for (const Words& call : Calls()) {
+    if (call.at(1) == "run") runs.push_back(call);
+  }
+  ASSERT_EQ(runs.size(), 2u);
+  EXPECT_THAT(ValuesOf(runs[0], "--env"), ElementsAre("D=1", "A=1"));
+  EXPECT_THAT(runs[0], Contains("--memory-swap=-1"));
+  EXPECT_THAT(ValuesOf(runs[1], "--env"), ElementsAre("GOMEMLIMIT=1800MiB"));
+  EXPECT_THAT(runs[1], AllOf(Contains("--memory=2500m"),
+                             Contains("--memory-swap=2500m")));
+  EXPECT_EQ(runs[1].back(), "kv:1");
+}
+
 TEST_F(RollingUpdateValuesTest, EffectiveValuesStandBeforeAnythingIsDone) {
   const Words args{"--node=n", "--container-memory-limit=2g"};
   const std::map<std::string, std::string> env{{"EXTRA_ENV", "B=2\r\nA=1"}};

@@ -20,11 +20,13 @@ load_node() {
     *) usage_error "$whose: RUNNER ($ORIGIN) is '$RUNNER', none of docker, systemd, process" ;;
   esac
 
-  look_up DEFAULT_EXTRA_ENV "$NODE"; DEFAULT_EXTRA_ENV=$VALUE DEFAULT_EXTRA_ENV_FROM=$ORIGIN
-  look_up EXTRA_ENV "$NODE"; EXTRA_ENV=$VALUE EXTRA_ENV_FROM=$ORIGIN
-  merge_environment "$whose" "$DEFAULT_EXTRA_ENV" "$EXTRA_ENV"
-  split_list "$DEFAULT_EXTRA_ENV"; DEFAULT_EXTRA_ENV=${LIST[*]-}
-  split_list "$EXTRA_ENV"; EXTRA_ENV=${LIST[*]-}
+  # Under names of their own: a variable EXTRA_ENV here would be the environment
+  # of the next node's look_up.
+  look_up DEFAULT_EXTRA_ENV "$NODE"; PAIRS_DEFAULT=$VALUE PAIRS_DEFAULT_FROM=$ORIGIN
+  look_up EXTRA_ENV "$NODE"; PAIRS_GIVEN=$VALUE PAIRS_GIVEN_FROM=$ORIGIN
+  merge_environment "$whose" "$PAIRS_DEFAULT" "$PAIRS_GIVEN"
+  split_list "$PAIRS_DEFAULT"; PAIRS_DEFAULT=${LIST[*]-}
+  split_list "$PAIRS_GIVEN"; PAIRS_GIVEN=${LIST[*]-}
   load_memory "$whose"
 
   look_up_list COMMAND; COMMAND=(${LIST[@]+"${LIST[@]}"})
@@ -110,12 +112,12 @@ warn_of_lines() {
 # Before anything is done: what this run would give the node.
 print_node() {
   printf 'node %s: %s on %s\n' "$NODE" "$RUNNER" "$HOST"
-  print_value DEFAULT_EXTRA_ENV "$DEFAULT_EXTRA_ENV" "$DEFAULT_EXTRA_ENV_FROM"
-  print_value EXTRA_ENV "$EXTRA_ENV" "$EXTRA_ENV_FROM"
+  print_value DEFAULT_EXTRA_ENV "$PAIRS_DEFAULT" "$PAIRS_DEFAULT_FROM"
+  print_value EXTRA_ENV "$PAIRS_GIVEN" "$PAIRS_GIVEN_FROM"
   print_value environment "$(quote ${ENVIRONMENT[@]+"${ENVIRONMENT[@]}"})" merged
   print_value CONTAINER_MEMORY_LIMIT "$MEMORY_LIMIT" "$MEMORY_LIMIT_FROM"
   print_value MEMORY_SWAP "$MEMORY_SWAP" "$MEMORY_SWAP_FROM"
-  print_value MEMORY_HIGH "$MEMORY_HIGH" "$MEMORY_HIGH_FROM"
+  print_value MEMORY_HIGH "$MEMORY_HIGH${HIGH_BYTES:+ = $HIGH_BYTES bytes}" "$MEMORY_HIGH_FROM"
   print_value COMMAND "$(quote ${COMMAND[@]+"${COMMAND[@]}"})"
   print_value NODE_VERSION "$NODE_VERSION"
   "print_$RUNNER"
