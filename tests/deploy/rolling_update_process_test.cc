@@ -83,7 +83,8 @@ class RollingUpdateProcessTest : public RollTest {
     std::string text = StrCat(
         "RUNNER=process\nCONTAINER_MEMORY_LIMIT=128m\n"
         "DEFAULT_EXTRA_ENV=GOMEMLIMIT=90MiB\n"
-        "HEALTH_INTERVAL_SECONDS=0\nHEALTH_DEADLINE_SECONDS=20\n"
+        "HEALTH_INTERVAL_SECONDS=0\nHEALTH_DEADLINE_SECONDS=60\n"
+        "HEALTH_TIMEOUT_SECONDS=10\n"
         "GRACE_SECONDS=20\n",
         "RUN_DIR=", File("{node}"), "\n", "CGROUP=fodc-roll-test-", ::getpid(),
         "/{node}\n");
