@@ -20,6 +20,9 @@ constexpr std::string_view kRepairs[] = {"result=repaired",
                                          "result=unrepairable",
                                          "result=unrepairable_after_repair"};
 
+constexpr std::string_view kProfileResults[] = {
+    "result=served", "result=busy", "result=refused", "result=failed"};
+
 constexpr std::array kFamilies = {
     StandardFamily{"fodc_guard_memory_bytes",
                    kGauge,
@@ -83,6 +86,9 @@ constexpr std::array kFamilies = {
                    kGauge,
                    "Bytes of requests held at this moment, by class.",
                    {}},
+    StandardFamily{"fodc_guard_profile_requests_total", kCounter,
+                   "Requests of the profile endpoints, by how they ended.",
+                   kProfileResults},
 };
 
 }  // namespace
