@@ -9,53 +9,23 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdio>
-#include <cstdlib>
 #include <iostream>
 #include <memory>
 #include <string>
 #include <thread>
-#include <vector>
 
 #include "fodc/base/unique_fd.h"
 #include "fodc/guard/profile.h"
+#include "heap_work.h"
 
 namespace {
 
 using fodc::guard::ProfileServer;
-
-std::vector<void*> kept;
-
-// Volatile: neither the allocation nor a frame may be optimised away.
-template <typename T>
-void Keep(T* p) {
-  *static_cast<volatile char*>(static_cast<void*>(p)) = 1;
-  kept.push_back(p);
-}
-
-}  // namespace
-
-// Not in the namespace above: profiles name them.
-__attribute__((noinline)) void KeepLargeBlocks() {
-  for (int i = 0; i < 16; ++i) Keep(std::malloc(1 << 20));
-}
-__attribute__((noinline)) void KeepSmallBlocks() {
-  for (int i = 0; i < 16 * 1024 * 8; ++i) Keep(std::malloc(128));
-}
-__attribute__((noinline)) void KeepNewArrays() {
-  for (int i = 0; i < 16 * 16; ++i) Keep(new char[64 * 1024]);
-}
-__attribute__((noinline)) void ChurnBlocks() {
-  for (int i = 0; i < 96 * 64; ++i) {
-    void* p = std::malloc(8 * 1024);
-    *static_cast<volatile char*>(p) = 1;
-    p = std::realloc(p, 16 * 1024);
-    *static_cast<volatile char*>(p) = 1;
-    std::free(p);
-  }
-}
-
-namespace {
+using fodc::guard::testing::ChurnBlocks;
+using fodc::guard::testing::FreeBlocks;
+using fodc::guard::testing::KeepLargeBlocks;
+using fodc::guard::testing::KeepNewArrays;
+using fodc::guard::testing::KeepSmallBlocks;
 
 void TellStatus(const fodc::Status& status) {
   std::cout << status.ToString() << std::endl;
@@ -74,7 +44,7 @@ void Fork() {
   if (child == 0) {
     KeepLargeBlocks();
     ChurnBlocks();
-    for (void* p : kept) std::free(p);
+    FreeBlocks();
     _exit(fodc::guard::HeapTableFd().ok() ? 1 : 0);
   }
   int status = 0;
@@ -85,11 +55,11 @@ void Fork() {
 }  // namespace
 
 int main() {
-  kept.reserve(1 << 20);
+  // At first: gperftools does not see the first 16 MiB of the first thread.
+  ChurnBlocks();
   KeepLargeBlocks();
   KeepSmallBlocks();
   std::thread(KeepNewArrays).join();
-  std::thread(ChurnBlocks).join();
   const auto source = fodc::guard::FindHeapSource();
   std::cout << (source.ok() ? fodc::guard::HeapSourceName(*source)
                             : source.status().message())

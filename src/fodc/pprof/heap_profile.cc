@@ -15,6 +15,12 @@ constexpr std::array kHeapTypes = {
     ValueTypeName{"inuse_space", "bytes"},
 };
 
+// What stands between a function and the allocator.
+constexpr std::string_view kAllocatorFrames =
+    "operator new.*|malloc|calloc|realloc|memalign|aligned_alloc|"
+    "posix_memalign|valloc|pvalloc|std::allocator.*|"
+    "(std::__|__gnu_cxx::)new_allocator.*";
+
 std::int64_t ToSigned(std::uint64_t value) {
   constexpr std::uint64_t kMax = std::numeric_limits<std::int64_t>::max();
   return static_cast<std::int64_t>(value < kMax ? value : kMax);
@@ -46,6 +52,7 @@ Result<std::unique_ptr<HeapProfileWriter>> HeapProfileWriter::Create(
   ProfileHead all;
   all.sample_types = kHeapTypes;
   all.default_sample_type = "inuse_space";
+  all.drop_frames = kAllocatorFrames;
   all.period_type = {"space", "bytes"};
   all.period = ToSigned(head.sample_interval_bytes);
   all.time = head.time;

@@ -63,6 +63,7 @@ struct Profile {
   std::int64_t period = 0;
   std::vector<std::string> comments;
   std::string default_sample_type;
+  std::string drop_frames;
 
   // The place of a type in sample_types.
   std::optional<std::size_t> FindSampleType(std::string_view type) const;

@@ -13,6 +13,7 @@ enum ProfileField : std::uint32_t {
   kProfileLocation = 4,
   kProfileFunction = 5,
   kProfileStringTable = 6,
+  kProfileDropFrames = 7,
   kProfileTimeNanos = 9,
   kProfileDurationNanos = 10,
   kProfilePeriodType = 11,

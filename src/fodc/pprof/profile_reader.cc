@@ -135,6 +135,8 @@ class Reader {
       case kProfileFunction:
         FODC_RETURN_IF_ERROR(Bound(p_.functions.size()));
         return ReadFunction(f.bytes, &p_.functions.emplace_back());
+      case kProfileDropFrames:
+        return Text(f.value, &p_.drop_frames);
       case kProfileTimeNanos:
         p_.time_ns = number;
         return OkStatus();

@@ -76,6 +76,7 @@ TEST(ProfileTest, HasWhatWasWritten) {
   }
   EXPECT_EQ(p.FindSampleType("cpu"), std::nullopt);
   EXPECT_EQ(p.default_sample_type, "inuse_space");
+  EXPECT_THAT(p.drop_frames, HasSubstr("operator new.*|malloc|"));
   EXPECT_EQ(p.period_type.type, "space");
   EXPECT_EQ(p.period_type.unit, "bytes");
   EXPECT_EQ(p.period, 524288);

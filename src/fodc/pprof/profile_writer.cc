@@ -91,6 +91,8 @@ struct ProfileWriter::Impl {
     FODC_ASSIGN_OR_RETURN(const std::uint64_t first,
                           String(head.default_sample_type));
     FODC_RETURN_IF_ERROR(WriteUint(kProfileDefaultSampleType, first));
+    FODC_ASSIGN_OR_RETURN(const std::uint64_t drop, String(head.drop_frames));
+    FODC_RETURN_IF_ERROR(WriteUint(kProfileDropFrames, drop));
     for (std::size_t i = 0; i < mappings.size(); ++i) {
       FODC_RETURN_IF_ERROR(WriteMapping(i + 1, mappings[i]));
     }

@@ -25,6 +25,8 @@ struct ValueTypeName {
 struct ProfileHead {
   std::span<const ValueTypeName> sample_types;
   std::string_view default_sample_type;  // what a viewer shows at first
+  // Functions that a viewer leaves out at the inner end: a regular expression.
+  std::string_view drop_frames;
   ValueTypeName period_type;
   std::int64_t period = 0;
   UnixTime time;
