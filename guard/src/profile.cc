@@ -134,10 +134,17 @@ Result<std::unique_ptr<ProfileServer>> ProfileServer::Create(
     if (!wake.ok()) return ErrnoStatus(errno, "eventfd");
     auto impl = std::make_unique<Impl>();
     impl->options = std::move(options);
-    impl->loop = std::make_unique<ProfileLoop>(
-        std::move(listener), std::move(wake), impl->options, counters);
-    const std::string address = impl->loop->address();
     const HeapSource wanted = impl->options.heap_source;
+    ProfileWriters writers;
+    writers.heap = [wanted](const pprof::Sink& sink) {
+      return WriteHeap(wanted, sink);
+    };
+    writers.threads = &WriteThreads;
+    writers.allocator = &WriteAllocatorStatistics;
+    impl->loop = std::make_unique<ProfileLoop>(std::move(listener),
+                                               std::move(wake), impl->options,
+                                               counters, std::move(writers));
+    const std::string address = impl->loop->address();
     impl->Start();
     if (!impl->is_started) {
       return ResourceExhausted("no thread for the profile endpoints");

@@ -13,7 +13,6 @@
 
 #include "edge.h"
 #include "fodc/base/strings.h"
-#include "heap_sources.h"
 #include "profile_body.h"
 
 namespace fodc::guard {
@@ -31,11 +30,13 @@ void Raise(Counter* counter) {
 
 ProfileLoop::ProfileLoop(ProfileListener listener, UniqueFd wake,
                          const ProfileServerOptions& options,
-                         const ProfileCounters& counters)
+                         const ProfileCounters& counters,
+                         ProfileWriters writers)
     : listener_(std::move(listener)),
       wake_(std::move(wake)),
       options_(options),
-      counters_(counters) {}
+      counters_(counters),
+      writers_(std::move(writers)) {}
 
 ProfileLoop::~ProfileLoop() = default;
 
@@ -159,11 +160,11 @@ void ProfileLoop::StreamProfile() {
   };
   // What runs out of memory here must not end the thread.
   Status status = AtEdge([&]() -> Status {
-    if (c->endpoint == ProfileEndpoint::kHeap) {
-      return WriteHeap(options_.heap_source, sink);
+    if (c->endpoint == ProfileEndpoint::kHeap) return writers_.heap(sink);
+    if (c->endpoint == ProfileEndpoint::kThreads) {
+      return writers_.threads(sink);
     }
-    if (c->endpoint == ProfileEndpoint::kThreads) return WriteThreads(sink);
-    return WriteAllocatorStatistics(sink);
+    return writers_.allocator(sink);
   });
   if (status.ok()) status = body.Finish();
   Raise(status.ok() ? counters_.served : counters_.failed);

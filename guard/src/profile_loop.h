@@ -8,6 +8,7 @@
 #include <poll.h>
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -32,12 +33,20 @@ struct ProfileCounters {
   Counter* failed = nullptr;   // the profile could not be made, or sent whole
 };
 
+// What writes each profile.
+struct ProfileWriters {
+  using Write = std::function<Status(const pprof::Sink&)>;
+  Write heap;
+  Write threads;
+  Write allocator;
+};
+
 class ProfileLoop {
  public:
-  // `options` must outlive the loop.
+  // `options` must outlive the loop. `wake` is an eventfd.
   ProfileLoop(ProfileListener listener, UniqueFd wake,
               const ProfileServerOptions& options,
-              const ProfileCounters& counters);
+              const ProfileCounters& counters, ProfileWriters writers);
   ~ProfileLoop();
 
   // Until Stop.
@@ -88,6 +97,7 @@ class ProfileLoop {
   const UniqueFd wake_;
   const ProfileServerOptions& options_;
   const ProfileCounters counters_;
+  const ProfileWriters writers_;
   const Clock& clock_ = SystemClock();
   bool is_stopped_ = false;
   MonotonicTime accept_after_;
