@@ -15,6 +15,7 @@ constexpr std::string_view kSourceFailures[] = {
     "source=heap-jemalloc,reason=read", "source=heap-tcmalloc,reason=read",
     "source=heap-glibc,reason=read",    "source=heap-glibc,reason=slow",
 };
+constexpr std::string_view kKernelEvents[] = {"event=threshold", "event=stall"};
 constexpr std::string_view kSteps[] = {"step=caches", "step=allocator"};
 constexpr std::string_view kRepairs[] = {"result=repaired",
                                          "result=unrepairable",
@@ -86,6 +87,21 @@ constexpr std::array kFamilies = {
                    kGauge,
                    "Bytes of requests held at this moment, by class.",
                    {}},
+    StandardFamily{"fodc_guard_loop_lateness_seconds",
+                   kHistogram,
+                   "How late a loop of the host came to what was due.",
+                   {}},
+    StandardFamily{"fodc_guard_queue_full_total",
+                   kCounter,
+                   "What was dropped because a loop's queue was full.",
+                   {}},
+    StandardFamily{"fodc_guard_wal_flipped_end_marks_total", kCounter,
+                   "Good records of the log whose last byte had changed.",
+                   kBare},
+    StandardFamily{"fodc_guard_memory_kernel_events_total", kCounter,
+                   "Samples taken because the kernel had news: usage crossed "
+                   "a threshold, or work stalled for memory.",
+                   kKernelEvents},
     StandardFamily{"fodc_guard_profile_requests_total", kCounter,
                    "Requests of the profile endpoints, by how they ended.",
                    kProfileResults},
