@@ -6,7 +6,8 @@
 // The heap is told by the first of these that can:
 //   jemalloc    in the process with prof:true (at its start; MALLOC_CONF)
 //   gperftools  in the process with TCMALLOC_SAMPLE_PARAMETER above 0
-//   sampler     the archive fodc-guard-sampler is linked in (heap_sampler.md)
+//   sampler     the archive fodc-guard-sampler is linked in
+// docs/concept/profiles.md says what each does not see.
 #pragma once
 
 #include <chrono>
@@ -34,7 +35,7 @@ std::string_view HeapSourceName(HeapSource source) noexcept;
 
 // The source that a heap profile would come from now; never kAuto.
 // Errors: kFailedPrecondition if there is none, or not the one that is asked
-// for; the message says what each wants.
+// for; the message says what it takes.
 Result<HeapSource> FindHeapSource(
     HeapSource wanted = HeapSource::kAuto) noexcept;
 
@@ -88,8 +89,9 @@ class ProfileServer {
 };
 
 // The same without a listener, for a host with a server of its own. They write
-// to `fd` (a file, pipe or socket that blocks) as they go. After an error what
-// was written is not whole.
+// to `fd` (a file, pipe or socket that blocks) as they go, by write(2): whoever
+// may lose the reader ignores SIGPIPE. After an error what was written is not
+// whole.
 // Errors: kUnavailable while another profile of this process is written;
 // kFailedPrecondition as FindHeapSource; as write(2).
 Status WriteHeapProfile(int fd, HeapSource source = HeapSource::kAuto) noexcept;
@@ -97,6 +99,8 @@ Status WriteHeapProfile(int fd, HeapSource source = HeapSource::kAuto) noexcept;
 // SA_RESTART does not cover (signal(7)) returns EINTR. A thread that blocks the
 // signal, or does not run within 200 ms, is told without its stack.
 Status WriteThreadProfile(int fd) noexcept;
+// With glibc it is malloc_info(3), which takes each arena's lock while it walks
+// its free lists: tenths of a second on a large heap.
 Status WriteAllocatorText(int fd) noexcept;
 
 // The signal that WriteThreadProfile uses: SIGRTMAX - 3. If the host has a
