@@ -182,8 +182,9 @@ Status WriteGperftools(const pprof::Sink& sink) {
 }
 
 Status WriteSampler(const pprof::Sink& sink) {
-  FODC_ASSIGN_OR_RETURN(const pprof::HeapTableView view,
-                        pprof::HeapTableView::Map(fodc_guard_sampler_table()));
+  FODC_ASSIGN_OR_RETURN(
+      const pprof::HeapTableView view,
+      pprof::HeapTableView::Map(fodc_guard_sampler_table(), false));
   FODC_ASSIGN_OR_RETURN(const pprof::HeapTableSnapshot table, view.Read());
   return pprof::WriteHeapProfile(table, SystemClock().Unix(), sink);
 }

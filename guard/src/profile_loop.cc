@@ -42,8 +42,16 @@ ProfileLoop::~ProfileLoop() = default;
 
 void ProfileLoop::Run() {
   while (!is_stopped_) {
-    Serve(nullptr);
-    if (streamed_ != nullptr) StreamProfile();
+    const Status status = AtEdge([this]() -> Status {
+      Serve(nullptr);
+      if (streamed_ != nullptr) StreamProfile();
+      return OkStatus();
+    });
+    if (status.ok()) continue;
+    // No memory, in a process that is short of it: begins anew without clients.
+    connections_.clear();
+    streamed_.reset();
+    turn_.reset();
   }
 }
 

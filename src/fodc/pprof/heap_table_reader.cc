@@ -133,7 +133,7 @@ Result<HeapTableSnapshot> ReadHeapTable(std::span<const std::byte> memory) {
   return out;
 }
 
-Result<HeapTableView> HeapTableView::Map(int fd) {
+Result<HeapTableView> HeapTableView::Map(int fd, bool touches) {
   const int seals = fcntl(fd, F_GET_SEALS);
   if (seals < 0 || (seals & F_SEAL_SHRINK) == 0) {
     return DataLoss("a heap table that is not sealed against being cut");
@@ -144,8 +144,8 @@ Result<HeapTableView> HeapTableView::Map(int fd) {
   if (size == 0 || size > HeapTableBytes(kMaxCapacity, kMaxCapacity)) {
     return DataLoss(StrCat("a heap table of ", size, " bytes"));
   }
-  void* memory =
-      mmap(nullptr, size, PROT_READ, MAP_SHARED | MAP_POPULATE, fd, 0);
+  const int flags = MAP_SHARED | (touches ? MAP_POPULATE : 0);
+  void* memory = mmap(nullptr, size, PROT_READ, flags, fd, 0);
   if (memory == MAP_FAILED) return ErrnoStatus(errno, "map the heap table");
   return HeapTableView({static_cast<const std::byte*>(memory), size});
 }

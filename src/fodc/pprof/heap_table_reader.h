@@ -50,12 +50,12 @@ Result<HeapTableSnapshot> ReadHeapTable(std::span<const std::byte> memory);
 // Holds a table in memory. It stays readable when its owner is gone.
 class HeapTableView {
  public:
-  // Maps it, and touches all of it: pages are charged to whoever does that
-  // first, which should not be the process that is short of them. `fd` is not
-  // needed after.
+  // Maps it. `touches` all of it by default: pages are charged to whoever does
+  // that first, which should not be the process that is short of them. `fd` is
+  // not needed after.
   // Errors: kDataLoss if it is not sealed against being cut (reading might then
   // end with SIGBUS); as mmap(2).
-  static Result<HeapTableView> Map(int fd);
+  static Result<HeapTableView> Map(int fd, bool touches = true);
   HeapTableView(HeapTableView&& other) noexcept;
   HeapTableView& operator=(HeapTableView&& other) noexcept;
   ~HeapTableView();
