@@ -6,14 +6,21 @@ include(CMakePackageConfigHelpers)
 
 add_library(fodc-guard STATIC
   $<TARGET_OBJECTS:fodc_guard> $<TARGET_OBJECTS:fodc_base>
-  $<TARGET_OBJECTS:fodc_wal>)
+  $<TARGET_OBJECTS:fodc_pprof> $<TARGET_OBJECTS:fodc_wal>)
 set_target_properties(fodc-guard PROPERTIES EXPORT_NAME guard)
-target_link_libraries(fodc-guard PUBLIC Threads::Threads)
+target_link_libraries(fodc-guard PUBLIC Threads::Threads ZLIB::ZLIB)
 target_compile_features(fodc-guard PUBLIC cxx_std_20)
 target_include_directories(fodc-guard INTERFACE
   $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>)
 
-install(TARGETS fodc-guard EXPORT fodc-guard
+# By itself: whoever links it has malloc replaced.
+add_library(fodc-guard-sampler STATIC $<TARGET_OBJECTS:fodc_guard_sampler>)
+set_target_properties(fodc-guard-sampler PROPERTIES EXPORT_NAME guard-sampler)
+target_link_libraries(fodc-guard-sampler PUBLIC fodc-guard)
+target_link_options(fodc-guard-sampler
+  INTERFACE LINKER:--undefined=fodc_guard_sampler_table)
+
+install(TARGETS fodc-guard fodc-guard-sampler EXPORT fodc-guard
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT guard)
 install(DIRECTORY ${CMAKE_CURRENT_LIST_DIR}/include/
   DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT guard
@@ -38,7 +45,10 @@ write_basic_package_version_file(
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/fodc-guardConfig.cmake
   ${CMAKE_CURRENT_BINARY_DIR}/fodc-guardConfigVersion.cmake
   DESTINATION ${package_dir} COMPONENT guard)
-configure_file(${CMAKE_CURRENT_LIST_DIR}/fodc-guard.pc.in
-  ${CMAKE_CURRENT_BINARY_DIR}/fodc-guard.pc @ONLY)
+foreach(name fodc-guard fodc-guard-sampler)
+  configure_file(${CMAKE_CURRENT_LIST_DIR}/${name}.pc.in
+    ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc @ONLY)
+endforeach()
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/fodc-guard.pc
+  ${CMAKE_CURRENT_BINARY_DIR}/fodc-guard-sampler.pc
   DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig COMPONENT guard)

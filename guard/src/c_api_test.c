@@ -2,14 +2,17 @@
  *
  * The C functions as a host in C uses them: C99, -pedantic. c_api_test.cc calls
  * it with an empty directory; what is wrong ends the process. */
+#define _POSIX_C_SOURCE 200809L /* fileno, lseek */
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "fodc/guard/c/event.h"
 #include "fodc/guard/c/isolation.h"
 #include "fodc/guard/c/metrics.h"
+#include "fodc/guard/c/profile.h"
 #include "fodc/guard/c/status.h"
 #include "fodc/guard/c/wal.h"
 
@@ -264,6 +267,40 @@ static void test_wal(const char *directory)
 	fodc_guard_metrics_destroy(metrics);
 }
 
+static void test_profiles(void)
+{
+	struct fodc_guard_profile_server_options options;
+	fodc_guard_profile_server *server = NULL;
+	int source = -1;
+	FILE *file = tmpfile();
+
+	fodc_guard_profile_server_options_init(&options);
+	options.listen = "somewhere";
+	EXPECT(fodc_guard_profile_server_start(&options, &server) ==
+	       FODC_GUARD_INVALID_ARGUMENT);
+	EXPECT(strstr(fodc_guard_last_error(), "'somewhere'") != NULL);
+	EXPECT(server == NULL);
+	options.listen = "127.0.0.1:0";
+	EXPECT(fodc_guard_profile_server_start(&options, &server) == 0);
+	EXPECT(strncmp(fodc_guard_profile_server_address(server), "127.0.0.1:",
+		       10) == 0);
+	fodc_guard_profile_server_stop(server);
+	fodc_guard_profile_server_stop(NULL);
+
+	EXPECT(file != NULL);
+	EXPECT(fodc_guard_write_thread_profile(fileno(file)) == 0);
+	EXPECT(lseek(fileno(file), 0, SEEK_CUR) > 100);
+	EXPECT(fodc_guard_write_allocator_text(fileno(file)) == 0);
+	fclose(file);
+
+	EXPECT(fodc_guard_write_heap_profile(1, 99) ==
+	       FODC_GUARD_INVALID_ARGUMENT);
+	EXPECT(fodc_guard_find_heap_source(FODC_GUARD_HEAP_SAMPLER, &source) ==
+	       FODC_GUARD_FAILED_PRECONDITION);
+	EXPECT(fodc_guard_heap_table_fd(&source) ==
+	       FODC_GUARD_FAILED_PRECONDITION);
+}
+
 int fodc_guard_c_api_test(const char *directory);
 
 int fodc_guard_c_api_test(const char *directory)
@@ -271,6 +308,7 @@ int fodc_guard_c_api_test(const char *directory)
 	test_status();
 	test_metrics();
 	test_isolation();
+	test_profiles();
 	test_wal(directory);
 	return 0;
 }
