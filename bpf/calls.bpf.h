@@ -144,9 +144,11 @@ static __always_inline bool is_drawn(struct fodc_who *w, __u32 log)
 	__u32 mask = (1u << log) - 1;
 	__u32 at = w->calls++ & mask;
 
+	/* Kept whole: the next call of this CPU may be another target's, with
+	 * another mask. */
 	if (!at)
-		w->drawn = bpf_get_prandom_u32() & mask;
-	return at == w->drawn;
+		w->drawn = bpf_get_prandom_u32();
+	return at == (w->drawn & mask);
 }
 
 static __always_inline void begin_call(struct fodc_who *w, const struct fodc_filter *f, __u8 family,

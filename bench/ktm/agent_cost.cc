@@ -190,6 +190,7 @@ class Site {
 std::vector<Taken> Watch(const std::vector<const Agent*>& agents) {
   std::vector<Taken> taken(agents.size());
   std::vector<Usage> before;
+  before.reserve(agents.size());
   for (const Agent* agent : agents)
     before.push_back(ReadUsage(agent->process.pid()));
   const auto start = std::chrono::steady_clock::now();

@@ -282,6 +282,30 @@ TEST_F(KernelMemoryTest, TellsAnOomVictimWithItsNumbers) {
   EXPECT_GE(events_[1].at, events_[0].at);
 }
 
+TEST_F(KernelFamiliesTest, CountsTheEventsThatFindNoRoom) {
+  static constexpr std::uint64_t kDeaths = 307;
+  Group group("fodc_families");
+  Worker worker({&group}, [] {
+    for (std::uint64_t i = 0; i < kDeaths; ++i) {
+      const pid_t child = ::fork();
+      if (child == 0) {
+        (void)::kill(::getpid(), SIGKILL);
+        ::_exit(1);
+      }
+      if (child < 0 || ::waitpid(child, nullptr, 0) != child) ::abort();
+    }
+  });
+  auto telemetry = Make();
+  Set(*telemetry, {worker.pid()});
+  worker.Run();
+  const auto r = Read(*telemetry);
+  ASSERT_TRUE(r.death);
+  EXPECT_EQ(r.death->exits_by_signal, kDeaths);
+  EXPECT_LT(events_.size(), kDeaths);
+  EXPECT_EQ(events_.size() + r.lost[static_cast<std::size_t>(Loss::kRingFull)],
+            kDeaths);
+}
+
 TEST_F(KernelFamiliesTest, TellsEachProcessThatASignalEndsOnce) {
   Group group("fodc_families");
   Group beside("fodc_families_beside");

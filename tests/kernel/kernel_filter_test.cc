@@ -5,6 +5,7 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -51,6 +52,26 @@ TEST_F(KernelFilterTest, NeverCountsANeighbourOfTheSameName) {
   target.Run();
   neighbour.Run();
   EXPECT_EQ(Preads(Read(*telemetry)), 101u);
+}
+
+TEST_F(KernelFilterTest, CountsATargetThatGivesItselfAnotherName) {
+  Group group("fodc_target");
+  Worker in_group({&group}, [] {
+    Read101();
+    (void)::prctl(PR_SET_NAME, "renamed");
+    Read101();
+  });
+  Worker in_root({}, [] {
+    Read101();
+    (void)::prctl(PR_SET_NAME, "renamed");
+    Read101();
+  });
+  for (Worker* worker : {&in_group, &in_root}) {
+    auto telemetry = Make();
+    Set(*telemetry, {worker->pid()});
+    worker->Run();
+    EXPECT_EQ(Preads(Read(*telemetry)), 202u);
+  }
 }
 
 TEST_F(KernelFilterTest, CountsNestedGroups) {

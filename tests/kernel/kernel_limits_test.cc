@@ -9,12 +9,15 @@
 
 #include <algorithm>
 #include <atomic>
+#include <numeric>
 #include <set>
 #include <string>
 #include <thread>
 #include <vector>
 
+#include "bpf/records.h"
 #include "fodc/base/strings.h"
+#include "fodc/kernel/filter.h"
 #include "tests/kernel/kernel_fixture.h"
 #include "tests/support/process.h"
 
@@ -86,6 +89,44 @@ TEST_F(KernelLimitsTest, CountsWhatFindsNoRoom) {
   EXPECT_EQ(others, 0u);
   EXPECT_EQ(Preads(r) + r.lost[static_cast<std::size_t>(Loss::kMapFull)], 101u);
   EXPECT_EQ(Preads(r), 0u);
+}
+
+TEST_F(KernelLimitsTest, TellsOfProcessesThatTheFilterHasNoRoomFor) {
+  Worker worker({}, Read101);
+  // None of the others is there; the kernel does not ask.
+  std::vector<pid_t> processes(kMaxThreadGroups, worker.pid());
+  std::iota(processes.begin() + 1, processes.end(), 1 << 22);
+  auto telemetry = Make({.max_targets = 2});
+  Set(*telemetry, processes);
+  EXPECT_EQ(Read(*telemetry).reason, "root_cgroup");
+  processes.push_back(1 << 23);
+  Set(*telemetry, processes);
+  EXPECT_EQ(Read(*telemetry).reason, "too_many_processes");
+  const auto generation = [] {
+    const std::uint32_t zero = 0;
+    fodc_filter filter{};
+    EXPECT_EQ(bpf_map_lookup_elem(OwnMap("filter"), &zero, &filter), 0);
+    return filter.generation;
+  };
+  const std::uint32_t before = generation();
+  Set(*telemetry, processes);
+  EXPECT_EQ(generation(), before) << "calls in flight are void";
+  worker.Run();
+  const auto r = Read(*telemetry);
+  EXPECT_EQ(r.state, FilterState::kByThreadGroup);
+  EXPECT_EQ(Preads(r), 101u);
+  // It leaves another target its room.
+  Worker small({}, Read101);
+  const std::vector<TargetFilter> rows = {
+      {.name = "large", .processes = processes},
+      {.name = "small", .processes = {small.pid()}}};
+  telemetry->SetTargets(rows);
+  small.Run();
+  const auto readings = telemetry->Collect(&events_);
+  ASSERT_EQ(readings.size(), 2u);
+  EXPECT_EQ(readings[0].reason, "too_many_processes");
+  EXPECT_EQ(readings[1].reason, "root_cgroup");
+  EXPECT_EQ(Preads(readings[1]), 101u);
 }
 
 TEST_F(KernelLimitsTest, WorksWithoutWhatOnlyNewerKernelsHave) {

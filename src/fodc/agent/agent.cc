@@ -92,11 +92,13 @@ struct Agent::Impl {
         last_seen_targets(collect::LastSeenTargets(recording)),
         collector(checked.endpoints, ScrapeOptionsOf(o, checked), loop, client,
                   recording),
-        targets(collect::MakeTargetSpecs(checked.endpoints,
-                                         {.pid = o.target_pid,
-                                          .comm = o.target_comm,
-                                          .port = o.target_port}),
-                {}, loop, recording),
+        targets(
+            collect::MakeTargetSpecs(
+                checked.endpoints, {.pid = o.target_pid,
+                                    .comm = o.target_comm,
+                                    .port = o.target_port,
+                                    .has_cgroup = !o.ktm_cgroup_path.empty()}),
+            {}, loop, recording),
         own_readings(loop.clock(), recording, collector, budget),
         incident_file(
             loop, o.recorder_dir, pod_name,

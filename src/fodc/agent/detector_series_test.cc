@@ -10,6 +10,7 @@
 
 #include "fodc/base/clock.h"
 #include "fodc/base/file.h"
+#include "fodc/base/file_testing.h"
 #include "fodc/base/strings.h"
 #include "fodc/collect/kernel_samples.h"
 #include "fodc/collect/target_reader.h"
@@ -85,9 +86,7 @@ class DetectorSeriesTest : public ::testing::Test {
     targets.Read({.monotonic_ms = 1, .unix_ms = 1});
   }
   void Put(const std::string& path, const std::string& text) const {
-    ASSERT_TRUE(
-        MakeDirectories(tree_.File(path.substr(0, path.rfind('/')))).ok());
-    ASSERT_TRUE(WriteFileAtomically(tree_.File(path), text).ok());
+    WriteTree(tree_.path(), {{path, text}});
   }
 
   // An empty label asks for nothing.

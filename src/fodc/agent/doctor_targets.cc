@@ -39,10 +39,11 @@ std::vector<kernel::KernelAnswer> TargetAnswers(const Options& options,
                                                 const Surroundings& around) {
   std::vector<kernel::KernelAnswer> answers;
   target::TargetTable table(
-      collect::MakeTargetSpecs(checked.endpoints,
-                               {.pid = options.target_pid,
-                                .comm = options.target_comm,
-                                .port = options.target_port}),
+      collect::MakeTargetSpecs(
+          checked.endpoints, {.pid = options.target_pid,
+                              .comm = options.target_comm,
+                              .port = options.target_port,
+                              .has_cgroup = !options.ktm_cgroup_path.empty()}),
       {.proc_root = around.proc_root}, SystemClock());
   std::vector<target::Event> events;
   table.Check(&events);

@@ -11,6 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fodc/base/file.h"
+#include "fodc/base/file_testing.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
 
@@ -67,9 +68,7 @@ class DoctorTest : public ::testing::Test {
     EXPECT_EQ(::symlink("socket:[77]", tree_.File("proc/42/fd/3").c_str()), 0);
   }
   void Put(const std::string& path, const std::string& text) const {
-    const std::string file = tree_.File(path);
-    ASSERT_THAT(MakeDirectories(file.substr(0, file.rfind('/'))), IsOk());
-    ASSERT_THAT(WriteFileAtomically(file, text), IsOk());
+    WriteTree(tree_.path(), {{path, text}});
   }
   Diagnosis Look() const {
     return Examine(options_, *Check(options_), kernel_,

@@ -8,6 +8,7 @@
 #include "fodc/base/file.h"
 #include "fodc/base/log_testing.h"
 #include "fodc/base/status_matchers.h"
+#include "fodc/evidence/incident_testing.h"
 #include "fodc/evidence/kept_incidents.h"
 
 namespace fodc::agent {
@@ -20,15 +21,6 @@ class IncidentFileTest : public ::testing::Test {
  protected:
   IncidentFile Open(evidence::IncidentList& list) {
     return {loop_, dir_.path(), pod_, [this] { return is_ours_; }, list};
-  }
-  static evidence::Incident Sample(const std::string& id) {
-    evidence::Incident i;
-    i.id = id;
-    i.detector = "read_latency";
-    i.verdict = "W4";
-    i.started_ms = 1000;
-    i.updated_ms = 2000;
-    return i;
   }
   std::size_t OnDisk() {
     const auto text = ReadFile(dir_.File("incidents"));
@@ -51,7 +43,7 @@ TEST_F(IncidentFileTest, ALaterLifeHasThemEndedIfNobodySawTheEnd) {
     IncidentFile file = Open(list);
     file.Read();
     for (const char* id : {"a", "b", "c"}) {
-      ASSERT_THAT(list.Put(Sample(id)), IsOk());
+      ASSERT_THAT(list.Put(evidence::OpenIncident(id)), IsOk());
       file.Write();
     }
     ASSERT_TRUE(loop_.RunUntil([&] { return OnDisk() == 3; }));
@@ -61,7 +53,7 @@ TEST_F(IncidentFileTest, ALaterLifeHasThemEndedIfNobodySawTheEnd) {
   Open(list).Read();
   ASSERT_THAT(list.all(), SizeIs(3));
   EXPECT_EQ(list.open(), 0u);
-  EXPECT_EQ(list.Find("a")->ended_ms, 2000);
+  EXPECT_EQ(list.Find("a")->ended_ms, 1001);
 }
 
 TEST_F(IncidentFileTest, WhatIsAnotherPodsIsLeftOut) {
@@ -69,7 +61,7 @@ TEST_F(IncidentFileTest, WhatIsAnotherPodsIsLeftOut) {
     evidence::IncidentList list;
     IncidentFile file = Open(list);
     file.Read();
-    ASSERT_THAT(list.Put(Sample("a")), IsOk());
+    ASSERT_THAT(list.Put(evidence::OpenIncident("a")), IsOk());
     file.Write();
     ASSERT_TRUE(loop_.RunUntil([&] { return OnDisk() == 1; }));
   }
@@ -83,7 +75,7 @@ TEST_F(IncidentFileTest, WhatIsAnotherPodsIsLeftOut) {
 
 TEST_F(IncidentFileTest, ADirectoryThatIsAnothersIsLeftAloneUntilItIsOurs) {
   evidence::IncidentList earlier;
-  ASSERT_THAT(earlier.Put(Sample("a")), IsOk());
+  ASSERT_THAT(earlier.Put(evidence::OpenIncident("a")), IsOk());
   ASSERT_THAT(
       WriteFileAtomically(dir_.File("incidents"),
                           evidence::EncodeIncidents(pod_, earlier.all())),
@@ -94,7 +86,7 @@ TEST_F(IncidentFileTest, ADirectoryThatIsAnothersIsLeftAloneUntilItIsOurs) {
   bool is_late = false;
   file.set_on_late([&] { is_late = true; });
   file.Read();
-  ASSERT_THAT(list.Put(Sample("b")), IsOk());
+  ASSERT_THAT(list.Put(evidence::OpenIncident("b")), IsOk());
   file.Write();
   EXPECT_THAT(list.all(), SizeIs(1));
   EXPECT_EQ(OnDisk(), 1u);

@@ -120,7 +120,9 @@ TEST_F(SpillTest, EverythingReachesTheDiskAtTheEnd) {
         if (frame == 0) {
           const std::string help(800, 'h');
           std::vector<std::string> names;
+          names.reserve(kSeries);
           std::vector<exposition::SeriesDesc> series;
+          series.reserve(kSeries);
           for (int i = 0; i < kSeries; ++i) names.push_back(StrCat(name, i));
           for (const std::string& n : names) {
             series.push_back({.name = n,

@@ -44,7 +44,7 @@ class RecordedRowsImpl final : public WindowRows {
         };
       }
       reader_ = snapshot_->OpenSeriesReader(
-          {window_.from_unix_ms, window_.to_unix_ms}, std::move(filter));
+          {window_.from_unix_ms, window_.to_unix_ms}, filter);
       snapshot_.reset();  // the reader has its own
     }
     recorder::SeriesView view;

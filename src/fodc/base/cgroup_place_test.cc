@@ -14,6 +14,7 @@
 
 #include "fodc/base/cgroup.h"
 #include "fodc/base/file.h"
+#include "fodc/base/file_testing.h"
 #include "fodc/base/proc.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
@@ -30,11 +31,7 @@ using ::testing::IsEmpty;
 class CgroupPlaceTest : public ::testing::Test {
  protected:
   void Write(const std::map<std::string, std::string>& files) {
-    for (const auto& [path, text] : files) {
-      ASSERT_THAT(MakeDirectories(tree_.File(path.substr(0, path.rfind('/')))),
-                  IsOk());
-      ASSERT_THAT(WriteFileAtomically(tree_.File(path), text), IsOk());
-    }
+    WriteTree(tree_.path(), files);
   }
   // Process 42, as seen from a cgroup namespace of our own.
   void InNamespace(const std::string& group, const std::string& mounts) {

@@ -12,6 +12,7 @@
 #include <map>
 
 #include "fodc/base/file.h"
+#include "fodc/base/file_testing.h"
 #include "fodc/base/proc.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
@@ -26,11 +27,7 @@ using ::testing::HasSubstr;
 class CgroupTreeTest : public ::testing::Test {
  protected:
   void Write(const std::map<std::string, std::string>& files) {
-    for (const auto& [path, text] : files) {
-      ASSERT_THAT(MakeDirectories(tree_.File(path.substr(0, path.rfind('/')))),
-                  IsOk());
-      ASSERT_THAT(WriteFileAtomically(tree_.File(path), text), IsOk());
-    }
+    WriteTree(tree_.path(), files);
   }
   Result<CgroupPlace> Find() {
     return FindCgroup(tree_.File("proc"), 42, tree_.path());

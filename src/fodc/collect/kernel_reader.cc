@@ -95,8 +95,4 @@ void KernelReader::Tell(const kernel::KernelEvent& event) {
            {"age_seconds", std::chrono::duration<double>(event.age).count()}});
 }
 
-std::size_t KernelReader::map_bytes() const {
-  return telemetry_ ? telemetry_->overview().map_bytes : 0;
-}
-
 }  // namespace fodc::collect

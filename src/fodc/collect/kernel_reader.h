@@ -44,8 +44,6 @@ class KernelReader {
   // waiting for the next reading.
   void Follow();
 
-  std::size_t map_bytes() const;
-
  private:
   void Read();
   void Tell(const kernel::KernelEvent& event);

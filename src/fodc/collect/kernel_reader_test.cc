@@ -58,7 +58,7 @@ class FakeTelemetry final : public kernel::Telemetry {
 
 class KernelReaderTest : public ::testing::Test {
  protected:
-  void Open(std::vector<target::TargetSpec> specs, bool is_on = true) {
+  void Open(const std::vector<target::TargetSpec>& specs, bool is_on = true) {
     targets_.emplace(
         specs, target::TableOptions{.proc_root = tree_.path(), .own_pid = 1},
         loop_, recording_);

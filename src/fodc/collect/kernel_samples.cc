@@ -23,9 +23,9 @@ using Labels =
 // words that are not here.
 constexpr auto kReasons = std::to_array<std::string_view>(
     {"no_target", "no_cgroup2", "root_cgroup", "foreign_process",
-     "several_cgroups", "cgroup_path", "pid_namespace", "no_program", "no_btf",
-     "no_permission", "no_tracepoint", "refused", "disabled", "no_memory",
-     "bad_interval", "too_many_targets", "other"});
+     "several_cgroups", "too_many_processes", "cgroup_path", "pid_namespace",
+     "no_program", "no_btf", "no_permission", "no_tracepoint", "refused",
+     "disabled", "no_memory", "bad_interval", "too_many_targets", "other"});
 
 std::size_t ReasonIndex(std::string_view reason) {
   const auto at = std::find(kReasons.begin(), kReasons.end(), reason);
@@ -73,15 +73,13 @@ class KernelSamples::Walk {
     Line(desc, labels, value);
   }
 
-  enum class Buckets : std::uint8_t { kFromStart, kWithFirstEvent };
-
-  // Null: absent.
+  // Null: absent. All buckets come at once: pages list series as they came, and
+  // those of a histogram have to be in their order.
   void Histogram(const ReadingDesc& desc, Labels labels,
-                 const LatencyHistogram* histogram,
-                 Buckets buckets = Buckets::kWithFirstEvent) {
-    if (declare_) samples_.shown_.push_back(buckets == Buckets::kFromStart);
-    const std::size_t ordinal = histograms_++;
-    const bool is_shown = histogram != nullptr && Shown(ordinal, *histogram);
+                 const LatencyHistogram* histogram) {
+    const auto all = [&](double value) {
+      return histogram == nullptr ? std::nullopt : std::optional(value);
+    };
     std::uint64_t count = 0;
     for (std::size_t slot = 0; slot < LatencyHistogram::kSlots; ++slot) {
       if (histogram != nullptr) count += histogram->counts[slot];
@@ -91,13 +89,8 @@ class KernelSamples::Walk {
       }
       const auto bound = LatencyHistogram::UpperBoundNs(slot);
       if (!bound) continue;
-      Line(desc, labels,
-           is_shown ? std::optional(static_cast<double>(count)) : std::nullopt,
-           "_bucket", *bound);
+      Line(desc, labels, all(static_cast<double>(count)), "_bucket", *bound);
     }
-    const auto all = [&](double value) {
-      return histogram == nullptr ? std::nullopt : std::optional(value);
-    };
     const double total = static_cast<double>(count);
     Line(desc, labels, all(total), "_bucket", kInfinity);
     Line(desc, labels,
@@ -107,12 +100,6 @@ class KernelSamples::Walk {
 
  private:
   static constexpr std::uint64_t kInfinity = UINT64_MAX;
-
-  bool Shown(std::size_t ordinal, const LatencyHistogram& histogram) {
-    std::vector<bool>& shown = samples_.shown_;
-    if (!shown[ordinal]) shown[ordinal] = histogram.Count() > 0;
-    return shown[ordinal];
-  }
 
   // `bound_ns` 0: no bound.
   void Line(const ReadingDesc& desc, Labels labels, std::optional<double> value,
@@ -137,7 +124,6 @@ class KernelSamples::Walk {
   KernelSamples& samples_;
   const bool declare_;
   Readings::Index next_ = 0;
-  std::size_t histograms_ = 0;
 };
 
 namespace {
@@ -217,21 +203,17 @@ void VisitReads(Walk& walk, const std::optional<kernel::ReadReading>& r) {
     return r ? std::optional(r->OfCall(call)) : std::nullopt;
   };
   const auto visit = [&](const ReadingDesc& latency, const ReadingDesc& bytes,
-                         Labels labels, const std::optional<CallReading>& c,
-                         typename Walk::Buckets buckets) {
-    walk.Histogram(latency, labels, c ? &c->latency : nullptr, buckets);
+                         Labels labels, const std::optional<CallReading>& c) {
+    walk.Histogram(latency, labels, c ? &c->latency : nullptr);
     walk.Value(bytes, labels, Count(c, &CallReading::bytes));
   };
   // As Go has them.
-  visit(ktm::kSysRead, ktm::kSysReadBytes, {}, of_call(ReadCall::kRead),
-        Walk::Buckets::kFromStart);
-  visit(ktm::kSysPread, ktm::kSysPreadBytes, {}, of_call(ReadCall::kPread),
-        Walk::Buckets::kFromStart);
+  visit(ktm::kSysRead, ktm::kSysReadBytes, {}, of_call(ReadCall::kRead));
+  visit(ktm::kSysPread, ktm::kSysPreadBytes, {}, of_call(ReadCall::kPread));
   for (std::size_t k = 0; k < kernel::kFileKinds; ++k) {
     const auto kind = static_cast<kernel::FileKind>(k);
     visit(ktm::kRead, ktm::kReadBytes, {{"kind", kernel::FileKindName(kind)}},
-          r ? std::optional(r->OfKind(kind)) : std::nullopt,
-          Walk::Buckets::kWithFirstEvent);
+          r ? std::optional(r->OfKind(kind)) : std::nullopt);
   }
   VisitFailures(walk, ktm::kReadFailures, r, &kernel::ReadReading::failures);
 }

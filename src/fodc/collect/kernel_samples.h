@@ -5,7 +5,6 @@
 #include <cstddef>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "fodc/collect/readings.h"
 #include "fodc/kernel/reading.h"
@@ -17,8 +16,7 @@ namespace fodc::collect {
 inline constexpr std::string_view kKernelSource = "kernel ";
 
 // The families ktm_*; docs/reference/metrics.md. Belongs to the loop's thread.
-// What is absent in a reading is absent in its frame. A histogram that has
-// counted nothing yet has no buckets but the last one.
+// What is absent in a reading is absent in its frame.
 // Memory: for each series its labels, about 100 KiB a target (400 KiB with fine
 // buckets). After the first frames it allocates nothing.
 class KernelSamples {
@@ -51,7 +49,6 @@ class KernelSamples {
   const Options options_;
   const std::string target_;
   Readings readings_;
-  std::vector<bool> shown_;  // histograms that have counted something
   kernel::KernelEvent last_victim_;
   kernel::KernelEvent last_exit_;
   bool has_victim_ = false;

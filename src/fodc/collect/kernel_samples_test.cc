@@ -220,41 +220,41 @@ TEST_F(KernelSamplesTest, WhatTheKernelHasNothingForIsAbsent) {
   EXPECT_THAT(s, Contains(Key("ktm_exits_by_signal_total{}")));
 }
 
-TEST_F(KernelSamplesTest, AHistogramGetsItsBucketsWithItsFirstEvent) {
-  kernel::TargetReading r;
-  r.sched.emplace();
-  const auto buckets = [](const Samples& s) {
-    return std::count_if(s.begin(), s.end(), [](const auto& sample) {
-      return sample.first.starts_with("ktm_run_queue_wait_seconds_bucket");
-    });
-  };
-  const Samples before = Record(r);
-  EXPECT_EQ(buckets(before), 1);  // +Inf
-  EXPECT_THAT(before, Contains(Pair("ktm_run_queue_wait_seconds_count{}", 0)));
-  r.sched->run_queue_wait.counts[0] = 1;
-  EXPECT_EQ(buckets(Record(r)), 30);
-  // A container that is made anew counts from zero, with the same series.
-  r.sched->run_queue_wait.counts[0] = 0;
-  const Samples anew = Record(r);
-  EXPECT_EQ(buckets(anew), 30);
-  EXPECT_THAT(anew, Contains(Pair("ktm_run_queue_wait_seconds_count{}", 0)));
-}
-
-// Those that Go has are there from the start, as in Go.
-TEST_F(KernelSamplesTest, GosHistogramsHaveTheirBucketsFromTheStart) {
+// A page lists series in the order in which they came: those of a histogram
+// that came one by one would stand among others'.
+TEST_F(KernelSamplesTest, AHistogramIsThereFromTheStartWithAllItsBuckets) {
   kernel::TargetReading r;
   r.read.emplace();
-  const Samples s = Record(r);
-  for (const char* call : {"read", "pread"}) {
-    const std::string prefix =
-        StrCat("ktm_sys_", call, "_latency_seconds_bucket{");
-    EXPECT_EQ(std::count_if(s.begin(), s.end(),
-                            [&prefix](const auto& sample) {
-                              return sample.first.starts_with(prefix) &&
-                                     sample.second == 0;
-                            }),
-              30)
-        << call;
+  (void)Record(r);
+  r.sched.emplace();
+  r.read->calls[1][0].latency.counts[40] = 7;
+  (void)Record(r);
+  r.sched->run_queue_wait.counts[3] = 1;
+  (void)Record(r);
+  std::map<std::string, std::vector<std::string>> bounds;
+  std::string before;
+  for (const recorder::SourceFrame& frame : recording_.Latest()) {
+    for (const auto& series : *frame.series) {
+      std::string labels(series->labels());
+      const auto le = labels.find("le=\"");
+      if (le == std::string::npos) continue;
+      std::string bound = labels.substr(le + 4);
+      bound.resize(bound.find('"'));
+      labels.erase(le, bound.size() + 5);
+      const std::string histogram = StrCat(series->name(), labels);
+      auto& all = bounds[histogram];
+      EXPECT_TRUE(all.empty() || before == histogram) << histogram;
+      before = histogram;
+      all.push_back(bound);
+    }
+  }
+  // read and pread64 as Go has them, four kinds, the run queue.
+  EXPECT_EQ(bounds.size(), 7u);
+  for (const auto& [histogram, all] : bounds) {
+    EXPECT_EQ(all.size(), 30u) << histogram;
+    EXPECT_EQ(all.back(), "+Inf") << histogram;
+    for (std::size_t b = 1; b + 1 < all.size(); ++b)
+      EXPECT_LT(std::stod(all[b - 1]), std::stod(all[b])) << histogram;
   }
 }
 

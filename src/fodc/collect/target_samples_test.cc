@@ -6,6 +6,7 @@
 
 #include "fodc/base/clock.h"
 #include "fodc/base/file.h"
+#include "fodc/base/file_testing.h"
 #include "fodc/base/proc.h"
 #include "fodc/base/strings.h"
 #include "fodc/collect/recording_testing.h"
@@ -36,9 +37,7 @@ class TargetSamplesTest : public ::testing::Test {
   }
 
   void Put(const std::string& path, const std::string& text) const {
-    ASSERT_TRUE(
-        MakeDirectories(tree_.File(path.substr(0, path.rfind('/')))).ok());
-    ASSERT_TRUE(WriteFileAtomically(tree_.File(path), text).ok());
+    WriteTree(tree_.path(), {{path, text}});
   }
   // Six lines: `from` seconds of stall and as many hundredths of a percent, and
   // so on by one.

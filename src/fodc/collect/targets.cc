@@ -57,7 +57,8 @@ std::vector<target::TargetSpec> MakeTargetSpecs(
     spec.container_name = e.container_name;
     spec.endpoint_ports.push_back(e.port);
   }
-  const bool hinted = hints.pid != 0 || !hints.comm.empty() || hints.port != 0;
+  const bool hinted = hints.pid != 0 || !hints.comm.empty() ||
+                      hints.port != 0 || hints.has_cgroup;
   if (!unnamed.empty()) {
     // Never with a named one: when that dies, it is none of these.
     specs.emplace_back().endpoint_ports = std::move(unnamed);

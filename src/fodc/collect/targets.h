@@ -18,8 +18,10 @@ namespace fodc::collect {
 // What the operator said of the (first) target.
 struct TargetHints {
   std::int64_t pid = 0;  // 0: not given
-  std::string comm;
+  std::string comm = {};
   std::int64_t port = 0;  // 0: not given
+  // There is one whatever its processes: its cgroup was named.
+  bool has_cgroup = false;
 };
 
 // One row for each endpoint of this machine that has a container name; those

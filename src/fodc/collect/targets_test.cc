@@ -66,6 +66,8 @@ TEST(MakeTargetSpecsTest, OtherMachinesHaveNoTargetsHere) {
   EXPECT_THAT(MakeTargetSpecs({At(1, "", false)},
                               {.pid = 0, .comm = "etcd", .port = 0}),
               SizeIs(1));
+  EXPECT_THAT(MakeTargetSpecs({At(1, "", false)}, {.has_cgroup = true}),
+              SizeIs(1));
 }
 
 class TargetsTest : public ::testing::Test {

@@ -56,9 +56,14 @@ class Comparison {
            });
   }
   double ReadsPerSecond() const {
-    const auto ms = static_cast<double>(now_.to_ms - now_.from_ms);
-    const auto windows = static_cast<double>(windows_.size());
-    return ms > 0 ? now_.reads * windows / ms * 1e3 : 0;
+    // Windows of an open incident need not adjoin.
+    double reads = 0;
+    double ms = 0;
+    for (const Window& w : windows_) {
+      reads += w.reads;
+      ms += static_cast<double>(w.to_ms - w.from_ms);
+    }
+    return ms > 0 ? reads / ms * 1e3 : 0;
   }
   // By how much of the group's memory a part of it has changed.
   double Growth(Fact part) const {

@@ -221,18 +221,21 @@ TEST(ExplainDegradedTest, AScanNeedsAllOfItsConditions) {
   EXPECT_EQ(Kind(kScan + Change{{Fact::kFileRefaults, 20}}), "W3 scan");
   EXPECT_EQ(Kind(kScan + Change{{Fact::kFileRefaults, 19}}), "W4 unknown");
   // One for a hundred reads, of which there are 5000 a second.
-  const auto of_reads = [](double refaults) {
+  // Between degraded windows of an open incident there may be others.
+  const auto of_reads = [](double refaults, std::int64_t gap_ms) {
     std::vector<Window> windows(
         3, With(kScan + Change{{Fact::kFileRefaults, refaults}}));
     for (std::size_t i = 0; i < windows.size(); ++i) {
       windows[i].reads = 50'000;
-      windows[i].from_ms = static_cast<std::int64_t>(i) * 10'000;
+      windows[i].from_ms = static_cast<std::int64_t>(i) * (10'000 + gap_ms);
       windows[i].to_ms = windows[i].from_ms + 10'000;
     }
     return KindOf(ExplainDegraded(windows, Usual(), {}));
   };
-  EXPECT_EQ(of_reads(50), "W3 scan");
-  EXPECT_EQ(of_reads(49), "W4 unknown");
+  for (const std::int64_t gap_ms : {0, 50'000}) {
+    EXPECT_EQ(of_reads(50, gap_ms), "W3 scan") << gap_ms;
+    EXPECT_EQ(of_reads(49, gap_ms), "W4 unknown") << gap_ms;
+  }
   // Anonymous memory that grows is another story, even without reclaim.
   EXPECT_EQ(Kind(kScan + kAnonGrew), "W4 unknown");
   // With fadvise it is the policy, or what hinders that verdict.

@@ -5,29 +5,13 @@
 #include <gtest/gtest.h>
 
 #include "fodc/base/status_matchers.h"
+#include "fodc/evidence/incident_testing.h"
 
 namespace fodc::evidence {
 namespace {
 
 using Outcome = IncidentList::Outcome;
 using ::testing::ElementsAre;
-
-Incident Open(const std::string& id, std::uint32_t revision = 1) {
-  Incident i;
-  i.id = id;
-  i.detector = "read_latency";
-  i.verdict = "W3";
-  i.started_ms = 1000;
-  i.updated_ms = 1000 + revision;
-  i.revision = revision;
-  return i;
-}
-
-Incident Ended(const std::string& id, std::uint32_t revision = 2) {
-  Incident i = Open(id, revision);
-  i.ended_ms = i.updated_ms;
-  return i;
-}
 
 std::vector<std::string> Ids(const IncidentList& list) {
   std::vector<std::string> ids;
@@ -37,12 +21,12 @@ std::vector<std::string> Ids(const IncidentList& list) {
 
 TEST(IncidentListTest, TheGreaterRevisionHolds) {
   IncidentList list;
-  EXPECT_THAT(list.Put(Open("a", 2)), IsOkAndHolds(Outcome::kNew));
-  EXPECT_THAT(list.Put(Open("b")), IsOkAndHolds(Outcome::kNew));
-  EXPECT_THAT(list.Put(Open("a", 1)), IsOkAndHolds(Outcome::kKnown));
-  EXPECT_THAT(list.Put(Ended("a", 2)), IsOkAndHolds(Outcome::kKnown));
+  EXPECT_THAT(list.Put(OpenIncident("a", 2)), IsOkAndHolds(Outcome::kNew));
+  EXPECT_THAT(list.Put(OpenIncident("b")), IsOkAndHolds(Outcome::kNew));
+  EXPECT_THAT(list.Put(OpenIncident("a", 1)), IsOkAndHolds(Outcome::kKnown));
+  EXPECT_THAT(list.Put(EndedIncident("a", 2)), IsOkAndHolds(Outcome::kKnown));
   EXPECT_EQ(list.open(), 2u);
-  EXPECT_THAT(list.Put(Ended("a", 3)), IsOkAndHolds(Outcome::kUpdated));
+  EXPECT_THAT(list.Put(EndedIncident("a", 3)), IsOkAndHolds(Outcome::kUpdated));
   EXPECT_EQ(list.open(), 1u);
   EXPECT_EQ(list.Find("a")->revision, 3u);
   EXPECT_EQ(list.Find("c"), nullptr);
@@ -52,8 +36,8 @@ TEST(IncidentListTest, TheGreaterRevisionHolds) {
 
 TEST(IncidentListTest, WhatMayNotBeKeptChangesNothing) {
   IncidentList list;
-  ASSERT_THAT(list.Put(Open("a")), IsOk());
-  Incident bad = Open("a", 2);
+  ASSERT_THAT(list.Put(OpenIncident("a")), IsOk());
+  Incident bad = OpenIncident("a", 2);
   bad.verdict.clear();
   EXPECT_THAT(list.Put(bad), StatusIs(Code::kInvalidArgument, ::testing::_));
   EXPECT_EQ(list.Find("a")->revision, 1u);
@@ -61,37 +45,38 @@ TEST(IncidentListTest, WhatMayNotBeKeptChangesNothing) {
 
 TEST(IncidentListTest, TheFirstThatEndedGivesWayBeforeAnyOpenOne) {
   IncidentList list({.incidents = 3, .bytes = 1u << 20});
-  ASSERT_THAT(list.Put(Open("a")), IsOk());
-  ASSERT_THAT(list.Put(Ended("b")), IsOk());
-  ASSERT_THAT(list.Put(Ended("c")), IsOk());
+  ASSERT_THAT(list.Put(OpenIncident("a")), IsOk());
+  ASSERT_THAT(list.Put(EndedIncident("b")), IsOk());
+  ASSERT_THAT(list.Put(EndedIncident("c")), IsOk());
   // An update takes no room from others.
-  ASSERT_THAT(list.Put(Ended("b", 3)), IsOk());
+  ASSERT_THAT(list.Put(EndedIncident("b", 3)), IsOk());
   EXPECT_THAT(Ids(list), ElementsAre("a", "c", "b"));
-  ASSERT_THAT(list.Put(Open("d")), IsOk());
+  ASSERT_THAT(list.Put(OpenIncident("d")), IsOk());
   EXPECT_THAT(Ids(list), ElementsAre("a", "b", "d"));
-  ASSERT_THAT(list.Put(Open("e")), IsOk());
+  ASSERT_THAT(list.Put(OpenIncident("e")), IsOk());
   EXPECT_THAT(Ids(list), ElementsAre("a", "d", "e"));
   // Nothing else is left: the one that was silent longest.
-  ASSERT_THAT(list.Put(Open("a", 2)), IsOk());
-  ASSERT_THAT(list.Put(Open("f")), IsOk());
+  ASSERT_THAT(list.Put(OpenIncident("a", 2)), IsOk());
+  ASSERT_THAT(list.Put(OpenIncident("f")), IsOk());
   EXPECT_THAT(Ids(list), ElementsAre("e", "a", "f"));
   EXPECT_EQ(list.dropped(), 3u);
 }
 
 TEST(IncidentListTest, WhatIsOpenEndsUnseenInTheSameRevision) {
   IncidentList list;
-  for (const Incident& i : {Open("a", 5), Ended("b", 3), Open("c")})
+  for (const Incident& i :
+       {OpenIncident("a", 5), EndedIncident("b", 3), OpenIncident("c")})
     ASSERT_THAT(list.Put(i), IsOk());
   list.EndAllUnseen();
   EXPECT_EQ(list.open(), 0u);
   // In the order of their ends.
   EXPECT_THAT(Ids(list), ElementsAre("b", "a", "c"));
-  Incident a = Open("a", 5);
+  Incident a = OpenIncident("a", 5);
   EndUnseen(&a);
   EXPECT_EQ(*list.Find("a"), a);
-  EXPECT_EQ(*list.Find("b"), Ended("b", 3));
+  EXPECT_EQ(*list.Find("b"), EndedIncident("b", 3));
   // The agent's own word of the end is the greater one.
-  EXPECT_THAT(list.Put(Ended("a", 6)), IsOkAndHolds(Outcome::kUpdated));
+  EXPECT_THAT(list.Put(EndedIncident("a", 6)), IsOkAndHolds(Outcome::kUpdated));
   std::size_t bytes = 0;
   for (const IncidentRef& i : list.all()) bytes += IncidentBytes(*i);
   EXPECT_EQ(list.bytes(), bytes);
@@ -99,10 +84,10 @@ TEST(IncidentListTest, WhatIsOpenEndsUnseenInTheSameRevision) {
 }
 
 TEST(IncidentListTest, EndsStayWithinTheLimits) {
-  const std::size_t each = IncidentBytes(Open("a"));
+  const std::size_t each = IncidentBytes(OpenIncident("a"));
   IncidentList list({.incidents = 9, .bytes = 9 * each});
   for (int i = 0; i < 9; ++i)
-    ASSERT_THAT(list.Put(Open(std::to_string(i))), IsOk());
+    ASSERT_THAT(list.Put(OpenIncident(std::to_string(i))), IsOk());
   list.EndAllUnseen();
   EXPECT_EQ(list.open(), 0u);
   EXPECT_LE(list.bytes(), 9 * each);
@@ -113,18 +98,20 @@ TEST(IncidentListTest, EndsStayWithinTheLimits) {
 
 TEST(IncidentListTest, WhatIsEarlierStandsBeforeAndGivesWayFirst) {
   IncidentList list({.incidents = 4, .bytes = 1u << 20});
-  for (const Incident& i : {Ended("c"), Open("d", 7)})
+  for (const Incident& i : {EndedIncident("c"), OpenIncident("d", 7)})
     ASSERT_THAT(list.Put(i), IsOk());
-  Incident bad = Ended("bad");
+  Incident bad = EndedIncident("bad");
   bad.verdict.clear();
-  list.PutEarlier({Ended("a"), bad, Ended("b"), Ended("d", 2)});
+  list.PutEarlier(
+      {EndedIncident("a"), bad, EndedIncident("b"), EndedIncident("d", 2)});
   EXPECT_THAT(Ids(list), ElementsAre("a", "b", "c", "d"));
   EXPECT_EQ(list.Find("d")->revision, 7u) << "what is here is later";
   EXPECT_EQ(list.dropped(), 0u);
   // One of this life pushes out what is earlier, not what this life found.
-  for (const char* id : {"e", "f"}) ASSERT_THAT(list.Put(Open(id)), IsOk());
+  for (const char* id : {"e", "f"})
+    ASSERT_THAT(list.Put(OpenIncident(id)), IsOk());
   EXPECT_THAT(Ids(list), ElementsAre("c", "d", "e", "f"));
-  list.PutEarlier({Ended("g"), Ended("h")});
+  list.PutEarlier({EndedIncident("g"), EndedIncident("h")});
   EXPECT_THAT(Ids(list), ElementsAre("c", "d", "e", "f"));
   EXPECT_EQ(list.dropped(), 4u);
   std::size_t bytes = 0;
@@ -134,7 +121,7 @@ TEST(IncidentListTest, WhatIsEarlierStandsBeforeAndGivesWayFirst) {
 
 TEST(IncidentListTest, HoldsNoMoreThanItsBytes) {
   IncidentList list;
-  Incident large = Ended("");
+  Incident large = EndedIncident("");
   large.summary = large.advice = std::string(kMaxIncidentTextBytes, 'x');
   large.numbers.resize(kMaxIncidentNumbers,
                        {std::string(kMaxIncidentNameBytes, 'n'), 1});

@@ -38,6 +38,7 @@ Incident Sample() {
 
 std::vector<IncidentRef> Refs(const std::vector<Incident>& incidents) {
   std::vector<IncidentRef> refs;
+  refs.reserve(incidents.size());
   for (const Incident& i : incidents)
     refs.push_back(std::make_shared<const Incident>(i));
   return refs;

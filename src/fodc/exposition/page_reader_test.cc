@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "fodc/base/status_matchers.h"
+#include "fodc/base/strings.h"
 #include "fodc/exposition/line_parser.h"
 #include "fodc/exposition/number.h"
 #include "fodc/exposition/page_reader_testing.h"
@@ -398,9 +399,8 @@ TEST(PageReaderTest, EndsLinesWhereverTheyStand) {
           "n{a=\"b\",c=\"" + text + "\",d=\"" + text + "\"}",
           "n{a=\"b\",c=\"" + text + "\",}"}) {
       for (const std::string_view end : {"", " 7", " ", "\r"}) {
-        const std::string page = key + " 12" + std::string(end) +
-                                 "\nm{k=\"v\"} 3\n" + key + " 4" +
-                                 std::string(end) + "\nm 5\n";
+        const std::string page = StrCat(key, " 12", end, "\nm{k=\"v\"} 3\n",
+                                        key, " 4", end, "\nm 5\n");
         for (const bool portable : {false, true}) {
           PageReader reader(PageReader::Options{.portable = portable});
           ReadPage(&reader, page);

@@ -4,36 +4,23 @@
 #include <gtest/gtest.h>
 
 #include "fodc/base/status_matchers.h"
+#include "fodc/evidence/incident_testing.h"
 #include "fodc/fleet/fleet.h"
 
 namespace fodc::fleet {
 namespace {
 
+using evidence::EndedIncident;
 using evidence::Incident;
 using evidence::IncidentRef;
+using evidence::OpenIncident;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-Incident Open(const std::string& id, std::uint32_t revision = 1) {
-  Incident i;
-  i.id = id;
-  i.detector = "read_latency";
-  i.verdict = "W3";
-  i.started_ms = 1000;
-  i.updated_ms = 1000 + revision;
-  i.revision = revision;
-  return i;
-}
-
-Incident Ended(const std::string& id, std::uint32_t revision = 2) {
-  Incident i = Open(id, revision);
-  i.ended_ms = i.updated_ms;
-  return i;
-}
-
 std::vector<std::string> Ids(const std::vector<IncidentRef>& list) {
   std::vector<std::string> ids;
+  ids.reserve(list.size());
   for (const IncidentRef& i : list) ids.push_back(i->id);
   return ids;
 }
@@ -61,10 +48,13 @@ class FleetIncidentsTest : public ::testing::Test {
 TEST_F(FleetIncidentsTest, KeepsTheGreaterRevisionOfEachAgentsOwn) {
   const AgentId a = Admit("a", 5);
   const AgentId b = Admit("b", 6);
-  ASSERT_THAT(fleet_->TakeIncidents(a, {Open("x"), Ended("y")}), IsOk());
+  ASSERT_THAT(fleet_->TakeIncidents(a, {OpenIncident("x"), EndedIncident("y")}),
+              IsOk());
   // An id that another agent uses, too, is another incident.
-  ASSERT_THAT(fleet_->TakeIncidents(b, {Ended("x", 9)}), IsOk());
-  ASSERT_THAT(fleet_->TakeIncidents(a, {Open("x", 3), Open("x", 2)}), IsOk());
+  ASSERT_THAT(fleet_->TakeIncidents(b, {EndedIncident("x", 9)}), IsOk());
+  ASSERT_THAT(
+      fleet_->TakeIncidents(a, {OpenIncident("x", 3), OpenIncident("x", 2)}),
+      IsOk());
   EXPECT_EQ(fleet_->incidents(a)->Find("x")->revision, 3u);
   EXPECT_TRUE(fleet_->incidents(a)->Find("x")->is_open());
   const Fleet::IncidentStats s = fleet_->stats().incidents;
@@ -80,14 +70,14 @@ TEST_F(FleetIncidentsTest, KeepsTheGreaterRevisionOfEachAgentsOwn) {
 TEST_F(FleetIncidentsTest, AV1AgentHasNone) {
   const AgentId id = Admit("a", 0, AgentKind::kV1);
   EXPECT_EQ(fleet_->incidents(id), nullptr);
-  EXPECT_THAT(fleet_->TakeIncidents(id, {Open("x")}),
+  EXPECT_THAT(fleet_->TakeIncidents(id, {OpenIncident("x")}),
               StatusIs(Code::kNotFound, HasSubstr(id)));
 }
 
 TEST_F(FleetIncidentsTest, StayUntilTheAgentsEntryGoes) {
   const AgentId id = Admit("a", 5);
   // Without a recording, too.
-  ASSERT_THAT(fleet_->TakeIncidents(id, {Open("x")}), IsOk());
+  ASSERT_THAT(fleet_->TakeIncidents(id, {OpenIncident("x")}), IsOk());
   fleet_->Disconnect(id);
   ASSERT_NE(fleet_->incidents(id), nullptr);
   EXPECT_THAT(Ids(fleet_->incidents(id)->all()), ElementsAre("x"));
@@ -107,22 +97,24 @@ TEST_F(FleetIncidentsTest, StayUntilTheAgentsEntryGoes) {
 TEST_F(FleetIncidentsTest, WhatALifeLeftOpenEndsWithTheNextOne) {
   const AgentId id = Admit("a", 5);
   const AgentId other = Admit("b", 5);
-  ASSERT_THAT(fleet_->TakeIncidents(id, {Open("x", 7), Ended("y", 3)}), IsOk());
-  ASSERT_THAT(fleet_->TakeIncidents(other, {Open("x")}), IsOk());
+  ASSERT_THAT(
+      fleet_->TakeIncidents(id, {OpenIncident("x", 7), EndedIncident("y", 3)}),
+      IsOk());
+  ASSERT_THAT(fleet_->TakeIncidents(other, {OpenIncident("x")}), IsOk());
   fleet_->Disconnect(id);
   EXPECT_EQ(fleet_->stats().incidents.open, 2u);
   const AgentId next = Admit("a", 6);
   const evidence::IncidentList& list = *fleet_->incidents(next);
-  Incident unseen = Open("x", 7);
+  Incident unseen = OpenIncident("x", 7);
   evidence::EndUnseen(&unseen);
   EXPECT_EQ(*list.Find("x"), unseen);
-  EXPECT_EQ(*list.Find("y"), Ended("y", 3));
+  EXPECT_EQ(*list.Find("y"), EndedIncident("y", 3));
   const Fleet::IncidentStats s = fleet_->stats().incidents;
   EXPECT_EQ(s.open, 1u) << "the other agent's lasts";
   EXPECT_EQ(s.ended, 2u);
   EXPECT_EQ(s.bytes, list.bytes() + fleet_->incidents(other)->bytes());
   // What the new life finds itself lasts.
-  ASSERT_THAT(fleet_->TakeIncidents(next, {Open("z")}), IsOk());
+  ASSERT_THAT(fleet_->TakeIncidents(next, {OpenIncident("z")}), IsOk());
   fleet_->Disconnect(next);
   EXPECT_TRUE(fleet_->incidents(Admit("a", 6))->Find("z")->is_open());
 }
@@ -136,16 +128,17 @@ TEST_F(FleetIncidentsTest, NoWordOfALaterLifeLeavesItOpen) {
     bool is_seen;            // its end
   };
   const auto unseen = [](std::uint32_t revision) {
-    Incident i = Open("x", revision);
+    Incident i = OpenIncident("x", revision);
     evidence::EndUnseen(&i);
     return i;
   };
   for (const Case& c :
        {Case{"older", unseen(3), 4, false}, Case{"equal", unseen(4), 4, false},
-        Case{"newer", unseen(5), 5, false}, Case{"end", Ended("x", 5), 5, true},
-        Case{"later end", Ended("x", 9), 9, true}}) {
+        Case{"newer", unseen(5), 5, false},
+        Case{"end", EndedIncident("x", 5), 5, true},
+        Case{"later end", EndedIncident("x", 9), 9, true}}) {
     const AgentId id = Admit(c.name, 5);
-    ASSERT_THAT(fleet_->TakeIncidents(id, {Open("x", 4)}), IsOk());
+    ASSERT_THAT(fleet_->TakeIncidents(id, {OpenIncident("x", 4)}), IsOk());
     fleet_->Disconnect(id);
     const AgentId next = Admit(c.name, 6);
     ASSERT_THAT(fleet_->TakeIncidents(next, {c.told}), IsOk());
@@ -160,12 +153,13 @@ TEST_F(FleetIncidentsTest, NoWordOfALaterLifeLeavesItOpen) {
 TEST_F(FleetIncidentsTest, AgentsThatForgetDoNotFillTheListWithOpenOnes) {
   for (unsigned life = 1; life <= 300; ++life) {
     const AgentId id = Admit("a", life);
-    ASSERT_THAT(fleet_->TakeIncidents(id, {Open(std::to_string(life))}),
+    ASSERT_THAT(fleet_->TakeIncidents(id, {OpenIncident(std::to_string(life))}),
                 IsOk());
     fleet_->Disconnect(id);
   }
   const AgentId last = Admit("a", 301);
-  ASSERT_THAT(fleet_->TakeIncidents(last, {Ended("seen"), Open("lasts")}),
+  ASSERT_THAT(fleet_->TakeIncidents(
+                  last, {EndedIncident("seen"), OpenIncident("lasts")}),
               IsOk());
   const evidence::IncidentList& list = *fleet_->incidents(last);
   EXPECT_EQ(list.open(), 1u);
@@ -174,11 +168,12 @@ TEST_F(FleetIncidentsTest, AgentsThatForgetDoNotFillTheListWithOpenOnes) {
 
 // An end takes some bytes, too.
 TEST_F(FleetIncidentsTest, EndsKeepTheBoundOfAllTogether) {
-  options_.incident_bytes = 10 * evidence::IncidentBytes(Open("a"));
+  options_.incident_bytes = 10 * evidence::IncidentBytes(OpenIncident("a"));
   fleet_ = std::make_unique<Fleet>(clock_, options_);
   const AgentId id = Admit("a", 5);
   for (int i = 0; i < 10; ++i) {
-    ASSERT_THAT(fleet_->TakeIncidents(id, {Open(std::to_string(i))}), IsOk());
+    ASSERT_THAT(fleet_->TakeIncidents(id, {OpenIncident(std::to_string(i))}),
+                IsOk());
   }
   EXPECT_EQ(fleet_->stats().incidents.open, 10u);
   fleet_->Disconnect(id);
@@ -192,9 +187,10 @@ TEST_F(FleetIncidentsTest, EndsKeepTheBoundOfAllTogether) {
 
 TEST_F(FleetIncidentsTest, WhatMayNotBeKeptIsLeftOutAndCounted) {
   const AgentId id = Admit("a", 5);
-  Incident bad = Open("b");
+  Incident bad = OpenIncident("b");
   bad.summary.assign(5000, 'x');
-  EXPECT_THAT(fleet_->TakeIncidents(id, {Open("a"), bad, Open(""), Open("c")}),
+  EXPECT_THAT(fleet_->TakeIncidents(id, {OpenIncident("a"), bad,
+                                         OpenIncident(""), OpenIncident("c")}),
               StatusIs(Code::kInvalidArgument, HasSubstr("summary has 5000")));
   EXPECT_THAT(Ids(fleet_->incidents(id)->all()), ElementsAre("a", "c"));
   EXPECT_EQ(fleet_->stats().incidents.refused, 2u);
@@ -205,10 +201,10 @@ TEST_F(FleetIncidentsTest, AFloodKeepsItsBounds) {
   options_.incident_bytes = 16u << 10;
   fleet_ = std::make_unique<Fleet>(clock_, options_);
   const AgentId modest = Admit("modest", 5);
-  ASSERT_THAT(fleet_->TakeIncidents(modest, {Open("m")}), IsOk());
+  ASSERT_THAT(fleet_->TakeIncidents(modest, {OpenIncident("m")}), IsOk());
   const AgentId greedy = Admit("greedy", 5);
   for (int i = 0; i < 1000; ++i) {
-    Incident large = Open(std::to_string(i));
+    Incident large = OpenIncident(std::to_string(i));
     large.summary.assign(4000, 'x');
     ASSERT_THAT(fleet_->TakeIncidents(greedy, {large}), IsOk());
     ASSERT_LE(fleet_->stats().incidents.bytes, options_.incident_bytes);
@@ -219,8 +215,9 @@ TEST_F(FleetIncidentsTest, AFloodKeepsItsBounds) {
               ElementsAre("997", "998", "999"));
   EXPECT_EQ(fleet_->stats().incidents.dropped, 997u);
   for (int i = 0; i < 1000; ++i) {
-    ASSERT_THAT(fleet_->TakeIncidents(modest, {Ended(std::to_string(i))}),
-                IsOk());
+    ASSERT_THAT(
+        fleet_->TakeIncidents(modest, {EndedIncident(std::to_string(i))}),
+        IsOk());
   }
   EXPECT_EQ(fleet_->incidents(modest)->all().size(), 10u);
   EXPECT_NE(fleet_->incidents(modest)->Find("m"), nullptr);

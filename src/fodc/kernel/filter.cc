@@ -32,6 +32,8 @@ bool Store(T& field, std::type_identity_t<T> value) {
   return true;
 }
 
+static_assert(kMaxThreadGroups == FODC_MAX_THREAD_GROUPS);
+
 Result<UniqueFd> Copy(int fd) {
   UniqueFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
   if (!copy.ok()) return ErrnoStatus(errno, "keep a map");
@@ -73,23 +75,22 @@ void Filter::NewEpoch() {
   epoch.fetch_add(1, std::memory_order_acq_rel);
 }
 
-Result<Filter::Changes> Filter::SetThreadGroups(
-    std::span<const SlotFilter> slots) {
+Status Filter::SetThreadGroups(std::span<const SlotFilter> slots,
+                               Changes* changes) {
   std::map<std::uint32_t, std::uint32_t> wanted;
   Status status;
   for (std::size_t i = 0; i < slots.size(); ++i) {
     if (slots[i].cgroup_id != 0) continue;
     for (const pid_t pid : slots[i].thread_groups) {
-      if (wanted.size() == FODC_MAX_THREAD_GROUPS) {
+      if (wanted.size() == kMaxThreadGroups) {
         status = ResourceExhausted(
-            StrCat("more than ", FODC_MAX_THREAD_GROUPS, " thread groups"));
+            StrCat("more than ", kMaxThreadGroups, " thread groups"));
         break;
       }
       wanted.emplace(static_cast<std::uint32_t>(pid),
                      static_cast<std::uint32_t>(i + 1));
     }
   }
-  Changes changes;
   const int map = thread_groups_map_.get();
   std::vector<std::uint32_t> stale;
   std::uint32_t key = 0;
@@ -101,30 +102,31 @@ Result<Filter::Changes> Filter::SetThreadGroups(
     const auto want = wanted.find(key);
     if (want == wanted.end()) {
       stale.push_back(key);
-      changes.lets_less_in |= group.died_ns == 0;
+      changes->lets_less_in |= group.died_ns == 0;
     } else if (group.died_ns == 0 && group.slot == want->second) {
       wanted.erase(want);
     }
   }
   for (const std::uint32_t gone : stale) {
-    changes.any |= bpf_map_delete_elem(map, &gone) == 0;
+    changes->any |= bpf_map_delete_elem(map, &gone) == 0;
   }
   for (const auto& [pid, slot] : wanted) {
     const fodc_thread_group group{.died_ns = 0, .slot = slot, .unused = 0};
     if (bpf_map_update_elem(map, &pid, &group, BPF_ANY) != 0) {
-      return ErrnoStatus(errno, "set a thread group");
+      status = ErrnoStatus(errno, "set a thread group");
+      break;
     }
-    changes.any = true;
+    changes->any = true;
   }
-  if (!status.ok()) return status;
-  changes.any |= changes.lets_less_in;
-  return changes;
+  changes->any |= changes->lets_less_in;
+  return status;
 }
 
 Result<bool> Filter::Set(std::span<const SlotFilter> slots) {
-  const Result<Changes> groups = SetThreadGroups(slots);
-  bool changed = !groups.ok() || groups->any;
-  bool lets_less_in = !groups.ok() || groups->lets_less_in;
+  Changes groups;
+  const Status status = SetThreadGroups(slots, &groups);
+  bool changed = groups.any;
+  bool lets_less_in = groups.lets_less_in;
   std::uint32_t count = 0;
   bool by_thread_group = false;
   for (std::size_t i = 0; i < slots.size() && i < FODC_MAX_TARGETS; ++i) {
@@ -149,7 +151,7 @@ Result<bool> Filter::Set(std::span<const SlotFilter> slots) {
   if (changed) NewEpoch();
   // Whoever is a target's again later may have ended a call meanwhile.
   if (lets_less_in) BeginGeneration();
-  if (!groups.ok()) return groups.status();
+  if (!status.ok()) return status;
   return changed;
 }
 

@@ -16,6 +16,9 @@ struct fodc_filter;
 
 namespace fodc::kernel {
 
+// Of all slots together.
+inline constexpr std::size_t kMaxThreadGroups = 4096;
+
 // What one slot lets in.
 struct SlotFilter {
   std::uint64_t cgroup_id = 0;       // 0: by thread group
@@ -37,7 +40,8 @@ class Filter {
   // has is read each time, so that a filter which went missing comes back.
   // Returns whether anything was written. Begins a generation, unless all that
   // changed is that more thread groups are let in.
-  // Errors: kResourceExhausted beyond 4096 thread groups; those that fit hold.
+  // Errors: kResourceExhausted beyond kMaxThreadGroups; as bpf(2). What fits
+  // holds.
   Result<bool> Set(std::span<const SlotFilter> slots);
 
   // What was learned of tasks is learned anew.
@@ -57,7 +61,7 @@ class Filter {
   };
 
   Filter() = default;
-  Result<Changes> SetThreadGroups(std::span<const SlotFilter> slots);
+  Status SetThreadGroups(std::span<const SlotFilter> slots, Changes* changes);
 
   UniqueFd filter_map_;
   UniqueFd thread_groups_map_;

@@ -2,12 +2,10 @@
 #include "fodc/kernel/kernel_view.h"
 
 #include <bpf/btf.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <memory>
-#include <set>
 
 #include "fodc/base/file.h"
 #include "fodc/base/proc.h"

@@ -183,9 +183,10 @@ enum class FilterState : std::uint8_t { kOff, kByThreadGroup, kByCgroup };
 struct TargetReading {
   FilterState state = FilterState::kOff;
   // Why it is not kByCgroup: "no_target", "no_cgroup2", "root_cgroup",
-  // "foreign_process", "several_cgroups", "cgroup_path" (the forced one is not
-  // there), "pid_namespace" (the kernel's numbers of its processes cannot be
-  // had), "no_program"; empty if it is.
+  // "foreign_process", "several_cgroups", "too_many_processes" (of this row or
+  // of those before it; the rest is not counted), "cgroup_path" (the forced one
+  // is not there), "pid_namespace" (the kernel's numbers of its processes
+  // cannot be had), "no_program"; empty if it is.
   std::string_view reason;
   std::uint64_t cgroup_id = 0;  // v2; 0 if it counts by thread group
   // Counts containers, from 1: counters begin at zero with each.

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <bit>
 #include <cstddef>
+#include <numeric>
 
 #include "bpf/records.h"
 
@@ -17,12 +18,17 @@ constexpr double kLeaveBelow = 0.75;
 
 std::uint64_t CountCalls(const TargetReading& reading) {
   std::uint64_t calls = 0;
+  const auto add = [&calls](const Failures& failures) {
+    calls = std::accumulate(failures.begin(), failures.end(), calls);
+  };
   if (reading.read) {
+    add(reading.read->failures);
     for (std::size_t i = 0; i < kFileKinds; ++i) {
       calls += reading.read->OfKind(static_cast<FileKind>(i)).latency.Count();
     }
   }
   if (reading.write) {
+    add(reading.write->failures);
     for (const CallReading& kind : reading.write->kinds) {
       calls += kind.latency.Count();
     }

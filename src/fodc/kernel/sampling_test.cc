@@ -27,12 +27,16 @@ TEST(SampleEveryTest, IsBoundedAndOffByDefault) {
   EXPECT_EQ(SampleEvery(o, 1e9, /*is_sampled=*/false), 1u);
 }
 
-TEST(CountCallsTest, AddsReadsAndWritesOfAllKinds) {
+TEST(CountCallsTest, AddsReadsAndWritesOfAllKindsAndThoseThatFailed) {
   TargetReading r;
   EXPECT_EQ(CountCalls(r), 0u);
   r.read.emplace().calls[1][2].latency.counts[5] = 3;
   r.write.emplace().kinds[3].latency.counts[7] = 4;
   EXPECT_EQ(CountCalls(r), 7u);
+  // One that polls costs as much as one that reads.
+  r.read->failures[1] = 10;
+  r.write->failures[2] = 20;
+  EXPECT_EQ(CountCalls(r), 37u);
 }
 
 }  // namespace

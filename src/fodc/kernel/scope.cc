@@ -20,10 +20,10 @@ constexpr std::size_t kMaxProcesses = 4096;
 constexpr std::size_t kMaxDirectories = 4096;
 constexpr int kMaxAncestors = 64;
 
-std::optional<std::uint64_t> DirectoryId(const std::string& path) {
+std::optional<ContainerId> DirectoryId(const std::string& path) {
   struct stat s {};
   if (::stat(path.c_str(), &s) != 0 || !S_ISDIR(s.st_mode)) return {};
-  return s.st_ino;
+  return ContainerId{.device = s.st_dev, .inode = s.st_ino};
 }
 
 // All processes of the group and of those below it. Nothing if one cannot be
@@ -93,6 +93,9 @@ class Descent {
 };
 
 std::optional<std::string> ForcedDirectory(const ScopeOptions& options) {
+  // It would lead out of the mount, into something that is no group.
+  for (const std::string_view name : Split(options.forced_path, '/'))
+    if (name == "..") return {};
   const auto text = ReadFile(options.proc_root + "/self/mountinfo");
   if (!text.ok()) return {};
   for (const CgroupMount& mount : ParseCgroupMounts(*text)) {
@@ -128,7 +131,7 @@ Scope ForcedScope(const ScopeOptions& options) {
     return scope;
   }
   scope.state = FilterState::kByCgroup;
-  scope.cgroup_id = *id;
+  scope.cgroup_id = id->inode;
   return scope;
 }
 
@@ -180,11 +183,11 @@ Scope FindScope(std::span<const pid_t> processes, std::span<const pid_t> all,
   }
   scope.state = FilterState::kByCgroup;
   scope.reason = {};
-  scope.cgroup_id = *id;
+  scope.cgroup_id = id->inode;
   return scope;
 }
 
-bool ContainerLives(const std::string& path, std::uint64_t id) {
+bool ContainerLives(const std::string& path, const ContainerId& id) {
   return !path.empty() && DirectoryId(path) == id;
 }
 

@@ -14,14 +14,23 @@
 
 namespace fodc::kernel {
 
+// Names a cgroup for as long as the machine is up: the kernel does not give the
+// number of a group to another one.
+struct ContainerId {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+
+  bool operator==(const ContainerId&) const = default;
+};
+
 struct Scope {
   FilterState state = FilterState::kOff;
   std::string_view reason;  // as TargetReading::reason
   // The cgroup directory in which the processes are (v2, else that of the
-  // memory controller), whether or not it may be used, and its inode: both name
-  // the container. Empty and 0 if none is visible.
+  // memory controller), whether or not it may be used. The same group may be
+  // seen by another path when it is looked for through another process.
   std::string container_path;
-  std::uint64_t container_id = 0;
+  ContainerId container_id;  // of the directory; none if none is visible
   // kByCgroup: the id to match, as the kernel counts (v2).
   std::uint64_t cgroup_id = 0;
 };
@@ -44,6 +53,6 @@ Scope FindScope(std::span<const pid_t> processes, std::span<const pid_t> all,
                 const ScopeOptions& options);
 
 // Whether the directory is still there, and the same.
-bool ContainerLives(const std::string& path, std::uint64_t id);
+bool ContainerLives(const std::string& path, const ContainerId& id);
 
 }  // namespace fodc::kernel

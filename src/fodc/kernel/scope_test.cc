@@ -57,7 +57,7 @@ TEST_F(ScopeTest, TakesAGroupThatHoldsTheTargetAlone) {
   EXPECT_EQ(scope.state, FilterState::kByCgroup);
   EXPECT_EQ(scope.reason, "");
   EXPECT_EQ(scope.cgroup_id, Inode("cg/db"));
-  EXPECT_EQ(scope.container_id, scope.cgroup_id);
+  EXPECT_EQ(scope.container_id.inode, scope.cgroup_id);
 }
 
 TEST_F(ScopeTest, TakesDescendantsInNestedGroupsForTheTarget) {
@@ -78,7 +78,7 @@ TEST_F(ScopeTest, LeavesAGroupWithAForeignProcessAlone) {
   EXPECT_EQ(scope.state, FilterState::kByThreadGroup);
   EXPECT_EQ(scope.reason, "foreign_process");
   EXPECT_EQ(scope.cgroup_id, 0u);
-  EXPECT_EQ(scope.container_id, Inode("cg/pod"));
+  EXPECT_EQ(scope.container_id.inode, Inode("cg/pod"));
 }
 
 TEST_F(ScopeTest, LeavesAGroupWithAnotherTargetsProcessAlone) {
@@ -170,6 +170,10 @@ TEST_F(ScopeTest, FindsAForcedPathAbsoluteOrUnderTheRoot) {
   Write("cg/a/b/cgroup.events", "populated 0\nfrozen 0\n");
   EXPECT_EQ(Find({10}).state, FilterState::kOff);
   EXPECT_EQ(Find({10}).reason, "no_target");
+  options_.forced_path = "a/../../proc";
+  EXPECT_EQ(Find({}).reason, "cgroup_path");
+  options_.forced_path = root_.File("cg/../proc");
+  EXPECT_EQ(Find({}).reason, "cgroup_path");
   options_.forced_path = "a/none";
   EXPECT_EQ(Find({}).state, FilterState::kOff);
   EXPECT_EQ(Find({}).reason, "cgroup_path");
@@ -178,10 +182,13 @@ TEST_F(ScopeTest, FindsAForcedPathAbsoluteOrUnderTheRoot) {
 TEST_F(ScopeTest, KnowsWhetherAContainerIsTheSame) {
   SetMembers("/db", "10\n");
   const std::string path = root_.File("cg/db");
-  EXPECT_TRUE(ContainerLives(path, Inode("cg/db")));
-  EXPECT_FALSE(ContainerLives(path, Inode("cg/db") + 1));
-  EXPECT_FALSE(ContainerLives(root_.File("cg/none"), 1));
-  EXPECT_FALSE(ContainerLives("", 0));
+  AddProcess(10, 1, "/db");
+  const ContainerId id = Find({10}).container_id;
+  EXPECT_TRUE(ContainerLives(path, id));
+  EXPECT_FALSE(ContainerLives(path, {id.device, id.inode + 1}));
+  EXPECT_FALSE(ContainerLives(path, {id.device + 1, id.inode}));
+  EXPECT_FALSE(ContainerLives(root_.File("cg/none"), id));
+  EXPECT_FALSE(ContainerLives("", {}));
 }
 
 }  // namespace

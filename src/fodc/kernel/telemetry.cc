@@ -76,6 +76,8 @@ class KernelTelemetry final : public Telemetry {
   // of its process.
   bool Follow(const TargetFilter& row, std::span<const pid_t> all,
               std::size_t slot);
+  // Processes beyond what the filter holds are left out, which is told.
+  void BoundThreadGroups();
   // How the row is counted, if that is new.
   void Tell(Target* target) const;
   void LoadAndAttach();
@@ -169,12 +171,34 @@ bool KernelTelemetry::Follow(const TargetFilter& row,
     target.scope = now;
     return false;
   }
-  const bool is_same =
-      !row.processes.empty() && IsSameProcess(row.processes.front(), &target);
-  const bool is_elsewhere = now.container_path != target.scope.container_path ||
-                            now.container_id != target.scope.container_id;
+  // Of a group that is forced it does not matter whose process this is.
+  const bool is_same = !row.processes.empty() &&
+                       IsSameProcess(row.processes.front(), &target) &&
+                       !is_forced;
+  const bool is_elsewhere = now.container_id != target.scope.container_id;
   target.scope = std::move(now);
   return target.life == 0 || (is_elsewhere && !is_same);
+}
+
+void KernelTelemetry::BoundThreadGroups() {
+  std::vector<Target*> rows;
+  for (Target& target : targets_) {
+    if (target.scope.state == FilterState::kByThreadGroup)
+      rows.push_back(&target);
+  }
+  // What small ones leave of their share is for the large.
+  std::sort(rows.begin(), rows.end(), [](const Target* a, const Target* b) {
+    return a->thread_groups.size() < b->thread_groups.size();
+  });
+  std::size_t room = kMaxThreadGroups;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const std::size_t share = room / (rows.size() - i);
+    if (rows[i]->thread_groups.size() > share) {
+      rows[i]->thread_groups.resize(share);
+      rows[i]->scope.reason = "too_many_processes";
+    }
+    room -= rows[i]->thread_groups.size();
+  }
 }
 
 void KernelTelemetry::Tell(Target* target) const {
@@ -212,6 +236,7 @@ void KernelTelemetry::SetTargets(std::span<const TargetFilter> targets) {
     any |= targets_[slot].has_process &&
            targets_[slot].scope.state != FilterState::kOff;
   }
+  BoundThreadGroups();
   const MonotonicTime now = clock_.Monotonic();
   if (any) {
     last_process_at_ = now;

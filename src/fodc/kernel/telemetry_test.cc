@@ -167,6 +167,51 @@ TEST_F(TelemetryLifeTest, AProcessThatHasJustDiedIsNoOtherContainer) {
   EXPECT_EQ(LifeWith({12}), 2u);
 }
 
+// As in a container where no volume shows the host's groups: each process is
+// looked for below its own root.
+TEST_F(TelemetryLifeTest, ARestartInAContainerThatStaysHasNoOtherLife) {
+  Write("pod/cg/cgroup.procs", "");
+  for (const pid_t pid : {10, 11}) {
+    const std::string process = StrCat("proc/", pid);
+    Write(process + "/cgroup", "0::/../db\n");
+    Write(process + "/stat",
+          StrCat(pid, " (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 5 1 0\n"));
+    Write(process + "/mountinfo",
+          "51 50 0:26 /../db /cg ro - cgroup2 cgroup2 rw\n");
+    std::filesystem::create_directory_symlink(root_.File("pod"),
+                                              root_.File(process + "/root"));
+  }
+  EXPECT_EQ(LifeWith({10}), 1u);
+  std::filesystem::remove_all(root_.File("proc/10"));
+  EXPECT_EQ(LifeWith({}), 1u);
+  EXPECT_EQ(LifeWith({11}), 1u);
+  // The container made anew.
+  std::filesystem::rename(root_.File("pod/cg"), root_.File("pod/old"));
+  Write("pod/cg/cgroup.procs", "");
+  EXPECT_EQ(LifeWith({}), 1u);
+  EXPECT_EQ(LifeWith({11}), 1u) << "the same process, moved";
+  std::filesystem::rename(root_.File("proc/11"), root_.File("proc/12"));
+  Write("proc/12/stat",
+        "12 (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 9 1 0\n");
+  std::filesystem::rename(root_.File("pod/cg"), root_.File("pod/older"));
+  Write("pod/cg/cgroup.procs", "");
+  EXPECT_EQ(LifeWith({12}), 2u);
+}
+
+TEST_F(TelemetryLifeTest, AForcedGroupMadeAnewHasAnotherLife) {
+  options_.cgroup_path = "/db";
+  telemetry_ = Telemetry::Create(options_, clock_);
+  // Its process is elsewhere, and stays.
+  Write("proc/10/cgroup", "0::/other\n");
+  Write("proc/10/stat",
+        "10 (x) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 5 1 0\n");
+  EXPECT_EQ(LifeWith({10}), 1u);
+  EXPECT_EQ(LifeWith({10}), 1u);
+  std::filesystem::rename(root_.File("cg/db"), root_.File("cg/old"));
+  Write("cg/db/cgroup.procs", "");
+  EXPECT_EQ(LifeWith({10}), 2u);
+}
+
 TEST_F(TelemetryLifeTest, AProcessThatIsMovedHasNoOtherLife) {
   const auto start = [this](int ticks) {
     Write("proc/10/stat",

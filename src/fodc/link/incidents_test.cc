@@ -12,6 +12,7 @@
 #include "fodc/base/log_testing.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
+#include "fodc/evidence/incident_testing.h"
 #include "fodc/flight/v1/flight.pb.h"
 #include "fodc/link/flight_codec.h"
 #include "fodc/link/flight_link_testing.h"
@@ -31,18 +32,13 @@ using ::testing::SizeIs;
 
 constexpr char kConnect[] = "/fodc.flight.v1.FlightService/Connect";
 
+// With all that crosses the wire.
 Incident Open(const std::string& id, std::uint32_t revision = 1) {
-  Incident i;
-  i.id = id;
-  i.detector = "read_latency";
-  i.verdict = "W3";
+  Incident i = evidence::OpenIncident(id, revision);
   i.cause = "policy";
   i.target = "data";
   i.summary = "reads became slow";
   i.advice = "raise eviction thresholds";
-  i.started_ms = 1'700'000'000'000;
-  i.updated_ms = i.started_ms + revision * 1000;
-  i.revision = revision;
   i.numbers = {{"read_p99_seconds", 0.5}, {"refaults_per_second", 1e6}};
   i.missing_signals = {"compaction_bytes"};
   return i;

@@ -7,6 +7,7 @@
 #include <map>
 
 #include "fodc/base/file.h"
+#include "fodc/base/file_testing.h"
 #include "fodc/base/proc.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
@@ -119,11 +120,7 @@ TEST(TargetReaderTest, ReadsTheContainerAndFollowsItsLimits) {
       {"cg/db/cpu.stat", "usage_usec 2500000\n"},
       {"cg/db/cpu.max", "50000 100000\n"},
   };
-  for (const auto& [path, text] : files) {
-    ASSERT_THAT(MakeDirectories(tree.File(path.substr(0, path.rfind('/')))),
-                IsOk());
-    ASSERT_THAT(WriteFileAtomically(tree.File(path), text), IsOk());
-  }
+  WriteTree(tree.path(), files);
   FakeClock clock;
   ReaderOptions options;
   options.proc_root = tree.File("proc");

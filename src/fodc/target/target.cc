@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/target/target.h"
 
+#include <linux/capability.h>
 #include <sys/epoll.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -8,6 +9,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "fodc/base/file.h"
 #include "fodc/base/proc.h"
 #include "fodc/base/strings.h"
 #include "fodc/base/unique_fd.h"
@@ -21,6 +23,14 @@
 
 namespace fodc::target {
 namespace {
+
+// Capabilities are of threads; root may lack them.
+bool MayTraceAll() {
+  const auto status = ReadFile(StrCat(kProcRoot, "/thread-self/status"));
+  if (!status.ok()) return false;
+  const auto held = ParseEffectiveCapabilities(*status);
+  return held.ok() && (*held >> CAP_SYS_PTRACE & 1) != 0;
+}
 
 // Of how many processes Merge can tell what was counted before each.
 constexpr std::size_t kMaxFound = 64;
@@ -287,7 +297,7 @@ class TargetTable::Impl {
     if (stat.ok() && stat->start_ticks == instance.start_ticks &&
         stat->state == 'Z' && stat->exit_code) {
       // Who may not trace the process is told 0, whatever it was.
-      if (*stat->exit_code != 0 || ::geteuid() == 0) {
+      if (*stat->exit_code != 0 || MayTraceAll()) {
         return ToExit(stat->exit_code);
       }
     }

@@ -182,6 +182,35 @@ TEST_F(TableTest, ADeathIsCountedWithItsUptime) {
   EXPECT_EQ(events_[0].kind, EventKind::kRestarted);
 }
 
+TEST_F(TableTest, ATargetThatGivesItselfAnotherNameStaysTheTarget) {
+  Start({.pid = 10, .sockets = {1}});
+  Listen({{2121, 1}});
+  Table({.comm_prefix = "db", .endpoint_ports = {2121}});
+  EXPECT_EQ(PidNow(), 10);
+  // With the prefix and without it.
+  for (const char* name : {"db-leader", "leader"}) {
+    Start({.pid = 10, .comm = name, .sockets = {1}});
+    EXPECT_EQ(PidNow(), 10) << name;
+    EXPECT_THAT(events_, IsEmpty()) << name;
+  }
+  const Row& row = Check();
+  EXPECT_EQ(row.instance->number, 1u);
+  EXPECT_EQ(row.deaths_total, 0u);
+}
+
+TEST_F(TableTest, TheNameOfAPortsOwnerIsLookedAtAgain) {
+  Start({.pid = 10, .comm = "sh", .sockets = {1}});
+  Listen({{2121, 1}});
+  Table({.endpoint_ports = {2121}});
+  EXPECT_EQ(PidNow(), 10);
+  Start({.pid = 10, .comm = "db", .sockets = {2}});
+  Listen({{2121, 2}});
+  clock_.Advance(std::chrono::seconds(60));
+  EXPECT_EQ(PidNow(), 10);
+  EXPECT_EQ(table_->rows()[0].instance->comm, "db");
+  EXPECT_EQ(table_->rows()[0].instance->number, 1u);
+}
+
 TEST_F(TableTest, APidThatIsUsedAgainIsAnotherProcess) {
   Start({.pid = 10, .started_s = 990});
   Table({.comm_prefix = "db"});

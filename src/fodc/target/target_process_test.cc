@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The table over real processes of this machine.
+#include <linux/capability.h>
 #include <poll.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <chrono>
 
@@ -93,6 +96,26 @@ TEST_F(ProcessTableTest, ALoopOfCrashesIsCountedEachTime) {
     EXPECT_EQ(row.last_exit.status, i);
     EXPECT_EQ(ExitText(row.last_exit), StrCat("status ", i));
   }
+}
+
+// The kernel tells 0 to whoever may not trace the process, root or not.
+TEST_F(ProcessTableTest, WithoutTheRightToTraceAKilledProcessHasNotEndedWell) {
+  ChildProcess child("fodc-t-untraced", -1);
+  Watch({.comm_prefix = "fodc-t-untraced"});
+  ASSERT_TRUE(Check().instance);
+  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
+  __user_cap_data_struct held[2];
+  ASSERT_EQ(::syscall(SYS_capget, &header, held), 0);
+  __user_cap_data_struct less[2] = {held[0], held[1]};
+  less[0].effective &= ~(1u << CAP_SYS_PTRACE);
+  child.Kill();
+  ASSERT_TRUE(WaitForDeath());
+  child.AwaitEnd();
+  ASSERT_EQ(::syscall(SYS_capset, &header, less), 0);
+  const Row& row = Check();
+  ASSERT_EQ(::syscall(SYS_capset, &header, held), 0);
+  EXPECT_EQ(row.deaths_total, 1u);
+  EXPECT_FALSE(row.last_exit.status) << *row.last_exit.status;
 }
 
 TEST_F(ProcessTableTest, TheExitIsKnownAfterTheParentWaitedIfTheKernelTells) {

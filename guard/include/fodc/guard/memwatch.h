@@ -22,6 +22,7 @@
 #include "fodc/base/status.h"
 #include "fodc/guard/event.h"
 #include "fodc/guard/exit_cause.h"
+#include "fodc/guard/memory_level.h"
 #include "fodc/guard/metrics.h"
 
 namespace fodc::guard {
@@ -29,7 +30,6 @@ namespace fodc::guard {
 class MemorySampler;  // seams for tests
 class WatchWaiter;
 
-enum class MemoryLevel : std::uint8_t { kNormal = 0, kSoft = 1, kHard = 2 };
 std::string_view MemoryLevelName(MemoryLevel level) noexcept;
 
 // What is compared with the threshold. A threshold that was made for a heap
