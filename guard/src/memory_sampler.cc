@@ -33,20 +33,18 @@ class RealSampler final : public MemorySampler {
 
   Sample Read() override {
     Sample s;
-    s.cgroup_bytes = gauge_.ReadCharge();
-    if (source_ == MemorySource::kCgroup && !s.cgroup_bytes) {
-      error_ = gauge_.last_error();
-    }
-    s.rss_bytes = gauge_.ReadResident();
-    if (source_ == MemorySource::kRss && !s.rss_bytes) {
-      error_ = gauge_.last_error();
-    }
     if (heap_ != nullptr) {
       ReadHeap(&s);
-    } else {
-      s.bytes = source_ == MemorySource::kCgroup ? s.cgroup_bytes : s.rss_bytes;
+      return s;
     }
+    s.bytes = source_ == MemorySource::kCgroup ? gauge_.ReadCharge()
+                                               : gauge_.ReadResident();
+    if (!s.bytes) error_ = gauge_.last_error();
     return s;
+  }
+
+  Kernel ReadKernel() override {
+    return {gauge_.ReadResident(), gauge_.ReadCharge()};
   }
 
   Status last_error() const override { return error_; }

@@ -21,14 +21,18 @@ class MemorySampler {
  public:
   struct Sample {
     std::optional<std::uint64_t> bytes;  // of source()
+    bool too_slow = false;  // the source stalls the process: leave it
+  };
+  // The kernel's own numbers, whatever the source.
+  struct Kernel {
     std::optional<std::uint64_t> rss_bytes;
     std::optional<std::uint64_t> cgroup_bytes;
-    bool too_slow = false;  // the source stalls the process: leave it
   };
   virtual ~MemorySampler() = default;
 
-  // Allocates nothing while it succeeds.
+  // Both allocate nothing while they succeed.
   virtual Sample Read() = 0;
+  virtual Kernel ReadKernel() = 0;
   virtual Status last_error() const = 0;  // of a sample without bytes
   // The one in use, never kAuto.
   virtual MemorySource source() const = 0;

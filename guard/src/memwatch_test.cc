@@ -1,179 +1,24 @@
 // SPDX-License-Identifier: Apache-2.0
-// The watchdog around its decisions, with scripted sources and waits.
+// The watchdog around its decisions.
 #include "fodc/guard/memwatch.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
-#include <atomic>
-#include <cstdio>
 #include <future>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "event_log.h"
-#include "fodc/base/file.h"
-#include "fodc/base/status_matchers.h"
-#include "fodc/base/strings.h"
-#include "memwatch_impl.h"
-#include "tests/support/allocation_count.h"
+#include "memwatch_fixture.h"
 
 namespace fodc::guard {
 namespace {
 
-using namespace std::chrono_literals;
 using ::testing::AllOf;
 using ::testing::Contains;
-using ::testing::Each;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
-
-constexpr std::uint64_t kMib = 1 << 20;
-
-// What the sampler gives, one after the other; the last for ever.
-struct Script {
-  // Of an auto source under a cgroup limit. Nothing: the sample fails.
-  std::vector<std::optional<std::uint64_t>> mib;
-  std::vector<std::uint64_t> limits_mib = {1000};  // one per ReadLimits
-  MemorySource source = MemorySource::kCgroup;
-  bool can_fall_back = true;
-  bool too_slow = false;
-};
-
-class ScriptedSampler final : public MemorySampler {
- public:
-  explicit ScriptedSampler(Script script) : script_(std::move(script)) {}
-
-  Sample Read() override {
-    const std::size_t i = std::min(reads_++, script_.mib.size() - 1);
-    Sample s;
-    // Beside the source that fails, the other still tells.
-    s.rss_bytes = 7 * kMib;
-    if (source() == MemorySource::kRss) {
-      s.bytes = s.rss_bytes;
-    } else if (script_.mib[i]) {
-      s.bytes = *script_.mib[i] * kMib;
-      s.cgroup_bytes = s.bytes;
-    }
-    s.too_slow = script_.too_slow && source() == MemorySource::kHeapGlibc;
-    return s;
-  }
-  Status last_error() const override { return DataLoss("stat is damaged"); }
-  MemorySource source() const override {
-    return fell_back_ ? MemorySource::kRss : script_.source;
-  }
-  bool FallBack() override {
-    if (!script_.can_fall_back || fell_back_) return false;
-    return fell_back_ = true;
-  }
-  void ReadLimits() override {
-    if (limit_ + 1 < script_.limits_mib.size()) ++limit_;
-  }
-  std::uint64_t limit_bytes() const override {
-    return script_.limits_mib[limit_] * kMib;
-  }
-  bool has_cgroup_limit() const override { return true; }
-  std::optional<CgroupDirectory> group() const override {
-    return CgroupDirectory{
-        .version = CgroupVersion::kV1, .mount = "/m", .path = "/m/g"};
-  }
-  std::optional<CgroupDirectory> unified_group() const override { return {}; }
-
- private:
-  Script script_;
-  std::size_t reads_ = 0;
-  std::size_t limit_ = 0;
-  bool fell_back_ = false;
-};
-
-// Moves the clock instead of waiting; after so many waits it is stopped.
-class FakeWaiter final : public WatchWaiter {
- public:
-  FakeWaiter(FakeClock* clock, std::size_t waits,
-             std::vector<std::string>* calls)
-      : clock_(clock), waits_(waits), calls_(calls) {}
-  Woke Wait(std::chrono::nanoseconds at_most) override {
-    if (stopped_ || waits_ == 0) return Woke::kStop;
-    --waits_;
-    calls_->push_back(FormatGoDuration(at_most));
-    clock_->Advance(at_most);
-    return Woke::kTime;
-  }
-  void Stop() override { stopped_ = true; }
-  Status WatchGroup(const CgroupDirectory& group, std::uint64_t soft_bytes,
-                    std::uint64_t hard_bytes) override {
-    calls_->push_back(
-        StrCat(group.path, " ", soft_bytes / kMib, " ", hard_bytes / kMib));
-    return OkStatus();
-  }
-  Result<std::string> WatchStalls(
-      const std::optional<CgroupDirectory>&) override {
-    return Unimplemented("no PSI");
-  }
-
- private:
-  FakeClock* clock_;
-  std::size_t waits_;
-  std::vector<std::string>* calls_;
-  std::atomic<bool> stopped_{false};
-};
-
-class MemwatchTest : public ::testing::Test {
- protected:
-  MemwatchTest() {
-    options_.hard.percent = 90;
-    options_.on_pressure = [this](const MemoryState& s) {
-      ++fired_;
-      state_ = s;
-    };
-    options_.deadline = 0s;
-    options_.reserve_bytes = 1;
-    options_.kernel_events = false;
-    options_.events = log_.sink();
-    options_.metrics = metrics_.get();
-    options_.clock = &clock_;
-  }
-  Result<std::unique_ptr<Memwatch>> Make(Script script,
-                                         std::size_t waits = 1000) {
-    return MakeMemwatch(options_,
-                        std::make_unique<ScriptedSampler>(std::move(script)),
-                        std::make_unique<FakeWaiter>(&clock_, waits, &calls_));
-  }
-  // Until it fires or has waited so many times.
-  void Run(Script script, std::size_t waits = 1000) {
-    auto watch = Make(std::move(script), waits);
-    ASSERT_THAT(watch, IsOk());
-    ASSERT_THAT((*watch)->Start(), IsOk());
-    (*watch)->WaitDone();
-    (*watch)->Stop();
-    last_ = (*watch)->state();
-  }
-  std::string Page() {
-    std::string page;
-    EXPECT_THAT(metrics_->AppendTextPage(&page), IsOk());
-    return page;
-  }
-  std::vector<std::string> Lines(std::string_view with) {
-    std::vector<std::string> out;
-    for (const std::string& line : log_.lines()) {
-      if (line.find(with) != std::string::npos) out.push_back(line);
-    }
-    return out;
-  }
-
-  FakeClock clock_;
-  EventLog log_;
-  std::unique_ptr<Metrics> metrics_ = std::move(Metrics::Create()).value();
-  MemwatchOptions options_;
-  std::vector<std::string> calls_;
-  std::atomic<int> fired_{0};
-  MemoryState state_;
-  MemoryState last_;
-};
 
 TEST_F(MemwatchTest, OffItMakesNoThreadAndIsDoneAtOnce) {
   options_.hard = {};
@@ -423,123 +268,6 @@ TEST_F(MemwatchTest, RealTimeThatIsRefusedIsSaidAndNotFatal) {
   Run({.mib = {950}});
   EXPECT_EQ(fired_, 1);
   EXPECT_THAT(Lines("real-time priority is refused"), ::testing::SizeIs(1));
-}
-
-class MemwatchLifeTest : public MemwatchTest {
- protected:
-  // Ends by pressure after `age`, if it fires.
-  void Live(Script script, std::size_t waits = 1000) {
-    auto life = Life::Begin({.directory = tree_.path(),
-                             .events = log_.sink(),
-                             .metrics = nullptr,
-                             .clock = &clock_});
-    ASSERT_THAT(life, IsOk());
-    options_.life = life->get();
-    Run(std::move(script), waits);
-    code_ = (*life)->Conclude(OkStatus());
-  }
-  TempDirectory tree_;
-  int code_ = -1;
-};
-
-TEST_F(MemwatchLifeTest, FiringIsTheCauseAndCode2WithTheNumbers) {
-  Live({.mib = {950}});
-  EXPECT_EQ(code_, 2);
-  EXPECT_THAT(ReadFile(tree_.File("last-exit.json")).value(),
-              AllOf(HasSubstr("\"cause\":\"pressure\""),
-                    HasSubstr(StrCat("\"rss_bytes\":", 7 * kMib)),
-                    HasSubstr(StrCat("\"limit_bytes\":", 1000 * kMib)),
-                    HasSubstr(StrCat("\"threshold_bytes\":", 900 * kMib))));
-}
-
-TEST_F(MemwatchLifeTest, AStopThatCameFirstKeepsItsCode) {
-  options_.on_pressure = [this](const MemoryState&) { ++fired_; };
-  auto life = Life::Begin({.directory = tree_.path(),
-                           .events = {},
-                           .metrics = nullptr,
-                           .clock = &clock_});
-  ASSERT_TRUE((*life)->Claim(ExitCause::kStop));
-  options_.life = life->get();
-  Run({.mib = {950}});
-  EXPECT_EQ((*life)->Conclude(OkStatus()), 0);
-}
-
-// A threshold below what the process needs at rest would stop it for ever.
-TEST_F(MemwatchLifeTest, AfterThreeStopsAtTheStartItLeavesTheKernelToDecide) {
-  for (int i = 0; i < 3; ++i) Live({.mib = {950}});
-  EXPECT_EQ(fired_, 3);
-  Live({.mib = {950}}, 5);
-  EXPECT_EQ(fired_, 3);
-  EXPECT_EQ(code_, 0);
-  EXPECT_THAT(Lines("memory threshold below baseline"), ::testing::SizeIs(1));
-  EXPECT_THAT(Page(),
-              HasSubstr("\nfodc_guard_memory_threshold_below_baseline 1\n"));
-}
-
-TEST_F(MemwatchLifeTest, TheCrashLoopGuardCanBeOff) {
-  options_.crash_loop_guard = false;
-  for (int i = 0; i < 4; ++i) Live({.mib = {950}});
-  EXPECT_EQ(fired_, 4);
-}
-
-TEST_F(MemwatchTest, NothingIsAllocatedBetweenTheFirstSampleAndTheCallback) {
-  options_.events = {};
-  std::uint64_t at_soft = 0;
-  std::uint64_t at_hard = 1;
-  std::vector<std::optional<std::uint64_t>> mib = {100, 850};
-  mib.insert(mib.end(), 500, 850);
-  mib.push_back(950);
-  calls_.reserve(2000);
-  options_.adaptive = false;  // "1s" is no allocation of the waiter's
-  options_.predict = false;
-  options_.on_pressure = [&](const MemoryState&) {
-    at_hard = test::AllocationCount();
-  };
-  auto watch = Make({.mib = mib});
-  ASSERT_THAT(watch, IsOk());
-  ASSERT_THAT((*watch)->Subscribe([&](MemoryLevel, const MemoryState& s) {
-    if (s.level == MemoryLevel::kSoft) at_soft = test::AllocationCount();
-  }),
-              IsOk());
-  ASSERT_THAT((*watch)->Start(), IsOk());
-  (*watch)->WaitDone();
-  EXPECT_EQ(at_hard, at_soft);
-}
-
-using DeadlineDeathTest = MemwatchTest;
-
-TEST_F(DeadlineDeathTest, AShutdownThatHangsEndsWithCode2AfterItsFlush) {
-  ::testing::GTEST_FLAG(death_test_style) = "threadsafe";
-  EXPECT_EXIT(
-      {
-        options_.deadline = 1ms;
-        options_.flush = [] { (void)std::fputs("flushed\n", stderr); };
-        auto watch = Make({.mib = {950}});
-        (void)(*watch)->Start();
-        std::promise<void>().get_future().wait();
-      },
-      ::testing::ExitedWithCode(2), "flushed");
-}
-
-TEST_F(DeadlineDeathTest, ACallbackThatHangsEndsWithCode2) {
-  ::testing::GTEST_FLAG(death_test_style) = "threadsafe";
-  EXPECT_EXIT(
-      {
-        options_.deadline = 1ms;
-        options_.on_pressure = [](const MemoryState&) {
-          std::promise<void>().get_future().wait();
-        };
-        auto watch = Make({.mib = {950}});
-        (void)(*watch)->Start();
-        std::promise<void>().get_future().wait();
-      },
-      ::testing::ExitedWithCode(2), "");
-}
-
-TEST_F(MemwatchTest, AShutdownInTimeCallsTheDeadlineOff) {
-  options_.deadline = 1h;
-  Run({.mib = {950}});
-  EXPECT_EQ(fired_, 1);
 }
 
 }  // namespace

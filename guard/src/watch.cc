@@ -9,6 +9,8 @@ namespace fodc::guard {
 namespace {
 
 constexpr std::chrono::seconds kLimitsEvery{30};
+// The numbers that nothing is decided by; half of what a sample costs.
+constexpr std::chrono::seconds kKernelEvery{1};
 constexpr std::uint64_t kNone = UINT64_MAX;
 
 std::optional<std::uint64_t> Known(const std::atomic<std::uint64_t>& v) {
@@ -112,11 +114,14 @@ CoreDecision Watch::Sample() {
   s.bytes = sample.bytes;
   s.limit_bytes = sampler_->limit_bytes();
   const CoreDecision d = core_.Step(s);
+  ReadKernelIfDue(now, d.fire);
+  if (source == MemorySource::kRss) kernel_.rss_bytes = sample.bytes;
+  if (source == MemorySource::kCgroup) kernel_.cgroup_bytes = sample.bytes;
   last_ = {.level = d.level,
            .source = source,
            .bytes = sample.bytes,
-           .rss_bytes = sample.rss_bytes,
-           .cgroup_bytes = sample.cgroup_bytes,
+           .rss_bytes = kernel_.rss_bytes,
+           .cgroup_bytes = kernel_.cgroup_bytes,
            .limit_bytes = s.limit_bytes,
            .threshold_bytes = d.hard_bytes,
            .seconds_to_limit = d.seconds_to_limit};
@@ -129,6 +134,12 @@ CoreDecision Watch::Sample() {
     Replace("a sample took more than 20 ms");
   }
   return d;
+}
+
+void Watch::ReadKernelIfDue(MonotonicTime now, bool anyway) {
+  if (!anyway && kernel_read_ && now - *kernel_read_ < kKernelEvery) return;
+  kernel_read_ = now;
+  kernel_ = sampler_->ReadKernel();
 }
 
 void Watch::Replace(std::string_view reason) {

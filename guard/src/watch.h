@@ -42,6 +42,7 @@ class Watch {
  private:
   // Returns what the sample comes to.
   CoreDecision Sample();
+  void ReadKernelIfDue(MonotonicTime now, bool anyway);
   void ReadLimitsIfDue(MonotonicTime now);
   void Replace(std::string_view reason);
   void AskForEvents();
@@ -60,6 +61,8 @@ class Watch {
 
   const MonotonicTime started_;
   MonotonicTime limits_read_;
+  std::optional<MonotonicTime> kernel_read_;
+  MemorySampler::Kernel kernel_;  // as of then
   bool last_failed_ = false;
   bool events_wanted_;
   MemoryState last_;  // of the loop's own thread

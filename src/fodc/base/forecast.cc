@@ -17,9 +17,10 @@ double Slope(MonotonicTime from, std::uint64_t from_bytes, MonotonicTime to,
          Seconds(to - from);
 }
 
-std::int64_t WholeSecond(MonotonicTime at) {
+std::int64_t PartOfMinute(MonotonicTime at) {
   return std::chrono::floor<std::chrono::seconds>(at.time_since_epoch())
-      .count();
+             .count() /
+         5;
 }
 
 }  // namespace
@@ -35,9 +36,9 @@ void Forecast::Add(MonotonicTime at, std::uint64_t bytes) {
     const Sample& last = Kept(0);
     if (at - last.at < kSpacing) return;
     const double slope = Slope(last.at, last.bytes, at, bytes);
-    const std::int64_t second = WholeSecond(at);
-    Fastest& f = fastest_[static_cast<std::size_t>(second % kSeconds)];
-    if (f.second != second) f = {second, 0};
+    const std::int64_t part = PartOfMinute(at);
+    Fastest& f = fastest_[static_cast<std::size_t>(part % kParts)];
+    if (f.part != part) f = {part, 0};
     f.bytes_per_second = std::max(f.bytes_per_second, slope);
   }
   kept_[kept_count_++ % kKept] = *newest_;
@@ -45,22 +46,27 @@ void Forecast::Add(MonotonicTime at, std::uint64_t bytes) {
 
 std::optional<double> Forecast::slope_bytes_per_second() const {
   if (!previous_) return {};
-  const std::size_t kept = std::min(kept_count_, kKept);
-  const Sample* from = &*previous_;
-  for (std::size_t back = 0; back < kept; ++back) {
-    const Sample& s = Kept(back);
-    if (newest_->at - s.at > std::chrono::seconds(1)) break;
-    if (s.at < from->at) from = &s;
+  // The oldest that is kept of the last second: how many are of it is searched
+  // by halves.
+  std::size_t of_it = 0;
+  std::size_t beyond = std::min(kept_count_, kKept) + 1;
+  while (beyond - of_it > 1) {
+    const std::size_t middle = of_it + (beyond - of_it) / 2;
+    const bool inside =
+        newest_->at - Kept(middle - 1).at <= std::chrono::seconds(1);
+    (inside ? of_it : beyond) = middle;
   }
+  const Sample* from = &*previous_;
+  if (of_it > 0 && Kept(of_it - 1).at < from->at) from = &Kept(of_it - 1);
   return Slope(from->at, from->bytes, newest_->at, newest_->bytes);
 }
 
 double Forecast::fastest_bytes_per_second() const {
   if (!newest_) return 0;
-  const std::int64_t now = WholeSecond(newest_->at);
+  const std::int64_t now = PartOfMinute(newest_->at);
   double fastest = 0;
   for (const Fastest& f : fastest_) {
-    if (f.second >= 0 && now - f.second < kSeconds) {
+    if (f.part >= 0 && now - f.part < kParts) {
       fastest = std::max(fastest, f.bytes_per_second);
     }
   }

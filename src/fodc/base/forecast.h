@@ -22,7 +22,8 @@ struct CadenceOptions {
   double assumed_bytes_per_second = kAssumedFillBytesPerSecond;
 };
 
-// Remembers a minute of slopes. Not thread-safe; allocates nothing.
+// Remembers a minute of slopes. Not thread-safe; allocates nothing, and touches
+// little memory: a watchdog that wakes up finds none of it in the caches.
 class Forecast {
  public:
   // Times must not fall; a sample of the same time replaces the one before.
@@ -32,7 +33,7 @@ class Forecast {
   // Over the last second, or between the last two samples if they are farther
   // apart. Negative when it shrinks. Nothing before the second sample.
   std::optional<double> slope_bytes_per_second() const;
-  // The fastest growth between two samples of the last minute; 0 if none.
+  // The fastest growth between two samples of the last 55 to 60 s; 0 if none.
   double fastest_bytes_per_second() const;
   // Until the limit is reached if it grows on so; 0 when it is. Nothing while
   // it does not grow.
@@ -46,12 +47,12 @@ class Forecast {
     MonotonicTime at;
     std::uint64_t bytes = 0;
   };
-  // The fastest slope that was seen in one second.
+  // The fastest slope that was seen in one of the twelve parts of a minute.
   struct Fastest {
-    std::int64_t second = -1;
+    std::int64_t part = -1;
     double bytes_per_second = 0;
   };
-  static constexpr std::int64_t kSeconds = 60;
+  static constexpr std::int64_t kParts = 12;
   // Kept for slopes: farther apart than the kernel's own coarseness, near
   // enough that a second of them fits.
   static constexpr std::chrono::milliseconds kSpacing{8};
@@ -65,7 +66,7 @@ class Forecast {
   std::optional<Sample> previous_;
   std::array<Sample, kKept> kept_{};
   std::size_t kept_count_ = 0;  // ever
-  std::array<Fastest, kSeconds> fastest_{};
+  std::array<Fastest, kParts> fastest_{};
 };
 
 // The wait that lets nothing through: headroom by the assumed rate, or by twice

@@ -56,7 +56,8 @@ struct MemoryThreshold {
   double percent = 0;  // 1 to 100
 };
 
-// What is known at a sample. Absent, not 0, is what cannot be had.
+// What is known at a sample. Absent, not 0, is what cannot be had. What is not
+// of the source may be a second old, save when the watchdog fires.
 struct MemoryState {
   MemoryLevel level = MemoryLevel::kNormal;
   MemorySource source = MemorySource::kRss;  // never kAuto

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "watch_waiter.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <string>
+
+#include "base64.h"
+#include "fodc/base/file.h"
+#include "fodc/base/status_matchers.h"
+
+namespace fodc::guard {
+namespace {
+
+using namespace std::chrono_literals;
+using ::testing::HasSubstr;
+using ::testing::Optional;
+
+class WatchWaiterTest : public ::testing::Test {
+ protected:
+  ~WatchWaiterTest() override { Pass(nullptr, nullptr); }
+  // As the service manager does.
+  static void Pass(const char* watch, const char* write) {
+    const auto set = [](const char* name, const char* value) {
+      if (value == nullptr) {
+        (void)::unsetenv(name);
+      } else {
+        (void)::setenv(name, value, 1);
+      }
+    };
+    set("MEMORY_PRESSURE_WATCH", watch);
+    set("MEMORY_PRESSURE_WRITE", write);
+  }
+  std::unique_ptr<WatchWaiter> waiter_ = std::move(MakeWatchWaiter()).value();
+  TempDirectory tree_;
+};
+
+TEST_F(WatchWaiterTest, StopEndsThisAndEveryFurtherWait) {
+  EXPECT_EQ(waiter_->Wait(0s), WatchWaiter::Woke::kTime);
+  waiter_->Stop();
+  EXPECT_EQ(waiter_->Wait(1h), WatchWaiter::Woke::kStop);
+  EXPECT_EQ(waiter_->Wait(1h), WatchWaiter::Woke::kStop);
+}
+
+TEST_F(WatchWaiterTest, WhatTheServiceManagerPassesIsWrittenToItsFile) {
+  const std::string path = tree_.File("memory.pressure");
+  ASSERT_THAT(WriteFileAtomically(path, ""), IsOk());
+  Pass(path.c_str(), "c29tZSAyMDAwMDAgMjAwMDAwMAA=");
+  const auto told = waiter_->WatchStalls({});
+  ASSERT_THAT(told, IsOk());
+  EXPECT_EQ(*told, path + " some 200000 2000000");
+  EXPECT_EQ(ReadFile(path).value(), std::string("some 200000 2000000\0", 20));
+}
+
+TEST_F(WatchWaiterTest, TheServiceManagerCanTurnItOff) {
+  Pass("/dev/null", nullptr);
+  EXPECT_THAT(*waiter_->WatchStalls({}), HasSubstr("off"));
+}
+
+TEST_F(WatchWaiterTest, WhatItCannotUseIsAnError) {
+  Pass(tree_.path().c_str(), nullptr);
+  EXPECT_FALSE(waiter_->WatchStalls({}).ok());
+  Pass("/dev/zero", nullptr);
+  EXPECT_THAT(waiter_->WatchStalls({}),
+              StatusIs(Code::kUnimplemented, HasSubstr("/dev/zero")));
+  Pass("/dev/zero", "not base64");
+  EXPECT_THAT(waiter_->WatchStalls({}),
+              StatusIs(Code::kInvalidArgument, HasSubstr("base64")));
+}
+
+TEST_F(WatchWaiterTest, AGroupWithoutTheKernelsFilesIsAnError) {
+  EXPECT_THAT(waiter_->WatchGroup({.version = CgroupVersion::kV1,
+                                   .mount = tree_.path(),
+                                   .path = tree_.path()},
+                                  1, 2),
+              StatusIs(Code::kNotFound, HasSubstr("memory.usage_in_bytes")));
+  EXPECT_THAT(waiter_->WatchGroup({.version = CgroupVersion::kV2,
+                                   .mount = tree_.path(),
+                                   .path = tree_.path()},
+                                  1, 2),
+              StatusIs(Code::kNotFound, HasSubstr("memory.events")));
+}
+
+TEST(Base64Test, DecodesWhatIsSuchATextAndNothingElse) {
+  EXPECT_THAT(DecodeBase64(""), Optional(std::string()));
+  EXPECT_THAT(DecodeBase64("Zg=="), Optional(std::string("f")));
+  EXPECT_THAT(DecodeBase64("Zm8="), Optional(std::string("fo")));
+  EXPECT_THAT(DecodeBase64("Zm9v"), Optional(std::string("foo")));
+  EXPECT_THAT(DecodeBase64("+/+/"), Optional(std::string("\xfb\xff\xbf")));
+  for (const char* bad :
+       {"Z", "Zg=", "Zg", "Z===", "Zm9v\n", "Zm 9", "Zg==Zg=="}) {
+    EXPECT_EQ(DecodeBase64(bad), std::nullopt) << bad;
+  }
+}
+
+}  // namespace
+}  // namespace fodc::guard
