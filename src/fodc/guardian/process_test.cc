@@ -160,9 +160,9 @@ TEST_F(ProcessTest, WhoMayNotBeSignalledIsRefusedBeforeItMatters) {
   const ProcessName who = NameOf(child.pid());
   const ProcessOptions tree = Tree(who, "/pod/db", "/pod/agent");
   ASSERT_EQ(::chmod(tree_.path().c_str(), 0755), 0);
-  ASSERT_EQ(::seteuid(65534), 0);  // and with it CAP_KILL
+  ASSERT_EQ(::setresuid(65534, 65534, 0), 0);  // CAP_KILL goes, too
   const bool opened = Open(who, tree).has_value();
-  ASSERT_EQ(::seteuid(0), 0);
+  ASSERT_EQ(::setresuid(0, 0, 0), 0);
   EXPECT_FALSE(opened);
   EXPECT_EQ(refusal_, Refusal::kNoPermission);
 }
