@@ -112,7 +112,8 @@ void LogGuardianReport(const Report& r, std::string_view target) {
                       ? "the target ended after it was asked to"
                       : "the guarded target ended");
     case ReportKind::kLost:
-      return warn("the target's memory cannot be read; it is looked up anew");
+      return warn(
+          "the target is not guarded any more, until it is looked up anew");
     case ReportKind::kWall:
       return warn("the target stands still at its limit");
     case ReportKind::kRaise:

@@ -78,7 +78,7 @@ std::optional<evidence::Incident> PressureIncident::On(const Report& report) {
       open_->summary +=
           report.kind == ReportKind::kCalm    ? " It is below the line again."
           : report.kind == ReportKind::kEnded ? " The target ended."
-                                              : " Its memory cannot be read.";
+                                              : " It is not watched any more.";
       auto ended = *std::move(open_);
       open_.reset();
       return ended;

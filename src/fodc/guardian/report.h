@@ -24,7 +24,7 @@ enum class ReportKind : std::uint8_t {
   kGraceOver,   // was asked, and is still there
   kKill,        // `error` if that failed
   kEnded,       // the process is gone
-  kLost,        // its memory cannot be read any more
+  kLost,        // it lives, but is not guarded any more
   kWall,        // stands still at its limit
   kRaise,       // its limit was raised, or not: `raise`, `error`
   kWallOver,    // the kernel's killer is on again

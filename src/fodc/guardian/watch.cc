@@ -18,6 +18,9 @@ Watch::Watch(std::size_t row, const Rules& rules, const Clock& clock,
 
 std::unique_ptr<Subject> Watch::Arm(std::unique_ptr<Subject> subject,
                                     MonotonicTime started) {
+  // Whoever follows another has not been seen to end.
+  if (subject_ != nullptr && begun_ != subject->name())
+    Lose(ReportKind::kEnded);
   if (begun_ != subject->name()) {
     begun_ = subject->name();
     started_ = started;
@@ -31,9 +34,9 @@ std::unique_ptr<Subject> Watch::Arm(std::unique_ptr<Subject> subject,
 }
 
 std::unique_ptr<Subject> Watch::Disarm() {
-  if (retired_ == nullptr) retired_ = std::move(subject_);
-  subject_.reset();
-  state_.is_armed = false;
+  if (subject_ != nullptr) {
+    Lose(subject_->HasEnded() ? ReportKind::kEnded : ReportKind::kLost);
+  }
   return std::move(retired_);
 }
 

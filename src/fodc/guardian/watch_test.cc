@@ -177,6 +177,25 @@ TEST_F(WatchTest, AnEndDisarmsAndNothingIsSignalled) {
   EXPECT_THAT(script_.signals, IsEmpty());
 }
 
+// The owner may see its end first.
+TEST_F(WatchTest, WhoeverIsLetGoIsToldOf) {
+  Look(91);
+  (void)Told();
+  script_.has_ended = true;
+  (void)watch_->Disarm();
+  EXPECT_THAT(Told(), ElementsAre(ReportKind::kEnded));
+  (void)watch_->Disarm();
+  EXPECT_THAT(Told(), IsEmpty());
+  script_.has_ended = false;
+  ++script_.name.start_ticks;
+  Arm();
+  ++script_.name.start_ticks;
+  Arm();
+  EXPECT_THAT(Told(), ElementsAre(ReportKind::kEnded));
+  (void)watch_->Disarm();
+  EXPECT_THAT(Told(), ElementsAre(ReportKind::kLost));
+}
+
 TEST_F(WatchTest, AVanishedCgroupDisarmsUntilItIsLookedUpAnew) {
   Look(91);
   (void)Told();
