@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "fodc/agent/guardian_watch.h"
 #include "fodc/agent/identity.h"
 #include "fodc/agent/incident_file.h"
 #include "fodc/agent/instance.h"
@@ -111,6 +112,8 @@ struct Agent::Impl {
   void RestoreTargets();
   void KeepInstanceIdLate();
   void StartKernelTelemetry();
+  Status StartGuardian();
+  void OnIncident();
   void OnAppended();
   void StartNodeQuery();
   fleet::AgentIdentity LinkIdentity() const;
@@ -145,6 +148,7 @@ struct Agent::Impl {
   evidence::IncidentList incidents;  // what proxies are told
   IncidentFile incident_file;
   std::unique_ptr<KernelWatch> kernel_watch;  // null if --ktm-enabled is false
+  std::unique_ptr<GuardianWatch> guardian_watch;  // null if it is off
   link::AgentLink link;
   std::unique_ptr<node::NodeQuery> node_query;  // none without ports
   program::OwnMetrics metrics;
@@ -191,6 +195,7 @@ Status Agent::Impl::Start() {
   collector.AddReader([this](recorder::FrameTime t) { own_readings.Read(t); });
   collector.set_on_recorded([this] { OnAppended(); });
   targets.set_on_recorded([this] { OnAppended(); });
+  FODC_RETURN_IF_ERROR(StartGuardian());
   collector.Start();
   StartKernelTelemetry();
   link.Start();
@@ -219,6 +224,7 @@ void Agent::Impl::RestoreTargets() {
   targets.set_on_changed([this] {
     target_file.Write(targets.Keep());
     if (kernel_watch) kernel_watch->Follow();
+    if (guardian_watch) guardian_watch->Follow();
   });
   target_file.set_on_late([this](const std::vector<target::KeptRow>& kept) {
     targets.Merge(kept);
@@ -231,11 +237,30 @@ void Agent::Impl::StartKernelTelemetry() {
                                      recording, incidents);
   if (!kernel_watch) return;
   kernel_watch->set_on_recorded([this] { link.OnAppended(); });
-  kernel_watch->set_on_incident([this] {
-    incident_file.Write();
-    link.OnIncident();
-  });
+  kernel_watch->set_on_incident([this] { OnIncident(); });
   kernel_watch->Start();
+}
+
+void Agent::Impl::OnIncident() {
+  incident_file.Write();
+  link.OnIncident();
+}
+
+Status Agent::Impl::StartGuardian() {
+  if (options.guardian.enabled) {
+    GuardianSettings settings;
+    settings.rules = checked.guardian;
+    settings.directory = options.guardian.dir.empty() ? options.recorder_dir
+                                                      : options.guardian.dir;
+    settings.incarnation = recording.incarnation();
+    FODC_ASSIGN_OR_RETURN(
+        guardian_watch,
+        GuardianWatch::Create(settings, targets, loop, incidents));
+    guardian_watch->set_on_incident([this] { OnIncident(); });
+    guardian_watch->Follow();
+  }
+  AddGuardianMetrics(&metrics, guardian_watch.get());
+  return {};
 }
 
 void Agent::Impl::OnAppended() {

@@ -20,6 +20,7 @@ namespace {
 constexpr std::pair<Capability, std::string_view> kNames[] = {
     {Capability::kDacOverride, "CAP_DAC_OVERRIDE"},
     {Capability::kDacReadSearch, "CAP_DAC_READ_SEARCH"},
+    {Capability::kKill, "CAP_KILL"},
     {Capability::kNetBindService, "CAP_NET_BIND_SERVICE"},
     {Capability::kSysPtrace, "CAP_SYS_PTRACE"},
     {Capability::kSysAdmin, "CAP_SYS_ADMIN"},
@@ -56,6 +57,12 @@ std::vector<CapabilityNeed> CapabilityNeeds(
              Bit(Capability::kSysPtrace) | Bit(Capability::kDacReadSearch),
          .without =
              "only processes of the agent's own user are found by port"});
+  }
+  if (features.guardian) {
+    needs.push_back({.feature = "the guardian of other users' targets",
+                     .needed = Bit(Capability::kKill),
+                     .without =
+                         "only targets of the agent's own user are guarded"});
   }
   if (features.low_ports) {
     needs.push_back({.feature = "ports below 1024",

@@ -19,6 +19,7 @@ using CapabilitySet = std::uint64_t;
 enum class Capability : std::uint8_t {
   kDacOverride = 1,
   kDacReadSearch = 2,
+  kKill = 5,
   kNetBindService = 10,
   kSysPtrace = 19,
   kSysAdmin = 21,
@@ -44,6 +45,7 @@ struct CapabilityFeatures {
   bool kernel_telemetry = false;
   bool targets = false;        // processes, perhaps of other users
   bool low_ports = false;      // listens below 1024
+  bool guardian = false;       // signals targets, perhaps of other users
   bool foreign_files = false;  // its directory belongs to another user
 };
 std::vector<CapabilityNeed> CapabilityNeeds(const CapabilityFeatures& features);

@@ -31,6 +31,8 @@ TEST(CapabilitiesTest, KeepsTheUnionOfWhatIsSwitchedOn) {
             Bit(Capability::kNetBindService));
   EXPECT_EQ(ToKeep(kAll, CapabilityNeeds({.foreign_files = true})),
             Bit(Capability::kDacOverride));
+  EXPECT_EQ(ToKeep(kAll, CapabilityNeeds({.guardian = true})),
+            Bit(Capability::kKill));
   EXPECT_EQ(ToKeep(0, CapabilityNeeds({.kernel_telemetry = true})), 0u);
 }
 

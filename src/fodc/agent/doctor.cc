@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "fodc/agent/capabilities.h"
+#include "fodc/agent/doctor_guardian.h"
 #include "fodc/agent/doctor_targets.h"
 #include "fodc/agent/features.h"
 #include "fodc/agent/flags.h"
@@ -244,6 +245,8 @@ Diagnosis Examine(const Options& options, const Checked& checked,
   }
   d.answers.push_back(lockdown);
   for (KernelAnswer& a : TargetAnswers(options, checked, around))
+    d.answers.push_back(std::move(a));
+  for (KernelAnswer& a : GuardianAnswers(options, checked, around))
     d.answers.push_back(std::move(a));
   AddCapabilities(FeaturesOf(options, checked), around, &d);
   d.answers.push_back(PressureStalls(around));

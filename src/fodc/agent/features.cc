@@ -44,6 +44,7 @@ CapabilityFeatures FeaturesOf(const Options& options, const Checked& checked) {
   CapabilityFeatures f;
   f.kernel_telemetry = WantsKernelTelemetry(options, checked);
   f.targets = true;
+  f.guardian = options.guardian.enabled;
   f.low_ports = IsLowPort(options.prometheus_listen_addr) ||
                 IsLowPort(options.diagnosis_listen_addr);
   f.foreign_files = BelongsToAnother(options.recorder_dir);

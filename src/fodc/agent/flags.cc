@@ -180,6 +180,7 @@ void AddFlags(program::Flags* f, Options* o) {
             "address of /diagnostics; may be the same; if it is not given and "
             "taken, the agent goes on without");
   AddKernelFlags(f, o);
+  AddGuardianFlags(f, &o->guardian);
   AddGoFlagsWithoutEffect(f, o);
 }
 

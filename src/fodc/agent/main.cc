@@ -14,6 +14,7 @@
 #include "fodc/agent/flags.h"
 #include "fodc/base/log.h"
 #include "fodc/base/strings.h"
+#include "fodc/guardian/own_survival.h"
 #include "fodc/program/flags.h"
 #include "fodc/program/log_sink.h"
 #include "fodc/program/signals.h"
@@ -68,6 +69,9 @@ int Run(int argc, char** argv) {
     return kWrongFlag;
   }
 
+  // Needs what is given up next.
+  Status spared;
+  if (options.guardian.enabled) spared = guardian::LowerOomScore();
   // Before there is any thread: each has capabilities of its own.
   const DroppedCapabilities dropped =
       DropCapabilities(FeaturesOf(options, *checked));
@@ -75,6 +79,10 @@ int Run(int argc, char** argv) {
   const program::ScopedLog log(log_options);
   program::LogEffectiveValues(flags);
   LogDropped(dropped);
+  if (!spared.ok()) {
+    LogInfo("the kernel may kill the agent like any other process",
+            {{"error", spared}});
+  }
   if (const auto names = FlagsWithoutEffect(flags); !names.empty()) {
     std::string text;
     for (const std::string& name : names)

@@ -262,6 +262,7 @@ Result<Checked> Check(const Options& o) {
   FODC_RETURN_IF_ERROR(InRange("--target-pid", o.target_pid, 0, 1 << 22));
   FODC_RETURN_IF_ERROR(InRange("--target-port", o.target_port, 0, 65535));
   FODC_RETURN_IF_ERROR(CheckKernelTelemetry(o, &c));
+  FODC_ASSIGN_OR_RETURN(c.guardian, CheckGuardian(o.guardian));
   FODC_RETURN_IF_ERROR(CheckWithoutEffect(o));
 
   c.scrape.interval = o.poll_metrics_interval;

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "fodc/agent/guardian_flags.h"
 #include "fodc/base/cgroup.h"
 #include "fodc/base/status.h"
 #include "fodc/collect/scraper.h"
@@ -74,6 +75,8 @@ struct Options {
   std::vector<std::string> signal;
   std::vector<std::string> detect_bound;
 
+  GuardianFlags guardian;
+
   // Accepted from Go's agent; what they rule does not exist here yet.
   std::string crash_source_dir;
   bool panic_diagnostics_enabled = true;
@@ -111,6 +114,7 @@ struct Checked {
   KtmMode ktm = KtmMode::kAuto;
   detect::Options detect;
   detect::SignalMap signals;
+  guardian::Rules guardian;
   std::string role;  // as the wire has it; empty: not given
 };
 

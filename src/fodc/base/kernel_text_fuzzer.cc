@@ -23,6 +23,7 @@ void Parse(unsigned which, std::string_view text) {
     case 1:
       (void)ParseProcessStatus(text).ok();
       (void)ParseEffectiveCapabilities(text).ok();
+      (void)ParseProcessSignals(text).ok();
       break;
     case 2:
       (void)ParseProcessIo(text).ok();

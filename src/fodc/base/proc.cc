@@ -10,6 +10,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <limits>
 #include <memory>
 
 #include "fodc/base/file.h"
@@ -148,18 +149,46 @@ Result<ProcessStatus> ParseProcessStatus(std::string_view text) {
   return out;
 }
 
-Result<std::uint64_t> ParseEffectiveCapabilities(std::string_view status_text) {
+namespace {
+
+// Of a line "SigIgn:\t0000000000001000".
+Result<std::uint64_t> HexLine(std::string_view status_text,
+                              std::string_view name) {
   std::string_view line;
   while (NextLine(&status_text, &line)) {
-    if (!ConsumePrefix(&line, "CapEff:")) continue;
+    if (!ConsumePrefix(&line, name) || !ConsumePrefix(&line, ":")) continue;
     const std::string_view digits = Trim(line);
     const char* const end = digits.data() + digits.size();
     std::uint64_t set = 0;
     const auto read = std::from_chars(digits.data(), end, set, 16);
     if (read.ec == std::errc() && read.ptr == end) return set;
-    return DataLoss("CapEff is no hexadecimal number");
+    return DataLoss(StrCat(name, " is no hexadecimal number"));
   }
-  return DataLoss("no line CapEff in the process status");
+  return DataLoss(StrCat("no line ", name, " in the process status"));
+}
+
+}  // namespace
+
+Result<std::uint64_t> ParseEffectiveCapabilities(std::string_view status_text) {
+  return HexLine(status_text, "CapEff");
+}
+
+Result<ProcessSignals> ParseProcessSignals(std::string_view status_text) {
+  ProcessSignals out;
+  FODC_ASSIGN_OR_RETURN(out.blocked, HexLine(status_text, "SigBlk"));
+  FODC_ASSIGN_OR_RETURN(out.ignored, HexLine(status_text, "SigIgn"));
+  FODC_ASSIGN_OR_RETURN(out.caught, HexLine(status_text, "SigCgt"));
+  std::string_view line;
+  while (NextLine(&status_text, &line)) {
+    if (!ConsumePrefix(&line, "NSpid:")) continue;
+    while (!Trim(line).empty()) {
+      const auto pid = NextUint(&line);
+      if (!pid || *pid > std::numeric_limits<pid_t>::max())
+        return DataLoss("NSpid is no list of process ids");
+      out.innermost_pid = static_cast<pid_t>(*pid);
+    }
+  }
+  return out;
 }
 
 Result<ProcessIo> ParseProcessIo(std::string_view text) {

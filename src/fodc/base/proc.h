@@ -62,6 +62,22 @@ Result<ProcessStatus> ParseProcessStatus(std::string_view text);
 // Errors: kDataLoss if there is no such line, or no number in it.
 Result<std::uint64_t> ParseEffectiveCapabilities(std::string_view status_text);
 
+// How a process takes signals: /proc/<pid>/status. Signal N is bit N - 1.
+struct ProcessSignals {
+  // Of the main thread alone (SigBlk): perhaps taken by signalfd or sigwait.
+  std::uint64_t blocked = 0;
+  std::uint64_t ignored = 0;  // SigIgn
+  std::uint64_t caught = 0;   // SigCgt: there is a handler
+  // As its own process namespace numbers it (NSpid); absent before Linux 4.1.
+  std::optional<pid_t> innermost_pid;
+
+  bool Blocks(int number) const { return (blocked >> (number - 1) & 1) != 0; }
+  bool Ignores(int number) const { return (ignored >> (number - 1) & 1) != 0; }
+  bool Catches(int number) const { return (caught >> (number - 1) & 1) != 0; }
+};
+// Errors: kDataLoss if a line is missing or no number.
+Result<ProcessSignals> ParseProcessSignals(std::string_view status_text);
+
 // /proc/<pid>/io. Another user's needs CAP_SYS_PTRACE.
 struct ProcessIo {
   std::uint64_t read_chars_bytes = 0;  // by read(2), page cache included

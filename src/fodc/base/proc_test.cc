@@ -129,6 +129,29 @@ TEST(ParseEffectiveCapabilitiesTest, ReadsTheLineWholeOrNotAtAll) {
   }
 }
 
+TEST(ParseProcessSignalsTest, ReadsMasksAndTheInnermostPid) {
+  const auto signals = ParseProcessSignals(
+      "Name:\tx\nNSpid:\t4711\t12\t1\nSigBlk:\t0000000000000001\nSigIgn:"
+      "\t0000000000001000\n"
+      "SigCgt:\t0000000000004000\n");
+  ASSERT_TRUE(signals.ok()) << signals.status().ToString();
+  EXPECT_TRUE(signals->Blocks(1));
+  EXPECT_FALSE(signals->Blocks(15));
+  EXPECT_TRUE(signals->Ignores(13));  // SIGPIPE
+  EXPECT_FALSE(signals->Ignores(15));
+  EXPECT_TRUE(signals->Catches(15));  // SIGTERM
+  EXPECT_FALSE(signals->Catches(13));
+  EXPECT_EQ(signals->innermost_pid, 1);
+  const std::string masks = "SigBlk:\t0\nSigIgn:\t0\nSigCgt:\t0\n";
+  EXPECT_EQ(ParseProcessSignals(masks)->innermost_pid, std::nullopt);
+  for (const std::string& bad : std::vector<std::string>{
+           "", "SigIgn:\t0\nSigCgt:\t0\n", "SigBlk:\t0\nSigIgn:\t0\n",
+           "SigBlk:\t0\nSigIgn:\tx\nSigCgt:\t0\n", "NSpid:\tx\n" + masks,
+           "NSpid:\t99999999999\n" + masks}) {
+    EXPECT_EQ(ParseProcessSignals(bad).status().code(), Code::kDataLoss) << bad;
+  }
+}
+
 TEST(ParseProcessStatusTest, RefusesAnotherUnit) {
   EXPECT_THAT(ParseProcessStatus("VmRSS:\t64 MB\n"),
               StatusIs(Code::kDataLoss, HasSubstr("VmRSS")));

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/agent/guardian_watch.h"
+
+#include <utility>
+
+#include "fodc/agent/guardian_log.h"
+#include "fodc/base/file.h"
+#include "fodc/base/log.h"
+#include "fodc/base/strings.h"
+#include "fodc/detect/detector.h"
+
+namespace fodc::agent {
+
+using guardian::Refusal;
+using guardian::Report;
+using guardian::ReportKind;
+
+Result<std::unique_ptr<GuardianWatch>> GuardianWatch::Create(
+    const GuardianSettings& settings, const collect::Targets& targets,
+    net::EventLoop& loop, evidence::IncidentList& incidents) {
+  std::unique_ptr<GuardianWatch> watch(
+      new GuardianWatch(settings, targets, loop, incidents));
+  guardian::GuardianOptions options;
+  options.rules = settings.rules;
+  options.rows = targets.table().rows().size();
+  FODC_ASSIGN_OR_RETURN(watch->guardian_,
+                        guardian::Guardian::Start(options, loop.clock()));
+  GuardianWatch* const w = watch.get();
+  FODC_ASSIGN_OR_RETURN(watch->reports_,
+                        loop.WatchReadable(watch->guardian_->report_fd(),
+                                           [w] { w->OnReports(); }));
+  watch->timer_ =
+      loop.RunEvery(kRetry, [w](const net::EventLoop::Tick&) { w->OnTick(); });
+  LogGuardianStart(settings.rules, settings.directory,
+                   watch->guardian_->refused());
+  return watch;
+}
+
+GuardianWatch::GuardianWatch(const GuardianSettings& settings,
+                             const collect::Targets& targets,
+                             net::EventLoop& loop,
+                             evidence::IncidentList& incidents)
+    : settings_(settings),
+      targets_(targets),
+      loop_(loop),
+      incidents_(incidents) {
+  for (std::size_t i = 0; i < targets.table().rows().size(); ++i) {
+    const std::string name = detect::CleanTargetName(targets.name(i));
+    rows_.push_back(
+        {.target = name,
+         .incident = guardian::PressureIncident(
+             StrCat("guardian-", settings.incarnation, "-", i), name),
+         .who = {},
+         .tried_at = {}});
+  }
+}
+
+void GuardianWatch::Follow() {
+  const std::vector<target::Row>& table = targets_.table().rows();
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    Row& row = rows_[i];
+    if (!table[i].instance) {
+      if (row.is_guarded) guardian_->LetGo(i);
+      row.is_guarded = false;
+      row.who = {};
+      row.refusal = Refusal::kNoTarget;
+      continue;
+    }
+    const target::Instance& instance = *table[i].instance;
+    const guardian::ProcessName who{.pid = instance.pid,
+                                    .start_ticks = instance.start_ticks};
+    if (row.who == who) continue;  // OnTick goes on with it
+    row.who = who;
+    row.refusal = Refusal::kNone;
+    Open(i, instance);
+  }
+}
+
+void GuardianWatch::Open(std::size_t i, const target::Instance& instance) {
+  Row& row = rows_[i];
+  const MonotonicTime now = loop_.clock().Monotonic();
+  row.tried_at = now;
+  Refusal refusal = Refusal::kNone;
+  std::string detail;
+  auto subject = guardian::KernelSubject::Open(
+      row.who, settings_.process, settings_.rules.levels, &refusal, &detail);
+  if (subject == nullptr) {
+    if (row.is_guarded) guardian_->LetGo(i);
+    row.is_guarded = false;
+    // Whoever has just ended is told by the table.
+    if (refusal != row.refusal && refusal != Refusal::kNoTarget) {
+      LogWarn("target is not guarded",
+              {{"target", row.target},
+               {"pid", row.who.pid},
+               {"reason", guardian::RefusalName(refusal)},
+               {"error", detail}});
+    }
+    row.refusal = refusal;
+    return;
+  }
+  row.is_guarded = true;
+  row.refusal = Refusal::kNone;
+  const std::chrono::duration<double> age(instance.UptimeSeconds(now));
+  guardian_->Guard(
+      i, std::move(subject),
+      now - std::chrono::duration_cast<std::chrono::nanoseconds>(age));
+}
+
+void GuardianWatch::OnTick() {
+  const std::vector<target::Row>& table = targets_.table().rows();
+  const MonotonicTime now = loop_.clock().Monotonic();
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    const Row& row = rows_[i];
+    if (!table[i].instance) continue;
+    if (!row.is_guarded || now - row.tried_at >= kRefresh)
+      Open(i, *table[i].instance);
+  }
+}
+
+void GuardianWatch::OnReports() {
+  while (const auto report = guardian_->TakeReport()) Take(*report);
+}
+
+void GuardianWatch::Take(const Report& report) {
+  Row& row = rows_[report.row];
+  if (report.kind == ReportKind::kEnded || report.kind == ReportKind::kLost) {
+    // Unless another one is guarded by now.
+    if (row.who == report.who) row.is_guarded = false;
+  }
+  LogGuardianReport(report, row.target);
+  const bool has_signalled =
+      report.kind == ReportKind::kTerm || report.kind == ReportKind::kKill;
+  if (has_signalled && !report.is_dry_run && report.error == 0)
+    WriteCause(report, row);
+  auto incident = row.incident.On(report);
+  if (!incident) return;
+  const auto put = incidents_.Put(*std::move(incident));
+  if (!put.ok()) {
+    LogError("an incident cannot be kept", {{"error", put.status()}});
+    return;
+  }
+  if (on_incident_) on_incident_();
+}
+
+void GuardianWatch::WriteCause(const Report& report, const Row& row) {
+  if (settings_.directory.empty()) return;
+  const std::string path =
+      StrCat(settings_.directory, "/", guardian::CauseFileName(row.target));
+  const bool taken = loop_.Offload<Status>(
+      [path, directory = settings_.directory,
+       text = guardian::CauseText(row.target, report)] {
+        FODC_RETURN_IF_ERROR(MakeDirectories(directory));
+        return WriteFileAtomically(path, text, 0644);
+      },
+      [path](const Status& written) {
+        if (written.ok()) return;
+        LogWarn("the cause of a stop cannot be written",
+                {{"path", path}, {"error", written}});
+      });
+  if (!taken)
+    LogWarn("the cause of a stop cannot be written", {{"path", path}});
+}
+
+std::vector<GuardianWatch::RowView> GuardianWatch::View() const {
+  const std::vector<guardian::WatchState> states = guardian_->States();
+  std::vector<RowView> view;
+  for (std::size_t i = 0; i < rows_.size(); ++i) {
+    view.push_back({.target = rows_[i].target,
+                    .refusal = rows_[i].refusal,
+                    .state = states[i]});
+    // Lost or ended, and not yet looked up anew.
+    if (view.back().refusal == Refusal::kNone && !states[i].is_armed)
+      view.back().refusal = Refusal::kNoTarget;
+  }
+  return view;
+}
+
+}  // namespace fodc::agent

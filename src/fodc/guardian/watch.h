@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// One row of the target table under guard: looks, decides, acts and tells.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+
+#include "fodc/base/clock.h"
+#include "fodc/guardian/actions.h"
+#include "fodc/guardian/course.h"
+#include "fodc/guardian/report.h"
+#include "fodc/guardian/subject.h"
+
+namespace fodc::guardian {
+
+// What is shown of a row.
+struct WatchState {
+  bool is_armed = false;
+  bool is_suppressed = false;
+  std::uint64_t bytes = 0;
+  std::uint64_t limit_bytes = 0;
+  Lines lines;
+  std::optional<double> seconds_to_limit;
+  double wait_seconds = 0;
+  std::uint64_t failures = 0;  // to read its memory
+};
+
+// Not thread-safe: belongs to the watching thread. Once armed it allocates
+// nothing.
+class Watch {
+ public:
+  using Tell = std::function<void(const Report&)>;
+
+  // The references must outlive it.
+  Watch(std::size_t row, const Rules& rules, const Clock& clock,
+        ActionCounts& counts, Tell tell);
+
+  // A process to guard. One of the name it guards already (looked up anew, for
+  // limits and cgroups change) goes on where it was: shots that were fired stay
+  // fired. Returns the subject that it had.
+  std::unique_ptr<Subject> Arm(std::unique_ptr<Subject> subject,
+                               MonotonicTime started);
+  // There is nobody to guard.
+  std::unique_ptr<Subject> Disarm();
+
+  // One look, and what it leads to. How long to wait for the next; nothing if
+  // nobody is guarded.
+  std::optional<std::chrono::nanoseconds> Look();
+  // It stands still at its limit.
+  std::optional<std::chrono::nanoseconds> OnWall();
+
+  Subject* subject() const { return subject_.get(); }
+  const WatchState& state() const { return state_; }
+
+ private:
+  std::optional<Sample> Read();
+  void Carry(const Orders& orders, const Sample& sample);
+  void Stop(const Sample& sample);
+  void Kill(const Sample& sample);
+  void Lose(ReportKind why);
+  Report Make(ReportKind kind, const Sample& sample) const;
+
+  const std::size_t row_;
+  const Rules rules_;
+  const Clock& clock_;
+  ActionCounts& counts_;
+  const Tell tell_;
+  Course course_;
+  std::unique_ptr<Subject> subject_;
+  // What ended or was lost, until somebody takes it away: freeing is for
+  // another thread.
+  std::unique_ptr<Subject> retired_;
+  std::optional<ProcessName> begun_;  // whose course it is
+  MonotonicTime started_;
+  bool is_announced_ = false;
+  WatchState state_;
+};
+
+}  // namespace fodc::guardian
