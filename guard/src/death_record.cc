@@ -297,6 +297,13 @@ void DeathRecord::Write() {
   if (WriteIntoArtifact(plan_.root.c_str(), id, kPanicFile, out_.text()) != 0) {
     RemoveEmptyArtifact(plan_.root.c_str(), id);
   }
+  // A limit of file sizes sends SIGXFSZ too, which is blocked here. To ignore
+  // it takes back what is pending: the process dies of one thing.
+  struct sigaction ignored {};
+  struct sigaction before {};
+  ignored.sa_handler = SIG_IGN;
+  (void)::sigaction(SIGXFSZ, &ignored, &before);
+  (void)::sigaction(SIGXFSZ, &before, nullptr);
 }
 
 }  // namespace fodc::guard

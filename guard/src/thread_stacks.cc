@@ -243,7 +243,8 @@ void ThreadStacks::Await(ThreadState question, milliseconds limit,
   }
   for (ThreadStack& t : stacks()) {
     // One that is still answering keeps its row to itself; it is not read.
-    (void)t.state.compare_exchange_strong(question, ThreadState::kSilent,
+    ThreadState open = question;
+    (void)t.state.compare_exchange_strong(open, ThreadState::kSilent,
                                           std::memory_order_acq_rel);
   }
 }
