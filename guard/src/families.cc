@@ -20,6 +20,8 @@ constexpr std::string_view kRepairs[] = {"result=repaired",
                                          "result=unrepairable",
                                          "result=unrepairable_after_repair"};
 
+constexpr std::string_view kDropped[] = {"reason=queue", "reason=disk"};
+
 constexpr std::array kFamilies = {
     StandardFamily{"fodc_guard_memory_bytes",
                    kGauge,
@@ -83,6 +85,13 @@ constexpr std::array kFamilies = {
                    kGauge,
                    "Bytes of requests held at this moment, by class.",
                    {}},
+    StandardFamily{"fodc_guard_panics_total",
+                   kCounter,
+                   "Exceptions caught at the borders of tasks, by component.",
+                   {}},
+    StandardFamily{"fodc_guard_panic_artifacts_dropped_total", kCounter,
+                   "Caught exceptions whose artifact was not written.",
+                   kDropped},
 };
 
 }  // namespace
