@@ -84,7 +84,9 @@ bool HasPanicFile(int root, const char* id) {
   path[n] = '/';
   std::memcpy(path.data() + n + 1, kPanicFile, sizeof(kPanicFile));
   struct stat st {};
-  return ::fstatat(root, path.data(), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+  return ::fstatat(root, id, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+         S_ISDIR(st.st_mode) &&
+         ::fstatat(root, path.data(), &st, AT_SYMLINK_NOFOLLOW) == 0 &&
          S_ISREG(st.st_mode);
 }
 
@@ -223,8 +225,9 @@ int PruneArtifacts(const char* root, std::size_t keep) {
     std::size_t surplus = count > keep ? count - keep : 0;
     is_more = surplus > FirstNames::kMax;
     if (surplus > first.size()) surplus = first.size();
-    for (std::size_t i = 0; i < surplus && error == 0; ++i) {
-      error = RemoveArtifact(fd, first.at(i));
+    for (std::size_t i = 0; i < surplus; ++i) {
+      const int failed = RemoveArtifact(fd, first.at(i));
+      if (failed != 0) error = failed;
     }
   }
   (void)::close(fd);
