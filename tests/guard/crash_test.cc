@@ -40,9 +40,12 @@ struct Life {
 class CrashTest : public ::testing::Test {
  protected:
   Life Run(const std::string& way, const std::string& directory) {
+    return Run(way, {test::ProgramPath("crasher"), directory, way});
+  }
+  Life Run(const std::string& way, const std::vector<std::string>& argv) {
     test::ProcessOptions o;
     o.name = way;
-    o.argv = {test::ProgramPath("crasher"), directory, way};
+    o.argv = argv;
     o.log_path = temp_.File("log");
     o.stdout_path = temp_.File("out");
     test::Process p = test::Process::Start(o);
@@ -375,6 +378,18 @@ TEST_F(CrashTest, AFullDiskHasRoomForTheRecordAndWithoutReserveNothingHalf) {
   EXPECT_EQ(without.out, "");
   const std::string log = ReadFile(temp_.File("log")).value_or("");
   EXPECT_TRUE(log.ends_with("\nfiller\n")) << log;
+}
+
+TEST_F(CrashTest, AHostInCArmsAndIsTold) {
+  const Life life =
+      Run("c", std::vector{test::ProgramPath("crasher_in_c"), root_});
+  ASSERT_TRUE(WIFSIGNALED(life.status)) << WEXITSTATUS(life.status);
+  EXPECT_EQ(WTERMSIG(life.status), SIGABRT);
+  const json r = OnlyRecord();
+  EXPECT_EQ(r.at("component"), "in c");
+  EXPECT_EQ(r.at("processMetadata").at("language"), "C");
+  EXPECT_EQ(r.at("breadcrumbs")[0].at("stage"), "write");
+  EXPECT_EQ(r.at("breadcrumbs")[0].at("fields"), json({{"key", "k1"}}));
 }
 
 TEST_F(CrashTest, ANodeThatDiesAtEveryStartLeavesTheNewestRecords) {

@@ -30,8 +30,8 @@ struct CrashOptions {
   std::string directory = "crash";
   // In the record and in the directory's name. Empty: the program's name.
   std::string component;
-  // After a record was written the newest so many directories that hold a
-  // panic.json stay, beginning at the last of its pruning when armed; 0: all.
+  // The newest so many directories that hold a panic.json stay, when armed and
+  // after a record was written; 0: all.
   std::size_t max_artifacts = 10;
   // Beside pid, executable, build_id, host, kernel and started_at, which are
   // always there. Later ones of the same key win.
