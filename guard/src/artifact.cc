@@ -40,7 +40,7 @@ class Path {
  private:
   void Add(std::string_view piece) {
     const std::size_t n = std::min(piece.size(), sizeof(text_) - 1 - size_);
-    std::memcpy(text_ + size_, piece.data(), n);
+    if (n > 0) std::memcpy(text_ + size_, piece.data(), n);
     size_ += n;
     text_[size_] = 0;
   }

@@ -28,6 +28,7 @@ Status DiskReserve::Hold(const std::string& directory, std::size_t bytes) {
   }
   device_ = st.st_dev;
   inode_ = st.st_ino;
+  changed_ = st.st_ctim;
   fd_ = std::move(fd);
   return OkStatus();
 }
@@ -35,10 +36,13 @@ Status DiskReserve::Hold(const std::string& directory, std::size_t bytes) {
 void DiskReserve::Release() {
   if (!fd_.ok()) return;
   // A host that closes all descriptors (as a daemon does) may have opened a
-  // file of its own with this number since.
+  // file of its own with this number since; even the inode's number may be
+  // used again, but not its time.
   struct stat st {};
-  if (::fstat(fd_.get(), &st) != 0 || st.st_dev != device_ ||
-      st.st_ino != inode_) {
+  if (::fstat(fd_.get(), &st) != 0 || st.st_nlink != 0 ||
+      st.st_dev != device_ || st.st_ino != inode_ ||
+      st.st_ctim.tv_sec != changed_.tv_sec ||
+      st.st_ctim.tv_nsec != changed_.tv_nsec) {
     (void)fd_.release();
     return;
   }

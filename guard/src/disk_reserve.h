@@ -6,6 +6,7 @@
 #include <sys/types.h>
 
 #include <cstddef>
+#include <ctime>
 #include <string>
 
 #include "fodc/base/status.h"
@@ -25,6 +26,7 @@ class DiskReserve {
   UniqueFd fd_;
   dev_t device_ = 0;
   ino_t inode_ = 0;
+  timespec changed_{};
 };
 
 }  // namespace fodc::guard

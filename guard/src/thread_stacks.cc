@@ -211,6 +211,7 @@ void ThreadStacks::ListThreads() {
     t.run_state = '?';
     t.name_bytes = 0;
     t.size = 0;
+    ReadNameAndState(&t);
   }
   (void)::close(fd);
 }
@@ -218,6 +219,11 @@ void ThreadStacks::ListThreads() {
 void ThreadStacks::AskAll(ThreadState question) {
   const pid_t pid = ::getpid();
   for (ThreadStack& t : stacks()) {
+    if (t.run_state == 'Z' || t.run_state == 'X') {
+      // A main thread that has left the others; it takes no signals.
+      t.state.store(ThreadState::kSilent, std::memory_order_release);
+      continue;
+    }
     t.state.store(question, std::memory_order_release);
     // Full of pending signals (EAGAIN) for a moment at most: each thread takes
     // its own. One that has ended meanwhile (ESRCH) is as silent.
@@ -251,7 +257,6 @@ void ThreadStacks::Await(ThreadState question, milliseconds limit,
 
 void ThreadStacks::Collect(milliseconds limit, const Clock& clock) {
   ListThreads();
-  for (ThreadStack& t : stacks()) ReadNameAndState(&t);
   AskAll(ThreadState::kAskedForStack);
   Await(ThreadState::kAskedForStack, limit, clock);
   for (ThreadStack& t : stacks()) {

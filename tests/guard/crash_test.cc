@@ -48,6 +48,7 @@ class CrashTest : public ::testing::Test {
     o.argv = argv;
     o.log_path = temp_.File("log");
     o.stdout_path = temp_.File("out");
+    o.env = env_;
     test::Process p = test::Process::Start(o);
     Life life;
     life.pid = p.pid();
@@ -109,6 +110,7 @@ class CrashTest : public ::testing::Test {
 
   TempDirectory temp_{"fodc-crash"};
   std::string root_ = temp_.File("crash");
+  std::vector<std::pair<std::string, std::string>> env_;
   pid_t pid_ = 0;
 };
 
@@ -215,8 +217,6 @@ INSTANTIATE_TEST_SUITE_P(
         Way{"malloc-lock", SIGSEGV, "SIGSEGV: address not", "WriteToNull"},
         Way{"two-at-once", SIGSEGV, "SIGSEGV: address not", "WriteToNull"},
         Way{"no-descriptor", SIGSEGV, "SIGSEGV: address not", "WriteToNull"},
-        Way{"descriptor-of-another", SIGSEGV, "SIGSEGV: address not",
-            "WriteToNull"},
         Way{"killed", SIGABRT, "SIGABRT: raised by the process itself",
             nullptr}),
     [](const auto& test_info) {
@@ -390,6 +390,30 @@ TEST_F(CrashTest, AHostInCArmsAndIsTold) {
   EXPECT_EQ(r.at("processMetadata").at("language"), "C");
   EXPECT_EQ(r.at("breadcrumbs")[0].at("stage"), "write");
   EXPECT_EQ(r.at("breadcrumbs")[0].at("fields"), json({{"key", "k1"}}));
+}
+
+TEST_F(CrashTest, AFileOfTheHostWithTheNumberOfOursIsNotTouched) {
+  const Life life = Run("descriptor-of-another");
+  EXPECT_EQ(WTERMSIG(life.status), SIGSEGV);
+  EXPECT_THAT(ReadFile(root_ + "/kept"), IsOkAndHolds("kept"));
+  ASSERT_THAT(Ids(), SizeIs(2));
+  EXPECT_THAT(ReadFile(root_ + "/" + Ids()[0] + "/panic.json"), IsOk());
+}
+
+TEST_F(CrashTest, AMainThreadThatHasLeftIsNotWaitedFor) {
+  const json r = Die("main-has-left", SIGSEGV);
+  ASSERT_THAT(r.at("threads"), SizeIs(1));
+  EXPECT_EQ(r.at("threads")[0].at("state"), "Z");
+  // The whole wait for an answer would be 20 s.
+  EXPECT_LT(r.at("uptimeMs"), 20'000);
+}
+
+TEST_F(CrashTest, ItMayBeArmedBeforeAllStaticObjects) {
+  env_ = {{"CRASH_BEFORE_MAIN", root_}};
+  const json r = Die("segv", SIGSEGV);
+  EXPECT_EQ(r.at("component"), "crasher");
+  EXPECT_EQ(r.at("breadcrumbs")[0].at("stage"), "static objects");
+  EXPECT_TRUE(IsIn(StackOf(r), "DieBeforeMain"));
 }
 
 TEST_F(CrashTest, ANodeThatDiesAtEveryStartLeavesTheNewestRecords) {

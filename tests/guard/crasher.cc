@@ -14,6 +14,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
 #include <map>
 #include <stdexcept>
@@ -130,6 +131,17 @@ void DieInFullDisk(const std::string& directory) {
   // The mount lives as long as one process of the namespace: this one waits
   // for its child's death and copies.
   FillRest(directory);
+  WriteToNull();
+}
+
+// Before all constructors of static objects, those of the library too.
+[[gnu::constructor(101)]] void DieBeforeMain() {
+  const char* directory = std::getenv("CRASH_BEFORE_MAIN");
+  if (directory == nullptr) return;
+  fodc::guard::CrashOptions options;
+  options.directory = directory;
+  if (!fodc::guard::ArmCrashHandler(options).ok()) ::_exit(3);
+  AddBreadcrumb("static objects");
   WriteToNull();
 }
 
@@ -282,16 +294,23 @@ std::map<std::string, Way> Ways() {
          }
          WriteToNull();
        }},
-      {"descriptor-of-another",
+      {"main-has-left",
        [] {
-         // What a daemon does after its start; the next files get the numbers.
-         for (int fd = 3; fd < 64; ++fd) (void)::close(fd);
-         std::FILE* file = std::fopen("/proc/self/comm", "r+");
-         const int fd = ::memfd_create("of the host", 0);
-         (void)!::write(fd, "kept", 4);
-         for (int i = 0; i < 16; ++i) (void)::dup(fd);
-         (void)file;
-         WriteToNull();
+         const pid_t main_thread = ::getpid();
+         std::thread([main_thread] {
+           // Until it is a zombie.
+           const std::string path =
+               "/proc/self/task/" + std::to_string(main_thread) + "/stat";
+           for (char state = 0; state != 'Z';) {
+             char text[256] = {};
+             const int fd = ::open(path.c_str(), O_RDONLY);
+             (void)!::read(fd, text, sizeof(text) - 1);
+             (void)::close(fd);
+             state = std::strrchr(text, ')')[2];
+           }
+           WriteToNull();
+         }).detach();
+         ::pthread_exit(nullptr);
        }},
       {"ignored",
        [] {
@@ -359,6 +378,15 @@ int main(int argc, char** argv) {
   }
   if (!armed()) return 3;
   AddBreadcrumb("start", "main", {{"way", way}});
+  if (way == "descriptor-of-another") {
+    // What a daemon does after its start; the next files get the numbers.
+    for (int fd = 3; fd < 64; ++fd) (void)::close(fd);
+    const int fd =
+        ::open((directory + "/kept").c_str(), O_CREAT | O_RDWR, 0600);
+    (void)!::write(fd, "kept", 4);
+    for (int i = 0; i < 16; ++i) (void)::dup(fd);
+    WriteToNull();
+  }
   if (way == "chained") WriteToNull();
   if (way == "chained-abort") std::abort();
   if (way == "terminate-chained") throw std::runtime_error("told before");
