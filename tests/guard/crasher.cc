@@ -107,7 +107,8 @@ void Handle(int number) {
   (void)::sigaction(number, &action, nullptr);
 }
 
-bool FillDisk(const std::string& directory) {
+// A disk of 1 MiB that goes with this process.
+bool MountSmallDisk(const std::string& directory) {
   if (::unshare(CLONE_NEWNS) != 0 ||
       ::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0 ||
       ::mount("tmpfs", directory.c_str(), "tmpfs", 0, "size=1m") != 0) {
@@ -116,22 +117,14 @@ bool FillDisk(const std::string& directory) {
   return true;
 }
 
-// Fills what is left, arms being done, and copies the evidence out of the
-// mount that goes with the process: the parent reads it at `out`.
+// When the handler is armed and holds its reserve.
 void FillRest(const std::string& directory) {
   const int fd =
       ::open((directory + "/filler").c_str(), O_CREAT | O_WRONLY, 0600);
-  std::vector<char> block(4096, 'x');
+  const std::vector<char> block(4096, 'x');
   while (::write(fd, block.data(), block.size()) > 0) {
   }
   (void)::close(fd);
-}
-
-void DieInFullDisk(const std::string& directory) {
-  // The mount lives as long as one process of the namespace: this one waits
-  // for its child's death and copies.
-  FillRest(directory);
-  WriteToNull();
 }
 
 // Before all constructors of static objects, those of the library too.
@@ -288,8 +281,6 @@ std::map<std::string, Way> Ways() {
        }},
       {"no-descriptor",
        [] {
-         rlimit few{};
-         (void)::getrlimit(RLIMIT_NOFILE, &few);
          while (::dup(0) >= 0) {
          }
          WriteToNull();
@@ -343,7 +334,7 @@ int main(int argc, char** argv) {
   // The default one writes to standard error, which is a file too.
   if (way == "file-size-limit") std::set_terminate([] { std::abort(); });
   const bool is_full_disk = way.starts_with("full-disk");
-  if (is_full_disk && !FillDisk(directory)) return 77;
+  if (is_full_disk && !MountSmallDisk(directory)) return 77;
 
   fodc::guard::CrashOptions options;
   options.directory = directory;
@@ -365,7 +356,8 @@ int main(int argc, char** argv) {
     const pid_t child = ::fork();
     if (child == 0) {
       if (!armed()) return 3;
-      DieInFullDisk(directory);
+      FillRest(directory);
+      WriteToNull();
     }
     int status = 0;
     (void)::waitpid(child, &status, 0);
