@@ -13,11 +13,11 @@
 #include <string_view>
 
 #include "disk_reserve.h"
+#include "dying_threads.h"
 #include "fodc/base/clock.h"
 #include "modules.h"
 #include "record.h"
 #include "record_buffer.h"
-#include "dying_threads.h"
 
 namespace fodc::guard {
 

@@ -59,10 +59,10 @@ std::vector<CapabilityNeed> CapabilityNeeds(
              "only processes of the agent's own user are found by port"});
   }
   if (features.guardian) {
-    needs.push_back({.feature = "the guardian of other users' targets",
-                     .needed = Bit(Capability::kKill),
-                     .without =
-                         "only targets of the agent's own user are guarded"});
+    needs.push_back(
+        {.feature = "the guardian of other users' targets",
+         .needed = Bit(Capability::kKill),
+         .without = "only targets of the agent's own user are guarded"});
   }
   if (features.low_ports) {
     needs.push_back({.feature = "ports below 1024",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// pidfd_open(2) and what it tells after a death. For this room and the guardian.
+// pidfd_open(2) and what it tells after a death. For this room and the
+// guardian.
 #pragma once
 
 #include <sys/types.h>
