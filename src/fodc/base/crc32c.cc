@@ -49,6 +49,13 @@ __attribute__((target("sse4.2"))) std::uint32_t ExtendBySse42(
     c = _mm_crc32_u64(c, word);
   }
   auto c32 = static_cast<std::uint32_t>(c);
+  if (n >= 4) {
+    std::uint32_t word = 0;
+    std::memcpy(&word, p, 4);
+    c32 = _mm_crc32_u32(c32, word);
+    n -= 4;
+    p += 4;
+  }
   for (; n > 0; --n, ++p) {
     c32 = _mm_crc32_u8(c32, static_cast<unsigned char>(*p));
   }

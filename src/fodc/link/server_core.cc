@@ -37,7 +37,7 @@ Status ServerCore::CheckRate(const std::string& peer) {
   return OkStatus();
 }
 
-void ServerCore::Admit(std::shared_ptr<Registry::Claim> claim,
+void ServerCore::Admit(const std::shared_ptr<Registry::Claim>& claim,
                        const std::string& peer, std::function<bool()> alive,
                        std::function<void(const Registry::Admission&)> done) {
   claim->peer_address = PeerHost(peer);
@@ -48,10 +48,10 @@ void ServerCore::Admit(std::shared_ptr<Registry::Claim> claim,
     done(refused);
     return;
   }
-  Settle(std::move(claim), std::move(alive), std::move(done));
+  Settle(claim, std::move(alive), std::move(done));
 }
 
-void ServerCore::Settle(std::shared_ptr<Registry::Claim> claim,
+void ServerCore::Settle(const std::shared_ptr<Registry::Claim>& claim,
                         std::function<bool()> alive,
                         std::function<void(const Registry::Admission&)> done) {
   for (;;) {

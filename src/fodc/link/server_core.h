@@ -51,7 +51,7 @@ class ServerCore {
 
   // Settles a claim, with probes if need be; closes the sessions of those that
   // give way. `alive` tells whether the claimant is still there after a probe.
-  void Admit(std::shared_ptr<fleet::Registry::Claim> claim,
+  void Admit(const std::shared_ptr<fleet::Registry::Claim>& claim,
              const std::string& peer, std::function<bool()> alive,
              std::function<void(const fleet::Registry::Admission&)> done);
 
@@ -87,7 +87,7 @@ class ServerCore {
     MonotonicTime at;
   };
   Status CheckRate(const std::string& peer);
-  void Settle(std::shared_ptr<fleet::Registry::Claim> claim,
+  void Settle(const std::shared_ptr<fleet::Registry::Claim>& claim,
               std::function<bool()> alive,
               std::function<void(const fleet::Registry::Admission&)> done);
 

@@ -70,7 +70,7 @@ class DataStream final : public Stream::Handler {
 
  private:
   void OnMessage(Decoded message, std::size_t) override {
-    answer_(std::move(message), this);
+    answer_(message, this);
   }
   void OnHalfClose() override {}  // the status follows
   void OnDrained() override {

@@ -74,6 +74,15 @@ Status SegmentReader::Refresh() {
   return OkStatus();
 }
 
+std::string_view SegmentReader::Buffered(std::uint64_t offset,
+                                         std::uint64_t n) const {
+  if (offset < buffer_offset_ || offset + n > buffer_offset_ + buffer_used_) {
+    return {};
+  }
+  return {buffer_.data() + (offset - buffer_offset_),
+          static_cast<std::size_t>(n)};
+}
+
 Result<std::string_view> SegmentReader::Bytes(std::uint64_t offset,
                                               std::uint64_t n) {
   if (offset >= size_) return std::string_view();
@@ -183,8 +192,10 @@ Result<SegmentReader::Outcome> SegmentReader::Next(Record* record) {
     if (outcome != Outcome::kRecord) return outcome;
   }
   if (offset_ >= size_) return Outcome::kEnd;
-  FODC_ASSIGN_OR_RETURN(std::string_view bytes,
-                        Bytes(offset_, kRecordHeaderBytes));
+  std::string_view bytes = Buffered(offset_, kRecordHeaderBytes);
+  if (bytes.empty()) {
+    FODC_ASSIGN_OR_RETURN(bytes, Bytes(offset_, kRecordHeaderBytes));
+  }
   const std::optional<RecordHeader> header = DecodeRecordHeader(bytes);
   if (!header) {
     FODC_ASSIGN_OR_RETURN(const std::uint64_t data_end, DataEnd());
@@ -207,7 +218,10 @@ Result<SegmentReader::Outcome> SegmentReader::Next(Record* record) {
   const std::uint64_t total = kRecordOverheadBytes + header->length_bytes;
   const std::uint64_t end = offset_ + total;
   if (end > size_) return Torn(StrCat("record: ", kNeverFinished));
-  FODC_ASSIGN_OR_RETURN(bytes, Bytes(offset_, total));
+  bytes = Buffered(offset_, total);
+  if (bytes.empty()) {
+    FODC_ASSIGN_OR_RETURN(bytes, Bytes(offset_, total));
+  }
   if (bytes.size() < total) return Torn(StrCat("record: ", kNeverFinished));
   const std::string_view payload =
       bytes.substr(kRecordHeaderBytes, header->length_bytes);

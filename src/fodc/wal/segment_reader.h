@@ -85,6 +85,9 @@ class SegmentReader {
   // `n` bytes at `offset`, fewer only at the end of the file. Valid until the
   // next call.
   Result<std::string_view> Bytes(std::uint64_t offset, std::uint64_t n);
+  // The same if they were read before, else nothing. Most of the time spent on
+  // short records is spent on what is around them.
+  std::string_view Buffered(std::uint64_t offset, std::uint64_t n) const;
   // Whether a whole good record with a sequence from `min_sequence` on lies
   // there. Adds what it had to read to `*cost_bytes`.
   Result<bool> IsGoodRecord(std::uint64_t offset, std::uint64_t min_sequence,
