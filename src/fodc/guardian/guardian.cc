@@ -52,20 +52,29 @@ struct Guardian::Impl {
     bool is_new = false;
     std::unique_ptr<Subject> subject;  // null: let go
     MonotonicTime started;
-    // Of what the thread had: freed by the owner.
-    std::unique_ptr<Subject> retired;
+    std::unique_ptr<Wall> wall;  // null: as before
+    ProcessName wall_of;
+    // What the thread had: freed by the owner.
+    Retired retired;
   };
 
   Impl(const GuardianOptions& o, const Clock& c)
       : options(o), clock(c), orders(o.rows), states(o.rows) {
+    WallRules wall_rules;
+    wall_rules.options = o.wall;
+    if (o.has_walls) {
+      wall_timer = std::make_unique<WallTimer>(o.rows, c);
+      wall_rules.timer = wall_timer.get();
+    }
     watches.reserve(o.rows);
     for (std::size_t i = 0; i < o.rows; ++i) {
-      watches.push_back(std::make_unique<Watch>(
-          i, o.rules, c, counts, [this](const Report& r) { Tell(r); }));
+      watches.push_back(
+          std::make_unique<Watch>(i, o.rules, wall_rules, c, counts,
+                                  [this](const Report& r) { Tell(r); }));
     }
     due.resize(o.rows, MonotonicTime::max());
-    // One for orders, a descriptor and events for each row.
-    polls.resize(1 + 2 * o.rows);
+    // One for orders; a descriptor and two kinds of events for each row.
+    polls.resize(1 + 3 * o.rows);
   }
 
   Status Start();
@@ -89,6 +98,8 @@ struct Guardian::Impl {
   pthread_t thread{};
   bool is_running = false;
   std::atomic<bool> stopping{false};
+
+  std::unique_ptr<WallTimer> wall_timer;  // outlives the watches
 
   // The thread's.
   std::vector<std::unique_ptr<Watch>> watches;
@@ -136,18 +147,27 @@ void Guardian::Impl::TakeOrders() {
     Order order;
     {
       const MutexLock lock(mutex);
-      if (!orders[i].is_new) continue;
-      std::swap(order, orders[i]);
+      if (!orders[i].is_new && orders[i].wall == nullptr) continue;
+      order = std::exchange(orders[i], {});
     }
     // The descriptors of what it had are closed by the owner, after this
     // thread has ceased to wait for them.
-    auto before = order.subject != nullptr
-                      ? watches[i]->Arm(std::move(order.subject), order.started)
-                      : watches[i]->Disarm();
+    Retired retired = std::move(order.retired);
+    const auto retire = [&retired](Retired r) {
+      if (r.subject != nullptr) retired.subject = std::move(r.subject);
+      if (r.wall != nullptr) retired.wall = std::move(r.wall);
+    };
+    if (order.is_new) {
+      retire(order.subject != nullptr
+                 ? watches[i]->Arm(std::move(order.subject), order.started)
+                 : watches[i]->Disarm());
+    }
+    if (order.wall != nullptr)
+      retire(watches[i]->PutWall(std::move(order.wall), order.wall_of));
     due[i] = watches[i]->subject() != nullptr ? clock.Monotonic()
                                               : MonotonicTime::max();
     const MutexLock lock(mutex);
-    orders[i].retired = std::move(before);
+    orders[i].retired = std::move(retired);
     states[i] = watches[i]->state();
   }
 }
@@ -168,22 +188,26 @@ void Guardian::Impl::Wait() {
   for (std::size_t i = 0; i < watches.size(); ++i) {
     next = std::min(next, due[i]);
     const Subject* const s = watches[i]->subject();
+    const Wall* const w = watches[i]->wall();
+    const int fds[] = {s == nullptr ? -1 : s->pidfd(),
+                       s == nullptr ? -1 : s->event_fd(),
+                       w == nullptr ? -1 : w->event_fd()};
     // A negative descriptor is passed over.
-    polls[1 + 2 * i] = {
-        .fd = s == nullptr ? -1 : s->pidfd(), .events = POLLIN, .revents = 0};
-    polls[2 + 2 * i] = {.fd = s == nullptr ? -1 : s->event_fd(),
-                        .events = POLLIN,
-                        .revents = 0};
+    for (std::size_t k = 0; k < 3; ++k) {
+      polls[1 + 3 * i + k] = {.fd = fds[k], .events = POLLIN, .revents = 0};
+    }
   }
   const timespec timeout =
       ToTimespec(std::max(next - clock.Monotonic(), nanoseconds(0)));
   if (::ppoll(polls.data(), polls.size(), &timeout, nullptr) <= 0) return;
   if (polls[0].revents != 0) Drain(wake.get());
   for (std::size_t i = 0; i < watches.size(); ++i) {
-    const bool has_event = polls[2 + 2 * i].revents != 0;
-    if (has_event) watches[i]->subject()->DrainEvents();
+    const pollfd* const p = &polls[1 + 3 * i];
+    if (p[1].revents != 0) watches[i]->subject()->DrainEvents();
+    if (p[2].revents != 0) watches[i]->wall()->DrainEvents();
     // An event says only that it is time to look.
-    if (has_event || polls[1 + 2 * i].revents != 0) due[i] = {};
+    if (p[0].revents != 0 || p[1].revents != 0 || p[2].revents != 0)
+      due[i] = {};
   }
 }
 
@@ -213,14 +237,31 @@ Guardian::~Guardian() {
 
 void Guardian::Guard(std::size_t row, std::unique_ptr<KernelSubject> subject,
                      MonotonicTime started) {
-  Impl::Order before;  // freed here, without the lock
+  Retired before;  // freed here, without the lock
+  std::unique_ptr<Subject> not_taken;
   {
     const MutexLock lock(impl_->mutex);
-    std::swap(before, impl_->orders[row]);
-    impl_->orders[row] = {.is_new = true,
-                          .subject = std::move(subject),
-                          .started = started,
-                          .retired = nullptr};
+    Impl::Order& order = impl_->orders[row];
+    std::swap(before, order.retired);
+    not_taken = std::move(order.subject);
+    order.is_new = true;
+    order.subject = std::move(subject);
+    order.started = started;
+  }
+  Wake(impl_->wake.get());
+}
+
+void Guardian::PutWall(std::size_t row, std::unique_ptr<KernelWall> wall,
+                       const ProcessName& who) {
+  Retired before;
+  std::unique_ptr<Wall> not_taken;
+  {
+    const MutexLock lock(impl_->mutex);
+    Impl::Order& order = impl_->orders[row];
+    std::swap(before, order.retired);
+    not_taken = std::move(order.wall);
+    order.wall = std::move(wall);
+    order.wall_of = who;
   }
   Wake(impl_->wake.get());
 }

@@ -20,6 +20,7 @@
 #include "fodc/guardian/course.h"
 #include "fodc/guardian/report.h"
 #include "fodc/guardian/subject.h"
+#include "fodc/guardian/wall.h"
 #include "fodc/guardian/watch.h"
 
 namespace fodc::guardian {
@@ -27,6 +28,9 @@ namespace fodc::guardian {
 struct GuardianOptions {
   Rules rules;
   std::size_t rows = 1;
+  // The pause at the wall: for rows that are given one.
+  bool has_walls = false;
+  WallOptions wall = {};
 };
 
 // Thread-safe where said; all else belongs to one thread, the owner's.
@@ -36,7 +40,7 @@ class Guardian {
   // Errors: as eventfd(2) and pthread_create(3).
   static Result<std::unique_ptr<Guardian>> Start(const GuardianOptions& options,
                                                  const Clock& clock);
-  // Joins.
+  // Joins. Every killer that it has switched off is on again.
   ~Guardian();
   Guardian(const Guardian&) = delete;
   Guardian& operator=(const Guardian&) = delete;
@@ -47,6 +51,10 @@ class Guardian {
              MonotonicTime started);
   // The row has nobody to guard.
   void LetGo(std::size_t row);
+  // With has_walls: what that process is to stand still at. Given back by a
+  // later call if another one is guarded by now.
+  void PutWall(std::size_t row, std::unique_ptr<KernelWall> wall,
+               const ProcessName& who);
 
   // Readable while there are reports.
   int report_fd() const;

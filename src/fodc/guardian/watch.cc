@@ -7,17 +7,17 @@
 
 namespace fodc::guardian {
 
-Watch::Watch(std::size_t row, const Rules& rules, const Clock& clock,
-             ActionCounts& counts, Tell tell)
+Watch::Watch(std::size_t row, const Rules& rules, const WallRules& wall_rules,
+             const Clock& clock, ActionCounts& counts, Tell tell)
     : row_(row),
       rules_(rules),
+      wall_rules_(wall_rules),
       clock_(clock),
       counts_(counts),
       tell_(std::move(tell)),
       course_(rules) {}
 
-std::unique_ptr<Subject> Watch::Arm(std::unique_ptr<Subject> subject,
-                                    MonotonicTime started) {
+Retired Watch::Arm(std::unique_ptr<Subject> subject, MonotonicTime started) {
   // Whoever follows another has not been seen to end.
   if (subject_ != nullptr && begun_ != subject->name())
     Lose(ReportKind::kEnded);
@@ -26,18 +26,28 @@ std::unique_ptr<Subject> Watch::Arm(std::unique_ptr<Subject> subject,
     started_ = started;
     course_.Begin(started);
     is_announced_ = false;
+    is_spent_ = false;
   }
-  if (retired_ == nullptr) retired_ = std::move(subject_);
+  if (subject_ != nullptr) retired_.subject = std::move(subject_);
   subject_ = std::move(subject);
   state_.is_armed = true;
-  return std::move(retired_);
+  return std::exchange(retired_, {});
 }
 
-std::unique_ptr<Subject> Watch::Disarm() {
+Retired Watch::Disarm() {
   if (subject_ != nullptr) {
     Lose(subject_->HasEnded() ? ReportKind::kEnded : ReportKind::kLost);
   }
-  return std::move(retired_);
+  return std::exchange(retired_, {});
+}
+
+Retired Watch::PutWall(std::unique_ptr<Wall> wall, const ProcessName& who) {
+  if (subject_ != nullptr && subject_->name() == who && wall_ == nullptr) {
+    wall_ = std::move(wall);
+  } else {
+    retired_.wall = std::move(wall);
+  }
+  return std::exchange(retired_, {});
 }
 
 Report Watch::Make(ReportKind kind, const Sample& sample) const {
@@ -69,7 +79,11 @@ void Watch::Lose(ReportKind why) {
   Report report = Make(why, last);
   report.resident_bytes = 0;
   tell_(report);
-  retired_ = std::move(subject_);
+  LeaveWall();
+  if (wall_ != nullptr) wall_->Lower();
+  retired_.subject = std::move(subject_);
+  retired_.wall = std::move(wall_);
+  has_hit_ = false;
   state_.is_armed = false;
   state_.seconds_to_limit.reset();
 }
@@ -107,6 +121,7 @@ std::optional<std::chrono::nanoseconds> Watch::Look() {
   const auto sample = Read();
   if (!sample) return {};
   Carry(course_.OnSample(*sample), *sample);
+  TendWall(*sample);
   const std::chrono::nanoseconds wait = course_.Wait(*sample);
   state_.is_suppressed = course_.is_suppressed(sample->at);
   state_.seconds_to_limit = course_.SecondsTo(sample->limit_bytes);
@@ -114,12 +129,68 @@ std::optional<std::chrono::nanoseconds> Watch::Look() {
   return wait;
 }
 
-std::optional<std::chrono::nanoseconds> Watch::OnWall() {
-  const auto sample = Read();
-  if (!sample) return {};
-  tell_(Make(ReportKind::kWall, *sample));
-  Carry(course_.OnWall(*sample), *sample);
-  return course_.Wait(*sample);
+// Off only near the limit, so that as little as possible depends on us.
+void Watch::TendWall(const Sample& sample) {
+  if (wall_ == nullptr || is_spent_) return;
+  const std::uint64_t line = sample.lines.capture;
+  const MonotonicTime deadline = sample.at + wall_rules_.options.deadline;
+  const auto control = [this, deadline] {
+    return wall_rules_.timer->Set(row_, wall_->control_fd(), deadline);
+  };
+  if (!is_held_) {
+    if (sample.bytes < line || course_.is_suppressed(sample.at)) return;
+    is_held_ = control() && wall_->Hold() == 0;
+    if (!is_held_) LeaveWall();
+    return;
+  }
+  if (!wall_->IsHeld()) {  // the timer, or an operator
+    if (has_hit_) tell_(Make(ReportKind::kWallOver, sample));
+    LeaveWall();
+    is_spent_ = true;
+  } else if (has_hit_) {
+    return;  // until it ends, or the timer says that it took too long
+  } else if (wall_->IsStanding()) {
+    (void)control();
+    HitWall(sample);
+  } else if (sample.bytes < line - line / 20) {
+    LeaveWall();
+  } else {
+    (void)control();
+  }
+}
+
+void Watch::HitWall(const Sample& sample) {
+  has_hit_ = true;
+  Carry(course_.OnWall(sample), sample);
+  tell_(Make(ReportKind::kWall, sample));
+  if (!course_.was_asked()) {  // nobody will make it leave
+    LeaveWall();
+    is_spent_ = true;
+    tell_(Make(ReportKind::kWallOver, sample));
+    return;
+  }
+  Report report = Make(ReportKind::kRaise, sample);
+  report.raised_bytes = wall_rules_.options.raise_bytes;
+  report.raise = wall_->Raise(report.raised_bytes, &report.error);
+  switch (report.raise) {
+    case RaiseResult::kDone:
+      counts_.Add(Action::kRaiseDone);
+      break;
+    case RaiseResult::kRefused:
+      counts_.Add(Action::kRaiseRefused);
+      break;
+    case RaiseResult::kFailed:
+      counts_.Add(Action::kRaiseFailed);
+      break;
+  }
+  tell_(report);
+}
+
+void Watch::LeaveWall() {
+  if (wall_ == nullptr) return;
+  wall_->Release();
+  wall_rules_.timer->Clear(row_);
+  is_held_ = false;
 }
 
 void Watch::Carry(const Orders& orders, const Sample& sample) {

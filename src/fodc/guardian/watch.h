@@ -13,8 +13,22 @@
 #include "fodc/guardian/course.h"
 #include "fodc/guardian/report.h"
 #include "fodc/guardian/subject.h"
+#include "fodc/guardian/wall.h"
+#include "fodc/guardian/wall_timer.h"
 
 namespace fodc::guardian {
+
+// What one no longer needs, to be freed by another thread.
+struct Retired {
+  std::unique_ptr<Subject> subject;
+  std::unique_ptr<Wall> wall;
+};
+
+// Rules of the pause at the wall; `timer` may be null where there is none.
+struct WallRules {
+  WallOptions options;
+  WallTimer* timer = nullptr;
+};
 
 // What is shown of a row.
 struct WatchState {
@@ -35,24 +49,25 @@ class Watch {
   using Tell = std::function<void(const Report&)>;
 
   // The references must outlive it.
-  Watch(std::size_t row, const Rules& rules, const Clock& clock,
-        ActionCounts& counts, Tell tell);
+  Watch(std::size_t row, const Rules& rules, const WallRules& wall_rules,
+        const Clock& clock, ActionCounts& counts, Tell tell);
 
   // A process to guard. One of the name it guards already (looked up anew, for
   // limits and cgroups change) goes on where it was: shots that were fired stay
-  // fired. Returns the subject that it had.
-  std::unique_ptr<Subject> Arm(std::unique_ptr<Subject> subject,
-                               MonotonicTime started);
+  // fired, and its wall stays. Returns what it had.
+  Retired Arm(std::unique_ptr<Subject> subject, MonotonicTime started);
   // There is nobody to guard.
-  std::unique_ptr<Subject> Disarm();
+  Retired Disarm();
+  // Where that process is to stand still instead of being killed. Given back if
+  // another one is guarded by now.
+  Retired PutWall(std::unique_ptr<Wall> wall, const ProcessName& who);
 
   // One look, and what it leads to. How long to wait for the next; nothing if
   // nobody is guarded.
   std::optional<std::chrono::nanoseconds> Look();
-  // It stands still at its limit.
-  std::optional<std::chrono::nanoseconds> OnWall();
 
   Subject* subject() const { return subject_.get(); }
+  Wall* wall() const { return wall_.get(); }
   const WatchState& state() const { return state_; }
 
  private:
@@ -61,10 +76,14 @@ class Watch {
   void Stop(const Sample& sample);
   void Kill(const Sample& sample);
   void Lose(ReportKind why);
+  void TendWall(const Sample& sample);
+  void HitWall(const Sample& sample);
+  void LeaveWall();
   Report Make(ReportKind kind, const Sample& sample) const;
 
   const std::size_t row_;
   const Rules rules_;
+  const WallRules wall_rules_;
   const Clock& clock_;
   ActionCounts& counts_;
   const Tell tell_;
@@ -72,11 +91,16 @@ class Watch {
   std::unique_ptr<Subject> subject_;
   // What ended or was lost, until somebody takes it away: freeing is for
   // another thread.
-  std::unique_ptr<Subject> retired_;
+  Retired retired_;
   std::optional<ProcessName> begun_;  // whose course it is
   MonotonicTime started_;
   bool is_announced_ = false;
   WatchState state_;
+
+  std::unique_ptr<Wall> wall_;
+  bool is_held_ = false;   // its killer is off
+  bool has_hit_ = false;   // stood still: no more is done than was
+  bool is_spent_ = false;  // the killer stays on for this process
 };
 
 }  // namespace fodc::guardian

@@ -66,7 +66,7 @@ class WatchTest : public ::testing::Test {
   }
   void Make() {
     watch_ = std::make_unique<Watch>(
-        3, rules_, clock_, counts_,
+        3, rules_, WallRules(), clock_, counts_,
         [this](const Report& r) { told_.push_back(r); });
   }
   void Arm(std::chrono::seconds age = 1h) {
@@ -249,9 +249,9 @@ TEST_F(WatchTest, TheCrashLoopGuardStopsSendingAndGoesOnCapturing) {
 }
 
 TEST_F(WatchTest, WhatIsReplacedIsGivenBackToBeFreedElsewhere) {
-  auto first = watch_->Arm(std::make_unique<ScriptedSubject>(script_), {});
+  Retired first = watch_->Arm(std::make_unique<ScriptedSubject>(script_), {});
   EXPECT_EQ(script_.living, 2);
-  first.reset();
+  first.subject.reset();
   EXPECT_EQ(script_.living, 1);
   script_.has_ended = true;
   (void)watch_->Look();
