@@ -83,6 +83,17 @@ constexpr std::array kFamilies = {
                    kGauge,
                    "Bytes of requests held at this moment, by class.",
                    {}},
+    StandardFamily{"fodc_guard_loop_lateness_seconds",
+                   kHistogram,
+                   "How late a loop of the host came to what was due.",
+                   {}},
+    StandardFamily{"fodc_guard_queue_full_total",
+                   kCounter,
+                   "What was dropped because a loop's queue was full.",
+                   {}},
+    StandardFamily{"fodc_guard_wal_flipped_end_marks_total", kCounter,
+                   "Good records of the log whose last byte had changed.",
+                   kBare},
 };
 
 }  // namespace
