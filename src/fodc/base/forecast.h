@@ -46,20 +46,25 @@ class Forecast {
     MonotonicTime at;
     std::uint64_t bytes = 0;
   };
-  // One per second of the last minute.
+  // The fastest slope that was seen in one second.
   struct Fastest {
     std::int64_t second = -1;
     double bytes_per_second = 0;
   };
-  static constexpr std::size_t kSeconds = 60;
-  // Samples of the last second, 10 ms apart at the least, and one before.
-  static constexpr std::size_t kSamples = 128;
+  static constexpr std::int64_t kSeconds = 60;
+  // Kept for slopes: farther apart than the kernel's own coarseness, near
+  // enough that a second of them fits.
+  static constexpr std::chrono::milliseconds kSpacing{8};
+  static constexpr std::size_t kKept = 128;
 
-  const Sample& newest() const { return recent_[(next_ - 1) % kSamples]; }
+  const Sample& Kept(std::size_t back) const {
+    return kept_[(kept_count_ - 1 - back) % kKept];
+  }
 
-  std::array<Sample, kSamples> recent_{};
-  std::size_t next_ = 0;  // samples ever added
+  std::optional<Sample> newest_;
   std::optional<Sample> previous_;
+  std::array<Sample, kKept> kept_{};
+  std::size_t kept_count_ = 0;  // ever
   std::array<Fastest, kSeconds> fastest_{};
 };
 

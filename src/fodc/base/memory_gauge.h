@@ -29,7 +29,7 @@ struct MemoryGaugeOptions {
 
 // All descriptors are opened once, close-on-exec, and kept: what they name is
 // what was opened, even if the pid or the group's name is in use again.
-// Reading allocates nothing. Not thread-safe.
+// A read that succeeds allocates nothing. Not thread-safe.
 class MemoryGauge {
  public:
   // Errors: as open(2) if not even the resident pages can be read; kNotFound
@@ -42,9 +42,9 @@ class MemoryGauge {
   // The measure: the charge under a cgroup limit, else resident bytes. Nothing
   // if it cannot be read; last_error() says why.
   std::optional<std::uint64_t> ReadBytes();
-  // Nothing without a cgroup limit.
+  // Of group(), whether that has a limit or not.
   std::optional<std::uint64_t> ReadCharge();
-  // What the limit counts, page cache included; nothing likewise.
+  // What the limit counts, page cache included; of group(), too.
   std::optional<std::uint64_t> ReadUsage();
   std::optional<std::uint64_t> ReadResident();
   // As of the last read that gave nothing.

@@ -73,20 +73,23 @@ class Life {
   // How many lives right before this one ended by pressure within a minute of
   // their start.
   int pressure_streak() const noexcept;
+  int pressure_exit_code() const noexcept;
   std::chrono::nanoseconds age() const noexcept;
 
+  // The numbers of now, for the end whenever it comes. Async-signal-safe.
+  void Note(const ExitNumbers& numbers) noexcept;
   // Sets the cause if there is none yet. False if there is one.
   // Async-signal-safe.
   bool Claim(ExitCause cause) noexcept;
   // Likewise, and writes `last-exit.json` and the line that the next life
-  // reads, without a sync: the machine goes on. Async-signal-safe.
-  bool End(ExitCause cause, const ExitNumbers& numbers = {}) noexcept;
+  // reads, once, without a sync: the machine goes on. Async-signal-safe.
+  bool End(ExitCause cause) noexcept;
   ExitCause cause() const noexcept;
 
   // What main returns: the code of pressure if that is the cause, whatever
   // `run` says; else 1 for an error and 0 without. An error beside pressure is
-  // said ("shutdown error after memory pressure"), save kCancelled, which the
-  // stop itself makes. Ends the life if nothing has.
+  // said ("shutdown error after memory pressure"). kCancelled is what a stop
+  // itself makes: no error beside a cause. Ends the life if nothing has.
   int Conclude(const Status& run) noexcept;
 
  private:
