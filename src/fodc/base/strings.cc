@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/base/strings.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
@@ -141,53 +142,49 @@ std::string ToValidUtf8(std::string_view text) {
   return out;
 }
 
-void AppendJsonString(std::string* out, std::string_view text) {
+std::string_view TakeJsonPiece(std::string_view* text,
+                               std::span<char, 6> buffer) {
   static constexpr char kHex[] = "0123456789abcdef";
-  *out += '"';
-  while (!text.empty()) {
-    const std::size_t n = Utf8Length(text);
-    const char c = text.front();
-    const auto u = static_cast<unsigned char>(c);
-    if (n == 0) {
-      *out += "\\ufffd";
-      text.remove_prefix(1);
-      continue;
+  const auto is_plain = [](char c) {
+    return static_cast<unsigned char>(c - 0x20) < 0x60 && c != '"' &&
+           c != '\\' && c != '<' && c != '>' && c != '&';
+  };
+  std::size_t n = 0;
+  while (n < text->size() && is_plain((*text)[n])) ++n;
+  const bool is_run = n > 0;
+  if (!is_run) n = Utf8Length(*text);
+  const std::string_view piece = text->substr(0, n);
+  text->remove_prefix(n == 0 ? 1 : n);
+  if (is_run) return piece;
+  if (n == 0) return "\\ufffd";
+  if (n == 1) {
+    switch (const char c = piece[0]) {
+      case '"':
+        return "\\\"";
+      case '\\':
+        return "\\\\";
+      case '\n':
+        return "\\n";
+      case '\r':
+        return "\\r";
+      case '\t':
+        return "\\t";
+      default:
+        std::copy_n("\\u00", 4, buffer.data());
+        buffer[4] = kHex[static_cast<unsigned char>(c) >> 4];
+        buffer[5] = kHex[c & 15];
+        return {buffer.data(), buffer.size()};
     }
-    if (n == 1) {
-      switch (c) {
-        case '"':
-          *out += "\\\"";
-          break;
-        case '\\':
-          *out += "\\\\";
-          break;
-        case '\n':
-          *out += "\\n";
-          break;
-        case '\r':
-          *out += "\\r";
-          break;
-        case '\t':
-          *out += "\\t";
-          break;
-        default:
-          if (u < 0x20 || c == '<' || c == '>' || c == '&') {
-            *out += "\\u00";
-            *out += kHex[u >> 4];
-            *out += kHex[u & 15];
-          } else {
-            *out += c;
-          }
-      }
-    } else if (text.starts_with("\xe2\x80\xa8")) {
-      *out += "\\u2028";
-    } else if (text.starts_with("\xe2\x80\xa9")) {
-      *out += "\\u2029";
-    } else {
-      out->append(text.substr(0, n));
-    }
-    text.remove_prefix(n);
   }
+  if (piece == "\xe2\x80\xa8") return "\\u2028";
+  if (piece == "\xe2\x80\xa9") return "\\u2029";
+  return piece;
+}
+
+void AppendJsonString(std::string* out, std::string_view text) {
+  std::array<char, 6> buffer{};
+  *out += '"';
+  while (!text.empty()) *out += TakeJsonPiece(&text, buffer);
   *out += '"';
 }
 

@@ -6,6 +6,7 @@
 #include <concepts>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -59,6 +60,11 @@ std::string ToValidUtf8(std::string_view text);
 // Appends `text` as a JSON string with quotes, escaped as Go's encoder does
 // (`<`, `>`, `&`, U+2028 and U+2029 as \u00XX); bad UTF-8 becomes U+FFFD.
 void AppendJsonString(std::string* out, std::string_view text);
+// The same piece by piece, for those who may not allocate: takes one character
+// or more from the front of `text`, which is not empty, and gives how they
+// stand in such a string; the view is of `text`, of `buffer` or a constant.
+std::string_view TakeJsonPiece(std::string_view* text,
+                               std::span<char, 6> buffer);
 
 // Durations as Go writes them on a command line: "10s", "1m30s", "1.5h",
 // "200ms", "0". Errors: kInvalidArgument naming the text.

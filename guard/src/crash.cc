@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/guard/crash.h"
+
+#include <sys/mman.h>
+
+#include <atomic>
+#include <cerrno>
+#include <filesystem>
+#include <memory>
+#include <string_view>
+#include <utility>
+
+#include "artifact.h"
+#include "death_record.h"
+#include "edge.h"
+#include "fatal_handlers.h"
+#include "fodc/base/mutex.h"
+#include "fodc/base/strings.h"
+#include "stack_walk.h"
+
+namespace fodc::guard {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Constant-initialised, so that arming may come before other static objects.
+constinit Mutex g_mutex;
+constinit CrashPlan* g_plan FODC_GUARDED_BY(g_mutex) = nullptr;
+
+constexpr milliseconds kMaxThreadWait{60000};
+
+struct PlanDelete {
+  void operator()(CrashPlan* plan) const {
+    if (plan->memory != nullptr) (void)::munmap(plan->memory, kMaxRecordBytes);
+    delete plan;
+  }
+};
+using PlanPtr = std::unique_ptr<CrashPlan, PlanDelete>;
+
+void Warn(const CrashOptions& options, std::string_view what,
+          const Status& status) {
+  const EventField fields[] = {{"error", status.message()}};
+  Tell(options.sink, {EventLevel::kWarn, what, fields});
+}
+
+Status Prepare(const CrashOptions& options, CrashPlan* plan) {
+  if (options.thread_wait < milliseconds(0) ||
+      options.thread_wait > kMaxThreadWait) {
+    return InvalidArgument(StrCat("thread_wait of ",
+                                  options.thread_wait.count(),
+                                  " ms; it is 0 to ", kMaxThreadWait.count()));
+  }
+  const Status root = PrepareRoot(options.directory, &plan->root);
+  if (plan->root.empty()) return root;
+  if (!root.ok()) Warn(options, "crash directory cannot be made", root);
+
+  plan->tables[0] = ModuleTable::Read();
+  plan->modules.store(&plan->tables[0]);
+  plan->component = options.component;
+  const Module* program = plan->tables[0].program();
+  if (plan->component.empty() && program != nullptr) {
+    plan->component = std::filesystem::path(program->path).filename().string();
+  }
+  plan->cleaned_component = CleanComponent(plan->component);
+  plan->metadata = Merge(ProcessMetadata(plan->tables[0]), options.metadata);
+  FODC_RETURN_IF_ERROR(CheckMetadata(plan->metadata));
+  plan->max_artifacts = options.max_artifacts;
+  plan->thread_wait = options.thread_wait;
+  plan->clock = &SystemClock();
+  plan->armed_at = plan->clock->Monotonic();
+  void* memory = ::mmap(nullptr, kMaxRecordBytes, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (memory == MAP_FAILED) return ErrnoStatus(errno, "memory for a record");
+  plan->memory = static_cast<char*>(memory);
+
+  if (!root.ok()) return OkStatus();
+  if (options.reserve_bytes > 0) {
+    const Status held = plan->reserve.Hold(plan->root, options.reserve_bytes);
+    if (!held.ok()) Warn(options, "crash handler reserves no disk", held);
+  }
+  const int error = PruneArtifacts(plan->root.c_str(), plan->max_artifacts);
+  if (error != 0) {
+    Warn(options, "crash artifacts cannot be pruned",
+         ErrnoStatus(error, plan->root));
+  }
+  return OkStatus();
+}
+
+}  // namespace
+
+Status ArmCrashHandler(const CrashOptions& options) noexcept {
+  return AtEdge([&]() -> Status {
+    const MutexLock lock(g_mutex);
+    if (g_plan != nullptr) {
+      return AlreadyExists("the crash handler is armed already");
+    }
+    PlanPtr plan(new CrashPlan);
+    FODC_RETURN_IF_ERROR(Prepare(options, plan.get()));
+    FODC_ASSIGN_OR_RETURN(plan->threads,
+                          ThreadStacks::Create(options.thread_signal));
+    FODC_RETURN_IF_ERROR(CoverThisThread());
+    // What the unwinder does once (find its tables, bind its symbols) is not
+    // for a signal handler.
+    std::uintptr_t frames[ThreadStack::kMaxFrames];
+    (void)WalkStack(frames);
+    FODC_RETURN_IF_ERROR(
+        InstallFatalHandlers(plan.get(), options.handle_sigtrap));
+    g_plan = plan.release();
+    return OkStatus();
+  });
+}
+
+void DisarmCrashHandler() noexcept {
+  const MutexLock lock(g_mutex);
+  if (g_plan == nullptr) return;
+  RemoveFatalHandlers();
+  PlanPtr(std::exchange(g_plan, nullptr)).reset();
+}
+
+Status RefreshCrashHandler() noexcept {
+  return AtEdge([]() -> Status {
+    const MutexLock lock(g_mutex);
+    if (g_plan == nullptr) {
+      return Status(Code::kFailedPrecondition,
+                    "the crash handler is not armed");
+    }
+    ModuleTable* other =
+        &g_plan->tables[g_plan->modules.load() == &g_plan->tables[0] ? 1 : 0];
+    *other = ModuleTable::Read();
+    g_plan->modules.store(other);
+    return g_plan->threads->Cover(g_plan->thread_wait, *g_plan->clock);
+  });
+}
+
+}  // namespace fodc::guard
