@@ -15,6 +15,7 @@ constexpr std::string_view kSourceFailures[] = {
     "source=heap-jemalloc,reason=read", "source=heap-tcmalloc,reason=read",
     "source=heap-glibc,reason=read",    "source=heap-glibc,reason=slow",
 };
+constexpr std::string_view kKernelEvents[] = {"event=threshold", "event=stall"};
 constexpr std::string_view kSteps[] = {"step=caches", "step=allocator"};
 constexpr std::string_view kRepairs[] = {"result=repaired",
                                          "result=unrepairable",
@@ -94,6 +95,10 @@ constexpr std::array kFamilies = {
     StandardFamily{"fodc_guard_wal_flipped_end_marks_total", kCounter,
                    "Good records of the log whose last byte had changed.",
                    kBare},
+    StandardFamily{"fodc_guard_memory_kernel_events_total", kCounter,
+                   "Samples taken because the kernel had news: usage crossed "
+                   "a threshold, or work stalled for memory.",
+                   kKernelEvents},
 };
 
 }  // namespace

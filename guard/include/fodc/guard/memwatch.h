@@ -27,6 +27,9 @@
 
 namespace fodc::guard {
 
+class MemorySampler;  // seams for tests
+class WatchWaiter;
+
 std::string_view MemoryLevelName(MemoryLevel level) noexcept;
 
 // What is compared with the threshold. A threshold that was made for a heap
@@ -170,6 +173,9 @@ class Memwatch {
  private:
   struct Impl;
   explicit Memwatch(std::unique_ptr<Impl> impl);
+  friend Result<std::unique_ptr<Memwatch>> MakeMemwatch(
+      MemwatchOptions options, std::unique_ptr<MemorySampler> sampler,
+      std::unique_ptr<WatchWaiter> waiter);
   std::unique_ptr<Impl> impl_;
 };
 
