@@ -150,6 +150,8 @@ void CommitLog::Run() {
     for (Waiting& w : batch) {
       w.done(status.ok() ? Result<std::uint64_t>(sequence++) : status);
     }
+    // Before it waits for the next: what came along is held no longer.
+    batch.clear();
     if (is_fatal && options_.on_failure) options_.on_failure(status);
     if (status.ok()) Trim();
     log_bytes_ = log_->size_bytes();

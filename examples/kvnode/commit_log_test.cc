@@ -59,6 +59,20 @@ TEST_F(CommitLogTest, WhatIsAnsweredIsInTheStoreAndHasASequence) {
   EXPECT_EQ((*log)->figures().operations, 2u);
 }
 
+TEST_F(CommitLogTest, HoldsNothingOfWhatIsAnswered) {
+  auto log = Open();
+  ASSERT_THAT(log, IsOk());
+  std::promise<void> gone;
+  std::shared_ptr<void> held(nullptr, [&](void*) { gone.set_value(); });
+  ASSERT_THAT((*log)->Submit(Operation(OperationKind::kPut, "a", "1"),
+                             [h = held](const Result<std::uint64_t>&) {}),
+              IsOk());
+  held.reset();
+  // Although no other operation follows.
+  EXPECT_EQ(gone.get_future().wait_for(std::chrono::seconds(30)),
+            std::future_status::ready);
+}
+
 TEST_F(CommitLogTest, AStartGivesTheStoreWhatItLacks) {
   {
     auto log = Open();

@@ -13,7 +13,6 @@
 #include "examples/kvnode/stop_event.h"
 #include "fodc/base/log.h"
 #include "fodc/base/strings.h"
-#include "fodc/guard/crash.h"
 #include "fodc/guard/exit_cause.h"
 #include "fodc/program/flags.h"
 #include "fodc/program/log_sink.h"
@@ -54,8 +53,6 @@ Status RunNode(const Options& options, NodeMetrics* metrics,
                                               .stop = &stop,
                                               .guard = guard.get(),
                                               .life = life}));
-  // RocksDB has threads of its own by now; their stacks are covered, too.
-  if (life != nullptr) fodc::guard::RefreshCrashHandler().IgnoreError();
   return node->Run();
 }
 

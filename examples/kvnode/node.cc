@@ -8,6 +8,7 @@
 #include "fodc/base/clock.h"
 #include "fodc/base/file.h"
 #include "fodc/base/log.h"
+#include "fodc/guard/crash.h"
 #include "fodc/guard/soft_limit.h"
 
 namespace kvnode {
@@ -30,7 +31,7 @@ Result<std::unique_ptr<Node>> Node::Start(const Options& options,
   std::unique_ptr<Node> node(new Node(options, host));
   FODC_RETURN_IF_ERROR(node->OpenStore());
   FODC_RETURN_IF_ERROR(node->OpenLog());
-  node->Migrate();
+  node->StartBackground();
   FODC_RETURN_IF_ERROR(node->Serve());
   return node;
 }
@@ -82,20 +83,28 @@ Status Node::OpenLog() {
   return OkStatus();
 }
 
-void Node::Migrate() {
-  if (options_.stream_layout == "blob") return;
-  migration_ = std::jthread([this](const std::stop_token& stop) {
-    const Result<std::uint64_t> moved = store_->Migrate(stop);
-    if (!moved.ok()) {
-      // They are read as they are; the next start tries again.
-      LogWarn("blobs of streams stay", {{"error", moved.status()}});
-      return;
+// What no request waits for.
+void Node::StartBackground() {
+  background_ = std::jthread([this](const std::stop_token& stop) {
+    if (host_.guard != nullptr) {
+      // RocksDB has threads of its own by now; their stacks are covered, too.
+      fodc::guard::RefreshCrashHandler().IgnoreError();
     }
-    host_.metrics->migrated_entries().Add(*moved);
-    if (*moved > 0) {
-      LogInfo("blobs of streams are entries now", {{"entries", *moved}});
-    }
+    if (options_.stream_layout != "blob") Migrate(stop);
   });
+}
+
+void Node::Migrate(const std::stop_token& stop) {
+  const Result<std::uint64_t> moved = store_->Migrate(stop);
+  if (!moved.ok()) {
+    // They are read as they are; the next start tries again.
+    LogWarn("blobs of streams stay", {{"error", moved.status()}});
+    return;
+  }
+  host_.metrics->migrated_entries().Add(*moved);
+  if (*moved > 0) {
+    LogInfo("blobs of streams are entries now", {{"entries", *moved}});
+  }
 }
 
 Status Node::Serve() {

@@ -4,7 +4,7 @@
 
 #include <memory>
 #include <optional>
-#include <string>
+#include <stop_token>
 #include <thread>
 
 #include "examples/kvnode/api.h"
@@ -48,7 +48,8 @@ class Node {
   Node(const Options& options, const Host& host);
   fodc::Status OpenStore();
   fodc::Status OpenLog();
-  void Migrate();
+  void StartBackground();
+  void Migrate(const std::stop_token& stop);
   fodc::Status Serve();
   void BeginStop();
 
@@ -58,7 +59,7 @@ class Node {
   std::unique_ptr<Store> store_;
   std::unique_ptr<Snapshots> snapshots_;
   std::unique_ptr<CommitLog> log_;
-  std::jthread migration_;
+  std::jthread background_;
   fodc::net::EventLoop loop_;
   std::unique_ptr<Api> api_;
   std::unique_ptr<fodc::net::HttpServer> server_;

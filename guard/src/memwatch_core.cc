@@ -72,7 +72,7 @@ std::uint64_t MemwatchCore::HardBytes(std::uint64_t limit_bytes) const {
 std::uint64_t MemwatchCore::SoftBytes(std::uint64_t limit_bytes) const {
   if (!IsOff(settings_.soft)) return Resolve(settings_.soft, limit_bytes);
   const std::uint64_t hard = HardBytes(limit_bytes);
-  return hard - hard / 9;
+  return hard - std::min(hard, std::max<std::uint64_t>(hard / 9, 1));
 }
 
 void MemwatchCore::SetShortestWait(std::chrono::nanoseconds shortest) {

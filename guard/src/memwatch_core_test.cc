@@ -91,6 +91,9 @@ TEST_F(MemwatchCoreTest, SoftHasHysteresisAndIsEnteredManyTimes) {
 TEST_F(MemwatchCoreTest, AnUnsetSoftIsEightNinthsOfHard) {
   options_.soft.percent = 0;
   EXPECT_EQ(Step(1).soft_bytes, 800 * kMib);
+  options_.hard = {.bytes = 1};
+  Make();
+  EXPECT_EQ(Step(1).soft_bytes, 0);
 }
 
 TEST_F(MemwatchCoreTest, SoftAloneNeverFires) {
