@@ -21,6 +21,9 @@ constexpr std::string_view kRepairs[] = {"result=repaired",
                                          "result=unrepairable",
                                          "result=unrepairable_after_repair"};
 
+constexpr std::string_view kProfileResults[] = {
+    "result=served", "result=busy", "result=refused", "result=failed"};
+
 constexpr std::array kFamilies = {
     StandardFamily{"fodc_guard_memory_bytes",
                    kGauge,
@@ -99,6 +102,9 @@ constexpr std::array kFamilies = {
                    "Samples taken because the kernel had news: usage crossed "
                    "a threshold, or work stalled for memory.",
                    kKernelEvents},
+    StandardFamily{"fodc_guard_profile_requests_total", kCounter,
+                   "Requests of the profile endpoints, by how they ended.",
+                   kProfileResults},
 };
 
 }  // namespace

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/guard/profile.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/eventfd.h>
+
+#include <cerrno>
+#include <thread>
+#include <utility>
+
+#include "edge.h"
+#include "fodc/base/file.h"
+#include "fodc/base/strings.h"
+#include "heap_sources.h"
+#include "profile_endpoints.h"
+#include "profile_listener.h"
+#include "profile_loop.h"
+#include "profile_threads.h"
+#include "sampler/sampler_link.h"
+
+extern "C" __attribute__((weak)) int fodc_guard_sampler_table() noexcept;
+
+namespace fodc::guard {
+namespace {
+
+constexpr char kRequests[] = "fodc_guard_profile_requests_total";
+
+Status CheckOptions(const ProfileServerOptions& o) {
+  if (o.max_connections < 1 || o.max_connections > 64) {
+    return InvalidArgument(
+        StrCat("max_connections is ", o.max_connections, ": want 1 to 64"));
+  }
+  if (o.request_timeout.count() <= 0 || o.response_timeout.count() <= 0) {
+    return InvalidArgument("a timeout of profiles is not positive");
+  }
+  for (const char c : o.token) {
+    if (c <= ' ' || c >= '\x7f') {
+      return InvalidArgument("the token has bytes that no header may have");
+    }
+  }
+  return OkStatus();
+}
+
+Result<ProfileCounters> FindCounters(Metrics* metrics) {
+  ProfileCounters c;
+  if (metrics == nullptr) return c;
+  const auto find = [metrics](std::string_view result) {
+    return metrics->FindCounter(kRequests, {{"result", result}});
+  };
+  FODC_ASSIGN_OR_RETURN(c.served, find("served"));
+  FODC_ASSIGN_OR_RETURN(c.busy, find("busy"));
+  FODC_ASSIGN_OR_RETURN(c.refused, find("refused"));
+  FODC_ASSIGN_OR_RETURN(c.failed, find("failed"));
+  return c;
+}
+
+// `write` gets a sink to the descriptor, and the turn.
+template <typename Write>
+Status WriteTo(int fd, const Write& write) {
+  return AtEdge([&]() -> Status {
+    const ProfileTurn turn;
+    if (!turn.is_ours()) return Unavailable("another profile is being written");
+    return write([fd](std::string_view bytes) {
+      return WriteAll(fd, bytes, "a profile");
+    });
+  });
+}
+
+}  // namespace
+
+std::string_view HeapSourceName(HeapSource source) noexcept {
+  switch (source) {
+    case HeapSource::kAuto:
+      return "auto";
+    case HeapSource::kJemalloc:
+      return "jemalloc";
+    case HeapSource::kGperftools:
+      return "gperftools";
+    case HeapSource::kSampler:
+      return "sampler";
+  }
+  return "unknown";
+}
+
+Result<HeapSource> FindHeapSource(HeapSource wanted) noexcept {
+  return AtEdge([wanted] { return ChooseHeapSource(wanted); });
+}
+
+struct ProfileServer::Impl {
+  ProfileServerOptions options;
+  std::unique_ptr<ProfileLoop> loop;
+  std::thread thread;
+
+  ~Impl() {
+    if (!thread.joinable()) return;
+    loop->Stop();
+    thread.join();
+  }
+
+  // With all signals blocked: those of the host are for its own threads.
+  void Start() {
+    sigset_t all;
+    sigset_t before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    const Status started = AtEdge([this]() -> Status {
+      thread = std::thread([this] {
+        pthread_setname_np(pthread_self(), "fodc-profiles");
+        loop->Run();
+      });
+      return OkStatus();
+    });
+    pthread_sigmask(SIG_SETMASK, &before, nullptr);
+    is_started = started.ok();
+  }
+  bool is_started = false;
+};
+
+ProfileServer::ProfileServer(std::unique_ptr<Impl> impl)
+    : impl_(std::move(impl)) {}
+ProfileServer::~ProfileServer() = default;
+
+Result<std::unique_ptr<ProfileServer>> ProfileServer::Create(
+    ProfileServerOptions options) noexcept {
+  return AtEdge([&]() -> Result<std::unique_ptr<ProfileServer>> {
+    FODC_RETURN_IF_ERROR(CheckOptions(options));
+    FODC_ASSIGN_OR_RETURN(const ProfileCounters counters,
+                          FindCounters(options.metrics));
+    FODC_ASSIGN_OR_RETURN(
+        ProfileListener listener,
+        ProfileListener::Open(options.listen, !options.token.empty()));
+    UniqueFd wake(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    if (!wake.ok()) return ErrnoStatus(errno, "eventfd");
+    auto impl = std::make_unique<Impl>();
+    impl->options = std::move(options);
+    impl->loop = std::make_unique<ProfileLoop>(
+        std::move(listener), std::move(wake), impl->options, counters);
+    const std::string address = impl->loop->address();
+    const HeapSource wanted = impl->options.heap_source;
+    impl->Start();
+    if (!impl->is_started) {
+      return ResourceExhausted("no thread for the profile endpoints");
+    }
+    const Result<HeapSource> source = FindHeapSource(wanted);
+    const EventField fields[] = {
+        {"address", address},
+        {"heap", source.ok() ? HeapSourceName(*source)
+                             : std::string_view(source.status().message())}};
+    Tell(impl->options.events,
+         {EventLevel::kInfo, "profile endpoints enabled", fields});
+    return std::unique_ptr<ProfileServer>(new ProfileServer(std::move(impl)));
+  });
+}
+
+const std::string& ProfileServer::address() const noexcept {
+  return impl_->loop->address();
+}
+
+Status WriteHeapProfile(int fd, HeapSource source) noexcept {
+  return WriteTo(fd, [source](const pprof::Sink& sink) {
+    return WriteHeap(source, sink);
+  });
+}
+
+Status WriteThreadProfile(int fd) noexcept {
+  return WriteTo(fd, &WriteThreads);
+}
+
+Status WriteAllocatorText(int fd) noexcept {
+  return WriteTo(fd, &WriteAllocatorStatistics);
+}
+
+int ThreadProfileSignal() noexcept { return StackSignal(); }
+
+Result<int> HeapTableFd() noexcept {
+  return AtEdge([]() -> Result<int> {
+    const int fd =
+        &fodc_guard_sampler_table != nullptr ? fodc_guard_sampler_table() : -1;
+    if (fd >= 0) return fd;
+    return FailedPrecondition(
+        "no table of heap samples: fodc-guard-sampler is not linked in or off");
+  });
+}
+
+}  // namespace fodc::guard
