@@ -201,7 +201,8 @@ int WriteIntoArtifact(const char* root, std::string_view id, const char* name,
   return 0;
 }
 
-void RemoveEmptyArtifact(const char* root, std::string_view id) {
+void RemoveUnfinished(const char* root, std::string_view id) {
+  (void)::unlink(Path(root, id, kStateDumpFile).c_str());
   (void)::rmdir(Path(root, id).c_str());
 }
 

@@ -41,8 +41,8 @@ int MakeArtifact(const char* root, std::string_view id);
 int WriteIntoArtifact(const char* root, std::string_view id, const char* name,
                       std::string_view bytes);
 
-// Removes the directory of an artifact if there is nothing in it.
-void RemoveEmptyArtifact(const char* root, std::string_view id);
+// Removes the directory of an artifact that did not get its panic.json.
+void RemoveUnfinished(const char* root, std::string_view id);
 
 // Removes the directories with a panic.json whose names come first, until
 // `keep` are left; other directories are not touched. 0 keeps all. 0, or the

@@ -15,8 +15,6 @@ namespace fodc::guard {
 namespace {
 
 constexpr int kMaxSameStamp = 100;
-// Of the escaped text; behind it there is room for all that follows.
-constexpr std::size_t kMaxBreadcrumbBytes = std::size_t{256} << 10;
 
 std::uint64_t OwnTid() {
   return static_cast<std::uint64_t>(::syscall(SYS_gettid));
@@ -48,12 +46,12 @@ void DeathRecord::GiveUp(Step step) {
   if (step == kStacks) {
     // The key is part of every record, and the addresses are known.
     out_.Key("goroutineStack");
-    out_.Append("\"");
+    out_.BeginString();
     AppendFrames({frames_, frame_count_}, ModuleTable(), &out_);
-    out_.Append("\"");
+    out_.EndString();
   }
   if (step == kWrite && has_directory_) {
-    RemoveEmptyArtifact(plan_.root.c_str(), {id_, id_bytes_});
+    RemoveUnfinished(plan_.root.c_str(), {id_, id_bytes_});
   }
 }
 
@@ -83,7 +81,10 @@ void DeathRecord::RunStep(Step step, const Death& death) {
       out_.Key("occurredAt");
       return out_.AppendTime(at_);
     case kBreadcrumbs:
-      return AppendBreadcrumbs();
+      if (const BreadcrumbStore* chain = BreadcrumbReader::OfThisThread()) {
+        AppendBreadcrumbs(BreadcrumbReader::Read(*chain), &out_);
+      }
+      return;
     case kCause:
       return AppendCause(death);
     case kThreads:
@@ -129,7 +130,7 @@ void DeathRecord::WalkOwnStack(const Death& death) {
 void DeathRecord::AppendValue(const Death& death) {
   if (death.signal == 0) return out_.AppendString(death.terminated);
   const siginfo_t& info = death.info;
-  out_.Append("\"");
+  out_.BeginString();
   out_.Append(SignalName(death.signal));
   if (info.si_code <= 0 && info.si_pid == ::getpid()) {
     out_.Append(": raised by the process itself");
@@ -147,27 +148,28 @@ void DeathRecord::AppendValue(const Death& death) {
     out_.Append(" at ");
     out_.AppendHex(reinterpret_cast<std::uintptr_t>(info.si_addr));
   }
-  out_.Append("\"");
+  out_.EndString();
 }
 
 void DeathRecord::AppendThreadHead(const ThreadStack& t) {
   out_.Append("thread ");
   out_.AppendUint(static_cast<std::uint64_t>(t.tid));
-  out_.Append(" \\\"");
-  out_.AppendEscaped({t.name, t.name_bytes});
-  out_.Append("\\\" [");
-  out_.AppendEscaped({&t.run_state, 1});
+  out_.Append(" \"");
+  out_.Append({t.name, t.name_bytes});
+  out_.Append("\" [");
+  out_.Append({&t.run_state, 1});
   out_.Append("]");
 }
 
 void DeathRecord::AppendStacks(const Death& death) {
   const ModuleTable& modules = *plan_.modules.load();
   out_.Key("goroutineStack");
-  out_.Append("\"thread ");
+  out_.BeginString();
+  out_.Append("thread ");
   out_.AppendUint(OwnTid());
   out_.Append(" [");
   out_.Append(death.signal == 0 ? "terminated" : SignalName(death.signal));
-  out_.Append("]:\\n");
+  out_.Append("]:\n");
   AppendFrames({frames_, frame_count_}, modules, &out_);
   std::size_t beyond = plan_.threads->beyond();
   for (const ThreadStack& t : plan_.threads->stacks()) {
@@ -178,44 +180,29 @@ void DeathRecord::AppendStacks(const Death& death) {
     AppendThreadHead(t);
     switch (t.state.load(std::memory_order_acquire)) {
       case ThreadState::kTold:
-        out_.Append(":\\n");
+        out_.Append(":\n");
         AppendFrames({t.frames, t.size}, modules, &out_);
         break;
       case ThreadState::kSilent:
-        out_.Append(t.size == 0 ? " did not answer\\n"
+        out_.Append(t.size == 0 ? " did not answer\n"
                                 : " did not answer; the kernel holds it at:"
-                                  "\\n");
+                                  "\n");
         AppendFrames({t.frames, t.size}, modules, &out_);
         break;
       case ThreadState::kFaulted:
-        out_.Append(" has a stack that cannot be walked\\n");
+        out_.Append(" has a stack that cannot be walked\n");
         break;
       default:
-        out_.Append(" did not answer to the end\\n");
+        out_.Append(" did not answer to the end\n");
     }
   }
   if (beyond > 0) {
     out_.Append("and ");
     out_.AppendUint(beyond);
-    out_.Append(" more threads\\n");
+    out_.Append(" more threads\n");
   }
   AppendModules(modules, &out_);
-  out_.Append("\"");
-}
-
-void DeathRecord::AppendBreadcrumbs() {
-  const BreadcrumbStore* chain = BreadcrumbReader::OfThisThread();
-  if (chain == nullptr) return;
-  out_.Key("breadcrumbs");
-  out_.Append("[");
-  for (const Breadcrumb* b : BreadcrumbReader::Read(*chain)) {
-    const std::size_t before = out_.size();
-    AppendBreadcrumb(*b, &out_);
-    if (out_.is_full() || out_.size() - mark_ > kMaxBreadcrumbBytes) {
-      out_.Truncate(before);
-    }
-  }
-  out_.Append("]");
+  out_.EndString();
 }
 
 void DeathRecord::AppendCause(const Death& death) {
@@ -295,7 +282,7 @@ void DeathRecord::Write() {
   if (!has_directory_) return;
   const std::string_view id(id_, id_bytes_);
   if (WriteIntoArtifact(plan_.root.c_str(), id, kPanicFile, out_.text()) != 0) {
-    RemoveEmptyArtifact(plan_.root.c_str(), id);
+    RemoveUnfinished(plan_.root.c_str(), id);
   }
   // A limit of file sizes sends SIGXFSZ too, which is blocked here. To ignore
   // it takes back what is pending: the process dies of one thing.

@@ -81,7 +81,6 @@ class DeathRecord {
   void AppendValue(const Death& death);
   void AppendStacks(const Death& death);
   void AppendThreadHead(const ThreadStack& t);
-  void AppendBreadcrumbs();
   void AppendCause(const Death& death);
   void AppendThreads();
   void AppendEnd();

@@ -23,6 +23,7 @@ constexpr std::string_view kRepairs[] = {"result=repaired",
 
 constexpr std::string_view kProfileResults[] = {
     "result=served", "result=busy", "result=refused", "result=failed"};
+constexpr std::string_view kDropped[] = {"reason=queue", "reason=disk"};
 
 constexpr std::array kFamilies = {
     StandardFamily{"fodc_guard_memory_bytes",
@@ -105,6 +106,13 @@ constexpr std::array kFamilies = {
     StandardFamily{"fodc_guard_profile_requests_total", kCounter,
                    "Requests of the profile endpoints, by how they ended.",
                    kProfileResults},
+    StandardFamily{"fodc_guard_panics_total",
+                   kCounter,
+                   "Exceptions caught at the borders of tasks, by component.",
+                   {}},
+    StandardFamily{"fodc_guard_panic_artifacts_dropped_total", kCounter,
+                   "Caught exceptions whose artifact was not written.",
+                   kDropped},
 };
 
 }  // namespace

@@ -51,6 +51,8 @@ void AppendMetadata(const Metadata& all, RecordBuffer* out) {
   }
 }
 
+namespace {
+
 void AppendBreadcrumb(const Breadcrumb& b, RecordBuffer* out) {
   out->Next();
   out->Append("{");
@@ -71,6 +73,24 @@ void AppendBreadcrumb(const Breadcrumb& b, RecordBuffer* out) {
   out->Append("}");
 }
 
+}  // namespace
+
+void AppendBreadcrumbs(std::span<const Breadcrumb* const> all,
+                       RecordBuffer* out) {
+  if (all.empty()) return;
+  out->Key("breadcrumbs");
+  out->Append("[");
+  const std::size_t begin = out->size();
+  for (const Breadcrumb* b : all) {
+    const std::size_t before = out->size();
+    AppendBreadcrumb(*b, out);
+    if (out->is_full() || out->size() - begin > kMaxBreadcrumbBytes) {
+      out->Truncate(before);
+    }
+  }
+  out->Append("]");
+}
+
 void AppendFrames(std::span<const std::uintptr_t> frames,
                   const ModuleTable& modules, RecordBuffer* out) {
   for (std::size_t i = 0; i < frames.size(); ++i) {
@@ -80,22 +100,22 @@ void AppendFrames(std::span<const std::uintptr_t> frames,
     out->AppendHex(frames[i]);
     if (const Module* m = modules.Find(frames[i])) {
       out->Append(" ");
-      out->AppendEscaped(m->path);
+      out->Append(m->path);
       out->Append("+");
       out->AppendHex(frames[i] - m->bias);
     }
-    out->Append("\\n");
+    out->Append("\n");
   }
 }
 
 void AppendModules(const ModuleTable& modules, RecordBuffer* out) {
-  out->Append("modules:\\n");
+  out->Append("modules:\n");
   for (const Module& m : modules.modules()) {
     out->Append("  ");
-    out->AppendEscaped(m.path);
+    out->Append(m.path);
     out->Append(m.build_id.empty() ? " no build-id" : " build-id ");
     out->Append(m.build_id);
-    out->Append("\\n");
+    out->Append("\n");
   }
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The parts of panic.json that a death and a caught exception share
-// (docs/formats/panic.md). Async-signal-safe, save MetadataJson.
+// (docs/formats/panic.md). What appends is async-signal-safe.
 #pragma once
 
 #include <cstddef>
@@ -22,8 +22,9 @@ using Metadata = std::vector<std::pair<std::string, std::string>>;
 
 // A record is never larger: readers send it over the network as one message.
 inline constexpr std::size_t kMaxRecordBytes = std::size_t{2} << 20;
-// Of the text of all stacks, before it is escaped.
+// Of the text of all stacks.
 inline constexpr std::size_t kMaxStackBytes = std::size_t{1} << 20;
+inline constexpr std::size_t kMaxBreadcrumbBytes = std::size_t{256} << 10;
 inline constexpr std::size_t kMaxMetadataBytes = std::size_t{64} << 10;
 
 // What every record tells of its process: pid, executable, build_id, host,
@@ -39,13 +40,16 @@ Status CheckMetadata(const Metadata& all);
 // Each of `all` as a member of an object.
 void AppendMetadata(const Metadata& all, RecordBuffer* out);
 
-void AppendBreadcrumb(const Breadcrumb& b, RecordBuffer* out);
+// The member "breadcrumbs", if there are any. What does not fit into
+// kMaxBreadcrumbBytes is left out.
+void AppendBreadcrumbs(std::span<const Breadcrumb* const> all,
+                       RecordBuffer* out);
 
-// "  #0 0x55... /usr/bin/node+0x1f2a\n" and so on, within a JSON string.
+// "  #0 0x55... /usr/bin/node+0x1f2a" and so on, a line each.
 void AppendFrames(std::span<const std::uintptr_t> frames,
                   const ModuleTable& modules, RecordBuffer* out);
 
-// "modules:\n  /usr/bin/node build-id 4f...\n", within a JSON string.
+// "modules:", then "  /usr/bin/node build-id 4f..." and so on, a line each.
 void AppendModules(const ModuleTable& modules, RecordBuffer* out);
 
 }  // namespace fodc::guard

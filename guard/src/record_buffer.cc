@@ -10,7 +10,7 @@
 
 namespace fodc::guard {
 
-void RecordBuffer::Append(std::string_view piece) {
+void RecordBuffer::Put(std::string_view piece) {
   if (is_full_ || piece.size() > max_ - size_) {
     is_full_ = true;
     return;
@@ -36,15 +36,26 @@ void RecordBuffer::AppendHex(std::uint64_t value) {
   Append({digits.data(), static_cast<std::size_t>(end - digits.data())});
 }
 
-void RecordBuffer::AppendEscaped(std::string_view text) {
+void RecordBuffer::Append(std::string_view piece) {
+  if (!is_string_) return Put(piece);
   std::array<char, 6> buffer{};
-  while (!text.empty()) Append(TakeJsonPiece(&text, buffer));
+  while (!piece.empty()) Put(TakeJsonPiece(&piece, buffer));
+}
+
+void RecordBuffer::BeginString() {
+  Put("\"");
+  is_string_ = true;
+}
+
+void RecordBuffer::EndString() {
+  is_string_ = false;
+  Put("\"");
 }
 
 void RecordBuffer::AppendString(std::string_view text) {
-  Append("\"");
-  AppendEscaped(text);
-  Append("\"");
+  BeginString();
+  Append(text);
+  EndString();
 }
 
 void RecordBuffer::Next() {

@@ -28,14 +28,16 @@ class RecordBuffer {
   void Truncate(std::size_t size) {
     size_ = size;
     is_full_ = false;
+    is_string_ = false;
   }
 
   void Append(std::string_view piece);
   void AppendUint(std::uint64_t value);
   void AppendHex(std::uint64_t value);  // "0x1f"
-  // `text` as it stands within a JSON string.
-  void AppendEscaped(std::string_view text);
-  void AppendString(std::string_view text);  // in quotes
+  // A JSON string: what is appended between the two is escaped.
+  void BeginString();
+  void EndString();
+  void AppendString(std::string_view text);
   // The next key of an object, with the comma before it if it needs one.
   void Key(std::string_view key);
   // The comma before the next element of a list, if it needs one.
@@ -46,6 +48,7 @@ class RecordBuffer {
   void AppendStamp(UnixTime t);
 
  private:
+  void Put(std::string_view piece);
   void AppendPadded(std::uint64_t value, int digits);
   void AppendDate(UnixTime t, std::string_view between_days,
                   std::string_view between_hours);
@@ -54,6 +57,7 @@ class RecordBuffer {
   std::size_t max_;
   std::size_t size_ = 0;
   bool is_full_ = false;
+  bool is_string_ = false;
 };
 
 }  // namespace fodc::guard
