@@ -16,7 +16,8 @@ target_include_directories(fodc-guard INTERFACE
 install(TARGETS fodc-guard EXPORT fodc-guard
   ARCHIVE DESTINATION ${CMAKE_INSTALL_LIBDIR} COMPONENT guard)
 install(DIRECTORY ${CMAKE_CURRENT_LIST_DIR}/include/
-  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT guard)
+  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} COMPONENT guard
+  FILES_MATCHING PATTERN "*.h")
 # What the public headers name.
 foreach(header base/clock.h base/mutex.h base/status.h wal/wal.h)
   get_filename_component(room ${header} DIRECTORY)

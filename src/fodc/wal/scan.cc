@@ -32,6 +32,7 @@ class Scanner {
         may_change_(may_change) {}
 
   Result<ScanResult> Run() {
+    out_.stamps.resize(segments_.size());
     if (may_change_) FODC_RETURN_IF_ERROR(OpenAll());
     for (std::size_t i = 0; i < segments_.size(); ++i) {
       if (CanPassOver(i)) {
@@ -86,8 +87,10 @@ class Scanner {
     SegmentReader& reader = *opened;
     segment.size_bytes = reader.size_bytes();
     ++out_.summary.segments;
+    out_.stamps[i] = reader.stamp();
     out_.path = segment.path;
     out_.can_cut = is_last;
+    out_.last_record_offset = 0;
     // Damage at the end of a segment has been told of already.
     const bool follows_damage =
         i > 0 &&
@@ -169,6 +172,8 @@ class Scanner {
 
   Status Deliver(const Record& record) {
     ReadSummary& s = out_.summary;
+    out_.last_record_offset = record.offset;
+    out_.last_record_sequence = record.sequence;
     // Only a damaged log holds numbers twice.
     if (s.last_sequence != 0 && record.sequence <= s.last_sequence) {
       return OkStatus();

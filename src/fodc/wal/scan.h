@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "fodc/base/status.h"
+#include "fodc/wal/segment_reader.h"
 #include "fodc/wal/wal.h"
 
 namespace fodc::wal {
@@ -24,6 +26,11 @@ struct ScanResult {
   std::uint64_t next_sequence = 0;
   std::uint32_t salt = 0;
   bool has_header = false;
+  // Of the last good record of `path`; 0 if it holds none.
+  std::uint64_t last_record_offset = 0;
+  std::uint64_t last_record_sequence = 0;
+  // Of each segment when it was opened; nothing for those passed over.
+  std::vector<std::optional<FileStamp>> stamps;
 };
 
 // The segments of the directory, oldest first, with their sizes.

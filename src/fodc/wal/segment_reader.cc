@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstring>
 
 #include "fodc/base/strings.h"
 #include "fodc/wal/format.h"
@@ -17,28 +18,37 @@ namespace {
 constexpr std::uint64_t kReadAheadBytes = 256 * 1024;
 constexpr std::string_view kNeverFinished = "a write that was never finished";
 
-// Fills `*out`, short only at the end of the file.
-Status PreadAll(int fd, const std::string& path, std::uint64_t offset,
-                std::uint64_t n, std::string* out) {
-  out->resize(static_cast<std::size_t>(n));
+// How many bytes there were, fewer only at the end of the file.
+Result<std::size_t> PreadAll(int fd, const std::string& path,
+                             std::uint64_t offset, std::size_t n, char* out) {
   std::size_t used = 0;
-  while (used < out->size()) {
-    const ssize_t got = ::pread(fd, out->data() + used, out->size() - used,
-                                static_cast<off_t>(offset + used));
+  while (used < n) {
+    const ssize_t got =
+        ::pread(fd, out + used, n - used, static_cast<off_t>(offset + used));
     if (got < 0 && errno == EINTR) continue;
-    if (got < 0) {
-      const int err = errno;
-      out->clear();
-      return ErrnoStatus(err, StrCat("read ", path));
-    }
+    if (got < 0) return ErrnoStatus(errno, StrCat("read ", path));
     if (got == 0) break;
     used += static_cast<std::size_t>(got);
   }
-  out->resize(used);
-  return OkStatus();
+  return used;
+}
+
+std::int64_t Nanoseconds(const struct timespec& t) {
+  return std::int64_t{t.tv_sec} * 1'000'000'000 + t.tv_nsec;
+}
+
+FileStamp Stamp(const struct stat& st) {
+  return {st.st_dev, st.st_ino, static_cast<std::uint64_t>(st.st_size),
+          Nanoseconds(st.st_mtim), Nanoseconds(st.st_ctim)};
 }
 
 }  // namespace
+
+Result<FileStamp> StampOf(const std::string& path) {
+  struct stat st {};
+  if (::stat(path.c_str(), &st) != 0) return ErrnoStatus(errno, "stat " + path);
+  return Stamp(st);
+}
 
 Result<std::unique_ptr<SegmentReader>> SegmentReader::Open(
     const std::string& path, std::uint64_t first_sequence) {
@@ -46,7 +56,12 @@ Result<std::unique_ptr<SegmentReader>> SegmentReader::Open(
   if (!fd.ok()) return ErrnoStatus(errno, "open " + path);
   std::unique_ptr<SegmentReader> reader(
       new SegmentReader(path, std::move(fd), first_sequence));
-  FODC_RETURN_IF_ERROR(reader->Refresh());
+  struct stat st {};
+  if (::fstat(reader->fd_.get(), &st) != 0) {
+    return ErrnoStatus(errno, "stat " + path);
+  }
+  reader->stamp_ = Stamp(st);
+  reader->size_ = reader->stamp_.size_bytes;
   return reader;
 }
 
@@ -55,7 +70,7 @@ Status SegmentReader::Refresh() {
   if (::fstat(fd_.get(), &st) != 0) return ErrnoStatus(errno, "stat " + path_);
   size_ = static_cast<std::uint64_t>(st.st_size);
   data_end_.reset();
-  buffer_.clear();
+  buffer_used_ = 0;
   return OkStatus();
 }
 
@@ -63,17 +78,29 @@ Result<std::string_view> SegmentReader::Bytes(std::uint64_t offset,
                                               std::uint64_t n) {
   if (offset >= size_) return std::string_view();
   n = std::min(n, size_ - offset);
-  if (offset < buffer_offset_ || offset + n > buffer_offset_ + buffer_.size()) {
-    const std::uint64_t want =
-        std::min(std::max(n, kReadAheadBytes), size_ - offset);
-    FODC_RETURN_IF_ERROR(PreadAll(fd_.get(), path_, offset, want, &buffer_));
+  if (offset < buffer_offset_ || offset + n > buffer_offset_ + buffer_used_) {
+    const auto want = static_cast<std::size_t>(
+        std::min(std::max(n, kReadAheadBytes), size_ - offset));
+    // What is there already is not read twice.
+    std::size_t kept = 0;
+    if (offset >= buffer_offset_ && offset < buffer_offset_ + buffer_used_) {
+      const auto passed = static_cast<std::size_t>(offset - buffer_offset_);
+      kept = buffer_used_ - passed;
+      std::memmove(buffer_.data(), buffer_.data() + passed, kept);
+    }
+    buffer_used_ = 0;
+    if (buffer_.size() < want) buffer_.resize(want);
+    FODC_ASSIGN_OR_RETURN(const std::size_t got,
+                          PreadAll(fd_.get(), path_, offset + kept, want - kept,
+                                   buffer_.data() + kept));
     buffer_offset_ = offset;
+    buffer_used_ = kept + got;
     // Somebody cut the file meanwhile: it ends here.
-    if (buffer_.size() < want) size_ = offset + buffer_.size();
+    if (buffer_used_ < want) size_ = offset + buffer_used_;
   }
-  return std::string_view(buffer_).substr(
-      static_cast<std::size_t>(offset - buffer_offset_),
-      static_cast<std::size_t>(n));
+  return std::string_view(buffer_.data(), buffer_used_)
+      .substr(static_cast<std::size_t>(offset - buffer_offset_),
+              static_cast<std::size_t>(n));
 }
 
 Result<std::uint64_t> SegmentReader::DataEnd() {
@@ -83,7 +110,11 @@ Result<std::uint64_t> SegmentReader::DataEnd() {
   while (end > 0) {
     const std::uint64_t from =
         end > kReadAheadBytes ? end - kReadAheadBytes : 0;
-    FODC_RETURN_IF_ERROR(PreadAll(fd_.get(), path_, from, end - from, &piece));
+    piece.resize(static_cast<std::size_t>(end - from));
+    FODC_ASSIGN_OR_RETURN(
+        const std::size_t got,
+        PreadAll(fd_.get(), path_, from, piece.size(), piece.data()));
+    piece.resize(got);
     const std::size_t last = piece.find_last_not_of('\0');
     if (last != std::string::npos) {
       end = from + last + 1;
@@ -134,6 +165,16 @@ Result<SegmentReader::Outcome> SegmentReader::ReadHeader() {
   is_set_aside_ = (header->flags & kSetAside) != 0;
   offset_ = kSegmentHeaderBytes;
   return Outcome::kRecord;
+}
+
+Result<SegmentReader::Outcome> SegmentReader::GoTo(std::uint64_t offset,
+                                                   std::uint64_t sequence) {
+  FODC_ASSIGN_OR_RETURN(const Outcome outcome, ReadHeader());
+  if (outcome == Outcome::kRecord) {
+    offset_ = offset;
+    next_sequence_ = sequence;
+  }
+  return outcome;
 }
 
 Result<SegmentReader::Outcome> SegmentReader::Next(Record* record) {

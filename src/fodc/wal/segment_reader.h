@@ -14,6 +14,20 @@
 
 namespace fodc::wal {
 
+// Which file it is, and in which state: two that are equal were not written to
+// in between.
+struct FileStamp {
+  std::uint64_t device = 0;
+  std::uint64_t inode = 0;
+  std::uint64_t size_bytes = 0;
+  std::int64_t modified_ns = 0;
+  std::int64_t changed_ns = 0;
+
+  friend bool operator==(const FileStamp&, const FileStamp&) = default;
+};
+// Errors: as stat(2).
+Result<FileStamp> StampOf(const std::string& path);
+
 class SegmentReader {
  public:
   enum class Outcome : std::uint8_t { kRecord, kEnd, kTorn, kCorrupt };
@@ -36,6 +50,10 @@ class SegmentReader {
   // was read of it and look at its size again.
   Status Refresh();
 
+  // Instead of the first Next: goes on at `offset`, where the record with
+  // `sequence` begins. kRecord if the segment's header is good, else as Next.
+  Result<Outcome> GoTo(std::uint64_t offset, std::uint64_t sequence);
+
   // Where the next record begins, or where the bytes go wrong.
   std::uint64_t offset() const { return offset_; }
   // The sequence the next record must have.
@@ -45,6 +63,8 @@ class SegmentReader {
   // One past the last byte that is not zero. Reads backward from the end.
   Result<std::uint64_t> DataEnd();
   std::uint64_t size_bytes() const { return size_; }
+  // Of the file when it was opened.
+  const FileStamp& stamp() const { return stamp_; }
   std::uint32_t salt() const { return salt_.value_or(0); }
   // False for a segment whose header was never written, too.
   bool has_header() const { return salt_.has_value(); }
@@ -75,13 +95,15 @@ class SegmentReader {
   std::uint64_t first_sequence_;
   std::uint64_t next_sequence_;
   std::uint64_t size_ = 0;
+  FileStamp stamp_;
   std::uint64_t offset_ = 0;
   std::optional<std::uint32_t> salt_;
   bool is_set_aside_ = false;
   std::optional<std::uint64_t> data_end_;
   std::uint64_t flipped_end_marks_ = 0;
   std::string reason_;
-  std::string buffer_;
+  std::string buffer_;  // never shrinks
+  std::size_t buffer_used_ = 0;
   std::uint64_t buffer_offset_ = 0;
 };
 

@@ -145,29 +145,16 @@ Result<ReadSummary> Log::Impl::Read(const RecordSink& sink,
       return DataLoss(scan.error + " (mode strict: nothing is repaired)");
     }
     FODC_RETURN_IF_ERROR(Repair(scan, options));
-    // Everything again, as a start would find it. The sink has its records.
-    ReadOptions check = options;
-    if (check.on_damage) check.on_damage = [](const Damage&) {};
-    Result<ScanResult> second = Scan(&segments_, nullptr, check, false);
-    if (!second.ok() || second->tail != Tail::kEnd ||
-        second->summary.last_sequence != scan.summary.last_sequence) {
+    const Status good = CheckCut(segments_, scan);
+    if (!good.ok()) {
       ++counters_.unrepairable_after_repair;
-      return DataLoss(
-          StrCat("WAL unrepairable after repair: ",
-                 !second.ok() ? second.status().message()
-                 : second->error.empty()
-                     ? StrCat("sequence ", second->summary.last_sequence,
-                              " is the last one where ",
-                              scan.summary.last_sequence, " was due")
-                     : second->error));
+      return DataLoss("WAL unrepairable after repair: " + good.message());
     }
     ++counters_.repaired;
     counters_.dropped_bytes += scan.data_end - scan.good_bytes;
     scan.summary.repaired = true;
     scan.summary.tail = Tail::kEnd;
-    ReadSummary summary = scan.summary;
-    scan = *std::move(second);
-    scan.summary = summary;
+    segments_.back().size_bytes = scan.good_bytes;
   }
   if (had_writer) {
     segments_.back().size_bytes = writer_.end_bytes();
@@ -191,6 +178,7 @@ Status Log::Impl::Repair(const ScanResult& torn, const ReadOptions& options) {
   cut.data_end = torn.data_end;
   cut.copy = UnusedName(torn.path, "torn", clock_.Unix());
   cut.file_mode = options_.file_mode;
+  cut.stamp = torn.stamps.back().value_or(FileStamp());
 
   RepairEvent event;
   event.phase = options.phase;
@@ -432,6 +420,10 @@ Result<std::unique_ptr<Log>> Log::Open(const std::string& directory,
   if (options.first_sequence == 0 || options.segment_bytes == 0) {
     return InvalidArgument(
         "first sequence and segment size of a log must be positive");
+  }
+  if (options.must_exist) {
+    FODC_ASSIGN_OR_RETURN(const bool exists, Exists(directory));
+    if (!exists) return NotFound(directory + " holds no segment of a log");
   }
   FODC_RETURN_IF_ERROR(MakeDirectories(directory));
   FODC_ASSIGN_OR_RETURN(UniqueFd lock, LockDirectory(directory));

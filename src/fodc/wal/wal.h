@@ -88,6 +88,9 @@ struct Options {
   // The sequence number of the first record of a new log; at least 1.
   std::uint64_t first_sequence = 1;
   unsigned file_mode = 0640;
+  // A directory without a segment is an error, not a new log: for those who
+  // know that there was one.
+  bool must_exist = false;
   // Called once per repair, before the file is touched. None: one WARN line.
   std::function<void(const RepairEvent&)> on_repair;
 };
@@ -150,7 +153,8 @@ class Log {
   // Makes the directory if needed and locks it until the Log goes. `clock`
   // stamps the names of files kept aside and must outlive the Log.
   // Errors: kUnavailable if another Log holds the directory; kInvalidArgument
-  // for impossible options; else as open(2), mkdir(2), readdir(3).
+  // for impossible options; kNotFound if there is no segment and there must be;
+  // else as open(2), mkdir(2), readdir(3).
   static Result<std::unique_ptr<Log>> Open(const std::string& directory,
                                            const Options& options,
                                            const Clock& clock);
@@ -159,8 +163,9 @@ class Log {
   Log& operator=(const Log&) = delete;
 
   // Reads from the oldest record on. A torn tail is repaired as Options::mode
-  // allows, at most once in the life of this Log, and everything is read and
-  // checked again (records are not given twice).
+  // allows, at most once in the life of this Log. Then the end of the last
+  // segment, all that the cut could spoil, is read again, and nothing else may
+  // have changed since it was read: good records are read once.
   // Errors: kDataLoss naming file and offset, files untouched, for whatever is
   // corrupt; kDataLoss with the phrase "WAL unrepairable" if the repair failed
   // and "WAL unrepairable after repair" if the log is still not good after it

@@ -147,6 +147,23 @@ TEST_F(DamageTest, NoFlippedBitCostsARecord) {
   EXPECT_THAT(events_, IsEmpty());
 }
 
+TEST_F(DamageTest, ReservedSpaceBehindTheLastRecordMakesNoFlipATear) {
+  for (std::size_t bit = 0; bit < last_.size() * 8; ++bit) {
+    std::string bad = last_ + std::string(100, '\0');
+    bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << (bit % 8)));
+    Put(first_, bad);
+    const auto summary = ReadOnly(dir_.path(), nullptr);
+    if (summary.ok()) {
+      ASSERT_EQ(summary->tail, Tail::kEnd) << bit;
+      ASSERT_EQ(summary->records, payloads_.size()) << bit;
+      ASSERT_EQ(summary->flipped_end_marks, 1u) << bit;
+    } else {
+      ASSERT_THAT(summary, StatusIs(Code::kDataLoss, HasSubstr("corrupt")))
+          << bit;
+    }
+  }
+}
+
 TEST_F(DamageTest, NoFlippedBitInReservedSpaceCostsARecord) {
   const std::string padded = last_ + std::string(64, '\0');
   for (std::size_t bit = last_.size() * 8; bit < padded.size() * 8; ++bit) {
@@ -294,6 +311,24 @@ TEST_F(DamageTest, ALogThatIsBadAfterItsRepairIsGivenUp) {
                              HasSubstr(FirstPath()))));
   EXPECT_EQ((*log)->counters().unrepairable_after_repair, 1u);
   EXPECT_EQ((*log)->counters().repaired, 0u);
+}
+
+TEST_F(DamageTest, ALogThatChangesWhileItIsReadIsNotCut) {
+  const std::string torn = last_.substr(0, last_.size() - 5);
+  Put(first_, torn);
+  // Somebody else completes the record meanwhile.
+  Options options;
+  options.on_repair = [this](const RepairEvent&) {
+    WritePlain(LastPath(), last_);
+  };
+  auto log = Log::Open(dir_.path(), options, clock_);
+  ASSERT_THAT(log, IsOk());
+  EXPECT_THAT((*log)->Read(nullptr),
+              StatusIs(Code::kDataLoss,
+                       AllOf(HasSubstr("WAL unrepairable: "),
+                             HasSubstr(LastPath()), HasSubstr("meanwhile"))));
+  EXPECT_THAT(ReadFile(LastPath()), IsOkAndHolds(last_));
+  EXPECT_THAT(Copies(), IsEmpty());
 }
 
 TEST_F(DamageTest, KeepsSixteenCopiesAndOverwritesNone) {
