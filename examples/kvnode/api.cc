@@ -202,6 +202,9 @@ void Api::Write(Request kind, OperationKind operation,
     parts_.metrics->Count(kind, OutcomeOf(response));
     waiting->Send(std::move(response));
   };
+  if (parts_.gate != nullptr && !parts_.gate->TakesWrites()) {
+    return answer(Refused(fodc::guard::Refusal::kMemory));
+  }
   // The request goes along: the bytes that the gate took for it are given back
   // when the outcome is final.
   const Status taken = parts_.log->Submit(

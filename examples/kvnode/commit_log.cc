@@ -85,6 +85,20 @@ Status CommitLog::Submit(Operation operation, Done done) {
   return OkStatus();
 }
 
+void CommitLog::DropWaiting() {
+  std::vector<Waiting> dropped;
+  {
+    const MutexLock lock(mutex_);
+    stopping_ = true;
+    dropped.swap(queue_);
+    for (const Waiting& w : dropped) {
+      queued_bytes_ -= w.operation.payload().size();
+    }
+  }
+  changed_.NotifyOne();
+  for (Waiting& w : dropped) w.done(Unavailable("the node stops"));
+}
+
 void CommitLog::Stop() {
   {
     const MutexLock lock(mutex_);

@@ -54,7 +54,7 @@ class CommitLog {
     std::uint64_t queued_bytes = 0;
     std::uint64_t log_bytes = 0;
   };
-  // Called on the log's thread; must be short.
+  // Called on the log's thread (by DropWaiting on its caller's); must be short.
   using Done =
       fodc::net::UniqueFunction<void(fodc::Result<std::uint64_t> sequence)>;
 
@@ -74,6 +74,10 @@ class CommitLog {
   // Errors, with `done` never called: kResourceExhausted when too much waits;
   // kUnavailable after Stop; the failure after one.
   fodc::Status Submit(Operation operation, Done done);
+
+  // Answers kUnavailable to all that waits and takes no more: for a stop for
+  // want of memory. Nobody was told that it is done.
+  void DropWaiting();
 
   // Finishes what was taken, then ends the thread. The last sync is done when
   // it returns.

@@ -218,6 +218,28 @@ TEST_F(CommitLogTest, RefusesWhatWouldMakeTheQueueTooLarge) {
               StatusIs(Code::kUnavailable, HasSubstr("stops")));
 }
 
+TEST_F(CommitLogTest, DropsWhatWaitsWhenMemoryIsShort) {
+  auto log = Open();
+  ASSERT_THAT(log, IsOk());
+  std::promise<void> go_on;
+  std::promise<void> arrived;
+  ASSERT_THAT((*log)->Submit(Operation(OperationKind::kPut, "a", "1"),
+                             [&](const Result<std::uint64_t>&) {
+                               arrived.set_value();
+                               go_on.get_future().wait();
+                             }),
+              IsOk());
+  arrived.get_future().wait();  // the log's thread stands still
+  auto waits = Submit(log->get(), Operation(OperationKind::kPut, "b", "2"));
+  (*log)->DropWaiting();
+  EXPECT_THAT(waits.get(), StatusIs(Code::kUnavailable, HasSubstr("stops")));
+  EXPECT_EQ((*log)->figures().queued_bytes, 0u);
+  go_on.set_value();
+  (*log)->Stop();
+  EXPECT_EQ(Get("a"), "1");
+  EXPECT_EQ(Get("b"), "(none)");
+}
+
 TEST_F(CommitLogTest, AStoreWithoutItsLogIsARestoredSnapshot) {
   {
     auto log = Open();

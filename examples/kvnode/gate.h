@@ -39,6 +39,12 @@ class Gate final : public fodc::net::HttpGate {
       fodc::net::HttpRequest* request,
       std::optional<std::uint64_t> body_bytes) override;
 
+  // At the hard level a write is not even copied: what it would take is what
+  // the stop needs.
+  bool TakesWrites() {
+    return isolation_->limits_level() != fodc::guard::MemoryLevel::kHard;
+  }
+
   fodc::guard::HeavyWork AdmitHeavy(HeavyClass heavy,
                                     const fodc::net::HttpRequest& request);
   // To be called before the metrics are shown.

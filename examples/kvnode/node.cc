@@ -155,15 +155,15 @@ Status Node::Serve() {
 void Node::BeginStop() {
   if (std::exchange(is_stopping_, true)) return;
   api_->SetStopping();
-  // For want of memory what is half read is dropped at once: it was not
-  // answered, and its buffers are what the node needs back.
-  const bool for_memory =
-      host_.life != nullptr &&
-      host_.life->cause() == fodc::guard::ExitCause::kPressure;
-  server_->Stop(for_memory
-                    ? std::chrono::milliseconds(0)
-                    : std::chrono::duration_cast<std::chrono::milliseconds>(
-                          options_.stop_grace),
+  std::chrono::nanoseconds grace = options_.stop_grace;
+  if (host_.life != nullptr &&
+      host_.life->cause() == fodc::guard::ExitCause::kPressure) {
+    // What is half read and what waits was not answered, and its buffers are
+    // what the node needs back.
+    log_->DropWaiting();
+    grace = std::chrono::nanoseconds(0);
+  }
+  server_->Stop(std::chrono::duration_cast<std::chrono::milliseconds>(grace),
                 [this] { loop_.Stop(); });
 }
 
