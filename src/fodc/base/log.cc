@@ -85,13 +85,17 @@ bool LogEnabled(LogLevel level) { return level >= g_level.load(); }
 
 void Log(LogLevel level, std::string_view message,
          std::initializer_list<LogField> fields) {
+  Log(level, message, std::span(fields.begin(), fields.size()));
+}
+
+void Log(LogLevel level, std::string_view message,
+         std::span<const LogField> fields) {
   if (!LogEnabled(level)) return;
-  const std::span<const LogField> span(fields.begin(), fields.size());
   if (LogSink* sink = g_sink.load()) {
-    sink->Write(level, message, span);
+    sink->Write(level, message, fields);
     return;
   }
-  std::string line = FormatLogfmt(level, message, span);
+  std::string line = FormatLogfmt(level, message, fields);
   line += '\n';
   // A lost line of a process without a sink is no reason to fail.
   [[maybe_unused]] const auto n =

@@ -55,6 +55,9 @@ bool LogEnabled(LogLevel level);
 
 void Log(LogLevel level, std::string_view message,
          std::initializer_list<LogField> fields);
+// For fields that are known only when it runs.
+void Log(LogLevel level, std::string_view message,
+         std::span<const LogField> fields);
 
 inline void LogDebug(std::string_view m,
                      std::initializer_list<LogField> f = {}) {

@@ -55,10 +55,12 @@ void Responder::Exchange::Cancel() {
   if (Task task = std::move(on_cancel)) task();
 }
 
-Connection::Connection(ServerState& server, Socket socket, Peer peer)
+Connection::Connection(ServerState& server, Socket socket, Peer peer,
+                       std::shared_ptr<void> held)
     : server_(server),
       socket_(std::move(socket)),
       peer_(std::move(peer)),
+      held_(std::move(held)),
       buffer_(server.options.max_header_bytes + kReadAheadBytes) {}
 
 void Connection::SetDeadline(nanoseconds after, std::uint64_t* counter) {
@@ -167,6 +169,10 @@ void Connection::OnHeader(const boost::system::error_code& ec,
   if (std::optional<HttpResponse> refusal = Resolve()) {
     return Refuse(*std::move(refusal));
   }
+  if (std::optional<HttpResponse> refusal = AskGate()) {
+    keep_alive_ = false;
+    return Refuse(*std::move(refusal));
+  }
   if (parser_->is_done()) return Dispatch();
   if (EqualsIgnoreCase(request_->Header("Expect"), "100-continue")) {
     header_ = "HTTP/1.1 100 Continue\r\n\r\n";
@@ -226,6 +232,16 @@ std::optional<HttpResponse> Connection::Resolve() {
     }
   }
   return std::nullopt;
+}
+
+std::optional<HttpResponse> Connection::AskGate() {
+  if (server_.gate == nullptr) return std::nullopt;
+  std::optional<std::uint64_t> body_bytes;
+  if (!parser_->chunked()) {
+    const auto length = parser_->content_length();
+    body_bytes = length ? *length : 0;
+  }
+  return server_.gate->Admit(request_.get(), body_bytes);
 }
 
 void Connection::ReadBody() {
@@ -335,6 +351,7 @@ void Connection::Close(bool reset) {
   if (reset) socket_.set_option(asio::socket_base::linger(true, 0), ec);
   socket_.close(ec);
   source_.reset();
+  held_.reset();
   server_.connections.erase(self);
   server_.stats.connections_open = server_.connections.size();
   if (const auto exchange = std::exchange(exchange_, nullptr)) {

@@ -51,6 +51,7 @@ struct ServerState {
   HttpServerStats stats;
   Router router;
   Authorizer authorizer = AuthorizeOpen;
+  HttpGate* gate = nullptr;
   std::unordered_set<std::shared_ptr<Connection>> connections;
   std::list<Connection*> idle;  // longest first
   bool stopping = false;
@@ -79,7 +80,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
       boost::asio::basic_stream_socket<boost::asio::ip::tcp,
                                        boost::asio::io_context::executor_type>;
 
-  Connection(ServerState& server, Socket socket, Peer peer);
+  // `held`: what the gate took for it.
+  Connection(ServerState& server, Socket socket, Peer peer,
+             std::shared_ptr<void> held);
 
   void Start() { AwaitRequest(); }
   void Respond(HttpResponse response);
@@ -118,6 +121,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void TakeHeader();
   // The answer to a request that no handler gets.
   std::optional<HttpResponse> Resolve();
+  std::optional<HttpResponse> AskGate();
   void Dispatch();
   void Refuse(HttpResponse response);
 
@@ -139,6 +143,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   ServerState& server_;
   Socket socket_;
   const Peer peer_;
+  std::shared_ptr<void> held_;
   State state_ = State::kIdle;
   EventLoop::Handle deadline_;
   std::list<Connection*>::iterator idle_at_;

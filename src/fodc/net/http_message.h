@@ -34,6 +34,9 @@ struct HttpRequest {
   ContentCoding coding = ContentCoding::kIdentity;
   // Whether Accept-Encoding takes gzip at all, for bodies kept compressed.
   bool accepts_gzip = false;
+  // What the server's HttpGate took for it; given back when the last holder of
+  // the request lets it go.
+  std::shared_ptr<void> held{};
 
   // The first header of this name, without regard to case; "" if none.
   std::string_view Header(std::string_view name) const;
@@ -75,6 +78,8 @@ struct HttpResponse {
   ContentCoding coded_as = ContentCoding::kIdentity;
   // Whether the server may compress an identity body.
   bool may_compress = true;
+  // Whether the connection ends behind the answer, whatever the client wants.
+  bool close = false;
 };
 
 // `message` and a line feed, text/plain, nosniff.

@@ -98,7 +98,7 @@ void Connection::Respond(HttpResponse response) {
   unflushed_ = false;
   woken_ = false;
   chunked_ = is_http11_;
-  if (server_.stopping) keep_alive_ = false;
+  if (server_.stopping || response_.close) keep_alive_ = false;
 
   const ContentCoding coding = ChooseCoding();
   if (coding != ContentCoding::kIdentity) {

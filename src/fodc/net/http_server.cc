@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "fodc/base/log.h"
+#include "fodc/base/strings.h"
 #include "fodc/net/event_loop_internal.h"
 #include "fodc/net/http_connection.h"
 #include "fodc/net/listen.h"
@@ -20,12 +21,11 @@ namespace {
 constexpr int kAcceptsPerRound = 64;
 // After the process or the kernel has run out of descriptors or watches.
 constexpr std::chrono::milliseconds kAcceptPause{100};
-constexpr std::string_view kBusy =
+constexpr std::string_view kBusyHead =
     "HTTP/1.1 503 Service Unavailable\r\n"
     "Content-Type: text/plain; charset=utf-8\r\n"
     "X-Content-Type-Options: nosniff\r\n"
-    "Content-Length: 21\r\nConnection: close\r\n\r\n"
-    "too many connections\n";
+    "Connection: close\r\nContent-Length: ";
 
 }  // namespace
 
@@ -103,26 +103,39 @@ class HttpServer::Impl {
     ++state_.stats.connections_accepted;
     if (state_.connections.size() >= state_.options.max_connections &&
         !Evict()) {
-      ++state_.stats.connections_refused;
-      (void)::send(fd.get(), kBusy.data(), kBusy.size(),
-                   MSG_DONTWAIT | MSG_NOSIGNAL);
-      (void)::shutdown(fd.get(), SHUT_WR);
-      return;
+      return Refuse(fd, "too many connections");
+    }
+    Peer peer = PeerOf(fd.get());
+    std::shared_ptr<void> held;
+    if (state_.gate != nullptr) {
+      Result<std::shared_ptr<void>> let_in = state_.gate->Connect(peer.address);
+      if (!let_in.ok()) return Refuse(fd, let_in.status().message());
+      held = *std::move(let_in);
     }
     const int on = 1;
     (void)::setsockopt(fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    Peer peer = PeerOf(fd.get());
     Connection::Socket socket(state_.loop.impl().io);
     boost::system::error_code ec;
     // The family is of no consequence for a socket that is connected.
     socket.assign(boost::asio::ip::tcp::v6(), fd.get(), ec);
     if (ec) return;
     (void)fd.release();
-    auto connection = std::make_shared<Connection>(state_, std::move(socket),
-                                                   std::move(peer));
+    auto connection = std::make_shared<Connection>(
+        state_, std::move(socket), std::move(peer), std::move(held));
     state_.connections.insert(connection);
     state_.stats.connections_open = state_.connections.size();
     connection->Start();
+  }
+
+  // Without a word if there is no text.
+  void Refuse(const UniqueFd& fd, std::string_view text) {
+    ++state_.stats.connections_refused;
+    if (text.empty()) return;
+    const std::string answer =
+        StrCat(kBusyHead, text.size() + 1, "\r\n\r\n", text, '\n');
+    (void)::send(fd.get(), answer.data(), answer.size(),
+                 MSG_DONTWAIT | MSG_NOSIGNAL);
+    (void)::shutdown(fd.get(), SHUT_WR);
   }
 
   // Makes room at the cost of the connection that is idle longest.
@@ -204,6 +217,8 @@ const std::vector<HttpServer::RouteInfo>& HttpServer::routes() const {
 void HttpServer::SetAuthorizer(Authorizer authorizer) {
   impl_->state().authorizer = std::move(authorizer);
 }
+
+void HttpServer::SetGate(HttpGate* gate) { impl_->state().gate = gate; }
 
 Status HttpServer::Listen(const std::string& address) {
   return impl_->Listen(address);

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -64,6 +65,24 @@ class Responder {
 using HttpHandler =
     std::function<void(std::shared_ptr<const HttpRequest>, Responder)>;
 
+// Says who may come in, before anything is read or kept for them. Called on the
+// loop's thread.
+class HttpGate {
+ public:
+  virtual ~HttpGate() = default;
+  // A new connection. The value is dropped when the connection has ended. A
+  // failure refuses it: the message is the body of a 503, or, if empty, the
+  // connection is closed without a word.
+  virtual Result<std::shared_ptr<void>> Connect(
+      const std::string& peer_address) = 0;
+  // A request of a known route whose headers are read and whose body is not.
+  // `body_bytes`: its Content-Length, absent for a chunked body. An answer
+  // refuses it: the body is not read, and the connection ends behind the
+  // answer.
+  virtual std::optional<HttpResponse> Admit(
+      HttpRequest* request, std::optional<std::uint64_t> body_bytes) = 0;
+};
+
 struct HttpServerOptions {
   // From the last request (or accept) to the first byte of the next one. Also
   // of a stream that has nothing to say to a client that sent more already.
@@ -94,7 +113,7 @@ struct HttpServerOptions {
 struct HttpServerStats {
   std::uint64_t connections_open = 0;  // now
   std::uint64_t connections_accepted = 0;
-  std::uint64_t connections_refused = 0;  // 503 at max_connections
+  std::uint64_t connections_refused = 0;  // at max_connections, by the gate
   std::uint64_t connections_evicted = 0;  // idle, closed for a new one
   std::uint64_t idle_timeouts = 0;
   std::uint64_t header_timeouts = 0;
@@ -143,6 +162,9 @@ class HttpServer {
 
   // AuthorizeOpen until set.
   void SetAuthorizer(Authorizer authorizer);
+  // None until set: all are let in. `gate` must outlive the server and all
+  // requests.
+  void SetGate(HttpGate* gate);
 
   // "host:port", ":port" (all addresses, both families), "[::1]:0". Port 0
   // takes a free one. May be called for several addresses.

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where the guard's isolation meets HTTP: which requests are heavy, and what a
+// client is told that is not let in. Nothing waits here; who is refused may
+// try again.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "fodc/guard/isolation.h"
+#include "fodc/net/http_server.h"
+
+namespace kvnode {
+
+// The classes of heavy requests, in the order of GateSlots. Reads and writes of
+// one key are light: they never wait for a slot.
+enum class HeavyClass : std::size_t {
+  kStreamRead = 0,  // a whole stream: somebody waits for it
+  kScan = 1,        // maintenance; must not starve the reads
+};
+fodc::guard::SlotOptions GateSlots(unsigned slots);
+
+// 503 SlowDown or 413, behind which the connection ends.
+fodc::net::HttpResponse Refused(fodc::guard::Refusal refusal);
+
+// Belongs to the loop's thread. `isolation` must outlive it.
+class Gate final : public fodc::net::HttpGate {
+ public:
+  explicit Gate(fodc::guard::Isolation* isolation) : isolation_(isolation) {}
+
+  // At most so many connections of one address.
+  fodc::Result<std::shared_ptr<void>> Connect(
+      const std::string& peer_address) override;
+  // Takes the body's bytes before one of them is read. They are given back
+  // with the request, when its outcome is final.
+  std::optional<fodc::net::HttpResponse> Admit(
+      fodc::net::HttpRequest* request,
+      std::optional<std::uint64_t> body_bytes) override;
+
+  // At the hard level a write is not even copied: what it would take is what
+  // the stop needs.
+  bool TakesWrites() {
+    return isolation_->limits_level() != fodc::guard::MemoryLevel::kHard;
+  }
+
+  fodc::guard::HeavyWork AdmitHeavy(HeavyClass heavy,
+                                    const fodc::net::HttpRequest& request);
+  // To be called before the metrics are shown.
+  void UpdateMetrics() { isolation_->UpdateMetrics(); }
+
+ private:
+  fodc::guard::Isolation* const isolation_;
+};
+
+}  // namespace kvnode

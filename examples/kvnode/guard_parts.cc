@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "examples/kvnode/guard_parts.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "fodc/base/log.h"
+#include "fodc/guard/crash.h"
+
+namespace kvnode {
+
+namespace guard = fodc::guard;
+using fodc::OkStatus;
+using fodc::Result;
+using fodc::Status;
+
+guard::EventSink ToNodeLog() {
+  return [](const guard::Event& event) {
+    std::string text;
+    fodc::LogLevel level = fodc::LogLevel::kInfo;
+    if (event.level == guard::EventLevel::kWarn) level = fodc::LogLevel::kWarn;
+    if (event.level == guard::EventLevel::kError) {
+      level = fodc::LogLevel::kError;
+    }
+    std::vector<fodc::LogField> fields;
+    for (const guard::EventField& f : event.fields) {
+      fields.emplace_back(f.key, f.value).is_literal = f.is_number;
+    }
+    fodc::Log(level, event.message, fields);
+  };
+}
+
+void ArmCrash(const std::string& directory) {
+  guard::CrashOptions crash;
+  crash.directory = directory;
+  crash.component = "kvnode";
+  crash.sink = ToNodeLog();
+  // A node without evidence is better than no node.
+  const Status armed = guard::ArmCrashHandler(crash);
+  if (!armed.ok()) {
+    fodc::LogWarn("crash handler is not armed", {{"error", armed}});
+  }
+}
+
+Result<std::unique_ptr<GuardParts>> GuardParts::Start(const Options& options,
+                                                      const Host& host) {
+  std::unique_ptr<GuardParts> parts(new GuardParts);
+  guard::PanicOptions panics;
+  panics.directory = options.data_dir + "/crash";
+  panics.write_in_background = true;
+  panics.sink = ToNodeLog();
+  panics.metrics = host.metrics;
+  FODC_ASSIGN_OR_RETURN(parts->panics_,
+                        guard::PanicRecorder::Create(std::move(panics)));
+  FODC_RETURN_IF_ERROR(parts->StartIsolation(options, host));
+  FODC_RETURN_IF_ERROR(parts->StartMemory(options, host));
+  FODC_RETURN_IF_ERROR(parts->StartProfiles(options, host));
+  return parts;
+}
+
+GuardParts::~GuardParts() {
+  StopGivingBack();
+  if (memwatch_) memwatch_->Stop();
+}
+
+Status GuardParts::StartIsolation(const Options& options, const Host& host) {
+  guard::IsolationOptions o;
+  o.slots = GateSlots(static_cast<unsigned>(options.heavy_slots));
+  o.heavy_per_peer = static_cast<unsigned>(options.heavy_per_peer);
+  o.connections_per_address =
+      static_cast<unsigned>(options.connections_per_address);
+  o.bytes.budget_bytes = options.inflight_bytes;
+  o.on_event = ToNodeLog();
+  o.metrics = host.metrics;
+  FODC_ASSIGN_OR_RETURN(isolation_, guard::Isolation::Create(o));
+  gate_ = std::make_unique<Gate>(isolation_.get());
+  return OkStatus();
+}
+
+Status GuardParts::StartMemory(const Options& options, const Host& host) {
+  guard::SoftLimiterOptions soft;
+  FODC_ASSIGN_OR_RETURN(
+      soft.limit, guard::ChooseSoftLimit(options.soft_limit, "", "KVNODE"));
+  soft.events = ToNodeLog();
+  soft.metrics = host.metrics;
+  FODC_ASSIGN_OR_RETURN(soft_limiter_,
+                        guard::SoftLimiter::Create(std::move(soft)));
+
+  guard::MemwatchOptions watch;
+  watch.events = ToNodeLog();
+  // KVNODE_MEMORY_SHUTDOWN_THRESHOLD_MB, if somebody set it, is what he wants.
+  guard::ReadMemwatchEnvironment(&watch, "KVNODE");
+  if (watch.hard.bytes == 0) {
+    watch.hard.percent = options.memory_threshold_percent;
+  }
+  watch.metrics = host.metrics;
+  watch.life = host.life;
+  watch.pressure_profiler_gauges = true;
+  watch.on_pressure = [stop = host.stop](const guard::MemoryState&) {
+    stop->Ask();
+  };
+  FODC_ASSIGN_OR_RETURN(memwatch_, guard::Memwatch::Create(std::move(watch)));
+  // Near the limit the node lets in less and gives back more.
+  FODC_RETURN_IF_ERROR(memwatch_->Subscribe(
+      [this](guard::MemoryLevel, const guard::MemoryState& state) {
+        isolation_->SetMemoryLevel(state.level);
+        soft_limiter_->OnLevel(state.level);
+      }));
+  return memwatch_->Start();
+}
+
+Status GuardParts::StartProfiles(const Options& options, const Host& host) {
+  if (options.profile_listen.empty()) return OkStatus();
+  guard::ProfileServerOptions o;
+  o.listen = options.profile_listen;
+  o.events = ToNodeLog();
+  o.metrics = host.metrics;
+  auto server = guard::ProfileServer::Create(std::move(o));
+  if (!server.ok()) return server.status().WithContext("--profile-listen");
+  profiles_ = *std::move(server);
+  fodc::LogInfo("profiles are served", {{"address", profiles_->address()}});
+  return OkStatus();
+}
+
+Status GuardParts::GiveBackFrom(Store* store, std::uint64_t cache_bytes) {
+  constexpr std::uint64_t kMinimumBytes = 8u << 20;
+  FODC_RETURN_IF_ERROR(soft_limiter_->AddCache(
+      {.name = "block_cache",
+       .budget_bytes = cache_bytes,
+       .minimum_bytes = std::min(cache_bytes, kMinimumBytes),
+       .set_budget = [store](std::uint64_t bytes) {
+         store->SetBlockCacheBytes(bytes);
+       }}));
+  return soft_limiter_->Start();
+}
+
+void GuardParts::StopGivingBack() {
+  if (soft_limiter_) soft_limiter_->Stop();
+}
+
+}  // namespace kvnode
