@@ -34,8 +34,8 @@ class GuardianAgentTest : public ::testing::Test {
   }
   // Finds growers by their name, for they come and go.
   void StartAgent(std::vector<std::string> flags) {
-    flags.insert(flags.end(), {"--guardian-enabled", "--target-comm=grower",
-                               "--proxy-addr=", "--ktm-enabled=false"});
+    flags.insert(flags.begin(), {"--guardian-enabled", "--target-comm=grower",
+                                 "--proxy-addr=", "--ktm-enabled=false"});
     agent_ = std::make_unique<FodcAgent>(
         dir_, AgentOptions{.pod = "p",
                            .endpoint_ports = {port_},
@@ -165,6 +165,49 @@ TEST_F(GuardianAgentTest, TellsOfATargetThatDoesNotHeedSigterm) {
   Process grower = Grow({"--rate=1", "--stubborn"});
   EXPECT_TRUE(Says("a stop of the target would not be in good order"));
   EXPECT_TRUE(Says("it ignores SIGTERM"));
+}
+
+// Off while it is near its limit; on again when the agent ends.
+TEST_F(GuardianAgentTest, AnAgentThatEndsLeavesNoGroupWithoutItsKiller) {
+  ASSERT_NO_FATAL_FAILURE(
+      StartAgent({"--guardian-pause-at-wall", "--guardian-capture=50%"}));
+  Process grower = Grow({"--rate=400", "--until=150"});
+  grower.Signal(SIGUSR1);
+  ASSERT_TRUE(WaitUntil([&] { return group_->IsKillerOff(); }, 10s))
+      << agent_->Log();
+  EXPECT_EQ(agent_->Stop(), 0);
+  EXPECT_FALSE(group_->IsKillerOff());
+  EXPECT_TRUE(grower.Running());
+}
+
+TEST_F(GuardianAgentTest, WhatAKilledAgentLeftIsRepairedAtTheNextStart) {
+  ASSERT_NO_FATAL_FAILURE(
+      StartAgent({"--guardian-pause-at-wall", "--guardian-capture=50%"}));
+  Process grower = Grow({"--rate=400", "--until=150"});
+  grower.Signal(SIGUSR1);
+  ASSERT_TRUE(WaitUntil([&] { return group_->IsKillerOff(); }, 10s))
+      << agent_->Log();
+  agent_->Kill();
+  EXPECT_TRUE(group_->IsKillerOff());
+  // Also by one whose guardian is off.
+  ASSERT_NO_FATAL_FAILURE(StartAgent({"--guardian-enabled=false"}));
+  EXPECT_FALSE(group_->IsKillerOff());
+  EXPECT_TRUE(Says("a group was left without its killer"));
+}
+
+TEST_F(GuardianAgentTest, AtTheWallTheTargetLeavesByItself) {
+  ASSERT_NO_FATAL_FAILURE(
+      StartAgent({"--guardian-pause-at-wall", "--guardian-capture=50%",
+                  "--guardian-term=100%"}));
+  const std::uint64_t limit = group_->Limit();
+  Process grower = Grow({"--rate=200"});
+  grower.Signal(SIGUSR1);
+  EXPECT_EQ(grower.WaitExitCode(60s), 0) << agent_->Log();
+  EXPECT_EQ(group_->OomKills(), 0U);
+  EXPECT_TRUE(Says("the target stands still at its limit"));
+  EXPECT_EQ(Actions("raise", "done"), 1);
+  EXPECT_TRUE(WaitUntil(
+      [&] { return group_->Limit() == limit && !group_->IsKillerOff(); }));
 }
 
 TEST_F(GuardianAgentTest, WrongLinesAreAnErrorOfTheStartThatNamesBothFlags) {

@@ -21,6 +21,8 @@
 #include "fodc/base/proc.h"
 #include "fodc/base/strings.h"
 #include "fodc/guardian/guardian.h"
+#include "fodc/guardian/wall.h"
+#include "fodc/guardian/wall_record.h"
 #include "tests/guard/growing.h"
 
 namespace fodc::guardian {
@@ -29,6 +31,12 @@ namespace {
 using namespace std::chrono_literals;
 using test::MemoryGroup;
 using test::WaitUntil;
+Result<MemoryGauge> GaugeOf(pid_t pid) {
+  MemoryGaugeOptions options;
+  options.pid = pid;
+  return MemoryGauge::Open(options);
+}
+
 // Of Process::WaitExitCode.
 constexpr int kKilled = 128 + SIGKILL;
 
@@ -284,6 +292,90 @@ TEST_F(GuardianKernelTest, WithoutALimitItsResidentMemoryCounts) {
   EXPECT_EQ(grower.WaitExitCode(60s), 0) << grower.Log();
   EXPECT_EQ(Count(Action::kTermSent), 1U);
   EXPECT_FALSE(reports_.front().has_cgroup_limit);
+}
+
+// The line of SIGTERM is the limit itself, which it never gets over.
+class WallTest : public GuardianKernelTest {
+ protected:
+  void StartWithWall(std::chrono::nanoseconds deadline) {
+    rules_.levels.capture = Level::Percent(50);
+    rules_.levels.term = Level::Percent(100);
+    auto guardian = Guardian::Start({.rules = rules_,
+                                     .rows = 1,
+                                     .has_walls = true,
+                                     .wall = {.deadline = deadline}},
+                                    SystemClock());
+    ASSERT_TRUE(guardian.ok()) << guardian.status().ToString();
+    guardian_ = *std::move(guardian);
+  }
+  void PutWall(const ProcessName& who) {
+    const auto gauge = GaugeOf(who.pid);
+    ASSERT_TRUE(gauge.ok()) << gauge.status().ToString();
+    auto wall =
+        KernelWall::Open(*gauge, dir_.File(WallRecordName(who)), "/proc");
+    ASSERT_TRUE(wall.ok()) << wall.status().ToString();
+    EXPECT_TRUE(ReadFile(dir_.File(WallRecordName(who))).ok());
+    guardian_->PutWall(0, *std::move(wall), who);
+  }
+};
+
+TEST_F(WallTest, StandsStillAtItsLimitAndLeavesByItself) {
+  MakeGroup(128);
+  const std::uint64_t limit = group_->Limit();
+  StartWithWall(5s);
+  test::Process grower = Grow({"--rate=1000"});
+  const ProcessName who = NameOf(grower.pid());
+  PutWall(who);
+  EXPECT_FALSE(group_->IsKillerOff());
+  grower.Signal(SIGUSR1);
+  EXPECT_EQ(grower.WaitExitCode(60s), 0) << grower.Log();
+  EXPECT_EQ(group_->OomKills(), 0U);
+  EXPECT_EQ(Count(Action::kRaiseDone), 1U);
+  EXPECT_EQ(Count(Action::kTermSent), 1U);
+  ASSERT_TRUE(WaitUntil([&] { return Told(ReportKind::kEnded) == 1; }, 10s));
+  EXPECT_EQ(Told(ReportKind::kWall), 1U);
+  // As it was.
+  guardian_.reset();
+  EXPECT_FALSE(group_->IsKillerOff());
+  EXPECT_EQ(group_->Limit(), limit);
+  EXPECT_FALSE(ReadFile(dir_.File(WallRecordName(who))).ok());
+}
+
+TEST_F(WallTest, WhoDoesNotLeaveInTimeIsTheKernelsAgain) {
+  MakeGroup(128);
+  StartWithWall(300ms);
+  test::Process grower = Grow({"--rate=1000", "--stubborn"});
+  PutWall(NameOf(grower.pid()));
+  grower.Signal(SIGUSR1);
+  EXPECT_EQ(grower.WaitExitCode(60s), kKilled);
+  EXPECT_EQ(group_->OomKills(), 1U);
+  EXPECT_FALSE(group_->IsKillerOff());
+  EXPECT_EQ(Count(Action::kRaiseDone), 1U);
+}
+
+TEST_F(WallTest, NeverWhereItWouldHoldOthersToo) {
+  MakeGroup(128);
+  const test::Group inner("inner", group_->path());
+  test::Process grower = StartGrower(inner, dir_, {"--rate=1"});
+  const auto gauge = GaugeOf(grower.pid());
+  ASSERT_TRUE(gauge.ok());
+  // The limit is that of the group around it.
+  EXPECT_EQ(
+      KernelWall::Open(*gauge, dir_.File("record"), "/proc").status().code(),
+      Code::kUnimplemented);
+  EXPECT_FALSE(ReadFile(dir_.File("record")).ok());
+}
+
+TEST_F(WallTest, AKillerThatSomebodyElseSwitchedOffIsLeftAlone) {
+  MakeGroup(128);
+  test::Process grower = StartGrower(*group_, dir_, {"--rate=1"});
+  group_->Write("memory.oom_control", "1");
+  const auto gauge = GaugeOf(grower.pid());
+  ASSERT_TRUE(gauge.ok());
+  EXPECT_EQ(
+      KernelWall::Open(*gauge, dir_.File("record"), "/proc").status().code(),
+      Code::kFailedPrecondition);
+  EXPECT_TRUE(group_->IsKillerOff());
 }
 
 }  // namespace

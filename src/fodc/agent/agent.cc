@@ -25,6 +25,7 @@
 #include "fodc/collect/kernel_samples.h"
 #include "fodc/collect/targets.h"
 #include "fodc/detect/detector.h"
+#include "fodc/guardian/wall_record.h"
 #include "fodc/link/agent_link.h"
 #include "fodc/net/http_client.h"
 #include "fodc/node/node_query.h"
@@ -247,12 +248,27 @@ void Agent::Impl::OnIncident() {
 }
 
 Status Agent::Impl::StartGuardian() {
-  if (options.guardian.enabled) {
+  const GuardianFlags& g = options.guardian;
+  std::string directory = g.dir;
+  if (directory.empty() && spill->owner() != Spill::Owner::kAnother)
+    directory = options.recorder_dir;
+  // Also while the guardian is off: the life before may have had it on.
+  if (!directory.empty()) {
+    for (const std::string& group : guardian::RepairWalls(directory))
+      LogWarn("a group was left without its killer", {{"repaired", group}});
+  }
+  if (g.enabled) {
     GuardianSettings settings;
     settings.rules = checked.guardian;
-    settings.directory = options.guardian.dir.empty() ? options.recorder_dir
-                                                      : options.guardian.dir;
+    settings.directory = directory;
     settings.incarnation = recording.incarnation();
+    if (g.pause_at_wall && directory.empty()) {
+      LogWarn("no target stands still at its limit: that needs --guardian-dir",
+              {{"recorder_dir", options.recorder_dir}});
+    } else if (g.pause_at_wall) {
+      settings.wall = {.raise_bytes = g.pause_raise,
+                       .deadline = g.pause_deadline};
+    }
     FODC_ASSIGN_OR_RETURN(
         guardian_watch,
         GuardianWatch::Create(settings, targets, loop, incidents));

@@ -48,6 +48,15 @@ void AddGuardianFlags(program::Flags* f, GuardianFlags* g) {
   f->String("guardian-dir", &g->dir,
             "directory of the files that say why a target was stopped; empty: "
             "--recorder-dir; both empty: there are none");
+  f->Bool("guardian-pause-at-wall", &g->pause_at_wall,
+          "let a target that hits its limit stand still, and leave by itself, "
+          "instead of being killed (cgroup v1)");
+  f->Bytes("guardian-pause-raise", &g->pause_raise,
+           "by how much its limit is then raised while it leaves; 1MiB to "
+           "64GiB");
+  f->Duration("guardian-pause-deadline", &g->pause_deadline,
+              "time after which the kernel may kill it all the same; 100ms to "
+              "1m");
 }
 
 Result<guardian::Rules> CheckGuardian(const GuardianFlags& g) {
@@ -66,6 +75,19 @@ Result<guardian::Rules> CheckGuardian(const GuardianFlags& g) {
                               seconds(0), hours(24)));
   FODC_RETURN_IF_ERROR(Within("--guardian-poll-interval", g.poll_interval,
                               milliseconds(10), seconds(10)));
+  constexpr std::uint64_t kMostRaise = std::uint64_t{64} << 30;
+  if (g.pause_raise < guardian::Level::kMinBytes ||
+      g.pause_raise > kMostRaise) {
+    return InvalidArgument(StrCat("--guardian-pause-raise is ", g.pause_raise,
+                                  "; it must be from 1MiB to 64GiB"));
+  }
+  FODC_RETURN_IF_ERROR(Within("--guardian-pause-deadline", g.pause_deadline,
+                              milliseconds(100), seconds(60)));
+  if (g.pause_at_wall && rules.levels.term.is_off()) {
+    return InvalidArgument(
+        "--guardian-pause-at-wall is given and --guardian-term is off; whoever "
+        "stands still must be asked to leave");
+  }
   rules.grace = g.grace;
   rules.capture_cooldown = g.capture_cooldown;
   rules.longest_wait = g.poll_interval;

@@ -25,6 +25,9 @@ struct GuardianFlags {
   Duration capture_cooldown = std::chrono::minutes(5);
   Duration poll_interval = std::chrono::seconds(1);
   std::string dir;
+  bool pause_at_wall = false;
+  std::uint64_t pause_raise = 64u << 20;
+  Duration pause_deadline = std::chrono::seconds(5);
 };
 
 void AddGuardianFlags(program::Flags* flags, GuardianFlags* values);

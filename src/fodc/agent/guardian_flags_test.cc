@@ -67,6 +67,16 @@ TEST(GuardianFlagsTest, RefusesNonsense) {
               StatusIs(bad, HasSubstr("--guardian-capture-cooldown is -1s")));
   EXPECT_THAT(CheckWith([](GuardianFlags& g) { g.poll_interval = 9ms; }),
               StatusIs(bad, HasSubstr("--guardian-poll-interval is 9ms")));
+  EXPECT_THAT(CheckWith([](GuardianFlags& g) { g.pause_raise = 1; }),
+              StatusIs(bad, HasSubstr("--guardian-pause-raise is 1")));
+  EXPECT_THAT(CheckWith([](GuardianFlags& g) { g.pause_deadline = 2min; }),
+              StatusIs(bad, HasSubstr("--guardian-pause-deadline is 2m0s")));
+  EXPECT_THAT(CheckWith([](GuardianFlags& g) {
+                g.pause_at_wall = true;
+                g.term = "off";
+              }),
+              StatusIs(bad, AllOf(HasSubstr("--guardian-pause-at-wall"),
+                                  HasSubstr("--guardian-term"))));
 }
 
 }  // namespace

@@ -117,8 +117,19 @@ void LogGuardianReport(const Report& r, std::string_view target) {
     case ReportKind::kWall:
       return warn("the target stands still at its limit");
     case ReportKind::kRaise:
+      switch (r.raise) {
+        case guardian::RaiseResult::kDone:
+          return warn("the target's limit is raised for it to leave");
+        case guardian::RaiseResult::kRefused:
+          return warn(
+              "the target's limit is not raised: the machine has not that "
+              "much");
+        case guardian::RaiseResult::kFailed:
+          return warn("the target's limit cannot be raised");
+      }
+      return;
     case ReportKind::kWallOver:
-      return warn("the wall");
+      return warn("the kernel may kill the target at its limit again");
   }
 }
 

@@ -6,14 +6,43 @@
 #include "fodc/agent/guardian_log.h"
 #include "fodc/base/file.h"
 #include "fodc/base/log.h"
+#include "fodc/base/memory_gauge.h"
+#include "fodc/base/proc.h"
 #include "fodc/base/strings.h"
 #include "fodc/detect/detector.h"
+#include "fodc/guardian/wall.h"
+#include "fodc/guardian/wall_record.h"
 
 namespace fodc::agent {
 
 using guardian::Refusal;
 using guardian::Report;
 using guardian::ReportKind;
+
+namespace {
+
+Result<std::unique_ptr<guardian::KernelWall>> OpenWallOf(
+    const guardian::ProcessName& who, const std::string& directory,
+    const guardian::ProcessOptions& process) {
+  FODC_ASSIGN_OR_RETURN(const MemoryGauge gauge,
+                        MemoryGauge::Open({.proc_root = process.proc_root,
+                                           .sys_root = process.sys_root,
+                                           .pid = who.pid}));
+  FODC_RETURN_IF_ERROR(MakeDirectories(directory));
+  FODC_ASSIGN_OR_RETURN(
+      auto wall,
+      guardian::KernelWall::Open(
+          gauge, StrCat(directory, "/", guardian::WallRecordName(who)),
+          process.proc_root));
+  // Looked up by its pid: if that is still the process, it was all the time.
+  FODC_ASSIGN_OR_RETURN(const ProcessStat stat,
+                        ReadProcessStat(process.proc_root, who.pid));
+  if (stat.start_ticks != who.start_ticks)
+    return NotFound("the target ended meanwhile");
+  return wall;
+}
+
+}  // namespace
 
 Result<std::unique_ptr<GuardianWatch>> GuardianWatch::Create(
     const GuardianSettings& settings, const collect::Targets& targets,
@@ -23,6 +52,8 @@ Result<std::unique_ptr<GuardianWatch>> GuardianWatch::Create(
   guardian::GuardianOptions options;
   options.rules = settings.rules;
   options.rows = targets.table().rows().size();
+  options.has_walls = settings.wall.has_value();
+  options.wall = settings.wall.value_or(guardian::WallOptions());
   FODC_ASSIGN_OR_RETURN(watch->guardian_,
                         guardian::Guardian::Start(options, loop.clock()));
   GuardianWatch* const w = watch.get();
@@ -72,6 +103,7 @@ void GuardianWatch::Follow() {
     if (row.who == who) continue;  // OnTick goes on with it
     row.who = who;
     row.refusal = Refusal::kNone;
+    row.has_asked_for_wall = false;
     Open(i, instance);
   }
 }
@@ -104,9 +136,35 @@ void GuardianWatch::Open(std::size_t i, const target::Instance& instance) {
   guardian_->Guard(
       i, std::move(subject),
       now - std::chrono::duration_cast<std::chrono::nanoseconds>(age));
+  if (settings_.wall && !settings_.rules.dry_run && !row.has_asked_for_wall) {
+    row.has_asked_for_wall = true;
+    OpenWall(i);
+  }
+}
+
+// By a worker: the record must be on the disk before anything is changed.
+void GuardianWatch::OpenWall(std::size_t i) {
+  using Opened = Result<std::unique_ptr<guardian::KernelWall>>;
+  const guardian::ProcessName who = rows_[i].who;
+  const bool taken = loop_.Offload<Opened>(
+      [who, directory = settings_.directory, process = settings_.process] {
+        return OpenWallOf(who, directory, process);
+      },
+      [this, i, who](Opened wall) {
+        if (wall.ok()) {
+          guardian_->PutWall(i, *std::move(wall), who);
+          return;
+        }
+        LogWarn("the target will not stand still at its limit",
+                {{"target", rows_[i].target},
+                 {"pid", who.pid},
+                 {"error", wall.status()}});
+      });
+  if (!taken) rows_[i].has_asked_for_wall = false;  // at the next refresh
 }
 
 void GuardianWatch::OnTick() {
+  guardian_->FreeRetired();
   const std::vector<target::Row>& table = targets_.table().rows();
   const MonotonicTime now = loop_.clock().Monotonic();
   for (std::size_t i = 0; i < rows_.size(); ++i) {

@@ -6,6 +6,7 @@
 #include <chrono>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -21,8 +22,9 @@ namespace fodc::agent {
 
 struct GuardianSettings {
   guardian::Rules rules;
-  std::string directory;          // of cause files; empty: none
-  std::uint64_t incarnation = 0;  // of the agent
+  std::string directory;  // of cause files and records; empty: none
+  std::optional<guardian::WallOptions> wall;  // needs a directory
+  std::uint64_t incarnation = 0;              // of the agent
   guardian::ProcessOptions process = {};
 };
 
@@ -62,6 +64,7 @@ class GuardianWatch {
     guardian::PressureIncident incident;
     guardian::ProcessName who;  // that is guarded, or was refused
     bool is_guarded = false;
+    bool has_asked_for_wall = false;  // for this process
     guardian::Refusal refusal = guardian::Refusal::kNoTarget;
     MonotonicTime tried_at;
   };
@@ -70,6 +73,7 @@ class GuardianWatch {
                 const collect::Targets& targets, net::EventLoop& loop,
                 evidence::IncidentList& incidents);
   void Open(std::size_t row, const target::Instance& instance);
+  void OpenWall(std::size_t row);
   void OnTick();
   void OnReports();
   void Take(const guardian::Report& report);

@@ -268,6 +268,13 @@ void Guardian::PutWall(std::size_t row, std::unique_ptr<KernelWall> wall,
 
 void Guardian::LetGo(std::size_t row) { Guard(row, nullptr, {}); }
 
+void Guardian::FreeRetired() {
+  std::vector<Retired> retired;
+  const MutexLock lock(impl_->mutex);
+  for (Impl::Order& order : impl_->orders)
+    retired.push_back(std::exchange(order.retired, {}));
+}
+
 int Guardian::report_fd() const { return impl_->reported.get(); }
 
 std::optional<Report> Guardian::TakeReport() {

@@ -45,16 +45,17 @@ class Guardian {
   Guardian(const Guardian&) = delete;
   Guardian& operator=(const Guardian&) = delete;
 
-  // From now on that process is the row's; see Watch::Arm. What the thread had
-  // before is freed by a later call.
+  // From now on that process is the row's; see Watch::Arm.
   void Guard(std::size_t row, std::unique_ptr<KernelSubject> subject,
              MonotonicTime started);
   // The row has nobody to guard.
   void LetGo(std::size_t row);
-  // With has_walls: what that process is to stand still at. Given back by a
-  // later call if another one is guarded by now.
+  // With has_walls: what that process is to stand still at; gone again if
+  // another one is guarded by now.
   void PutWall(std::size_t row, std::unique_ptr<KernelWall> wall,
                const ProcessName& who);
+  // Frees what the thread no longer needs. Now and then.
+  void FreeRetired();
 
   // Readable while there are reports.
   int report_fd() const;

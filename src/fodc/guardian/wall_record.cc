@@ -86,7 +86,9 @@ Result<WallRecord> DecodeWallRecord(std::string_view text) {
   return r;
 }
 
-std::string WallRecordName(std::size_t row) { return StrCat(kPrefix, row); }
+std::string WallRecordName(const ProcessName& who) {
+  return StrCat(kPrefix, who.pid, "-", who.start_ticks);
+}
 
 std::vector<std::string> RepairWalls(const std::string& directory) {
   std::vector<std::string> said;

@@ -3,13 +3,13 @@
 // small file, read back with suspicion.
 #pragma once
 
-#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "fodc/base/status.h"
+#include "fodc/guardian/process.h"
 
 namespace fodc::guardian {
 
@@ -26,8 +26,8 @@ std::string EncodeWallRecord(const WallRecord& record);
 // Errors: kDataLoss for anything that Encode did not write.
 Result<WallRecord> DecodeWallRecord(std::string_view text);
 
-// The name of a row's record in its directory.
-std::string WallRecordName(std::size_t row);
+// The name of a process's record in its directory.
+std::string WallRecordName(const ProcessName& who);
 
 // The records in `directory` of a process that died: each group's killer is on
 // again, and its limit as it was. A line for each group, and for each record

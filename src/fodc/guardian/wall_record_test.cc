@@ -53,21 +53,23 @@ TEST(RepairWallsTest, TouchesNothingButThatVeryGroup) {
   ASSERT_THAT(WriteFileAtomically(control, "oom_kill_disable 1\n"), IsOk());
   struct stat s {};
   ASSERT_EQ(::stat(group.c_str(), &s), 0);
-  ASSERT_THAT(WriteFileAtomically(dir.File(WallRecordName(0)),
+  ASSERT_THAT(WriteFileAtomically(dir.File(WallRecordName({42, 7})),
                                   EncodeWallRecord({.path = group,
                                                     .inode = s.st_ino,
                                                     .limit_bytes = 1 << 30})),
               IsOk());
   EXPECT_THAT(RepairWalls(dir.path()), IsEmpty());
   EXPECT_THAT(ReadFile(control), IsOkAndHolds("oom_kill_disable 1\n"));
-  EXPECT_FALSE(ReadFile(dir.File(WallRecordName(0))).ok());  // it is done with
+  EXPECT_FALSE(
+      ReadFile(dir.File(WallRecordName({42, 7}))).ok());  // it is done with
 }
 
 TEST(RepairWallsTest, NamesADamagedRecord) {
   const TempDirectory dir;
-  ASSERT_THAT(WriteFileAtomically(dir.File(WallRecordName(3)), "junk"), IsOk());
+  ASSERT_THAT(WriteFileAtomically(dir.File(WallRecordName({43, 7})), "junk"),
+              IsOk());
   EXPECT_THAT(RepairWalls(dir.path()),
-              ElementsAre(HasSubstr(WallRecordName(3))));
+              ElementsAre(HasSubstr(WallRecordName({43, 7}))));
   EXPECT_THAT(RepairWalls(dir.path()), IsEmpty());
   EXPECT_THAT(RepairWalls("/nonexistent"), IsEmpty());
 }
