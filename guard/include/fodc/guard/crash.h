@@ -57,8 +57,10 @@ struct CrashOptions {
 // written; then the handlers that were there before get the same signal, and
 // at last its default action: exit status and core dump are as without. A
 // signal that was ignored stays ignored. Handlers that are installed later
-// come first and must pass on. Of several deaths at a time the first is told;
-// a crash within the handler costs the part of the record that it was at.
+// come first and must pass on. The first death is told, and no other: not those
+// of other threads at that time, and none after a handler that was there before
+// has mended what was wrong and let the process live. A crash within the
+// handler costs the part of the record that it was at.
 //
 // A directory that cannot be made or written is an event, not an error: it is
 // tried again when the process dies.
