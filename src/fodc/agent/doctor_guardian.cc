@@ -63,7 +63,7 @@ kernel::KernelAnswer AnswerFor(const target::Instance& instance,
       LineText("raise an incident of ", who, lines.capture), "of ",
       MiB(subject->limit_bytes()),
       subject->has_cgroup_limit()
-          ? StrCat(", the limit of ", subject->gauge().group()->path)
+          ? StrCat(", the limit of ", subject->group())
           : std::string(" of the machine, by its resident memory: its cgroup "
                         "has no limit, or is not visible here"));
   if (const auto problem =

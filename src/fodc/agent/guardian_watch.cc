@@ -103,7 +103,7 @@ void GuardianWatch::Follow() {
     if (row.who == who) continue;  // OnTick goes on with it
     row.who = who;
     row.refusal = Refusal::kNone;
-    row.has_asked_for_wall = false;
+    row.group.clear();
     Open(i, instance);
   }
 }
@@ -129,6 +129,11 @@ void GuardianWatch::Open(std::size_t i, const target::Instance& instance) {
     }
     row.refusal = refusal;
     return;
+  }
+  // Another group, or one that was lost, has had no wall.
+  if (!row.is_guarded || row.group != subject->group()) {
+    row.has_asked_for_wall = false;
+    row.group = subject->group();
   }
   row.is_guarded = true;
   row.refusal = Refusal::kNone;

@@ -64,7 +64,8 @@ class GuardianWatch {
     guardian::PressureIncident incident;
     guardian::ProcessName who;  // that is guarded, or was refused
     bool is_guarded = false;
-    bool has_asked_for_wall = false;  // for this process
+    bool has_asked_for_wall = false;  // for this process in ...
+    std::string group = {};           // ... this group
     guardian::Refusal refusal = guardian::Refusal::kNoTarget;
     MonotonicTime tried_at;
   };

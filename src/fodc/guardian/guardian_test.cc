@@ -76,7 +76,7 @@ class GuardianTest : public ::testing::Test {
 };
 
 TEST_F(GuardianTest, StopsWhoIsOverTheLineAndNobodyElse) {
-  StartGuardian(2);
+  ASSERT_NO_FATAL_FAILURE(StartGuardian(2));
   target::ChildProcess wide("wide", -1);
   target::ChildProcess narrow("narrow", -1);
   guardian_->Guard(0, Open(wide.pid(), 300), SystemClock().Monotonic());
@@ -93,7 +93,7 @@ TEST_F(GuardianTest, StopsWhoIsOverTheLineAndNobodyElse) {
 }
 
 TEST_F(GuardianTest, WhoIsLetGoIsLeftAlone) {
-  StartGuardian(1);
+  ASSERT_NO_FATAL_FAILURE(StartGuardian(1));
   target::ChildProcess child("child", -1);
   guardian_->Guard(0, Open(child.pid(), 50), SystemClock().Monotonic());
   EXPECT_TRUE(Tells(ReportKind::kArmed));
@@ -107,7 +107,7 @@ TEST_F(GuardianTest, WhoIsLetGoIsLeftAlone) {
 }
 
 TEST_F(GuardianTest, LookedUpAnewAgainAndAgainNothingIsLost) {
-  StartGuardian(1);
+  ASSERT_NO_FATAL_FAILURE(StartGuardian(1));
   target::ChildProcess child("child", -1);
   for (int i = 0; i < 50; ++i)
     guardian_->Guard(0, Open(child.pid(), 50), SystemClock().Monotonic());
@@ -118,7 +118,7 @@ TEST_F(GuardianTest, LookedUpAnewAgainAndAgainNothingIsLost) {
 }
 
 TEST_F(GuardianTest, EndsAtOnceWhileItWaits) {
-  StartGuardian(1);
+  ASSERT_NO_FATAL_FAILURE(StartGuardian(1));
   target::ChildProcess child("child", -1);
   guardian_->Guard(0, Open(child.pid(), 50), SystemClock().Monotonic());
   guardian_.reset();

@@ -6,6 +6,8 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <utility>
 
 #include "fodc/base/memory_gauge.h"
 #include "fodc/guardian/levels.h"
@@ -27,6 +29,8 @@ class Subject {
   virtual std::optional<std::uint64_t> ReadResident() = 0;
   virtual std::uint64_t limit_bytes() const = 0;
   virtual bool has_cgroup_limit() const = 0;
+  // The group that is measured; empty if there is none.
+  virtual std::string_view group() const = 0;
   // The errno; 0 if it was sent.
   virtual int Signal(int number) = 0;
   virtual int Release() = 0;
@@ -58,24 +62,25 @@ class KernelSubject final : public Subject {
   }
   std::uint64_t limit_bytes() const override { return gauge_.limit_bytes(); }
   bool has_cgroup_limit() const override { return gauge_.has_cgroup_limit(); }
+  std::string_view group() const override { return group_; }
   int Signal(int number) override { return process_.Signal(number); }
   int Release() override { return process_.Release(); }
   int pidfd() const override { return process_.pidfd(); }
   int event_fd() const override { return events_.fd(); }
   void DrainEvents() override { events_.Drain(); }
 
-  // The group whose limit holds, or that of the process.
-  const MemoryGauge& gauge() const { return gauge_; }
-
  private:
   KernelSubject(Process process, MemoryGauge gauge, ThresholdEvents events)
       : process_(std::move(process)),
         gauge_(std::move(gauge)),
-        events_(std::move(events)) {}
+        events_(std::move(events)) {
+    if (const auto group = gauge_.group()) group_ = group->path;
+  }
 
   Process process_;
   MemoryGauge gauge_;
   ThresholdEvents events_;
+  std::string group_;
 };
 
 }  // namespace fodc::guardian

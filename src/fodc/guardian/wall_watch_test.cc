@@ -21,6 +21,7 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 struct Script {
+  std::string group = "/a";
   std::uint64_t percent = 0;
   bool has_ended = false;
   std::vector<int> signals;
@@ -33,7 +34,7 @@ struct Script {
   int lowered = 0;
 };
 
-class ScriptedSubject final : public Subject {
+class ScriptedSubject : public Subject {
  public:
   explicit ScriptedSubject(Script& script) : script_(script) {}
   ProcessName name() const override { return {.pid = 42, .start_ticks = 1}; }
@@ -44,6 +45,7 @@ class ScriptedSubject final : public Subject {
   std::optional<std::uint64_t> ReadResident() override { return {}; }
   std::uint64_t limit_bytes() const override { return 1'000'000'000; }
   bool has_cgroup_limit() const override { return true; }
+  std::string_view group() const override { return script_.group; }
   int Signal(int number) override {
     script_.signals.push_back(number);
     return 0;
@@ -185,6 +187,21 @@ TEST_F(WallWatchTest, LetGoTheKillerIsOn) {
   ASSERT_TRUE(script_.is_off);
   (void)watch_.Disarm();
   EXPECT_FALSE(script_.is_off);
+}
+
+TEST_F(WallWatchTest, AProcessThatWasMovedLeavesItsOldGroupItsKiller) {
+  Look(80);
+  (void)watch_.Arm(std::make_unique<ScriptedSubject>(script_), {});
+  EXPECT_TRUE(script_.is_off);  // looked up anew, where it was
+  // What is compared is what each subject found.
+  struct Moved final : ScriptedSubject {
+    using ScriptedSubject::ScriptedSubject;
+    std::string_view group() const override { return "/b"; }
+  };
+  const Retired retired = watch_.Arm(std::make_unique<Moved>(script_), {});
+  EXPECT_FALSE(script_.is_off);
+  EXPECT_NE(retired.wall, nullptr);
+  EXPECT_EQ(watch_.wall(), nullptr);
 }
 
 TEST_F(WallWatchTest, AnothersWallIsGivenBack) {

@@ -28,7 +28,11 @@ Retired Watch::Arm(std::unique_ptr<Subject> subject, MonotonicTime started) {
     is_announced_ = false;
     is_spent_ = false;
   }
-  if (subject_ != nullptr) retired_.subject = std::move(subject_);
+  if (subject_ != nullptr) {
+    // It was moved: the wall is another group's.
+    if (subject_->group() != subject->group()) DropWall();
+    retired_.subject = std::move(subject_);
+  }
   subject_ = std::move(subject);
   state_.is_armed = true;
   return std::exchange(retired_, {});
@@ -79,11 +83,8 @@ void Watch::Lose(ReportKind why) {
   Report report = Make(why, last);
   report.resident_bytes = 0;
   tell_(report);
-  LeaveWall();
-  if (wall_ != nullptr) wall_->Lower();
+  DropWall();
   retired_.subject = std::move(subject_);
-  retired_.wall = std::move(wall_);
-  has_hit_ = false;
   state_.is_armed = false;
   state_.seconds_to_limit.reset();
 }
@@ -184,6 +185,14 @@ void Watch::HitWall(const Sample& sample) {
       break;
   }
   tell_(report);
+}
+
+void Watch::DropWall() {
+  if (wall_ == nullptr) return;
+  LeaveWall();
+  wall_->Lower();
+  retired_.wall = std::move(wall_);
+  has_hit_ = false;
 }
 
 void Watch::LeaveWall() {

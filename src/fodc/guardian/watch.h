@@ -54,7 +54,8 @@ class Watch {
 
   // A process to guard. One of the name it guards already (looked up anew, for
   // limits and cgroups change) goes on where it was: shots that were fired stay
-  // fired, and its wall stays. Returns what it had.
+  // fired, and its wall stays, unless its group is another one now. Returns
+  // what it had.
   Retired Arm(std::unique_ptr<Subject> subject, MonotonicTime started);
   // There is nobody to guard.
   Retired Disarm();
@@ -79,6 +80,7 @@ class Watch {
   void TendWall(const Sample& sample);
   void HitWall(const Sample& sample);
   void LeaveWall();
+  void DropWall();
   Report Make(ReportKind kind, const Sample& sample) const;
 
   const std::size_t row_;

@@ -18,6 +18,7 @@ using ::testing::IsEmpty;
 
 // What the kernel would say and what was done to the process.
 struct Script {
+  std::string group = "/a";
   ProcessName name{.pid = 42, .start_ticks = 1};
   std::optional<std::uint64_t> percent = 0;  // of the limit; none: unreadable
   bool has_ended = false;
@@ -42,6 +43,7 @@ class ScriptedSubject final : public Subject {
   std::optional<std::uint64_t> ReadResident() override { return 7; }
   std::uint64_t limit_bytes() const override { return 1'000'000'000; }
   bool has_cgroup_limit() const override { return true; }
+  std::string_view group() const override { return script_.group; }
   int Signal(int number) override {
     script_.signals.push_back(number);
     return script_.error;
