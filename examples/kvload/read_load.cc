@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <cstdio>
 #include <string>
 #include <string_view>
@@ -83,7 +84,10 @@ Status RunHotReader(const LoadOptions& options) {
   RunReads(options, "hot-reader", options.whole ? "read_whole" : "read_new",
            [&](Client* client, Tally* tally, Crew* crew) {
              Pace pace = crew->MakePace(false);
-             std::uint64_t after = options.whole ? 0 : last;
+             // Without a last entry that is known: from the first on, which
+             // is not the whole.
+             std::uint64_t after =
+                 options.whole ? 0 : std::max<std::uint64_t>(last, 1);
              while (crew->More()) {
                const Result<Answer> answer = TimedGet(
                    client,

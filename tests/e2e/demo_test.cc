@@ -187,6 +187,26 @@ TEST_F(DemoTest, ShowsThatAHarmlessScanIsNoIncident) {
   ExpectNothingLeft();
 }
 
+TEST_F(DemoTest, ShowsThatTheGuardStopsANodeThatWouldBeKilled) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "SKIPPED: needs root to make cgroups";
+  }
+  Start({"--scenario=pressure-stop"});
+  EXPECT_EQ(demo_.WaitExitCode(120s), 0) << demo_.Log();
+  EXPECT_THAT(demo_.Log(),
+              testing::ContainsRegex("the node ended by +code 2 +signal 9"));
+  EXPECT_THAT(demo_.Log(), HasSubstr("cause=\"pressure\""));
+  ExpectNothingLeft();
+}
+
+TEST_F(DemoTest, ShowsThatATornLogIsRepaired) {
+  Start({"--scenario=torn-log"});
+  EXPECT_EQ(demo_.WaitExitCode(200s), 0) << demo_.Log();
+  EXPECT_THAT(demo_.Log(), HasSubstr("WAL tail truncated, repairing"));
+  EXPECT_THAT(demo_.Log(), HasSubstr("\"lost\":0"));
+  ExpectNothingLeft();
+}
+
 TEST_F(DemoTest, SaysWhichPortIsTaken) {
   const FakeEndpoint taken("x 1\n");
   const auto run = [&](const char* flag, int port) {
