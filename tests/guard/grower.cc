@@ -2,7 +2,7 @@
 // A process whose memory grows, for tests of those who watch it. At SIGTERM it
 // frees what it has and ends with 0, as a database would.
 //
-//   grower --group=DIR... --rate=MB/s [--until=MiB] [--stubborn]
+//   grower --group=DIR... --name=COMM --rate=MB/s [--until=MiB] [--stubborn]
 //          [--reserve=MiB] [--read=FILE]
 //
 // It joins the cgroups, says "ready", and at SIGUSR1 begins to grow: to
@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -61,6 +62,8 @@ Wanted Parse(int argc, char** argv) {
     std::string_view arg = argv[i];
     if (ConsumePrefix(&arg, "--group=")) {
       w.groups.emplace_back(arg);
+    } else if (ConsumePrefix(&arg, "--name=")) {
+      FODC_CHECK(::prctl(PR_SET_NAME, arg.data()) == 0);
     } else if (ConsumePrefix(&arg, "--rate=")) {
       w.rate_mb_per_second = Number(arg);
     } else if (ConsumePrefix(&arg, "--until=")) {

@@ -61,11 +61,16 @@ class MemoryGroup : public Group {
   }
 };
 
+// What this test's growers are called: others may run at the same time. No
+// prefix of another test's.
+inline std::string GrowerName() { return StrCat("grower", ::getpid(), "g"); }
+
 // A grower in the group, once it is there.
 inline Process StartGrower(const Group& group, const TempDirectory& dir,
                            std::vector<std::string> flags) {
   std::vector<std::string> argv = {ProgramPath("grower"),
-                                   "--group=" + group.path()};
+                                   "--group=" + group.path(),
+                                   "--name=" + GrowerName()};
   argv.insert(argv.end(), flags.begin(), flags.end());
   static int number = 0;
   const std::string out = dir.File(StrCat("grower", ++number, ".log"));

@@ -34,8 +34,9 @@ class GuardianAgentTest : public ::testing::Test {
   }
   // Finds growers by their name, for they come and go.
   void StartAgent(std::vector<std::string> flags) {
-    flags.insert(flags.begin(), {"--guardian-enabled", "--target-comm=grower",
-                                 "--proxy-addr=", "--ktm-enabled=false"});
+    flags.insert(flags.begin(),
+                 {"--guardian-enabled", "--target-comm=" + GrowerName(),
+                  "--proxy-addr=", "--ktm-enabled=false"});
     agent_ = std::make_unique<FodcAgent>(
         dir_, AgentOptions{.pod = "p",
                            .endpoint_ports = {port_},
@@ -224,7 +225,8 @@ TEST_F(GuardianAgentTest, TheDoctorTellsWhatItWouldDo) {
       RunToEnd({ProgramPath("fodc-agent"), "doctor", "--guardian-enabled",
                 StrCat("--target-pid=", grower.pid())});
   EXPECT_THAT(on.out, HasSubstr(StrCat("guardian: would send SIGTERM to pid ",
-                                       grower.pid(), " (grower) at 230 MiB")));
+                                       grower.pid(), " (", GrowerName(),
+                                       ") at 230 MiB")));
   EXPECT_THAT(on.out, HasSubstr("of 256 MiB"));
   const Output off = RunToEnd({ProgramPath("fodc-agent"), "doctor"});
   EXPECT_THAT(off.out, HasSubstr("guardian: switched off"));
