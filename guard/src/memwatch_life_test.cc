@@ -99,6 +99,9 @@ TEST_F(MemwatchTest, NothingIsAllocatedBetweenTheFirstSampleAndTheCallback) {
 
 using DeadlineDeathTest = MemwatchTest;
 
+// ThreadSanitizer's exit code would be another: it takes the thread of the
+// flush, which nobody is left to join, for forgotten.
+#if !defined(FODC_TSAN)
 TEST_F(DeadlineDeathTest, AShutdownThatHangsEndsWithCode2AfterItsFlush) {
   ::testing::GTEST_FLAG(death_test_style) = "threadsafe";
   EXPECT_EXIT(
@@ -111,6 +114,7 @@ TEST_F(DeadlineDeathTest, AShutdownThatHangsEndsWithCode2AfterItsFlush) {
       },
       ::testing::ExitedWithCode(2), "flushed");
 }
+#endif
 
 TEST_F(DeadlineDeathTest, ACallbackThatHangsEndsWithCode2) {
   ::testing::GTEST_FLAG(death_test_style) = "threadsafe";
