@@ -9,22 +9,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "c_host_testing.h"
 #include "fodc/guard/c/event.h"
 #include "fodc/guard/c/isolation.h"
 #include "fodc/guard/c/metrics.h"
 #include "fodc/guard/c/profile.h"
 #include "fodc/guard/c/status.h"
 #include "fodc/guard/c/wal.h"
-
-#define EXPECT(condition)                                                      \
-	do {                                                                   \
-		if (!(condition)) {                                            \
-			fprintf(stderr, "%s:%d: %s (last error: %s)\n",        \
-				__FILE__, __LINE__, #condition,                \
-				fodc_guard_last_error());                      \
-			exit(1);                                               \
-		}                                                              \
-	} while (0)
 
 static char page[1 << 16];
 

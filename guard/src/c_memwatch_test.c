@@ -8,19 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "c_host_testing.h"
 #include "fodc/guard/c/memwatch.h"
 #include "fodc/guard/c/soft_limit.h"
 #include "fodc/guard/c/status.h"
-
-#define EXPECT(condition)                                                      \
-	do {                                                                   \
-		if (!(condition)) {                                            \
-			fprintf(stderr, "%s:%d: %s (last error: %s)\n",        \
-				__FILE__, __LINE__, #condition,                \
-				fodc_guard_last_error());                      \
-			exit(1);                                               \
-		}                                                              \
-	} while (0)
 
 struct seen {
 	int fired;
