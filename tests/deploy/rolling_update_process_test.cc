@@ -232,9 +232,16 @@ TEST_F(RollingUpdateProcessTest, StopUnderPressureIsTold) {
 }
 
 TEST_F(RollingUpdateProcessTest, NodeThatIsOverItsLimitIsKilledAlone) {
+  // It grows once its health is asked for: an earlier end would be a start
+  // that failed.
+  Write("grow.py", StrCat("import os, time\n"
+                          "while not os.path.exists('", File("asked"),
+                          "'): time.sleep(0.01)\n"
+                          "x = bytearray(256 << 20)\n"));
   const Output output = RollNodes(
-      {"--nodes=a", "--command=/usr/bin/python3 -c x=bytearray(256<<20)",
-       "--health-url=", "--health-command=false"});
+      {"--nodes=a", StrCat("--command=/usr/bin/python3 ", File("grow.py")),
+       "--health-url=",
+       StrCat("--health-command=touch ", File("asked"), "; false")});
   EXPECT_EQ(output.exit_code, 12) << output.out;
   EXPECT_THAT(output.err, HasSubstr("exit code 137"));
 }
