@@ -19,6 +19,7 @@
 
 #include "bench/bench_util.h"
 #include "bench/ktm/agent_cost.h"
+#include "bench/ktm/lookup_events.h"
 #include "bench/ktm/programs.h"
 #include "fodc/base/clock.h"
 #include "fodc/base/file.h"
@@ -125,6 +126,22 @@ class Bench {
       return std::make_unique<AttachedObject>("empty", parts);
     });
   }
+  // Lookups counted by events of the kernel instead of by a program.
+  Cost ByEvents(bool target) {
+    return Measure(loop_, Call::kPread, [&] {
+      return LookupEvents((target ? own_group_ : other_group_).path());
+    });
+  }
+  // What they add to a switch between two cgroups that are no target.
+  double AddedToSwitch() {
+    const double before = SwitchNanoseconds();
+    double with = 0;
+    {
+      const LookupEvents events(other_group_.path());
+      with = SwitchNanoseconds();
+    }
+    return with - (before + SwitchNanoseconds()) / 2;
+  }
   Cost Ours(Call call, bool target, const TelemetryOptions& options) {
     return Measure(loop_, call, [&] { return Start(target, options, call); });
   }
@@ -227,6 +244,10 @@ void Run(Bench& bench, Reporter& report) {
   const Cost empty =
       row("empty_same_hooks", bench.Empty(Call::kPread, {"empty"}));
   report.Report("empty_same_hooks_of_bare", empty.ratio(), "ratio");
+  // Why lookups are not counted in the other way (bpf/README.md).
+  row("lookup_events_target", bench.ByEvents(true));
+  row("lookup_events_non_target", bench.ByEvents(false));
+  report.Report("lookup_events_switch_added", bench.AddedToSwitch(), "ns");
 }
 
 // False if something cannot be set up.
