@@ -235,7 +235,8 @@ TEST_F(RollingUpdateProcessTest, NodeThatIsOverItsLimitIsKilledAlone) {
   // It grows once its health is asked for: an earlier end would be a start
   // that failed.
   Write("grow.py", StrCat("import os, time\n"
-                          "while not os.path.exists('", File("asked"),
+                          "while not os.path.exists('",
+                          File("asked"),
                           "'): time.sleep(0.01)\n"
                           "x = bytearray(256 << 20)\n"));
   const Output output = RollNodes(
