@@ -56,6 +56,30 @@ TEST_F(KernelBlockTest, TimesDirectReadsFromTheDisk) {
             r.read->OfCall(ReadCall::kPread).latency.sum_ns);
 }
 
+TEST_F(KernelBlockTest, CountsTheRequestsThatFindNoRoom) {
+  path = DiskFile(kRequests * kPage);
+  Group group("fodc_block");
+  Worker worker({&group}, ReadDirectly);
+  auto telemetry = Make();
+  Set(*telemetry, {worker.pid()});
+  {
+    // No request lies at such an address.
+    const FullMap<std::uint64_t, fodc_request> full("requests", 1);
+    EXPECT_EQ(full.size(), std::size_t{FODC_MAX_REQUESTS});
+    worker.Run();
+    const auto r = Read(*telemetry);
+    EXPECT_EQ(Reads(r).latency.Count(), 0u);
+    EXPECT_EQ(LostForRoom(r), static_cast<std::uint64_t>(kRequests));
+    EXPECT_EQ(Lost(r), LostForRoom(r));
+    // What was asked for is counted all the same.
+    EXPECT_EQ(Preads(r), static_cast<std::uint64_t>(kRequests));
+  }
+  worker.Run();
+  const auto r = Read(*telemetry);
+  EXPECT_EQ(Reads(r).latency.Count(), static_cast<std::uint64_t>(kRequests));
+  EXPECT_EQ(Lost(r), static_cast<std::uint64_t>(kRequests));
+}
+
 TEST_F(KernelBlockTest, ANeighbourDoesNotInheritTheRequestsOfTheTarget) {
   path = DiskFile(kRequests * kPage);
   Group group("fodc_block");

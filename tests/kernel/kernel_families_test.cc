@@ -14,6 +14,7 @@
 #include <thread>
 #include <vector>
 
+#include "bpf/records.h"
 #include "tests/kernel/kernel_fixture.h"
 
 namespace fodc::kernel {
@@ -206,6 +207,18 @@ TEST_F(KernelFamiliesTest, TimesTheWaitForACpu) {
 
 class KernelMemoryTest : public KernelFamiliesTest {
  protected:
+  static constexpr std::size_t kFileBytes = std::size_t{96} << 20;
+  static constexpr std::size_t kLimitBytes = std::size_t{32} << 20;
+  // More than the limit holds: each round reclaims what the one before read.
+  static void ReadTwice() {
+    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    static char buffer[64 * kPage];
+    for (int round = 0; round < 2; ++round) {
+      off_t at = 0;
+      while (::pread(fd, buffer, sizeof buffer, at) > 0) at += sizeof buffer;
+    }
+    ::close(fd);
+  }
   void SetUp() override {
     KernelTest::SetUp();
     if (IsSkipped()) return;
@@ -218,19 +231,11 @@ class KernelMemoryTest : public KernelFamiliesTest {
 };
 
 TEST_F(KernelMemoryTest, TimesReclaimAtTheLimitOfACgroup) {
-  path = DiskFile(std::size_t{96} << 20);
+  path = DiskFile(kFileBytes);
   Group group("fodc_families");
   Group memory("fodc_families", root_);
-  memory.Write("memory.limit_in_bytes", std::to_string(32 << 20));
-  Worker worker({&memory, &group}, [] {
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    static char buffer[64 * kPage];
-    for (int round = 0; round < 2; ++round) {
-      off_t at = 0;
-      while (::pread(fd, buffer, sizeof buffer, at) > 0) at += sizeof buffer;
-    }
-    ::close(fd);
-  });
+  memory.Write("memory.limit_in_bytes", std::to_string(kLimitBytes));
+  Worker worker({&memory, &group}, ReadTwice);
   auto telemetry = Make();
   Set(*telemetry, {worker.pid()});
   ASSERT_EQ(Read(*telemetry).state, FilterState::kByCgroup);
@@ -245,6 +250,34 @@ TEST_F(KernelMemoryTest, TimesReclaimAtTheLimitOfACgroup) {
   EXPECT_GT(r.memory->shrink_events, 10u);
   EXPECT_EQ(Lost(r), 0u);
   EXPECT_TRUE(telemetry->overview().kswapd);
+}
+
+TEST_F(KernelMemoryTest, CountsTheStallsThatFindNoRoom) {
+  path = DiskFile(kFileBytes);
+  Group group("fodc_families");
+  Group memory("fodc_families", root_);
+  memory.Write("memory.limit_in_bytes", std::to_string(kLimitBytes));
+  Worker worker({&memory, &group}, ReadTwice);
+  auto telemetry = Make();
+  Set(*telemetry, {worker.pid()});
+  {
+    // No thread has such an id.
+    const FullMap<std::uint32_t, fodc_stall> full("stalls", 1u << 30);
+    EXPECT_EQ(full.size(), std::size_t{FODC_MAX_STALLS});
+    worker.Run();
+    const auto r = Read(*telemetry);
+    ASSERT_TRUE(r.memory);
+    EXPECT_GT(r.memory->memcg_entries, 10u);
+    EXPECT_EQ(r.memory->memcg_stall_ns, 0u);
+    EXPECT_EQ(LostForRoom(r),
+              *r.memory->memcg_entries + *r.memory->direct_entries);
+    EXPECT_EQ(Lost(r), LostForRoom(r));
+  }
+  const auto before = Read(*telemetry);
+  worker.Run();
+  const auto r = Read(*telemetry);
+  EXPECT_GT(r.memory->memcg_stall_ns, 10'000u);
+  EXPECT_EQ(Lost(r), Lost(before));
 }
 
 TEST_F(KernelMemoryTest, TellsAnOomVictimWithItsNumbers) {

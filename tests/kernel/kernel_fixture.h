@@ -98,6 +98,35 @@ inline int OwnMap(std::string_view name) {
   return -1;
 }
 
+// Takes all the room of a hash map, under keys from `first` on, and gives it
+// back with the object.
+template <typename Key, typename Value>
+class FullMap {
+ public:
+  FullMap(std::string_view name, Key first) : fd_(OwnMap(name)), first_(first) {
+    const Value nobodys{};
+    for (;; ++end_) {
+      const Key key = first_ + end_;
+      if (bpf_map_update_elem(fd_, &key, &nobodys, BPF_NOEXIST) != 0) break;
+    }
+  }
+  ~FullMap() {
+    for (Key i = 0; i < end_; ++i) {
+      const Key key = first_ + i;
+      (void)bpf_map_delete_elem(fd_, &key);
+    }
+  }
+  FullMap(const FullMap&) = delete;
+  FullMap& operator=(const FullMap&) = delete;
+
+  std::size_t size() const { return end_; }
+
+ private:
+  int fd_;
+  Key first_;
+  Key end_ = 0;
+};
+
 class KernelTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -126,6 +155,10 @@ class KernelTest : public ::testing::Test {
 
   static std::uint64_t Lost(const TargetReading& r) {
     return std::accumulate(r.lost.begin(), r.lost.end(), std::uint64_t{0});
+  }
+
+  static std::uint64_t LostForRoom(const TargetReading& r) {
+    return r.lost[static_cast<std::size_t>(Loss::kMapFull)];
   }
 
   // A file of so many bytes; it lives as long as the program.
