@@ -33,6 +33,7 @@ struct Script {
   MemorySource source = MemorySource::kCgroup;
   bool can_fall_back = true;
   bool too_slow = false;
+  bool has_cgroup_limit = true;
 };
 
 class ScriptedSampler final : public MemorySampler {
@@ -65,7 +66,7 @@ class ScriptedSampler final : public MemorySampler {
   std::uint64_t limit_bytes() const override {
     return script_.limits_mib[limit_] * kMib;
   }
-  bool has_cgroup_limit() const override { return true; }
+  bool has_cgroup_limit() const override { return script_.has_cgroup_limit; }
   std::optional<CgroupDirectory> group() const override {
     return CgroupDirectory{
         .version = CgroupVersion::kV1, .mount = "/m", .path = "/m/g"};

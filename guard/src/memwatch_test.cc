@@ -247,6 +247,20 @@ TEST_F(MemwatchTest, ThresholdsThatDoNotRiseOnceTheLimitIsKnownAreRefused) {
               StatusIs(Code::kInvalidArgument, HasSubstr("not below")));
 }
 
+TEST_F(MemwatchTest, WithoutALimitItSaysSoOnceAndTakesPhysicalMemory) {
+  options_.adaptive = false;
+  options_.poll_interval = 10s;
+  // 1000 MiB of physical memory, looked at anew every 30 s.
+  Run({.mib = {899, 899, 899, 899, 899, 899, 899, 899, 900},
+       .source = MemorySource::kHeapJemalloc,
+       .has_cgroup_limit = false});
+  EXPECT_EQ(fired_, 1);
+  EXPECT_EQ(state_.threshold_bytes, 900 * kMib);
+  EXPECT_EQ(calls_.size(), 8U);
+  EXPECT_THAT(Lines("no memory limit"),
+              ElementsAre(HasSubstr("instead=physical memory")));
+}
+
 TEST_F(MemwatchTest, AThresholdBeyondTheLimitIsSaid) {
   options_.hard = {.bytes = 1000 * kMib};
   Run({.mib = {100}}, 0);

@@ -133,6 +133,33 @@ TEST_F(MemoryGaugeTest, AbsurdLimitsAreNone) {
   }
 }
 
+TEST_F(MemoryGaugeTest, ALimitThatCannotBeReadIsNone) {
+  for (const bool in_v1 : {false, true}) {
+    in_v1 ? InV1() : InV2();
+    const std::string limit =
+        in_v1 ? "m/a/b/memory.limit_in_bytes" : "m/a/b/memory.max";
+    auto g = Open();
+    ASSERT_THAT(g, IsOk());
+    EXPECT_EQ(g->limit_bytes(), 8 * kMib);
+    // It is no number while the process runs, is missing from the start, or
+    // gives an error to whoever reads it.
+    Write({{limit, "many"}});
+    g->ReadLimits();
+    EXPECT_FALSE(g->has_cgroup_limit());
+    EXPECT_EQ(g->limit_bytes(), 16 * kMib);
+    ASSERT_EQ(::unlink(tree_.File(limit).c_str()), 0);
+    for (const bool is_there : {false, true}) {
+      if (is_there) {
+        ASSERT_THAT(MakeDirectories(tree_.File(limit)), IsOk());
+      }
+      auto other = Open();
+      ASSERT_THAT(other, IsOk());
+      EXPECT_FALSE(other->has_cgroup_limit()) << is_there;
+      EXPECT_EQ(other->limit_bytes(), 16 * kMib) << is_there;
+    }
+  }
+}
+
 TEST_F(MemoryGaugeTest, AGroupWithoutALimitHasAChargeTooButIsNotTheMeasure) {
   InV2();
   Write({{"m/a/b/memory.max", "max"}});

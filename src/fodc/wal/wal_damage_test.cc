@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every bit flipped, every byte cut, every stretch zeroed.
 #include <gmock/gmock.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -20,6 +21,13 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
+
+// The most that this process ever had in memory.
+std::uint64_t PeakBytes() {
+  rusage used{};
+  EXPECT_EQ(::getrusage(RUSAGE_SELF, &used), 0);
+  return static_cast<std::uint64_t>(used.ru_maxrss) * 1024;
+}
 
 TEST_F(DamageTest, NoFlippedBitCostsARecord) {
   int accepted = 0;
@@ -155,6 +163,58 @@ TEST_F(DamageTest, ZerosInsideACompleteRecordAreCorruption) {
     }
   }
   EXPECT_THAT(events_, IsEmpty());
+}
+
+// A whole and true header that promises more than the file has. Were the length
+// allocated before it is checked, so much memory would be touched.
+TEST_F(DamageTest, ALengthBeyondTheFileTakesNoMemory) {
+  const RecordHeader good = *DecodeRecordHeader(
+      std::string_view(last_).substr(record_ends_[1], kRecordHeaderBytes));
+  const auto header_with = [&good](std::size_t length) {
+    RecordHeader h = good;
+    h.length_bytes = static_cast<std::uint32_t>(length);
+    const auto bytes = EncodeRecordHeader(&h);
+    return std::string(bytes.data(), bytes.size());
+  };
+  const std::string before = last_.substr(0, record_ends_[1]);
+  const std::uint64_t peak = PeakBytes();
+  for (const std::size_t length : {kMaxPayloadBytes, std::size_t{1000}}) {
+    Put(first_, before + header_with(length) + "payload");
+    const auto summary = Read();
+    ASSERT_THAT(summary, IsOk());
+    EXPECT_TRUE(summary->repaired);
+    EXPECT_EQ(read_, Expected(5));
+    log_.reset();
+  }
+  // What no writer promises is not taken for a write that was cut short.
+  for (const std::size_t length :
+       {kMaxPayloadBytes + 1, std::size_t{UINT32_MAX}}) {
+    const std::string bad = before + header_with(length) + "payload";
+    Put(first_, bad);
+    EXPECT_THAT(Read(), StatusIs(Code::kDataLoss, HasSubstr("out of range")));
+    log_.reset();
+    EXPECT_THAT(ReadFile(LastPath()), IsOkAndHolds(bad));
+  }
+  EXPECT_LT(PeakBytes() - peak, kMaxPayloadBytes / 4);
+}
+
+TEST_F(DamageTest, ALengthOfZeroWhereARecordIsIsCorruption) {
+  RecordHeader h = *DecodeRecordHeader(
+      std::string_view(last_).substr(record_ends_[0], kRecordHeaderBytes));
+  h.length_bytes = 0;
+  const auto true_header = EncodeRecordHeader(&h);
+  std::string bad = last_;
+  // Zeros in place of the length, and a header that is true to them.
+  bad.replace(record_ends_[0], 4, 4, '\0');
+  for (int round = 0; round < 2; ++round) {
+    Put(first_, bad);
+    EXPECT_THAT(Read(), StatusIs(Code::kDataLoss, HasSubstr("corrupt")));
+    log_.reset();
+    EXPECT_THAT(ReadFile(LastPath()), IsOkAndHolds(bad));
+    bad.replace(record_ends_[0], true_header.size(), true_header.data(),
+                true_header.size());
+  }
+  EXPECT_THAT(Copies(), IsEmpty());
 }
 
 TEST_F(DamageTest, StrictModeRepairsNothing) {
