@@ -45,6 +45,8 @@ write_basic_package_version_file(
 install(FILES ${CMAKE_CURRENT_BINARY_DIR}/fodc-guardConfig.cmake
   ${CMAKE_CURRENT_BINARY_DIR}/fodc-guardConfigVersion.cmake
   DESTINATION ${package_dir} COMPONENT guard)
+file(RELATIVE_PATH pc_to_prefix ${CMAKE_INSTALL_FULL_LIBDIR}/pkgconfig
+  ${CMAKE_INSTALL_PREFIX})
 foreach(name fodc-guard fodc-guard-sampler)
   configure_file(${CMAKE_CURRENT_LIST_DIR}/${name}.pc.in
     ${CMAKE_CURRENT_BINARY_DIR}/${name}.pc @ONLY)

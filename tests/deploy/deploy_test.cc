@@ -193,7 +193,6 @@ TEST(SystemdUnitsTest, UnitAndRollingUpdateAgree) {
   EXPECT_EQ(node.Mebibytes("MemoryHigh"), 2500 * 0.95);
 }
 
-#ifdef FODC_UNIT_PROGRAMS
 TEST(SystemdUnitsTest, ProgramsHaveTheFlags) {
   for (const std::string program : {"kvnode", "fodc-agent"}) {
     const Output help = RunToEnd({ProgramPath(program), "--help"});
@@ -202,7 +201,6 @@ TEST(SystemdUnitsTest, ProgramsHaveTheFlags) {
     }
   }
 }
-#endif
 
 }  // namespace
 }  // namespace fodc::test

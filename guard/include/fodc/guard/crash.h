@@ -29,13 +29,13 @@ struct CrashOptions {
   // directory in which the process is when it arms.
   std::string directory = "crash";
   // In the record and in the directory's name. Empty: the program's name.
-  std::string component;
+  std::string component = {};
   // The newest so many directories that hold a panic.json stay, when armed and
   // after a record was written; 0: all.
   std::size_t max_artifacts = 10;
   // Beside pid, executable, build_id, host, kernel and started_at, which are
   // always there. Later ones of the same key win.
-  std::vector<std::pair<std::string, std::string>> metadata;
+  std::vector<std::pair<std::string, std::string>> metadata = {};
   // SIGTRAP too. Debuggers want it for themselves.
   bool handle_sigtrap = false;
   // All threads together have so long to tell their stacks.
@@ -46,7 +46,7 @@ struct CrashOptions {
   // Disk space held for the record while the process lives (an unlinked file
   // in `directory`), so that a full disk leaves evidence too. 0: none.
   std::size_t reserve_bytes = std::size_t{256} << 10;
-  EventSink sink;  // used while arming only
+  EventSink sink = {};  // used while arming only
 };
 
 // Installs the handlers of SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGSYS

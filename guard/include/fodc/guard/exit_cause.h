@@ -48,9 +48,9 @@ struct LifeOptions {
   // Of this process alone; made if need be. It gets `life`, which the next
   // life reads, and `last-exit.json`, for everyone else. Empty: nothing is
   // kept, and there is no life before.
-  std::string directory;
+  std::string directory = {};
   int pressure_exit_code = 2;  // 1 to 125
-  EventSink events;
+  EventSink events = {};
   Metrics* metrics = nullptr;    // fodc_guard_last_exit_info; outlives the life
   const Clock* clock = nullptr;  // none: the machine's
 };

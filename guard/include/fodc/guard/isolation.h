@@ -30,17 +30,17 @@
 namespace fodc::guard {
 
 struct IsolationOptions {
-  SlotOptions slots;
+  SlotOptions slots = {};
   // Heavy commands of one identity at once. 0: no limit.
   unsigned heavy_per_peer = 8;
-  ByteBudgetOptions bytes;
+  ByteBudgetOptions bytes = {};
   // 0: no limit.
   unsigned connections_per_address = 512;
   // How long the level must have been lower before limits are given back, one
   // level at a time.
   std::chrono::nanoseconds restore_after = std::chrono::seconds(5);
   // Level changes of the limits.
-  EventSink on_event;
+  EventSink on_event = {};
   // Must outlive the object. None: nothing is counted.
   Metrics* metrics = nullptr;
   // Must outlive the object. None: the machine's.

@@ -76,8 +76,8 @@ using LevelCallback =
     std::function<void(MemoryLevel before, const MemoryState&)>;
 
 struct MemwatchOptions {
-  MemoryThreshold hard;  // off: no thread, no descriptor
-  MemoryThreshold soft;  // off: 8/9 of hard (80 % for 90 %)
+  MemoryThreshold hard = {};  // off: no thread, no descriptor
+  MemoryThreshold soft = {};  // off: 8/9 of hard (80 % for 90 %)
   MemorySource source = MemorySource::kAuto;
 
   // The longest wait between two samples; 0 and less: 1 s; at least 10 ms.
@@ -91,12 +91,12 @@ struct MemwatchOptions {
   std::uint64_t predict_margin_bytes = 64ull << 20;
 
   // Called once, at or above hard.
-  PressureCallback on_pressure;
+  PressureCallback on_pressure = {};
   // After on_pressure: when this has passed and the watchdog was not stopped,
   // `flush` runs (for a second at most) and the process leaves with
   // _exit(exit code of pressure). 0: never.
   std::chrono::nanoseconds deadline = std::chrono::seconds(10);
-  std::function<void()> flush;
+  std::function<void()> flush = {};
   // Touched at Start, given back right before on_pressure. 0: none.
   std::uint64_t reserve_bytes = 8ull << 20;
 
@@ -122,7 +122,7 @@ struct MemwatchOptions {
   // pressure profiler of an agent reads.
   bool pressure_profiler_gauges = false;
 
-  EventSink events;
+  EventSink events = {};
   Metrics* metrics = nullptr;    // outlives the watchdog
   const Clock* clock = nullptr;  // none: the machine's
 };

@@ -110,22 +110,22 @@ using StateDumper = std::function<void(StateDump*)>;
 struct PanicOptions {
   std::string directory = "crash";  // as CrashOptions; empty: nothing on disk
   std::size_t max_artifacts = 10;   // as CrashOptions
-  std::vector<std::pair<std::string, std::string>> metadata;  // likewise
-  PanicReporter reporter;          // of every panic, before that of the call
-  std::function<void()> on_abort;  // after the reporters, before the write
+  std::vector<std::pair<std::string, std::string>> metadata = {};  // likewise
+  PanicReporter reporter = {};  // of every panic, before that of the call
+  std::function<void()> on_abort = {};  // after the reporters, before the write
   std::size_t max_state_dump_bytes = std::size_t{5} << 20;
   // Artifacts are written by a thread of its own: a queue of kMaxQueued that
   // never blocks and drops what does not fit. Otherwise by who panics.
   bool write_in_background = false;
   std::chrono::milliseconds drain_limit{10000};  // when the recorder goes
-  EventSink sink;
+  EventSink sink = {};
   Metrics* metrics = nullptr;    // outlives the recorder
   const Clock* clock = nullptr;  // none: the machine's
 };
 
 struct GuardedOptions {
-  StateDumper state_dumper;
-  PanicReporter reporter;
+  StateDumper state_dumper = {};
+  PanicReporter reporter = {};
 };
 
 struct GuardedResult {

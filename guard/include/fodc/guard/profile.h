@@ -52,7 +52,7 @@ struct ProfileServerOptions {
   // it). An address that is not loopback needs a token.
   std::string listen = "127.0.0.1:6060";
   // If not empty, a request must bring "Authorization: Bearer <token>".
-  std::string token;
+  std::string token = {};
   HeapSource heap_source = HeapSource::kAuto;
   // From the connection to the last byte of the request.
   std::chrono::milliseconds request_timeout{5000};
@@ -60,7 +60,7 @@ struct ProfileServerOptions {
   std::chrono::milliseconds response_timeout{30000};
   // Further ones are closed at once; 1 to 64.
   std::size_t max_connections = 16;
-  EventSink events;
+  EventSink events = {};
   Metrics* metrics = nullptr;  // must outlive the server
 };
 

@@ -23,7 +23,7 @@ namespace fodc::guard {
 double ContainerCpus() noexcept;
 
 struct SlotClass {
-  std::string name;  // value of the label `class`
+  std::string name = {};  // value of the label `class`
   // Half of the slots are guaranteed, shared out by weight (at least one each
   // if there are enough; none to weight 0); the other half is for whoever comes
   // first.

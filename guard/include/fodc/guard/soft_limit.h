@@ -39,15 +39,15 @@ Result<SoftLimit> ChooseSoftLimit(
 
 // A cache of the host's. `set_budget` is called on the limiter's thread.
 struct ReclaimableCache {
-  std::string name;
+  std::string name = {};
   std::uint64_t budget_bytes = 0;   // in calm
   std::uint64_t minimum_bytes = 0;  // never less
-  std::function<void(std::uint64_t budget_bytes)> set_budget;
+  std::function<void(std::uint64_t budget_bytes)> set_budget = {};
 };
 
 struct SoftLimiterOptions {
-  SoftLimit limit;
-  EventSink events;
+  SoftLimit limit = {};
+  EventSink events = {};
   Metrics* metrics = nullptr;    // fodc_guard_memory_reclaimed_bytes_total
   const Clock* clock = nullptr;  // none: the machine's
 };

@@ -22,12 +22,12 @@
 namespace fodc::guard {
 
 struct WalOptions {
-  std::string directory;
+  std::string directory = {};
   // on_repair, if set, is called as well.
-  wal::Options log;
+  wal::Options log = {};
   // "WAL tail truncated, repairing" with phase, dir, error, segment,
   // kept_bytes, dropped_bytes, copy, last_index; once per start at most.
-  EventSink on_event;
+  EventSink on_event = {};
   // Must outlive the object. None: nothing is counted.
   Metrics* metrics = nullptr;
   // Must outlive the object. None: the machine's.
