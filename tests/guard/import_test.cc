@@ -23,6 +23,7 @@ namespace fodc::test {
 namespace {
 
 using std::chrono_literals::operator""min;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -104,10 +105,13 @@ class ImportTest : public ::testing::Test {
   }
   // Runs the program that a test has made, its directories beside it.
   Output RunNode(std::string_view database) const {
-    return Shell(StrCat("cd ", dir_.path(), " && exec ./node"),
-                 {{"DATABASE", std::string(database)},
-                  {"FODC_GUARD_MEMORY_SHUTDOWN_THRESHOLD_MB",
-                   database.starts_with("grows") ? "64" : "0"}});
+    return RunNode(database, database.starts_with("grows") ? "64" : "0");
+  }
+  Output RunNode(std::string_view database, std::string_view threshold) const {
+    return Shell(
+        StrCat("cd ", dir_.path(), " && exec ./node"),
+        {{"DATABASE", std::string(database)},
+         {"FODC_GUARD_MEMORY_SHUTDOWN_THRESHOLD_MB", std::string(threshold)}});
   }
   // What both programs promise, whatever their language.
   void ExpectToLiveByTheGuard() const {
@@ -116,6 +120,13 @@ class ImportTest : public ::testing::Test {
     EXPECT_THAT(good.err, Not(HasSubstr("watchdog")));
     const std::string last = dir_.File("life/last-exit.json");
     EXPECT_THAT(Read(last), HasSubstr(R"("cause":"stop")"));
+
+    // A typo is said, and stops nothing.
+    const Output typo = RunNode("ends", "512MiB");
+    EXPECT_EQ(typo.exit_code, 0) << typo.err;
+    EXPECT_THAT(typo.err,
+                AllOf(HasSubstr("_SHUTDOWN_THRESHOLD_MB"), HasSubstr("512MiB"),
+                      Not(HasSubstr("watchdog enabled"))));
 
     const Output full = RunNode("grows");
     EXPECT_EQ(full.exit_code, 2) << full.err;
