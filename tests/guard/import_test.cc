@@ -79,8 +79,10 @@ class ImportTest : public ::testing::Test {
   // Built beside the tree of this build, as deep below the root: a cache of
   // compiled files then serves both. What was built before is not built again.
   static void SetUpTestSuite() {
+    // NOLINTBEGIN(concurrency-mt-unsafe): no other thread is there yet
     const char* tree = std::getenv("FODC_GUARD_TREE");
     const char* flags = std::getenv("FODC_GUARD_FLAGS");
+    // NOLINTEND(concurrency-mt-unsafe)
     ASSERT_TRUE(tree != nullptr && flags != nullptr) << "to be run by ctest";
     installed_.emplace("fodc_guard_import");
     prefix_ = installed_->File("prefix");

@@ -180,8 +180,8 @@ class KernelTest : public ::testing::Test {
       std::vector<std::string> paths;
     };
     static Files files;
-    const std::string path = StrCat(test::ProgramPath(".fodc_kernel_"),
-                                    ::getpid(), "_", files.paths.size());
+    std::string path = StrCat(test::ProgramPath(".fodc_kernel_"), ::getpid(),
+                              "_", files.paths.size());
     files.paths.push_back(path);
     FODC_CHECK(WriteFileAtomically(path, std::string(bytes, 'x')).ok());
     const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
