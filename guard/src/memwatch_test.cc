@@ -123,6 +123,7 @@ TEST_F(MemwatchTest, R5TwoThreadsThatStartItMakeOneLoop) {
   auto watch = Make({.mib = {100, 950}});
   ASSERT_THAT(watch, IsOk());
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int i = 0; i < 4; ++i) {
     threads.emplace_back([&] { (void)(*watch)->Start(); });
   }
