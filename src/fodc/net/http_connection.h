@@ -43,6 +43,31 @@ class Connection;
 
 // What the connections of one server share. It outlives every connection that
 // is not closed.
+// How often clients are sent away, and so may be back at once.
+class RefusalRate {
+ public:
+  void Count(MonotonicTime now) {
+    if (now - second_ >= std::chrono::seconds(1)) {
+      before_ = now - second_ < std::chrono::seconds(2) ? count_ : 0;
+      count_ = 0;
+      second_ = now;
+    }
+    ++count_;
+  }
+  // More than a few in this second or the one before.
+  bool IsHigh(MonotonicTime now) const {
+    constexpr int kFew = 10;
+    const auto age = now - second_;
+    if (age >= std::chrono::seconds(2)) return false;
+    return count_ > kFew || (age < std::chrono::seconds(1) && before_ > kFew);
+  }
+
+ private:
+  MonotonicTime second_;
+  int count_ = 0;
+  int before_ = 0;
+};
+
 struct ServerState {
   ServerState(EventLoop& l, HttpServerOptions o) : loop(l), options(o) {}
 
@@ -55,6 +80,7 @@ struct ServerState {
   std::unordered_set<std::shared_ptr<Connection>> connections;
   std::list<Connection*> idle;  // longest first
   bool stopping = false;
+  RefusalRate refusals;
   std::function<void()> on_closed;  // after each connection's end
 
   // The Date header's value, made once a second.

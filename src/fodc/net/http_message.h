@@ -78,7 +78,9 @@ struct HttpResponse {
   ContentCoding coded_as = ContentCoding::kIdentity;
   // Whether the server may compress an identity body.
   bool may_compress = true;
-  // Whether the connection ends behind the answer, whatever the client wants.
+  // Whether the connection ends behind the answer, whatever the client wants:
+  // for those who are sent away. After more than a few of them within a second
+  // or two, new connections are taken one by one, a millisecond apart.
   bool close = false;
 };
 

@@ -99,6 +99,7 @@ void Connection::Respond(HttpResponse response) {
   woken_ = false;
   chunked_ = is_http11_;
   if (server_.stopping || response_.close) keep_alive_ = false;
+  if (response_.close) server_.refusals.Count(server_.loop.clock().Monotonic());
 
   const ContentCoding coding = ChooseCoding();
   if (coding != ContentCoding::kIdentity) {

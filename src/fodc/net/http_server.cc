@@ -21,6 +21,9 @@ namespace {
 constexpr int kAcceptsPerRound = 64;
 // After the process or the kernel has run out of descriptors or watches.
 constexpr std::chrono::milliseconds kAcceptPause{100};
+// While many are refused, who come again at once: between two connections. The
+// others wait in the kernel, and who has a connection gets his turn.
+constexpr std::chrono::milliseconds kRefusingPause{1};
 constexpr std::string_view kBusyHead =
     "HTTP/1.1 503 Service Unavailable\r\n"
     "Content-Type: text/plain; charset=utf-8\r\n"
@@ -72,9 +75,9 @@ class HttpServer::Impl {
   }
 
   // What refused a descriptor may refuse the watch as well.
-  void Pause(Listening& l) {
-    l.watch = state_.loop.RunAfter(kAcceptPause, [this, &l] {
-      if (!Watch(l).ok()) Pause(l);
+  void Pause(Listening& l, std::chrono::milliseconds pause) {
+    l.watch = state_.loop.RunAfter(pause, [this, &l] {
+      if (!Watch(l).ok()) Pause(l, kAcceptPause);
     });
   }
 
@@ -84,14 +87,15 @@ class HttpServer::Impl {
                             SOCK_NONBLOCK | SOCK_CLOEXEC));
       if (fd.ok()) {
         Take(std::move(fd));
-        continue;
+        if (!state_.refusals.IsHigh(state_.loop.clock().Monotonic())) continue;
+        return Pause(l, kRefusingPause);
       }
       if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS ||
           errno == ENOMEM) {
         ++state_.stats.connections_refused;
         if (Evict()) continue;
         // The waiting connection stays readable: look again later.
-        Pause(l);
+        Pause(l, kAcceptPause);
         return;
       }
       // EAGAIN: no more. What else can happen befell one connection only.
@@ -130,6 +134,7 @@ class HttpServer::Impl {
   // Without a word if there is no text.
   void Refuse(const UniqueFd& fd, std::string_view text) {
     ++state_.stats.connections_refused;
+    state_.refusals.Count(state_.loop.clock().Monotonic());
     if (text.empty()) return;
     const std::string answer =
         StrCat(kBusyHead, text.size() + 1, "\r\n\r\n", text, '\n');

@@ -112,6 +112,37 @@ TEST_F(HttpServerGateTest, ARequestHoldsUntilItsLastHolderLetsGo) {
                                    std::optional<std::uint64_t>(0)));
 }
 
+// Who is refused and comes again at once takes no turns from who is served.
+TEST_F(HttpServerGateTest, TakesOneConnectionAtATimeWhileManyAreRefused) {
+  RawClient served = Client();
+  served.Send("POST /post HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\na");
+  EXPECT_EQ(served.Read().body, "a");
+  for (int i = 0; i < 11; ++i) {
+    RawClient refused = Client();
+    refused.Get("/x");  // its answers end their connections
+    EXPECT_EQ(refused.Read().status, 200);
+    // The one that comes just before it is known that there are many.
+    clock_.Advance(std::chrono::milliseconds(1));
+  }
+  std::vector<RawClient> again;
+  for (int i = 0; i < 3; ++i) again.push_back(Client());
+  const auto accepted = [&] { return server_.stats().connections_accepted; };
+  const std::uint64_t before = accepted();
+  EXPECT_TRUE(loop_.RunUntil([&] { return accepted() == before + 1; }));
+  served.Send("POST /post HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nb");
+  EXPECT_EQ(served.Read().body, "b");
+  EXPECT_EQ(accepted(), before + 1);
+  clock_.Advance(std::chrono::milliseconds(1));
+  EXPECT_TRUE(loop_.RunUntil([&] { return accepted() == before + 2; }));
+  served.Send("POST /post HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\n\r\nc");
+  EXPECT_EQ(served.Read().body, "c");
+  EXPECT_EQ(accepted(), before + 2);
+  // Calm again: all that wait, at once.
+  clock_.Advance(std::chrono::seconds(2));
+  again.push_back(Client());
+  EXPECT_TRUE(loop_.RunUntil([&] { return accepted() == before + 4; }));
+}
+
 TEST_F(HttpServerGateTest, KnowsNoLengthOfAChunkedBody) {
   RawClient c = Client();
   c.Send(
