@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/capture/log_tail.h"
+
+#include <fcntl.h>
+#include <glob.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <string_view>
+#include <utility>
+
+#include "fodc/base/strings.h"
+#include "fodc/capture/redact.h"
+
+namespace fodc::capture {
+namespace {
+
+Result<UniqueFd> OpenRegular(const std::string& path, struct stat* found) {
+  // Not to be kept waiting by a FIFO that nobody writes.
+  UniqueFd fd(
+      ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
+  if (!fd.ok()) return ErrnoStatus(errno, StrCat("open ", path));
+  if (::fstat(fd.get(), found) != 0)
+    return ErrnoStatus(errno, StrCat("stat ", path));
+  if (!S_ISREG(found->st_mode))
+    return InvalidArgument(StrCat(path, ": is no regular file"));
+  return fd;
+}
+
+// Up to the file's end as it is then; `bytes` at most.
+Result<std::string> ReadAt(int fd, std::uint64_t from, std::size_t bytes,
+                           const std::string& path) {
+  std::string text(bytes, '\0');
+  std::size_t got = 0;
+  while (got < bytes) {
+    const ssize_t n = ::pread(fd, text.data() + got, bytes - got,
+                              static_cast<off_t>(from + got));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return ErrnoStatus(errno, StrCat("read ", path));
+    if (n == 0) break;  // made shorter under way
+    got += static_cast<std::size_t>(n);
+  }
+  text.resize(got);
+  return text;
+}
+
+bool IsPrintable(unsigned char c) { return c >= 0x20 && c != 0x7f; }
+
+// Text that a terminal and a JSON reader may be given.
+void AppendReadable(std::string_view line, std::string* out) {
+  constexpr std::string_view kDigits = "0123456789abcdef";
+  const bool is_utf8 = IsValidUtf8(line);
+  for (const char c : line) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '\t' || (IsPrintable(byte) && (is_utf8 || byte < 0x80))) {
+      out->push_back(c);
+    } else {
+      *out += "\\x";
+      out->push_back(kDigits[byte >> 4]);
+      out->push_back(kDigits[byte & 15]);
+    }
+  }
+}
+
+void AppendLines(std::string_view text, std::string* out) {
+  Redactor redactor;
+  std::string readable;
+  while (!text.empty()) {
+    const std::size_t end = text.find('\n');
+    readable.clear();
+    std::string_view line = text.substr(0, end);
+    if (line.ends_with('\r')) line.remove_suffix(1);
+    AppendReadable(line, &readable);
+    redactor.AppendLine(readable, out);
+    if (end == std::string_view::npos) return;
+    out->push_back('\n');
+    text.remove_prefix(end + 1);
+  }
+}
+
+}  // namespace
+
+std::vector<std::string> FindLogFiles(const std::vector<std::string>& patterns,
+                                      std::size_t max) {
+  struct Found {
+    std::string path;
+    timespec written;
+    std::pair<dev_t, ino_t> file;
+  };
+  std::vector<Found> all;
+  for (const std::string& pattern : patterns) {
+    glob_t matches{};
+    if (::glob(pattern.c_str(), GLOB_NOSORT, nullptr, &matches) == 0) {
+      for (std::size_t i = 0; i < matches.gl_pathc; ++i) {
+        struct stat s {};
+        const char* path = matches.gl_pathv[i];
+        if (::stat(path, &s) != 0 || !S_ISREG(s.st_mode)) continue;
+        all.push_back({path, s.st_mtim, {s.st_dev, s.st_ino}});
+      }
+    }
+    ::globfree(&matches);
+  }
+  std::sort(all.begin(), all.end(), [](const Found& a, const Found& b) {
+    if (a.written.tv_sec != b.written.tv_sec)
+      return a.written.tv_sec > b.written.tv_sec;
+    if (a.written.tv_nsec != b.written.tv_nsec)
+      return a.written.tv_nsec > b.written.tv_nsec;
+    return a.path < b.path;
+  });
+  std::vector<std::string> paths;
+  std::vector<std::pair<dev_t, ino_t>> seen;
+  for (Found& found : all) {
+    if (paths.size() == max) break;
+    if (std::find(seen.begin(), seen.end(), found.file) != seen.end()) continue;
+    seen.push_back(found.file);
+    paths.push_back(std::move(found.path));
+  }
+  return paths;
+}
+
+Result<LogTail> LogTail::Open(const std::string& path) {
+  struct stat found {};
+  auto fd = OpenRegular(path, &found);
+  if (!fd.ok()) return fd.status();
+  return LogTail(path, std::move(*fd));
+}
+
+Status LogTail::Append(std::uint64_t from, std::size_t max_bytes,
+                       LogPiece* piece) {
+  struct stat s {};
+  if (::fstat(fd_.get(), &s) != 0)
+    return ErrnoStatus(errno, StrCat("stat ", path_));
+  const auto size = static_cast<std::uint64_t>(s.st_size);
+  if (size < from) {
+    piece->was_truncated = true;
+    from = 0;
+  }
+  const std::uint64_t begin = size - from > max_bytes ? size - max_bytes : from;
+  // The byte before tells whether a line begins here.
+  const std::uint64_t look = begin > from ? 1 : 0;
+  auto text = ReadAt(fd_.get(), begin - look,
+                     static_cast<std::size_t>(size - begin + look), path_);
+  if (!text.ok()) return text.status();
+  read_to_ = begin - look + text->size();
+  std::string_view lines = *text;
+  piece->from = begin;
+  if (look != 0) {
+    piece->is_cut = true;
+    const std::size_t feed = lines.find('\n');
+    // One long line: its end says more than nothing.
+    const std::size_t skip =
+        feed == std::string_view::npos || feed + 1 == lines.size() ? 1
+                                                                   : feed + 1;
+    lines.remove_prefix(std::min(skip, lines.size()));
+    piece->from = begin - look + skip;
+  }
+  AppendLines(lines, &piece->text);
+  return {};
+}
+
+Result<LogPiece> LogTail::Last(std::size_t max_bytes) {
+  LogPiece piece;
+  const Status status = Append(0, max_bytes, &piece);
+  if (!status.ok()) return status;
+  return piece;
+}
+
+Result<LogPiece> LogTail::More(std::size_t max_bytes) {
+  LogPiece piece;
+  Status status = Append(read_to_, max_bytes, &piece);
+  if (!status.ok()) return status;
+  struct stat now {};
+  struct stat mine {};
+  auto fd = OpenRegular(path_, &now);
+  // Nobody has begun a new one.
+  if (!fd.ok() || ::fstat(fd_.get(), &mine) != 0) return piece;
+  if (now.st_dev == mine.st_dev && now.st_ino == mine.st_ino) return piece;
+  fd_ = std::move(*fd);
+  piece.was_rotated = true;
+  if (!piece.text.empty() && piece.text.back() != '\n') piece.text += '\n';
+  status =
+      Append(0, max_bytes - std::min(max_bytes, piece.text.size()), &piece);
+  if (!status.ok()) return status;
+  return piece;
+}
+
+}  // namespace fodc::capture

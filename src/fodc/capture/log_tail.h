@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// The last lines of a target's log files, and later what was written since:
+// over rotation and truncation.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "fodc/base/status.h"
+#include "fodc/base/unique_fd.h"
+
+namespace fodc::capture {
+
+// Files that match any of the patterns of glob(3), those that were written last
+// first, each once, `max` at most; what is no regular file is left out, and so
+// are patterns that match nothing. Blocks as the file system does.
+std::vector<std::string> FindLogFiles(const std::vector<std::string>& patterns,
+                                      std::size_t max);
+
+// What was read of a log.
+struct LogPiece {
+  // Whole lines, secrets taken out, bytes that are no UTF-8 written as \xNN;
+  // ends in a line feed unless the log does not or it is empty.
+  std::string text;
+  std::uint64_t from = 0;      // where in the file it began
+  bool is_cut = false;         // there was more before it
+  bool was_rotated = false;    // More: goes on in a new file of that name
+  bool was_truncated = false;  // More: the file was made shorter
+};
+
+// One log file, kept open so that its end can be read after it was renamed or
+// deleted. Every function blocks as the disk does. Not thread-safe.
+class LogTail {
+ public:
+  // Links are followed: many logs are reached by one. What is no regular file
+  // is refused, and never waited for (a FIFO).
+  // Errors: as open(2); kInvalidArgument for what is no regular file.
+  static Result<LogTail> Open(const std::string& path);
+
+  const std::string& path() const { return path_; }
+
+  // The last lines, `max_bytes` of the file at most. A line that is longer than
+  // that is given without its beginning.
+  // Errors: as pread(2).
+  Result<LogPiece> Last(std::size_t max_bytes);
+  // What was written since the last call of either, at most `max_bytes` and the
+  // newest of it. Errors: as pread(2).
+  Result<LogPiece> More(std::size_t max_bytes);
+
+ private:
+  LogTail(std::string path, UniqueFd fd)
+      : path_(std::move(path)), fd_(std::move(fd)) {}
+
+  // Of [from, size of the file): the last max_bytes, from a line's beginning.
+  Status Append(std::uint64_t from, std::size_t max_bytes, LogPiece* piece);
+
+  std::string path_;
+  UniqueFd fd_;
+  std::uint64_t read_to_ = 0;
+};
+
+}  // namespace fodc::capture
