@@ -134,8 +134,13 @@ Status CommitLog::Commit(const std::vector<Waiting>& batch,
     operations.push_back(w.operation.view());
   }
   *first = log_->next_sequence();
-  // A full disk: the log is as it was, and reads go on.
-  FODC_RETURN_IF_ERROR(log_->Append(records));
+  const Status appended = log_->Append(records);
+  if (!appended.ok()) {
+    // A full disk: the log is as it was, and reads go on. Unless a part of the
+    // batch went into the segment before the new one that there is no room for.
+    *is_fatal = log_->next_sequence() != *first;
+    return appended;
+  }
   // Behind this, what the log has and the store has not would be missing from
   // every read, so nothing goes on: the next start replays it.
   *is_fatal = true;

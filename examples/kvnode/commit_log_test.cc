@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <filesystem>
 #include <future>
@@ -216,6 +217,51 @@ TEST_F(CommitLogTest, RefusesWhatWouldMakeTheQueueTooLarge) {
   EXPECT_EQ(Get("b").size(), 900u);
   EXPECT_THAT(Put(log->get(), "d", "x"),
               StatusIs(Code::kUnavailable, HasSubstr("stops")));
+}
+
+// Records that nobody acknowledged must not come up in the middle of later
+// ones.
+TEST_F(CommitLogTest, ABatchOfWhichAPartIsInTheLogEndsTheNode) {
+  options_.wal.log.segment_bytes = 4096;
+  std::promise<fodc::Status> failure;
+  options_.on_failure = [&](const fodc::Status& status) {
+    failure.set_value(status);
+  };
+  auto log = Open();
+  ASSERT_THAT(log, IsOk());
+  std::promise<void> go_on;
+  std::promise<void> arrived;
+  ASSERT_THAT((*log)->Submit(Operation(OperationKind::kPut, "a", "x"),
+                             [&](const Result<std::uint64_t>&) {
+                               arrived.set_value();
+                               go_on.get_future().wait();
+                             }),
+              IsOk());
+  arrived.get_future().wait();
+  // The third operation would begin a segment, whose name is taken.
+  std::string next = LogFile();
+  next[next.rfind('1')] = '3';
+  ASSERT_THAT(fodc::MakeDirectories(next), IsOk());
+  auto fits = Submit(
+      log->get(), Operation(OperationKind::kPut, "b", std::string(2000, 'x')));
+  auto does_not = Submit(
+      log->get(), Operation(OperationKind::kPut, "c", std::string(4000, 'x')));
+  go_on.set_value();
+  EXPECT_FALSE(fits.get().ok());
+  EXPECT_FALSE(does_not.get().ok());
+  EXPECT_FALSE(failure.get_future().get().ok());
+  EXPECT_FALSE(Put(log->get(), "d", "x").ok());
+  (*log)->Stop();
+  EXPECT_EQ(Get("b"), "(none)");
+
+  // What is in the log is in the store of the next life, in its place.
+  ASSERT_EQ(::rmdir(next.c_str()), 0);
+  log->reset();
+  options_.on_failure = nullptr;
+  log = Open();
+  ASSERT_THAT(log, IsOk());
+  EXPECT_EQ(Get("b").size(), 2000u);
+  EXPECT_EQ(*Put(log->get(), "d", "x"), 3u);
 }
 
 TEST_F(CommitLogTest, DropsWhatWaitsWhenMemoryIsShort) {

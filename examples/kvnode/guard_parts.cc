@@ -89,11 +89,10 @@ Status GuardParts::StartMemory(const Options& options, const Host& host) {
 
   guard::MemwatchOptions watch;
   watch.events = ToNodeLog();
-  // KVNODE_MEMORY_SHUTDOWN_THRESHOLD_MB, if somebody set it, is what he wants.
+  watch.hard.percent = options.memory_threshold_percent;
+  // KVNODE_MEMORY_SHUTDOWN_THRESHOLD_MB, if somebody set it, is what he wants;
+  // 0 is off.
   guard::ReadMemwatchEnvironment(&watch, "KVNODE");
-  if (watch.hard.bytes == 0) {
-    watch.hard.percent = options.memory_threshold_percent;
-  }
   watch.metrics = host.metrics;
   watch.life = host.life;
   watch.pressure_profiler_gauges = true;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // kvnode: a key-value node that lives by libfodc-guard. README.md has a tour.
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,6 +15,7 @@
 #include "examples/kvnode/stop_event.h"
 #include "fodc/base/log.h"
 #include "fodc/base/strings.h"
+#include "fodc/guard/crash.h"
 #include "fodc/guard/exit_cause.h"
 #include "fodc/program/flags.h"
 #include "fodc/program/log_sink.h"
@@ -27,15 +30,35 @@ using fodc::Status;
 
 // The crash handler cannot wait for the flags to be read: it is there for those
 // who die while they read them. So it looks for the two that it needs itself.
-void ArmCrashEarly(int argc, char** argv) {
+// Returns the data directory that it took; nothing if it is not armed yet.
+std::optional<std::string> ArmCrashEarly(int argc, char** argv) {
   std::string data_dir = Options().data_dir;
+  const char* const from_environment = std::getenv("KVNODE_DATA_DIR");
+  if (from_environment != nullptr) data_dir = from_environment;
+  for (const char* later : {"KVNODE_NO_GUARD", "KVNODE_CONFIG"}) {
+    if (std::getenv(later) != nullptr) return {};
+  }
   for (int i = 1; i < argc; ++i) {
     std::string_view flag = argv[i];
-    if (flag == "--no-guard") return;
+    // What a file of flags says is not known before it is read.
+    for (const char* later :
+         {"--no-guard", "--config", "--help", "-h", "--version"}) {
+      if (flag == later || flag.starts_with("--config=")) return {};
+    }
     if (fodc::ConsumePrefix(&flag, "--data-dir=")) data_dir = flag;
     if (flag == "--data-dir" && i + 1 < argc) data_dir = argv[i + 1];
   }
   ArmCrash(data_dir + "/crash");
+  return data_dir;
+}
+
+// By what the flags say now that they are read, a --config file among them.
+void ArmCrashAsAsked(const Options& options,
+                     const std::optional<std::string>& early) {
+  if (options.no_guard) return fodc::guard::DisarmCrashHandler();
+  if (early == options.data_dir) return;
+  if (early) fodc::guard::DisarmCrashHandler();
+  ArmCrash(options.data_dir + "/crash");
 }
 
 Status RunNode(const Options& options, NodeMetrics* metrics,
@@ -79,7 +102,7 @@ Result<int> RunLife(const Options& options) {
 }
 
 int Main(int argc, char** argv) {
-  ArmCrashEarly(argc, argv);
+  const std::optional<std::string> early = ArmCrashEarly(argc, argv);
   Options options;
   fodc::program::Flags flags("kvnode",
                              "A key-value node on RocksDB that lives by "
@@ -90,6 +113,7 @@ int Main(int argc, char** argv) {
   (void)std::fputs(parsed.out.c_str(), stdout);
   (void)std::fputs(parsed.error.c_str(), stderr);
   if (!parsed.run) return parsed.exit_code;
+  ArmCrashAsAsked(options, early);
 
   fodc::program::BlockSignals();
   const fodc::program::ScopedLog log(options.log);

@@ -5,6 +5,7 @@
 
 #include <filesystem>
 
+#include "fodc/base/status_matchers.h"
 #include "tests/guard/kvnode_fixture.h"
 
 namespace fodc::test {
@@ -70,6 +71,52 @@ TEST_F(KvnodeTest, RefusesFlagsThatItCannotUse) {
   EXPECT_THAT(soft.err, HasSubstr("much"));
   const Output load = RunToEnd({ProgramPath("kvload"), "--spike", "--scan"});
   EXPECT_EQ(load.exit_code, 2);
+}
+
+TEST_F(KvnodeTest, TheEnvironmentSwitchesTheWatchdogOff) {
+  for (const char* off : {"0", "", "much"}) {
+    const std::uint16_t port = FreePort();
+    Server node("kvnode",
+                {"env", StrCat("KVNODE_MEMORY_SHUTDOWN_THRESHOLD_MB=", off),
+                 ProgramPath("kvnode"), StrCat("--listen=127.0.0.1:", port),
+                 "--data-dir=" + dir_.File("data")},
+                dir_.path(), port, "/readyz");
+    ASSERT_TRUE(node.Start()) << node.Log();
+    EXPECT_EQ(
+        Metric(node, "fodc_guard_memory_threshold_bytes", {{"level", "hard"}}),
+        0)
+        << off;
+    EXPECT_EQ(node.Stop(), 0);
+  }
+}
+
+// Wherever the directory was named.
+TEST_F(KvnodeTest, EvidenceOfACrashLiesInTheDataDirectory) {
+  ASSERT_THAT(WriteFileAtomically(dir_.File("config"),
+                                  "data-dir = " + dir_.File("file") + "\n"),
+              IsOk());
+  const std::string program = ProgramPath("kvnode");
+  const std::vector<std::pair<std::string, std::vector<std::string>>> ways = {
+      {"flag", {program, "--data-dir", dir_.File("flag")}},
+      {"variable",
+       {"env", "KVNODE_DATA_DIR=" + dir_.File("variable"), program}},
+      {"file", {program, "--config=" + dir_.File("config")}},
+  };
+  for (const auto& [name, start] : ways) {
+    const std::uint16_t port = FreePort();
+    std::vector<std::string> argv = {"env", "-C", dir_.path()};
+    argv.insert(argv.end(), start.begin(), start.end());
+    argv.push_back(StrCat("--listen=127.0.0.1:", port));
+    Server node("kvnode", argv, dir_.path(), port, "/readyz");
+    ASSERT_TRUE(node.Start()) << node.Log();
+    node.process().Signal(SIGSEGV);
+    EXPECT_EQ(node.process().WaitExitCode(10s), 128 + SIGSEGV) << name;
+    const auto records = ListDirectory(dir_.File(name + "/crash"));
+    ASSERT_THAT(records, IsOk()) << name;
+    EXPECT_EQ(records->size(), 1u) << name;
+  }
+  // And nowhere else.
+  EXPECT_FALSE(std::filesystem::exists(dir_.File("kvnode-data")));
 }
 
 TEST_F(KvnodeTest, AKillLosesNothingThatWasAcknowledged) {
