@@ -214,6 +214,7 @@ INSTANTIATE_TEST_SUITE_P(
         Way{"thread", SIGSEGV, "SIGSEGV: address not mapped", "WriteToNull"},
         Way{"overflow-covered", SIGSEGV, "SIGSEGV: ", "Overflow"},
         Way{"overflow-refreshed", SIGSEGV, "SIGSEGV: ", "Overflow"},
+        Way{"overflow-refresher", SIGSEGV, "SIGSEGV: ", "Overflow"},
         Way{"malloc-lock", SIGSEGV, "SIGSEGV: address not", "WriteToNull"},
         Way{"two-at-once", SIGSEGV, "SIGSEGV: address not", "WriteToNull"},
         Way{"no-descriptor", SIGSEGV, "SIGSEGV: address not", "WriteToNull"},
