@@ -103,6 +103,10 @@ Status WriteThreads(const pprof::Sink& sink) {
   head.period = 1;
   head.time = SystemClock().Unix();
   head.mappings = mappings.all();
+  const std::string beyond =
+      StrCat(g_threads.beyond(), " more threads are not here");
+  const std::string_view comments[] = {beyond};
+  if (g_threads.beyond() > 0) head.comments = comments;
   FODC_ASSIGN_OR_RETURN(const std::unique_ptr<pprof::ProfileWriter> writer,
                         pprof::ProfileWriter::Create(head, sink));
   const auto own = static_cast<pid_t>(::syscall(SYS_gettid));
