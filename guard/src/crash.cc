@@ -56,7 +56,7 @@ Status Prepare(const CrashOptions& options, CrashPlan* plan) {
                                   options.thread_wait.count(),
                                   " ms; it is 0 to ", kMaxThreadWait.count()));
   }
-  const Status root = PrepareRoot(options.directory, &plan->root);
+  Status root = PrepareRoot(options.directory, &plan->root);
   if (plan->root.empty()) return root;
   if (!root.ok()) Warn(options, "crash directory cannot be made", root);
 

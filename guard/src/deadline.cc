@@ -88,9 +88,8 @@ void Deadline::RunFlush(const std::function<void()>& flush) {
   if (!thread_.joinable()) return;
   (void)WaitFor(flush_, stopped_, nullptr);
   if (!IsRaised(flush_)) return;
-  (void)AtEdge([&flush]() -> Status {
+  Quietly([&flush] {
     if (flush) flush();
-    return OkStatus();
   });
   Raise(flushed_);
 }

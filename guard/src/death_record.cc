@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "death_record.h"
 
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -17,10 +16,6 @@ namespace {
 using Stage = AskedThread::Stage;
 
 constexpr int kMaxSameStamp = 100;
-
-std::uint64_t OwnTid() {
-  return static_cast<std::uint64_t>(::syscall(SYS_gettid));
-}
 
 // By number, in the order of Step.
 constexpr std::string_view kStepNames[] = {
@@ -170,25 +165,25 @@ void DeathRecord::AppendStacks(const Death& death) {
   out_.Key("goroutineStack");
   out_.BeginString();
   out_.Append("thread ");
-  out_.AppendUint(OwnTid());
+  out_.AppendUint(static_cast<std::uint64_t>(::gettid()));
   out_.Append(" [");
   out_.Append(death.signal == 0 ? "terminated" : SignalName(death.signal));
   out_.Append("]:\n");
   AppendFrames({frames_, frame_count_}, modules, &out_);
   std::size_t beyond = plan_.threads->beyond();
-  for (const AskedThread& t : plan_.threads->threads()) {
+  for (const AskedThread* t : plan_.threads->threads()) {
     if (out_.size() - mark_ > kMaxStackBytes) {
       ++beyond;
       continue;
     }
-    AppendThreadHead(t);
-    switch (t.stage()) {
+    AppendThreadHead(*t);
+    switch (t->stage()) {
       case Stage::kAnswered:
         out_.Append(":\n");
-        AppendFrames(t.Stack(), modules, &out_);
+        AppendFrames(t->Stack(), modules, &out_);
         break;
       case Stage::kSilent: {
-        const std::uintptr_t at = ReadHeldAt(t.tid);
+        const std::uintptr_t at = ReadHeldAt(t->tid);
         out_.Append(" did not answer");
         out_.Append(at == 0 ? "\n" : "; the kernel holds it at:\n");
         AppendFrames({&at, at == 0 ? 0u : 1u}, modules, &out_);
@@ -221,7 +216,7 @@ void DeathRecord::AppendCause(const Death& death) {
           plan_.clock->Monotonic() - plan_.armed_at)
           .count()));
   out_.Key("threadId");
-  out_.AppendUint(OwnTid());
+  out_.AppendUint(static_cast<std::uint64_t>(::gettid()));
   if (death.signal == 0) return;
   const siginfo_t& info = death.info;
   out_.Key("signal");
@@ -252,17 +247,17 @@ void DeathRecord::AppendCause(const Death& death) {
 void DeathRecord::AppendThreads() {
   out_.Key("threads");
   out_.Append("[");
-  for (const AskedThread& t : plan_.threads->threads()) {
+  for (const AskedThread* t : plan_.threads->threads()) {
     out_.Next();
     out_.Append("{");
     out_.Key("id");
-    out_.AppendUint(static_cast<std::uint64_t>(t.tid));
+    out_.AppendUint(static_cast<std::uint64_t>(t->tid));
     out_.Key("name");
-    out_.AppendString(t.status.Name());
+    out_.AppendString(t->status.Name());
     out_.Key("state");
-    out_.AppendString({&t.status.run_state, 1});
+    out_.AppendString({&t->status.run_state, 1});
     out_.Key("answered");
-    out_.Append(t.stage() == Stage::kAnswered ? "true" : "false");
+    out_.Append(t->stage() == Stage::kAnswered ? "true" : "false");
     out_.Append("}");
   }
   out_.Append("]");

@@ -24,6 +24,7 @@ extern "C" __attribute__((weak)) int fodc_guard_sampler_table() noexcept;
 namespace fodc::guard {
 namespace {
 
+constexpr std::chrono::milliseconds kMaxTimeout{86'400'000};
 constexpr char kRequests[] = "fodc_guard_profile_requests_total";
 
 Status CheckOptions(const ProfileServerOptions& o) {
@@ -31,8 +32,10 @@ Status CheckOptions(const ProfileServerOptions& o) {
     return InvalidArgument(
         StrCat("max_connections is ", o.max_connections, ": want 1 to 64"));
   }
-  if (o.request_timeout.count() <= 0 || o.response_timeout.count() <= 0) {
-    return InvalidArgument("a timeout of profiles is not positive");
+  for (const auto timeout : {o.request_timeout, o.response_timeout}) {
+    if (timeout.count() > 0 && timeout <= kMaxTimeout) continue;
+    return InvalidArgument(StrCat("a timeout of profiles is ", timeout.count(),
+                                  " ms: want 1 to ", kMaxTimeout.count()));
   }
   for (const char c : o.token) {
     if (c <= ' ' || c >= '\x7f') {

@@ -2,7 +2,6 @@
 #include "profile_endpoints.h"
 
 #include <dlfcn.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <array>
@@ -109,16 +108,16 @@ Status WriteThreads(const pprof::Sink& sink) {
   if (g_threads.beyond() > 0) head.comments = comments;
   FODC_ASSIGN_OR_RETURN(const std::unique_ptr<pprof::ProfileWriter> writer,
                         pprof::ProfileWriter::Create(head, sink));
-  const auto own = static_cast<pid_t>(::syscall(SYS_gettid));
+  const pid_t own = ::gettid();
   std::array<std::uintptr_t, AskedThread::kMaxFrames> frames;
   const std::size_t size = WalkStack(frames);
   FODC_RETURN_IF_ERROR(AddThread(own, ReadThreadStatus(own),
                                  std::span(frames).first(size), writer.get()));
-  for (const AskedThread& t : g_threads.threads()) {
-    const bool has_answered = t.stage() == AskedThread::Stage::kAnswered;
+  for (const AskedThread* t : g_threads.threads()) {
+    const bool has_answered = t->stage() == AskedThread::Stage::kAnswered;
     FODC_RETURN_IF_ERROR(
-        AddThread(t.tid, t.status,
-                  has_answered ? t.Stack() : std::span<const std::uintptr_t>(),
+        AddThread(t->tid, t->status,
+                  has_answered ? t->Stack() : std::span<const std::uintptr_t>(),
                   writer.get()));
   }
   return writer->Finish();

@@ -339,8 +339,12 @@ TEST(ProfileServerTest, RefusesOptionsOutOfRange) {
   EXPECT_EQ(code([](O* o) { o->max_connections = 0; }), Code::kInvalidArgument);
   EXPECT_EQ(code([](O* o) { o->max_connections = 65; }),
             Code::kInvalidArgument);
-  EXPECT_EQ(code([](O* o) { o->request_timeout = 0ms; }),
-            Code::kInvalidArgument);
+  for (const auto bad : {0ms, 86'400'001ms, std::chrono::milliseconds::max()}) {
+    EXPECT_EQ(code([bad](O* o) { o->request_timeout = bad; }),
+              Code::kInvalidArgument);
+    EXPECT_EQ(code([bad](O* o) { o->response_timeout = bad; }),
+              Code::kInvalidArgument);
+  }
 }
 
 TEST(ProfileServerTest, ListensOnAUnixSocketForItsUserAlone) {

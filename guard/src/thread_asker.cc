@@ -9,11 +9,11 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <ctime>
 
 #include "directory_scan.h"
 #include "fault_signals.h"
 #include "fodc/base/strings.h"
+#include "pause.h"
 #include "stack_walk.h"
 
 namespace fodc::guard {
@@ -31,13 +31,6 @@ constinit std::atomic<ThreadAsker*> g_askers[kMaxAskers] = {};
 constinit std::atomic<std::uint64_t> g_asker_count{0};
 static_assert(std::atomic<ThreadAsker*>::is_always_lock_free);
 static_assert(std::atomic<std::uint64_t>::is_always_lock_free);
-
-pid_t OwnTid() { return static_cast<pid_t>(::syscall(SYS_gettid)); }
-
-void Pause() {
-  const timespec ms{0, 1'000'000};
-  (void)::nanosleep(&ms, nullptr);
-}
 
 bool Send(pid_t tid, int signal, std::uint64_t value) {
   siginfo_t info{};
@@ -169,9 +162,10 @@ void ThreadAsker::OnSignal(int, siginfo_t* info, void* context) {
   errno = saved_errno;
 }
 
-AskedThread* ThreadAsker::ClaimRow() {
-  while (used_ < kMaxThreads) {
-    AskedThread& t = rows_[used_++];
+// The next row from `*from` on, which is moved behind it.
+AskedThread* ThreadAsker::ClaimRow(std::size_t* from) {
+  while (*from < kMaxThreads) {
+    AskedThread& t = rows_[(*from)++];
     // A thread that is answering an older round still keeps its row.
     std::uint64_t now = t.state_.load(std::memory_order_acquire);
     if (AskedThread::StageOf(now) != Stage::kAnswering &&
@@ -186,17 +180,18 @@ AskedThread* ThreadAsker::ClaimRow() {
 
 int ThreadAsker::List() {
   ++round_;
-  used_ = 0;
+  count_ = 0;
   beyond_ = 0;
   const int fd = ::open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return errno;
-  const pid_t own = OwnTid();
+  const pid_t own = ::gettid();
+  std::size_t from = 0;
   DirectoryScan scan(fd);
   while (const char* name = scan.Next()) {
     pid_t tid = 0;
     (void)std::from_chars(name, name + std::strlen(name), tid);
     if (tid == 0 || tid == own) continue;
-    AskedThread* t = ClaimRow();
+    AskedThread* t = ClaimRow(&from);
     if (t == nullptr) {
       ++beyond_;
       continue;
@@ -204,6 +199,7 @@ int ThreadAsker::List() {
     t->tid = tid;
     t->status = ReadThreadStatus(tid);
     t->size = 0;
+    listed_[count_++] = t;
   }
   (void)::close(fd);
   return 0;
@@ -239,36 +235,36 @@ bool ThreadAsker::IsOpen(AskedThread* t, int signal, bool is_deaf_awaited) {
 
 void ThreadAsker::Ask(int signal, milliseconds limit, const Clock& clock) {
   const bool is_taken = IsThreadSignal(signal);
-  for (AskedThread& t : threads()) {
-    if (!is_taken || t.status.HasEnded()) {
-      (void)t.Move(round_, Stage::kListed, Stage::kSilent);
-    } else if (t.status.Blocks(signal)) {
-      (void)t.Move(round_, Stage::kListed, Stage::kDeaf);
+  for (AskedThread* t : threads()) {
+    if (!is_taken || t->status.HasEnded()) {
+      (void)t->Move(round_, Stage::kListed, Stage::kSilent);
+    } else if (t->status.Blocks(signal)) {
+      (void)t->Move(round_, Stage::kListed, Stage::kDeaf);
     } else {
-      Send(&t, signal);
+      Send(t, signal);
     }
   }
   const MonotonicTime begin = clock.Monotonic();
   for (;;) {
     const auto waited = clock.Monotonic() - begin;
     bool is_open = false;
-    for (AskedThread& t : threads()) {
-      is_open = IsOpen(&t, signal, waited < kDeafWait) || is_open;
+    for (AskedThread* t : threads()) {
+      is_open = IsOpen(t, signal, waited < kDeafWait) || is_open;
     }
     if (!is_open || waited >= limit) break;
     Pause();
   }
-  for (AskedThread& t : threads()) {
-    (void)t.Move(round_, Stage::kDeaf, Stage::kSilent);
-    (void)t.Move(round_, Stage::kAsked, Stage::kSilent);
+  for (AskedThread* t : threads()) {
+    (void)t->Move(round_, Stage::kDeaf, Stage::kSilent);
+    (void)t->Move(round_, Stage::kAsked, Stage::kSilent);
   }
 }
 
 bool ThreadAsker::MarkFaulted() {
-  const pid_t own = OwnTid();
-  for (AskedThread& t : threads()) {
-    if (t.tid == own) {
-      return t.Move(round_, Stage::kAnswering, Stage::kFaulted);
+  const pid_t own = ::gettid();
+  for (AskedThread* t : threads()) {
+    if (t->tid == own) {
+      return t->Move(round_, Stage::kAnswering, Stage::kFaulted);
     }
   }
   return false;

@@ -5,12 +5,12 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
-#include <ranges>
 #include <span>
 
 #include "fodc/base/clock.h"
@@ -60,7 +60,6 @@ class AskedThread {
   static Stage StageOf(std::uint64_t state) {
     return static_cast<Stage>(state & 7);
   }
-  static std::uint64_t RoundOf(std::uint64_t state) { return state >> 3; }
   static std::uint64_t StateOf(std::uint64_t round, Stage stage) {
     return round << 3 | static_cast<std::uint64_t>(stage);
   }
@@ -101,12 +100,8 @@ class ThreadAsker {
 
   // Of this round. One that is still answering (kAnswering) keeps its row to
   // itself: only tid and status are to be read.
-  auto threads() {
-    return std::span(rows_, used_) |
-           std::views::filter([round = round_](const AskedThread& t) {
-             return AskedThread::RoundOf(
-                        t.state_.load(std::memory_order_acquire)) == round;
-           });
+  std::span<AskedThread* const> threads() const {
+    return {listed_.data(), count_};
   }
   std::size_t beyond() const { return beyond_; }
 
@@ -118,14 +113,15 @@ class ThreadAsker {
   static void OnSignal(int number, siginfo_t* info, void* context);
 
  private:
-  AskedThread* ClaimRow();
+  AskedThread* ClaimRow(std::size_t* from);
   void Send(AskedThread* t, int signal);
   bool IsOpen(AskedThread* t, int signal, bool is_deaf_awaited);
 
   const Answer answer_;
   std::uint64_t index_ = 0;  // among all askers
   AskedThread* rows_ = nullptr;
-  std::size_t used_ = 0;
+  std::array<AskedThread*, kMaxThreads> listed_ = {};
+  std::size_t count_ = 0;
   std::size_t beyond_ = 0;
   std::uint64_t round_ = 0;
 };

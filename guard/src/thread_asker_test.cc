@@ -15,6 +15,7 @@
 
 #include "fodc/base/status_matchers.h"
 #include "own_thread.h"
+#include "pause.h"
 #include "thread_cover.h"
 
 namespace fodc::guard {
@@ -23,10 +24,8 @@ namespace {
 using namespace std::chrono_literals;
 using Stage = AskedThread::Stage;
 
-pid_t OwnTid() { return static_cast<pid_t>(::syscall(SYS_gettid)); }
-
 void TellTid(AskedThread* self, void*) {
-  self->frames[0] = static_cast<std::uintptr_t>(OwnTid());
+  self->frames[0] = static_cast<std::uintptr_t>(::gettid());
 }
 
 // A millisecond passes whenever it is read, or none; `on_read` comes first.
@@ -72,14 +71,13 @@ class OtherThread {
     sigemptyset(&set);
     if (signal_ != 0) sigaddset(&set, signal_);
     pthread_sigmask(SIG_BLOCK, &set, nullptr);
-    tid_ = OwnTid();
-    const timespec ms{0, 1'000'000};
-    while (is_deaf_ && !is_over_) ::nanosleep(&ms, nullptr);
+    tid_ = ::gettid();
+    while (is_deaf_ && !is_over_) Pause();
     sigset_t pending;
     sigpending(&pending);
     had_pending_ = signal_ != 0 && sigismember(&pending, signal_) == 1;
     pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
-    while (!is_over_) ::nanosleep(&ms, nullptr);
+    while (!is_over_) Pause();
   }
 
   const int signal_;
@@ -105,8 +103,8 @@ class ThreadAskerTest : public testing::Test {
   void TearDown() override { GiveBackThreadSignal(signal_); }
 
   Stage StageOf(ThreadAsker* asker, pid_t tid) {
-    for (const AskedThread& t : asker->threads()) {
-      if (t.tid == tid) return t.stage();
+    for (const AskedThread* t : asker->threads()) {
+      if (t->tid == tid) return t->stage();
     }
     ADD_FAILURE() << tid << " is not listed";
     return Stage::kListed;
@@ -126,9 +124,9 @@ TEST_F(ThreadAskerTest, EveryOtherThreadAnswersByItself) {
   for (const pid_t tid : {a.tid(), b.tid()}) {
     EXPECT_EQ(StageOf(&g_asker, tid), Stage::kAnswered);
   }
-  for (const AskedThread& t : g_asker.threads()) {
-    EXPECT_NE(t.tid, OwnTid());
-    EXPECT_EQ(t.frames[0], static_cast<std::uintptr_t>(t.tid));
+  for (const AskedThread* t : g_asker.threads()) {
+    EXPECT_NE(t->tid, ::gettid());
+    EXPECT_EQ(t->frames[0], static_cast<std::uintptr_t>(t->tid));
   }
   EXPECT_EQ(g_asker.beyond(), 0u);
 }
@@ -141,9 +139,9 @@ TEST_F(ThreadAskerTest, TwoQuestionsBySameSignalDoNotDisturbEachOther) {
   EXPECT_EQ(StageOf(&g_asker, a.tid()), Stage::kListed);
   g_asker.Ask(signal_, 1s, still_);
   EXPECT_EQ(StageOf(&g_asker, a.tid()), Stage::kAnswered);
-  for (const AskedThread& t : g_stacks.threads()) {
-    if (t.tid != a.tid()) continue;
-    EXPECT_GE(t.Stack().size(), 3u);
+  for (const AskedThread* t : g_stacks.threads()) {
+    if (t->tid != a.tid()) continue;
+    EXPECT_GE(t->Stack().size(), 3u);
   }
 }
 
@@ -194,8 +192,8 @@ TEST_F(ThreadAskerTest, AnAnswerThatComesTooLateHarmsNoLaterRound) {
   bool has_begun = false;
   const ReadClock until_begun(1h, [&] {
     while (!has_begun) {
-      for (const AskedThread& t : g_slow.threads()) {
-        has_begun = has_begun || t.stage() == Stage::kAnswering;
+      for (const AskedThread* t : g_slow.threads()) {
+        has_begun = has_begun || t->stage() == Stage::kAnswering;
       }
     }
   });
@@ -249,7 +247,7 @@ TEST_F(ThreadAskerTest, ASignalThatIsGivenBackKillsNobodyWhoHeardItNotYet) {
   sigemptyset(&set);
   sigaddset(&set, signal_);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  ASSERT_EQ(::syscall(SYS_tgkill, ::getpid(), OwnTid(), signal_), 0);
+  ASSERT_EQ(::syscall(SYS_tgkill, ::getpid(), ::gettid(), signal_), 0);
   GiveBackThreadSignal(signal_);
   pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
   struct sigaction now {};
@@ -279,9 +277,8 @@ TEST_F(ThreadAskerTest, AThreadOfTheLibraryTellsItsStackAndTakesNoOtherSignal) {
   std::thread own;
   ASSERT_THAT(StartThread(&own,
                           [&] {
-                            tid = OwnTid();
-                            const timespec ms{0, 1'000'000};
-                            while (!is_over) ::nanosleep(&ms, nullptr);
+                            tid = ::gettid();
+                            while (!is_over) Pause();
                           }),
               IsOk());
   while (tid == 0) std::this_thread::yield();
@@ -295,7 +292,7 @@ TEST_F(ThreadAskerTest, AThreadOfTheLibraryTellsItsStackAndTakesNoOtherSignal) {
   EXPECT_EQ(StageOf(&g_asker, tid), Stage::kAnswered);
   is_over = true;
   own.join();
-  EXPECT_FALSE(ReadThreadStatus(OwnTid()).Blocks(SIGTERM));
+  EXPECT_FALSE(ReadThreadStatus(::gettid()).Blocks(SIGTERM));
 }
 
 TEST_F(ThreadAskerTest, ADeafThreadIsLeftUncoveredAndNotWaitedFor) {

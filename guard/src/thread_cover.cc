@@ -9,6 +9,7 @@
 #include <csignal>
 #include <cstdint>
 #include <list>
+#include <span>
 
 #include "alternate_stack.h"
 #include "thread_asker.h"
@@ -53,7 +54,7 @@ Status CoverOtherThreads(int signal, std::chrono::milliseconds limit,
   FODC_RETURN_IF_ERROR(g_asker.Prepare());
   const int error = g_asker.List();
   if (error != 0) return ErrnoStatus(error, "/proc/self/task");
-  auto threads = g_asker.threads();
+  const std::span<AskedThread* const> threads = g_asker.threads();
   std::list<CoveredThread>& covered = CoveredThreads();
   // By its stack and not by its number: it may be the child of a fork.
   stack_t own{};
@@ -62,29 +63,29 @@ Status CoverOtherThreads(int signal, std::chrono::milliseconds limit,
     const bool is_there =
         AddressOf(own) == AddressOf(c.stack.Describe()) ||
         std::any_of(threads.begin(), threads.end(),
-                    [&c](const auto& t) { return t.tid == c.tid; });
+                    [&c](const AskedThread* t) { return t->tid == c.tid; });
     if (!is_there) c.tid = 0;
   }
   const auto find = [&covered](pid_t tid) {
     return std::find_if(covered.begin(), covered.end(),
                         [tid](const auto& c) { return c.tid == tid; });
   };
-  for (AskedThread& t : threads) {
-    auto it = find(t.tid);
+  for (AskedThread* t : threads) {
+    auto it = find(t->tid);
     if (it == covered.end()) it = find(0);
     if (it == covered.end()) it = covered.emplace(it);
-    it->tid = t.tid;
+    it->tid = t->tid;
     if (!it->stack.ok()) {
       covered.erase(it);
       return ErrnoStatus(ENOMEM, "alternate signal stacks");
     }
-    t.stack = it->stack.Describe();
+    t->stack = it->stack.Describe();
   }
   g_asker.Ask(signal, limit, clock);
-  for (const AskedThread& t : threads) {
-    const bool has_another = t.stage() == AskedThread::Stage::kAnswered &&
-                             t.frames[0] != AddressOf(t.stack);
-    if (has_another) find(t.tid)->tid = 0;
+  for (const AskedThread* t : threads) {
+    const bool has_another = t->stage() == AskedThread::Stage::kAnswered &&
+                             t->frames[0] != AddressOf(t->stack);
+    if (has_another) find(t->tid)->tid = 0;
   }
   return OkStatus();
 }

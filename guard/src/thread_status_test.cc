@@ -3,7 +3,6 @@
 
 #include <gtest/gtest.h>
 #include <pthread.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -58,8 +57,7 @@ TEST(ThreadStatusTest, ReadsThatOfARealThread) {
   sigemptyset(&set);
   sigaddset(&set, SIGUSR2);
   pthread_sigmask(SIG_BLOCK, &set, &before);
-  const ThreadStatus s =
-      ReadThreadStatus(static_cast<pid_t>(::syscall(SYS_gettid)));
+  const ThreadStatus s = ReadThreadStatus(::gettid());
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   EXPECT_EQ(s.run_state, 'R');
   EXPECT_FALSE(s.Name().empty());

@@ -342,6 +342,11 @@ TEST_F(CrashTest, DisarmedItLeavesNothing) {
   EXPECT_THAT(Ids(), IsEmpty());
 }
 
+TEST_F(CrashTest, DisarmedItPassesOnWhatAnotherHandlerPassesToIt) {
+  EXPECT_THAT(Run("disarmed-below-another").status, DiedOf(SIGSEGV));
+  EXPECT_THAT(Ids(), IsEmpty());
+}
+
 TEST_F(CrashTest, AForkedChildTellsItsOwnDeath) {
   const Life life = Run("forked");
   EXPECT_THAT(life.status, ExitedWith(0));
