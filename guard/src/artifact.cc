@@ -135,6 +135,12 @@ class FirstNames {
 
 std::string CleanComponent(std::string_view component) {
   std::string clean = ToValidUtf8(component.substr(0, kMaxComponentBytes));
+  // What was no UTF-8 has grown. No character is cut.
+  while (clean.size() > kMaxComponentBytes) {
+    std::size_t last = clean.size() - 1;
+    while ((static_cast<unsigned char>(clean[last]) & 0xc0) == 0x80) --last;
+    clean.resize(last);
+  }
   for (char& c : clean) {
     const auto u = static_cast<unsigned char>(c);
     if (u <= ' ' || u == 0x7f || c == '/' || c == '\\' || c == ':') c = '-';

@@ -79,6 +79,7 @@ TEST_F(ArtifactQueueTest, WhatHasNotBegunWhenTheTimeIsOverIsDropped) {
 TEST_F(ArtifactQueueTest, SubmitsRaceWithClose) {
   std::atomic<int> taken{0};
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([this, &taken] {
       for (int i = 0; i < 100; ++i) {

@@ -29,6 +29,11 @@ TEST(CleanComponentTest, HasNothingThatAPathWouldMisread) {
   EXPECT_EQ(CleanComponent("/ :"), "unknown");
   EXPECT_EQ(CleanComponent("\xc3\xa9\xff"), "\xc3\xa9\xef\xbf\xbd");
   EXPECT_EQ(CleanComponent(std::string(300, 'x')), std::string(100, 'x'));
+  // What is no UTF-8 grows, and no character of three bytes is cut.
+  std::string bad;
+  for (int i = 0; i < 50; ++i) bad += "\xff!";
+  EXPECT_EQ(CleanComponent(bad).size(), 100u);
+  EXPECT_EQ(CleanComponent("??" + bad).size(), 98u);
 }
 
 class ArtifactTest : public ::testing::Test {

@@ -71,6 +71,7 @@ TEST(BreadcrumbStoreTest, ForksInheritAndDoNotLeakIntoEachOther) {
 TEST(BreadcrumbStoreTest, ThreadsAddAtOnce) {
   BreadcrumbStore store;
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&store] {
       for (int i = 0; i < 32; ++i) {

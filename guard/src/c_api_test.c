@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "c_host_testing.h"
+#include "fodc/guard/c/crash.h"
 #include "fodc/guard/c/event.h"
 #include "fodc/guard/c/isolation.h"
 #include "fodc/guard/c/metrics.h"
@@ -292,6 +293,13 @@ static void test_profiles(void)
 	       FODC_GUARD_FAILED_PRECONDITION);
 }
 
+static void test_crash(void)
+{
+	fodc_guard_crash_options_init(NULL);
+	EXPECT(fodc_guard_crash_arm(NULL) == FODC_GUARD_INVALID_ARGUMENT);
+	EXPECT(fodc_guard_crash_refresh() == FODC_GUARD_FAILED_PRECONDITION);
+}
+
 int fodc_guard_c_api_test(const char *directory);
 
 int fodc_guard_c_api_test(const char *directory)
@@ -300,6 +308,7 @@ int fodc_guard_c_api_test(const char *directory)
 	test_metrics();
 	test_isolation();
 	test_profiles();
+	test_crash();
 	test_wal(directory);
 	return 0;
 }

@@ -34,6 +34,7 @@ std::string_view TextOr(const char* text) {
 namespace guard = fodc::guard;
 
 void fodc_guard_crash_options_init(struct fodc_guard_crash_options* options) {
+  if (options == nullptr) return;
   *options = {};
   options->directory = "crash";
   const guard::CrashOptions defaults;
@@ -44,6 +45,7 @@ void fodc_guard_crash_options_init(struct fodc_guard_crash_options* options) {
 
 int fodc_guard_crash_arm(const struct fodc_guard_crash_options* options) {
   return guard::AtCEdge([&]() -> fodc::Status {
+    if (options == nullptr) return fodc::InvalidArgument("options is null");
     guard::CrashOptions o;
     o.directory = guard::TextOr(options->directory);
     o.component = guard::TextOr(options->component);
@@ -70,9 +72,8 @@ int fodc_guard_crash_refresh(void) {
 
 void fodc_guard_breadcrumb(const char* stage, const char* component,
                            const char* const* fields) {
-  (void)guard::AtCEdge([&]() -> fodc::Status {
+  guard::Quietly([&] {
     guard::AddBreadcrumb(guard::TextOr(stage), guard::TextOr(component),
                          guard::Pairs(fields));
-    return fodc::OkStatus();
   });
 }

@@ -6,6 +6,10 @@
 
 namespace fodc::guard {
 
+static_assert(static_cast<int>(EventLevel::kInfo) == FODC_GUARD_INFO);
+static_assert(static_cast<int>(EventLevel::kWarn) == FODC_GUARD_WARN);
+static_assert(static_cast<int>(EventLevel::kError) == FODC_GUARD_ERROR);
+
 EventSink ToSink(fodc_guard_event_fn function, void* user) {
   if (function == nullptr) return nullptr;
   return [function, user](const Event& event) {

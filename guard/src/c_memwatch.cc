@@ -34,6 +34,17 @@ struct fodc_guard_memwatch {
 
 namespace {
 
+static_assert(static_cast<int>(ExitCause::kStop) == FODC_GUARD_EXIT_STOP);
+static_assert(static_cast<int>(ExitCause::kPressure) ==
+              FODC_GUARD_EXIT_PRESSURE);
+static_assert(static_cast<int>(ExitCause::kError) == FODC_GUARD_EXIT_ERROR);
+static_assert(static_cast<int>(ExitCause::kCrash) == FODC_GUARD_EXIT_CRASH);
+static_assert(static_cast<int>(ExitCause::kKilled) == FODC_GUARD_EXIT_KILLED);
+static_assert(static_cast<int>(ExitCause::kOomKill) ==
+              FODC_GUARD_EXIT_OOM_KILL);
+static_assert(static_cast<int>(MemoryLevel::kSoft) == FODC_GUARD_MEMORY_SOFT);
+static_assert(static_cast<int>(MemoryLevel::kHard) == FODC_GUARD_MEMORY_HARD);
+
 constexpr std::uint64_t kMostMicroseconds = 86'400'000'000;
 
 ExitCause CauseOf(int cause) {
@@ -168,7 +179,7 @@ void fodc_guard_memwatch_options_init(fodc_guard_memwatch_options* options) {
 void fodc_guard_memwatch_read_environment(fodc_guard_memwatch_options* options,
                                           const char* prefix) {
   if (options == nullptr) return;
-  (void)AtEdge([&]() -> Status {
+  fodc::guard::Quietly([&] {
     MemwatchOptions read;
     read.hard = {options->hard_bytes, options->hard_percent};
     read.poll_interval = std::chrono::microseconds(options->poll_interval_us);
@@ -182,7 +193,6 @@ void fodc_guard_memwatch_read_environment(fodc_guard_memwatch_options* options,
     options->poll_interval_us = static_cast<std::uint64_t>(
         std::chrono::ceil<std::chrono::microseconds>(read.poll_interval)
             .count());
-    return OkStatus();
   });
 }
 

@@ -25,6 +25,14 @@ struct fodc_guard_profile_server {
 
 namespace {
 
+static_assert(static_cast<int>(HeapSource::kAuto) == FODC_GUARD_HEAP_AUTO);
+static_assert(static_cast<int>(HeapSource::kJemalloc) ==
+              FODC_GUARD_HEAP_JEMALLOC);
+static_assert(static_cast<int>(HeapSource::kGperftools) ==
+              FODC_GUARD_HEAP_GPERFTOOLS);
+static_assert(static_cast<int>(HeapSource::kSampler) ==
+              FODC_GUARD_HEAP_SAMPLER);
+
 Result<HeapSource> SourceOf(int number) {
   if (number < FODC_GUARD_HEAP_AUTO || number > FODC_GUARD_HEAP_SAMPLER) {
     return InvalidArgument(
@@ -49,11 +57,15 @@ int fodc_guard_find_heap_source(int wanted, int* out) {
 void fodc_guard_profile_server_options_init(
     fodc_guard_profile_server_options* options) {
   if (options == nullptr) return;
+  const ProfileServerOptions defaults;
   *options = {};
   options->listen = "127.0.0.1:6060";
-  options->request_timeout_ms = 5000;
-  options->response_timeout_ms = 30000;
-  options->max_connections = 16;
+  options->request_timeout_ms =
+      static_cast<std::uint32_t>(defaults.request_timeout.count());
+  options->response_timeout_ms =
+      static_cast<std::uint32_t>(defaults.response_timeout.count());
+  options->max_connections =
+      static_cast<decltype(options->max_connections)>(defaults.max_connections);
 }
 
 int fodc_guard_profile_server_start(

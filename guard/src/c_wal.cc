@@ -23,6 +23,12 @@ struct fodc_guard_wal {
   std::unique_ptr<Wal> wal;
 };
 
+static_assert(static_cast<int>(fodc::wal::Mode::kTail) == FODC_GUARD_WAL_TAIL);
+static_assert(static_cast<int>(fodc::wal::Mode::kStrict) ==
+              FODC_GUARD_WAL_STRICT);
+static_assert(static_cast<int>(fodc::wal::Mode::kPointInTime) ==
+              FODC_GUARD_WAL_POINT_IN_TIME);
+
 void fodc_guard_wal_options_init(fodc_guard_wal_options* options) {
   if (options == nullptr) return;
   const fodc::wal::Options defaults;

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "death_record.h"
 
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -14,11 +13,9 @@
 namespace fodc::guard {
 namespace {
 
-constexpr int kMaxSameStamp = 100;
+using Stage = AskedThread::Stage;
 
-std::uint64_t OwnTid() {
-  return static_cast<std::uint64_t>(::syscall(SYS_gettid));
-}
+constexpr int kMaxSameStamp = 100;
 
 // By number, in the order of Step.
 constexpr std::string_view kStepNames[] = {
@@ -62,7 +59,9 @@ void DeathRecord::RunStep(Step step, const Death& death) {
     case kWalkOwnStack:
       return WalkOwnStack(death);
     case kAskThreads:
-      return plan_.threads->Collect(plan_.thread_wait, *plan_.clock);
+      (void)plan_.threads->List();
+      return plan_.threads->Ask(plan_.thread_signal, plan_.thread_wait,
+                                *plan_.clock);
     case kMetadata:
       out_.Append("{");
       mark_ = out_.size();
@@ -151,13 +150,13 @@ void DeathRecord::AppendValue(const Death& death) {
   out_.EndString();
 }
 
-void DeathRecord::AppendThreadHead(const DyingThread& t) {
+void DeathRecord::AppendThreadHead(const AskedThread& t) {
   out_.Append("thread ");
   out_.AppendUint(static_cast<std::uint64_t>(t.tid));
   out_.Append(" \"");
-  out_.Append({t.name, t.name_bytes});
+  out_.Append(t.status.Name());
   out_.Append("\" [");
-  out_.Append({&t.run_state, 1});
+  out_.Append({&t.status.run_state, 1});
   out_.Append("]");
 }
 
@@ -166,30 +165,31 @@ void DeathRecord::AppendStacks(const Death& death) {
   out_.Key("goroutineStack");
   out_.BeginString();
   out_.Append("thread ");
-  out_.AppendUint(OwnTid());
+  out_.AppendUint(static_cast<std::uint64_t>(::gettid()));
   out_.Append(" [");
   out_.Append(death.signal == 0 ? "terminated" : SignalName(death.signal));
   out_.Append("]:\n");
   AppendFrames({frames_, frame_count_}, modules, &out_);
   std::size_t beyond = plan_.threads->beyond();
-  for (const DyingThread& t : plan_.threads->stacks()) {
+  for (const AskedThread* t : plan_.threads->threads()) {
     if (out_.size() - mark_ > kMaxStackBytes) {
       ++beyond;
       continue;
     }
-    AppendThreadHead(t);
-    switch (t.state.load(std::memory_order_acquire)) {
-      case ThreadState::kTold:
+    AppendThreadHead(*t);
+    switch (t->stage()) {
+      case Stage::kAnswered:
         out_.Append(":\n");
-        AppendFrames({t.frames, t.size}, modules, &out_);
+        AppendFrames(t->Stack(), modules, &out_);
         break;
-      case ThreadState::kSilent:
-        out_.Append(t.size == 0 ? " did not answer\n"
-                                : " did not answer; the kernel holds it at:"
-                                  "\n");
-        AppendFrames({t.frames, t.size}, modules, &out_);
+      case Stage::kSilent: {
+        const std::uintptr_t at = ReadHeldAt(t->tid);
+        out_.Append(" did not answer");
+        out_.Append(at == 0 ? "\n" : "; the kernel holds it at:\n");
+        AppendFrames({&at, at == 0 ? 0u : 1u}, modules, &out_);
         break;
-      case ThreadState::kFaulted:
+      }
+      case Stage::kFaulted:
         out_.Append(" has a stack that cannot be walked\n");
         break;
       default:
@@ -216,7 +216,7 @@ void DeathRecord::AppendCause(const Death& death) {
           plan_.clock->Monotonic() - plan_.armed_at)
           .count()));
   out_.Key("threadId");
-  out_.AppendUint(OwnTid());
+  out_.AppendUint(static_cast<std::uint64_t>(::gettid()));
   if (death.signal == 0) return;
   const siginfo_t& info = death.info;
   out_.Key("signal");
@@ -247,18 +247,17 @@ void DeathRecord::AppendCause(const Death& death) {
 void DeathRecord::AppendThreads() {
   out_.Key("threads");
   out_.Append("[");
-  for (const DyingThread& t : plan_.threads->stacks()) {
-    const ThreadState state = t.state.load(std::memory_order_acquire);
+  for (const AskedThread* t : plan_.threads->threads()) {
     out_.Next();
     out_.Append("{");
     out_.Key("id");
-    out_.AppendUint(static_cast<std::uint64_t>(t.tid));
+    out_.AppendUint(static_cast<std::uint64_t>(t->tid));
     out_.Key("name");
-    out_.AppendString({t.name, t.name_bytes});
+    out_.AppendString(t->status.Name());
     out_.Key("state");
-    out_.AppendString({&t.run_state, 1});
+    out_.AppendString({&t->status.run_state, 1});
     out_.Key("answered");
-    out_.Append(state == ThreadState::kTold ? "true" : "false");
+    out_.Append(t->stage() == Stage::kAnswered ? "true" : "false");
     out_.Append("}");
   }
   out_.Append("]");

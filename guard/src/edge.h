@@ -24,14 +24,18 @@ auto AtEdge(Body&& body) noexcept -> decltype(body()) {
   }
 }
 
+// Calls `body`. What it throws is dropped: nobody is left to tell.
+template <typename Body>
+void Quietly(Body&& body) noexcept {
+  try {
+    std::forward<Body>(body)();
+  } catch (...) {
+  }
+}
+
 // Tells the host; what its sink throws is dropped.
 inline void Tell(const EventSink& sink, const Event& event) noexcept {
-  if (!sink) return;
-  try {
-    sink(event);
-  } catch (...) {
-    // Nobody is left to tell.
-  }
+  if (sink) Quietly([&] { sink(event); });
 }
 
 }  // namespace fodc::guard

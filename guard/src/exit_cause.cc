@@ -256,12 +256,11 @@ int Life::Conclude(const Status& run) noexcept {
   impl_->written.wait(Impl::kBusy);
   if (cause() != ExitCause::kPressure) return failed ? 1 : 0;
   if (failed) {
-    (void)AtEdge([&]() -> Status {
+    Quietly([&] {
       const std::string text = run.ToString();
       const EventField fields[] = {{"error", text}};
       Tell(impl_->options.events,
            {EventLevel::kWarn, "shutdown error after memory pressure", fields});
-      return OkStatus();
     });
   }
   return impl_->options.pressure_exit_code;

@@ -91,6 +91,7 @@ TEST_F(LifeTest, OneOfManyThreadsSetsTheCause) {
   const auto life = Begin();
   std::atomic<int> won{0};
   std::vector<std::thread> threads;
+  threads.reserve(8);
   for (int i = 0; i < 8; ++i) {
     threads.emplace_back([&life, &won, i] {
       won += life->End(i % 2 == 0 ? ExitCause::kStop : ExitCause::kPressure);

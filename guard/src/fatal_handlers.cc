@@ -7,24 +7,24 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
-#include <ctime>
 #include <exception>
 #include <new>
 #include <optional>
 
 #include "exception_text.h"
+#include "fault_signals.h"
 #include "fodc/base/strings.h"
+#include "pause.h"
 
 namespace fodc::guard {
 namespace {
 
-constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE,
-                            SIGABRT, SIGSYS, SIGTRAP};
 // How long who dies second waits for the record of the first.
 constexpr int kMaxPauses = 10'000;  // of 1 ms
 
 // One process, one set of handlers; all of it is there before any runs.
-constinit CrashPlan* g_plan = nullptr;
+// Null: disarmed. Who was installed after us may still pass on to us.
+constinit std::atomic<CrashPlan*> g_plan{nullptr};
 constinit struct sigaction g_before[NSIG] = {};
 constinit bool g_is_installed[NSIG] = {};
 constinit std::terminate_handler g_terminate_before = nullptr;
@@ -37,20 +37,13 @@ constinit Death g_death;
 constinit std::optional<DeathRecord> g_record;
 constinit char g_terminated[1024] = {};
 
-pid_t OwnTid() { return static_cast<pid_t>(::syscall(SYS_gettid)); }
-
-void Pause() {
-  const timespec ms{0, 1'000'000};
-  (void)::nanosleep(&ms, nullptr);
-}
-
 void AwaitTold() {
   for (int i = 0; i < kMaxPauses && !g_is_told.load(); ++i) Pause();
 }
 
 bool BecomeOwner() {
   pid_t nobody = 0;
-  return g_owner.compare_exchange_strong(nobody, OwnTid());
+  return g_owner.compare_exchange_strong(nobody, ::gettid());
 }
 
 void TellDeath() {
@@ -62,7 +55,7 @@ void Unblock(int number) {
   sigset_t set;
   (void)::sigemptyset(&set);
   (void)::sigaddset(&set, number);
-  (void)::sigprocmask(SIG_UNBLOCK, &set, nullptr);
+  (void)::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
 // Puts the same signal, with all it says, before this thread again, for whom
@@ -73,11 +66,11 @@ void PassOn(int number, siginfo_t* info) {
   sigset_t set;
   (void)::sigemptyset(&set);
   (void)::sigaddset(&set, number);
-  (void)::sigprocmask(SIG_BLOCK, &set, nullptr);
+  (void)::pthread_sigmask(SIG_BLOCK, &set, nullptr);
   (void)::sigaction(number, &g_before[number], nullptr);
   const pid_t pid = ::getpid();
-  if (::syscall(SYS_rt_tgsigqueueinfo, pid, OwnTid(), number, info) != 0) {
-    (void)::syscall(SYS_tgkill, pid, OwnTid(), number);
+  if (::syscall(SYS_rt_tgsigqueueinfo, pid, ::gettid(), number, info) != 0) {
+    (void)::syscall(SYS_tgkill, pid, ::gettid(), number);
   }
 }
 
@@ -89,25 +82,27 @@ void PassOn(int number, siginfo_t* info) {
   struct sigaction by_default {};
   by_default.sa_handler = SIG_DFL;
   (void)::sigaction(number, &by_default, nullptr);
-  (void)::syscall(SYS_tgkill, ::getpid(), OwnTid(), number);
+  (void)::syscall(SYS_tgkill, ::getpid(), ::gettid(), number);
   ::_exit(128 + number);
 }
 
 void OnFatal(int number, siginfo_t* info, void* context) {
   const int saved_errno = errno;
-  if (BecomeOwner()) {
+  if (g_plan.load() == nullptr) {
+    // Nothing is told any more.
+  } else if (BecomeOwner()) {
     g_death.signal = number;
     g_death.info = *info;
     g_death.context = context;
     TellDeath();
-  } else if (g_owner.load() == OwnTid() && !g_is_told.load()) {
+  } else if (g_owner.load() == ::gettid() && !g_is_told.load()) {
     // A fault in the step that is under way.
     TellDeath();
     siginfo_t aborted{};
     aborted.si_code = SI_TKILL;
     if (g_death.signal == 0) DieOf(SIGABRT, &aborted);
     DieOf(g_death.signal, &g_death.info);
-  } else if (g_plan->threads->MarkFaulted()) {
+  } else if (g_plan.load()->threads->MarkFaulted()) {
     // This thread was asked for its stack by one that dies: there is nothing
     // to go back to.
     for (;;) Pause();
@@ -118,20 +113,22 @@ void OnFatal(int number, siginfo_t* info, void* context) {
   errno = saved_errno;
 }
 
-// All signals but those that tell of a fault here.
-void BlockOthers(sigset_t* mask) {
-  (void)::sigfillset(mask);
-  for (const int s : kSignals) (void)::sigdelset(mask, s);
-  (void)::sigdelset(mask, g_plan->threads->signal());
+// While the record is written. A thread that dies second is asked for its stack
+// all the same.
+void FillMask(sigset_t* mask) {
+  FillAllButFaults(mask);
+  (void)::sigdelset(mask, g_plan.load()->thread_signal);
 }
 
 [[noreturn]] void OnTerminate() {
-  if (BecomeOwner()) {
+  if (g_plan.load() == nullptr) {
+    // As OnFatal.
+  } else if (BecomeOwner()) {
     // Not to end by SIGXFSZ or the like while the record is written.
     sigset_t mask;
     sigset_t before;
-    BlockOthers(&mask);
-    (void)::sigprocmask(SIG_BLOCK, &mask, &before);
+    FillMask(&mask);
+    (void)::pthread_sigmask(SIG_BLOCK, &mask, &before);
     RecordBuffer text(g_terminated, sizeof(g_terminated));
     text.Append("std::terminate");
     const std::size_t bare = text.size();
@@ -141,8 +138,8 @@ void BlockOthers(sigset_t* mask) {
     if (text.size() == named) text.Truncate(bare);
     g_death.terminated = text.text();
     TellDeath();
-    (void)::sigprocmask(SIG_SETMASK, &before, nullptr);
-  } else if (g_owner.load() != OwnTid()) {
+    (void)::pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  } else if (g_owner.load() != ::gettid()) {
     AwaitTold();
   }
   if (g_terminate_before != nullptr) g_terminate_before();
@@ -152,18 +149,18 @@ void BlockOthers(sigset_t* mask) {
 }  // namespace
 
 Status InstallFatalHandlers(CrashPlan* plan, bool handle_sigtrap) {
-  g_plan = plan;
   g_owner.store(0);
   g_is_told.store(false);
   g_death = {};
   g_record.emplace(plan);
+  g_plan.store(plan);
   struct sigaction action {};
   action.sa_sigaction = OnFatal;
   // SA_NODEFER, and a mask without the fatal ones: a fault within the handler
   // comes to the handler.
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
-  BlockOthers(&action.sa_mask);
-  for (const int s : kSignals) {
+  FillMask(&action.sa_mask);
+  for (const int s : kFaultSignals) {
     if (s == SIGTRAP && !handle_sigtrap) continue;
     if (::sigaction(s, nullptr, &g_before[s]) != 0) {
       const int error = errno;
@@ -182,7 +179,8 @@ Status InstallFatalHandlers(CrashPlan* plan, bool handle_sigtrap) {
 }
 
 void RemoveFatalHandlers() {
-  for (const int s : kSignals) {
+  g_plan.store(nullptr);
+  for (const int s : kFaultSignals) {
     struct sigaction now {};
     if (g_is_installed[s] && ::sigaction(s, nullptr, &now) == 0 &&
         (now.sa_flags & SA_SIGINFO) != 0 && now.sa_sigaction == OnFatal) {
@@ -193,7 +191,6 @@ void RemoveFatalHandlers() {
   if (std::get_terminate() == OnTerminate) {
     (void)std::set_terminate(g_terminate_before);
   }
-  g_terminate_before = nullptr;
 }
 
 }  // namespace fodc::guard

@@ -9,7 +9,6 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
-#include <cstdlib>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -19,6 +18,7 @@
 #include <vector>
 
 #include "allocator_symbols.h"
+#include "environment.h"
 #include "fodc/base/clock.h"
 #include "fodc/base/strings.h"
 #include "fodc/base/unique_fd.h"
@@ -47,7 +47,7 @@ bool ReadJemallocFlag(const char* name) {
 
 // gperftools 2.10 has no property for it: the variable is read once, at start.
 bool GperftoolsSamples() {
-  const char* period = std::getenv("TCMALLOC_SAMPLE_PARAMETER");
+  const char* period = ReadVariable("TCMALLOC_SAMPLE_PARAMETER");
   return Gperftools().instance != nullptr &&
          Gperftools().get_heap_sample != nullptr && period != nullptr &&
          ParseUint(period).value_or(0) > 0;
@@ -117,7 +117,7 @@ class TextProfile {
 
 // A file without a name: on disk if there is a place, else in memory.
 UniqueFd OpenNameless() {
-  const char* directory = std::getenv("TMPDIR");
+  const char* directory = ReadVariable("TMPDIR");
   UniqueFd fd(open(directory != nullptr ? directory : "/tmp",
                    O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
   if (!fd.ok()) fd.reset(memfd_create("fodc-heap-dump", MFD_CLOEXEC));
@@ -251,7 +251,7 @@ Status WriteAllocatorStatistics(const pprof::Sink& sink) {
   if (file == nullptr) return ErrnoStatus(errno, "fopencookie");
   const int result = malloc_info(0, file);
   const int error = errno;
-  std::fclose(file);
+  (void)std::fclose(file);
   if (result != 0) return ErrnoStatus(error, "malloc_info");
   return printed.status;
 }

@@ -174,7 +174,7 @@ void Isolation::Impl::Apply(MemoryLevel to) noexcept {
 }
 
 void Isolation::Impl::TellLevel(MemoryLevel to) const noexcept {
-  AtEdge([&] {
+  Quietly([&] {
     const std::string total = std::to_string(slots->slots());
     const std::string budget = std::to_string(bytes->budget_bytes());
     const auto fields = std::to_array<EventField>({
@@ -185,8 +185,7 @@ void Isolation::Impl::TellLevel(MemoryLevel to) const noexcept {
     Tell(options.on_event,
          {to == MemoryLevel::kNormal ? EventLevel::kInfo : EventLevel::kWarn,
           "limits of admission changed", fields});
-    return OkStatus();
-  }).IgnoreError();
+  });
 }
 
 void Isolation::Impl::SetLevel(MemoryLevel to) noexcept {

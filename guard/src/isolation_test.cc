@@ -80,6 +80,7 @@ TEST_F(IsolationTest, RefusalsAreCountedByClassAndReason) {
   Make();
   {
     std::vector<HeavyWork> held;
+    held.reserve(4);
     for (int i = 0; i < 4; ++i) held.push_back(Admit(StrCat("peer", i)));
     EXPECT_TRUE(held.back().admitted());
     HeavyRequest scan;
@@ -126,6 +127,7 @@ TEST_F(IsolationTest, OnePeerHoldsAtMostItsShare) {
   options_.slots.slots = 32;
   Make();
   std::vector<HeavyWork> hot;
+  hot.reserve(37);
   for (int i = 0; i < 37; ++i) hot.push_back(Admit("10.0.0.1"));
   EXPECT_EQ(isolation_->slots().in_use(0), 8u);
   EXPECT_EQ(hot.back().refusal(), Refusal::kPeer);
@@ -321,6 +323,7 @@ TEST_F(IsolationTest, ThreadsComeAndGoWhileTheLevelChanges) {
   std::atomic<int> inside{0};
   std::atomic<bool> is_too_many{false};
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([&, t] {
       for (int i = 0; i < 3000; ++i) {

@@ -13,6 +13,8 @@ constexpr std::chrono::seconds kLoopAge{60};
 // A step that was foreseen and did not come keeps the level for so long.
 constexpr std::chrono::seconds kPredictionHolds{1};
 constexpr double kLeaveAt = 0.95;  // of where the level is entered
+// Beyond, a sum with the time of now might not be one any more.
+constexpr std::chrono::hours kLongestInterval{24};
 
 bool IsOff(const MemoryThreshold& t) { return t.bytes == 0 && t.percent == 0; }
 
@@ -57,7 +59,8 @@ Result<CoreSettings> ToCoreSettings(const MemwatchOptions& o) {
   if (o.source == MemorySource::kHeapGlibc) {
     s.cadence.shortest = std::chrono::seconds(1);
   }
-  s.cadence.longest = std::max(s.cadence.longest, s.cadence.shortest);
+  s.cadence.longest = std::clamp<std::chrono::nanoseconds>(
+      s.cadence.longest, s.cadence.shortest, kLongestInterval);
   s.adaptive = o.adaptive;
   s.predict = o.predict;
   s.predict_margin_bytes = o.predict_margin_bytes;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // The watchdog's environment. Names and syntax are those of elastickv, for
 // whoever moves from it; a typo never stops a process.
-#include <cstdlib>
 #include <optional>
 #include <string>
 
 #include "edge.h"
+#include "environment.h"
 #include "fodc/base/strings.h"
 #include "fodc/guard/memwatch.h"
 
@@ -24,7 +24,7 @@ void Warn(const EventSink& events, std::string_view name,
 }
 
 void ReadThreshold(const std::string& name, MemwatchOptions* options) {
-  const char* text = std::getenv(name.c_str());
+  const char* text = ReadVariable(name.c_str());
   if (text == nullptr) return;
   options->hard = {};
   const std::string_view value = Trim(text);
@@ -38,7 +38,7 @@ void ReadThreshold(const std::string& name, MemwatchOptions* options) {
 }
 
 void ReadInterval(const std::string& name, MemwatchOptions* options) {
-  const char* text = std::getenv(name.c_str());
+  const char* text = ReadVariable(name.c_str());
   if (text == nullptr) return;
   const std::string_view value = Trim(text);
   if (value.empty()) return;
@@ -55,10 +55,9 @@ void ReadInterval(const std::string& name, MemwatchOptions* options) {
 
 void ReadMemwatchEnvironment(MemwatchOptions* options,
                              std::string_view prefix) noexcept {
-  (void)AtEdge([&]() -> Status {
+  Quietly([&] {
     ReadThreshold(StrCat(prefix, "_MEMORY_SHUTDOWN_THRESHOLD_MB"), options);
     ReadInterval(StrCat(prefix, "_MEMORY_SHUTDOWN_POLL_INTERVAL"), options);
-    return OkStatus();
   });
 }
 

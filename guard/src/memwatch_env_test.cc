@@ -2,9 +2,9 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <string>
 
+#include "environment_testing.h"
 #include "event_log.h"
 #include "fodc/guard/memwatch.h"
 
@@ -23,19 +23,14 @@ constexpr char kInterval[] = "T1_MEMORY_SHUTDOWN_POLL_INTERVAL";
 
 class MemwatchEnvTest : public ::testing::Test {
  protected:
-  ~MemwatchEnvTest() override {
-    (void)::unsetenv(kThreshold);
-    (void)::unsetenv(kInterval);
-  }
   MemwatchOptions Read(const char* name, const char* value) {
     log_ = std::make_unique<EventLog>();
     MemwatchOptions o;
     o.events = log_->sink();
     o.hard.bytes = 5;  // of the host's configuration
     o.poll_interval = 5s;
-    if (value != nullptr) (void)::setenv(name, value, 1);
+    const ScopedVariable variable(name, value);
     ReadMemwatchEnvironment(&o, "T1");
-    (void)::unsetenv(name);
     return o;
   }
   std::unique_ptr<EventLog> log_;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <atomic>
 #include <memory>
+#include <new>
 #include <optional>
 #include <string>
 #include <utility>
@@ -34,6 +35,8 @@ struct Script {
   bool can_fall_back = true;
   bool too_slow = false;
   bool has_cgroup_limit = true;
+  // A sample that fails throws, as for want of memory.
+  bool throws = false;
 };
 
 class ScriptedSampler final : public MemorySampler {
@@ -47,6 +50,8 @@ class ScriptedSampler final : public MemorySampler {
       s.bytes = 7 * kMib;
     } else if (script_.mib[i]) {
       s.bytes = *script_.mib[i] * kMib;
+    } else if (script_.throws) {
+      throw std::bad_alloc();
     }
     s.too_slow = script_.too_slow && source() == MemorySource::kHeapGlibc;
     return s;

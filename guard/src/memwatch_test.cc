@@ -77,6 +77,13 @@ TEST_F(MemwatchTest, AnIntervalOfZeroIsSaidAsASecond) {
   EXPECT_THAT(Lines("enabled"), ElementsAre(HasSubstr("poll_interval=1s")));
 }
 
+TEST_F(MemwatchTest, AnIntervalWithoutEndIsADay) {
+  options_.poll_interval = std::chrono::nanoseconds::max();
+  options_.adaptive = false;
+  Run({.mib = {100}}, 2);
+  EXPECT_THAT(calls_, ElementsAre("24h0m0s", "24h0m0s"));
+}
+
 TEST_F(MemwatchTest, StopEndsTheLoopWithoutFiring) {
   auto watch = Make({.mib = {100}}, SIZE_MAX);
   ASSERT_THAT(watch, IsOk());
@@ -186,6 +193,13 @@ TEST_F(MemwatchTest, R13ANamedSourceThatFailsIsUnknownNotZero) {
   const std::string page = Page();
   EXPECT_THAT(page, HasSubstr("\nfodc_guard_memory_source_unknown 1\n"));
   EXPECT_THAT(page, Not(HasSubstr("fodc_guard_memory_bytes{source=\"cgroup")));
+}
+
+TEST_F(MemwatchTest, WantOfMemoryForASampleEndsNeitherItNorTheProcess) {
+  Run({.mib = {100, std::nullopt, std::nullopt, 950}, .throws = true});
+  EXPECT_EQ(fired_, 1);
+  EXPECT_THAT(Page(), HasSubstr("fodc_guard_memory_source_failures_total{"
+                                "reason=\"read\",source=\"cgroup\"} 2\n"));
 }
 
 TEST_F(MemwatchTest, AGlibcHeapThatStallsTheProcessIsDropped) {

@@ -289,7 +289,7 @@ Result<std::unique_ptr<PanicRecorder>> PanicRecorder::Create(
     impl->options = std::move(options);
     const PanicOptions& o = impl->options;
     if (!o.directory.empty()) {
-      const Status root = PrepareRoot(o.directory, &impl->root);
+      Status root = PrepareRoot(o.directory, &impl->root);
       if (impl->root.empty()) return root;
       if (!root.ok()) {
         impl->Say(EventLevel::kWarn, "panic directory cannot be made",

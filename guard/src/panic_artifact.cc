@@ -44,7 +44,7 @@ std::string PanicJson(const PanicRecord& record) {
   out.Key("panicValue");
   out.AppendString(record.value);
   out.Key("goroutineStack");
-  out.AppendString(record.stack);
+  out.AppendString(std::string_view(record.stack).substr(0, kMaxStackBytes));
   out.Key("occurredAt");
   out.AppendTime(record.occurred_at);
   std::vector<const Breadcrumb*> breadcrumbs;

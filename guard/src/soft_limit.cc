@@ -17,7 +17,7 @@
 #include "fodc/base/strings.h"
 #include "fodc/base/unique_fd.h"
 #include "heap.h"
-#include "signals.h"
+#include "own_thread.h"
 #include "soft_rounds.h"
 
 namespace fodc::guard {
@@ -100,13 +100,16 @@ struct SoftLimiter::Impl {
     MonotonicTime limits_read = clock->Monotonic();
     while (!stopped) {
       const MonotonicTime now = clock->Monotonic();
-      if (now - limits_read >= kLimitsEvery) {
-        limits_read = now;
-        gauge.ReadLimits();
-        line_bytes = LineOf(options.limit, gauge);
-      }
       if (level_changed.exchange(false)) rounds->TryAgain();
-      Look();
+      // Without memory for what it tells, the next look may have some.
+      Quietly([&] {
+        if (now - limits_read >= kLimitsEvery) {
+          limits_read = now;
+          gauge.ReadLimits();
+          line_bytes = LineOf(options.limit, gauge);
+        }
+        Look();
+      });
       // At most one round a second, whatever wakes it.
       WaitUntil(now + kLookEvery);
     }

@@ -4,10 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <string>
 #include <vector>
 
+#include "environment_testing.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
 #include "soft_rounds.h"
@@ -45,17 +45,17 @@ TEST(ParseSoftLimitTest, RefusesTheRestByName) {
 }
 
 TEST(ChooseSoftLimitTest, TheCommandLineGoesBeforeTheEnvironment) {
-  (void)::unsetenv("T2_MEMORY_SOFT_LIMIT");
+  constexpr char kName[] = "T2_MEMORY_SOFT_LIMIT";
   EXPECT_EQ(ChooseSoftLimit("", "", "T2")->kind, Kind::kDerived);
   EXPECT_EQ(ChooseSoftLimit("", "3B", "T2")->bytes, 3);
-  (void)::setenv("T2_MEMORY_SOFT_LIMIT", "2B", 1);
-  EXPECT_EQ(ChooseSoftLimit("", "3B", "T2")->bytes, 2);
-  EXPECT_EQ(ChooseSoftLimit("1B", "3B", "T2")->bytes, 1);
-  (void)::setenv("T2_MEMORY_SOFT_LIMIT", "lots", 1);
-  EXPECT_THAT(
-      ChooseSoftLimit("", "3B", "T2"),
-      StatusIs(Code::kInvalidArgument, HasSubstr("T2_MEMORY_SOFT_LIMIT")));
-  (void)::unsetenv("T2_MEMORY_SOFT_LIMIT");
+  {
+    const ScopedVariable set(kName, "2B");
+    EXPECT_EQ(ChooseSoftLimit("", "3B", "T2")->bytes, 2);
+    EXPECT_EQ(ChooseSoftLimit("1B", "3B", "T2")->bytes, 1);
+  }
+  const ScopedVariable bad(kName, "lots");
+  EXPECT_THAT(ChooseSoftLimit("", "3B", "T2"),
+              StatusIs(Code::kInvalidArgument, HasSubstr(kName)));
 }
 
 class FakeHeap final : public Heap {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a soft limit is written, and where it comes from.
-#include <cstdlib>
 #include <string>
 
 #include "edge.h"
+#include "environment.h"
 #include "fodc/base/strings.h"
 #include "fodc/guard/soft_limit.h"
 
@@ -64,7 +64,7 @@ Result<SoftLimit> ChooseSoftLimit(std::string_view command_line,
       return ParseSoftLimit(command_line).WithContext("command line");
     }
     const std::string name = StrCat(prefix, "_MEMORY_SOFT_LIMIT");
-    const char* environment = std::getenv(name.c_str());
+    const char* environment = ReadVariable(name.c_str());
     if (environment != nullptr && !Trim(environment).empty()) {
       return ParseSoftLimit(environment).WithContext(name);
     }

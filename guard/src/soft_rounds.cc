@@ -54,9 +54,8 @@ SoftRounds::Outcome SoftRounds::Look(const Lines& lines) {
 void SoftRounds::SetBudget(Cache* c, std::uint64_t bytes) {
   if (bytes == c->now_bytes) return;
   c->now_bytes = bytes;
-  (void)AtEdge([c, bytes]() -> Status {
+  Quietly([c, bytes] {
     if (c->cache.set_budget) c->cache.set_budget(bytes);
-    return OkStatus();
   });
 }
 

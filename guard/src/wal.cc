@@ -108,8 +108,11 @@ Result<std::unique_ptr<Wal>> Wal::Create(const WalOptions& options) noexcept {
     wal::Options log = options.log;
     log.on_repair = [sink = options.on_event, also = options.log.on_repair](
                         const wal::RepairEvent& repair) {
-      TellOfRepair(sink, repair);
-      if (also) also(repair);
+      // The repair goes on, whatever the host makes of it.
+      Quietly([&] { TellOfRepair(sink, repair); });
+      Quietly([&] {
+        if (also) also(repair);
+      });
     };
     const Clock& clock =
         options.clock != nullptr ? *options.clock : SystemClock();
@@ -124,10 +127,7 @@ Result<wal::ReadSummary> Wal::Read(const wal::RecordSink& sink,
   auto summary = AtEdge([&] { return impl_->log->Read(sink, options); });
   impl_->Count();
   if (summary.ok()) {
-    AtEdge([&] {
-      impl_->TellOfFlips(*summary);
-      return OkStatus();
-    }).IgnoreError();
+    Quietly([&] { impl_->TellOfFlips(*summary); });
   }
   return summary;
 }

@@ -125,6 +125,17 @@ TEST_F(GuardWalTest, ATornTailIsRepairedToldAndCounted) {
   EXPECT_THAT(messages_, SizeIs(1));
 }
 
+TEST_F(GuardWalTest, WhatTheHostThrowsAtARepairDoesNotEndIt) {
+  ASSERT_NO_FATAL_FAILURE(MakeTorn());
+  options_.on_event = [](const Event&) { throw 1; };
+  options_.log.on_repair = [](const wal::RepairEvent&) { throw 2; };
+  ASSERT_NO_FATAL_FAILURE(Open());
+  const auto summary = Read();
+  ASSERT_THAT(summary, IsOk());
+  EXPECT_TRUE(summary->repaired);
+  EXPECT_THAT(read_, ElementsAre("one", "two"));
+}
+
 TEST_F(GuardWalTest, OneRepairPerStart) {
   ASSERT_NO_FATAL_FAILURE(MakeTorn());
   ASSERT_NO_FATAL_FAILURE(Open());

@@ -22,11 +22,7 @@ std::optional<std::uint64_t> Known(const std::atomic<std::uint64_t>& v) {
 // What a callback of the host's throws is dropped.
 template <typename Callback, typename... Args>
 void CallHost(const Callback& callback, const Args&... args) {
-  if (!callback) return;
-  (void)AtEdge([&]() -> Status {
-    callback(args...);
-    return OkStatus();
-  });
+  if (callback) Quietly([&] { callback(args...); });
 }
 
 }  // namespace
@@ -97,13 +93,18 @@ bool Watch::Run(const std::function<void()>& before_callback) {
 
 CoreDecision Watch::Sample() {
   const MonotonicTime now = clock_.Monotonic();
-  ReadLimitsIfDue(now);
-  const MemorySampler::Sample sample = sampler_->Read();
+  // Where there is no memory for the words of an error, it goes on without: it
+  // must not be the watchdog that ends the process.
+  Quietly([&] { ReadLimitsIfDue(now); });
+  MemorySampler::Sample sample;
+  Quietly([&] { sample = sampler_->Read(); });
   const MemorySource source = sampler_->source();
   if (!sample.bytes) {
     report_.SourceFailed(source, false);
     if (!last_failed_) {
-      report_.Warn("memory source failed", sampler_->last_error());
+      Quietly([&] {
+        report_.Warn("memory source failed", sampler_->last_error());
+      });
     }
   }
   last_failed_ = !sample.bytes;
@@ -139,7 +140,7 @@ CoreDecision Watch::Sample() {
 void Watch::ReadKernelIfDue(MonotonicTime now, bool anyway) {
   if (!anyway && kernel_read_ && now - *kernel_read_ < kKernelEvery) return;
   kernel_read_ = now;
-  kernel_ = sampler_->ReadKernel();
+  Quietly([&] { kernel_ = sampler_->ReadKernel(); });
 }
 
 void Watch::Replace(std::string_view reason) {

@@ -10,10 +10,10 @@
 
 #include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <utility>
 
 #include "base64.h"
+#include "environment.h"
 #include "fodc/base/clock.h"
 #include "fodc/base/psi_trigger.h"
 #include "fodc/base/strings.h"
@@ -90,7 +90,7 @@ class RealWaiter final : public WatchWaiter {
 
   Result<std::string> WatchStalls(
       const std::optional<CgroupDirectory>& unified_group) override {
-    const char* path = std::getenv("MEMORY_PRESSURE_WATCH");
+    const char* path = ReadVariable("MEMORY_PRESSURE_WATCH");
     if (path != nullptr && *path != '\0') return WatchGiven(path);
     if (unified_group && !unified_group->is_root) {
       auto own = WatchFile(unified_group->path + "/memory.pressure");
@@ -175,7 +175,7 @@ class RealWaiter final : public WatchWaiter {
   // written is in base64.
   Result<std::string> WatchGiven(const std::string& path) {
     if (path == "/dev/null") return std::string("off by MEMORY_PRESSURE_WATCH");
-    const char* text = std::getenv("MEMORY_PRESSURE_WRITE");
+    const char* text = ReadVariable("MEMORY_PRESSURE_WRITE");
     const std::optional<std::string> line =
         DecodeBase64(text == nullptr ? "" : text);
     if (!line) return InvalidArgument("MEMORY_PRESSURE_WRITE is no base64");

@@ -4,10 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <string>
 
 #include "base64.h"
+#include "environment_testing.h"
 #include "fodc/base/file.h"
 #include "fodc/base/status_matchers.h"
 
@@ -20,21 +20,16 @@ using ::testing::Optional;
 
 class WatchWaiterTest : public ::testing::Test {
  protected:
-  ~WatchWaiterTest() override { Pass(nullptr, nullptr); }
   // As the service manager does.
-  static void Pass(const char* watch, const char* write) {
-    const auto set = [](const char* name, const char* value) {
-      if (value == nullptr) {
-        (void)::unsetenv(name);
-      } else {
-        (void)::setenv(name, value, 1);
-      }
-    };
-    set("MEMORY_PRESSURE_WATCH", watch);
-    set("MEMORY_PRESSURE_WRITE", write);
+  void Pass(const char* watch, const char* write) {
+    watch_.reset();
+    write_.reset();
+    watch_.emplace("MEMORY_PRESSURE_WATCH", watch);
+    write_.emplace("MEMORY_PRESSURE_WRITE", write);
   }
   std::unique_ptr<WatchWaiter> waiter_ = std::move(MakeWatchWaiter()).value();
   TempDirectory tree_;
+  std::optional<ScopedVariable> watch_, write_;
 };
 
 TEST_F(WatchWaiterTest, StopEndsThisAndEveryFurtherWait) {

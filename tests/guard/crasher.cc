@@ -107,6 +107,17 @@ void Handle(int number) {
   (void)::sigaction(number, &action, nullptr);
 }
 
+// Installs a handler that calls the one that is there, as a library may.
+void PassToTheOneBefore(int number) {
+  static struct sigaction before;
+  struct sigaction action {};
+  action.sa_sigaction = [](int signal, siginfo_t* info, void* context) {
+    before.sa_sigaction(signal, info, context);
+  };
+  action.sa_flags = SA_SIGINFO;
+  (void)::sigaction(number, &action, &before);
+}
+
 // A disk of 1 MiB that goes with this process.
 bool MountSmallDisk(const std::string& directory) {
   if (::unshare(CLONE_NEWNS) != 0 ||
@@ -129,6 +140,7 @@ void FillRest(const std::string& directory) {
 
 // Before all constructors of static objects, those of the library too.
 [[gnu::constructor(101)]] void DieBeforeMain() {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread runs yet
   const char* directory = std::getenv("CRASH_BEFORE_MAIN");
   if (directory == nullptr) return;
   fodc::guard::CrashOptions options;
@@ -205,6 +217,13 @@ std::map<std::string, Way> Ways() {
          if (!fodc::guard::RefreshCrashHandler().ok()) std::exit(3);
          go = true;
          other.join();
+       }},
+      {"overflow-refresher",
+       [] {
+         std::thread([] {
+           if (!fodc::guard::RefreshCrashHandler().ok()) std::exit(3);
+           (void)Overflow(nullptr);
+         }).join();
        }},
       {"overflow-bare",
        [] { std::thread([] { (void)Overflow(nullptr); }).join(); }},
@@ -383,6 +402,11 @@ int main(int argc, char** argv) {
   if (way == "chained-abort") std::abort();
   if (way == "terminate-chained") throw std::runtime_error("told before");
   if (way == "disarmed") {
+    fodc::guard::DisarmCrashHandler();
+    WriteToNull();
+  }
+  if (way == "disarmed-below-another") {
+    PassToTheOneBefore(SIGSEGV);
     fodc::guard::DisarmCrashHandler();
     WriteToNull();
   }

@@ -94,6 +94,7 @@ _Unwind_Reason_Code OnFrame(_Unwind_Context* context, void* data) {
 
 std::int64_t WantedInterval() {
   constexpr std::int64_t kDefault = 512 * 1024;
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): before main
   const char* text = std::getenv(kIntervalVariable);
   if (text == nullptr) return kDefault;
   const char* end = text + std::strlen(text);

@@ -36,7 +36,9 @@ int TableDescriptor() noexcept;
 
 // After the allocation; a null `address` is none.
 inline void OnAllocation(void* address, std::size_t size_bytes) noexcept {
-  bytes_left -= static_cast<std::int64_t>(size_bytes);
+  // Of a size that no allocator gives, it goes round.
+  bytes_left = static_cast<std::int64_t>(
+      static_cast<std::uint64_t>(bytes_left) - size_bytes);
   if (__builtin_expect(bytes_left < 0, 0)) OnSample(address, size_bytes);
 }
 

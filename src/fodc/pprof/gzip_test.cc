@@ -35,7 +35,7 @@ std::string Gzipped(std::string_view bytes) {
 }
 
 TEST(GzipTest, GivesBackWhatWasWritten) {
-  for (const std::size_t size : {0, 1, 16383, 16384, 16385, 1000003}) {
+  for (const std::size_t size : {0u, 1u, 16383u, 16384u, 16385u, 1000003u}) {
     const std::string bytes = Noise(size);
     const auto back = Gunzip(Gzipped(bytes), size);
     ASSERT_THAT(back, IsOk()) << size;

@@ -321,7 +321,7 @@ TEST(ReadHeapTableTest, RefusesAnotherLayout) {
   }
   const auto good = bytes;
   // magic, version and header size, sizes and capacities: each changed alone.
-  for (const std::size_t word : {0, 1, 3, 4}) {
+  for (const std::size_t word : {0u, 1u, 3u, 4u}) {
     bytes = good;
     bytes[word] ^= std::uint64_t{1} << 33 | 1;
     EXPECT_EQ(read(size).status().code(), Code::kDataLoss) << word;

@@ -67,11 +67,11 @@ TEST(ReadMappingsTest, FindsThisCodeAndItsBuildId) {
   std::array<char, 4096> self;
   const ssize_t n = readlink("/proc/self/exe", self.data(), self.size());
   ASSERT_GT(n, 0);
-  EXPECT_EQ(m->path(),
-            std::string_view(self.data(), n).substr(0, kMaxMappingPathBytes));
+  const std::string_view program(self.data(), static_cast<std::size_t>(n));
+  EXPECT_EQ(m->path(), program.substr(0, kMaxMappingPathBytes));
   // The same by the linker's own tool.
   const std::string command =
-      "readelf -n " + std::string(self.data(), n) + " | grep 'Build ID'";
+      "readelf -n " + std::string(program) + " | grep 'Build ID'";
   FILE* pipe = popen(command.c_str(), "r");
   ASSERT_NE(pipe, nullptr);
   std::array<char, 256> line = {};

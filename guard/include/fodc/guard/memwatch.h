@@ -80,7 +80,7 @@ struct MemwatchOptions {
   MemoryThreshold soft = {};  // off: 8/9 of hard (80 % for 90 %)
   MemorySource source = MemorySource::kAuto;
 
-  // The longest wait between two samples; 0 and less: 1 s; at least 10 ms.
+  // The longest wait between two samples; 0 and less: 1 s; 10 ms to a day.
   std::chrono::nanoseconds poll_interval = std::chrono::seconds(1);
   // Waits less as memory nears the threshold: headroom by an assumed fill of
   // 6000 MiB/s, or twice the fastest of the last minute.

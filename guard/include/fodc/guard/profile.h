@@ -54,7 +54,7 @@ struct ProfileServerOptions {
   // If not empty, a request must bring "Authorization: Bearer <token>".
   std::string token = {};
   HeapSource heap_source = HeapSource::kAuto;
-  // From the connection to the last byte of the request.
+  // From the connection to the last byte of the request; a day at most.
   std::chrono::milliseconds request_timeout{5000};
   // From the request to the last byte of the answer.
   std::chrono::milliseconds response_timeout{30000};

@@ -89,6 +89,7 @@ class Slot {
 };
 
 // Thread-safe, lock-free.
+// NOLINTNEXTLINE(clang-analyzer-optin.performance.Padding): see used_
 class SlotLimiter {
  public:
   static constexpr std::size_t kMaxClasses = 4;

@@ -37,7 +37,8 @@ Result<SoftLimit> ChooseSoftLimit(
     std::string_view command_line, std::string_view configuration,
     std::string_view prefix = "FODC_GUARD") noexcept;
 
-// A cache of the host's. `set_budget` is called on the limiter's thread.
+// A cache of the host's. `set_budget` is called on the limiter's thread, and
+// must not stop or destroy the limiter; what it throws is dropped.
 struct ReclaimableCache {
   std::string name = {};
   std::uint64_t budget_bytes = 0;   // in calm
