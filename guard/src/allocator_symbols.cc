@@ -7,10 +7,18 @@
 #define FODC_WEAK __attribute__((weak))
 extern "C" {
 FODC_WEAK int mallctl(const char*, void*, std::size_t*, void*, std::size_t);
+FODC_WEAK int mallctlnametomib(const char*, std::size_t*, std::size_t*);
+FODC_WEAK int mallctlbymib(const std::size_t*, std::size_t, void*, std::size_t*,
+                           void*, std::size_t);
 FODC_WEAK void malloc_stats_print(void (*)(void*, const char*), void*,
                                   const char*);
 FODC_WEAK int MallocExtension_GetNumericProperty(const char*, std::size_t*);
 FODC_WEAK void MallocExtension_GetStats(char*, int);
+FODC_WEAK void MallocExtension_ReleaseFreeMemory();
+FODC_WEAK bool MallocExtension_Internal_GetNumericProperty(const char*,
+                                                           std::size_t,
+                                                           std::size_t*);
+FODC_WEAK void MallocExtension_Internal_ReleaseMemoryToSystem(std::size_t);
 }
 #define FODC_INSTANCE "_ZN15MallocExtension8instanceEv"
 #define FODC_HEAP_SAMPLE                                                  \
@@ -33,7 +41,8 @@ Function* Find(Function* linked, const char* name) {
 
 const JemallocSymbols& Jemalloc() {
   static const JemallocSymbols symbols = {
-      Find(&mallctl, "mallctl"),
+      Find(&mallctl, "mallctl"), Find(&mallctlnametomib, "mallctlnametomib"),
+      Find(&mallctlbymib, "mallctlbymib"),
       Find(&malloc_stats_print, "malloc_stats_print")};
   return symbols;
 }
@@ -44,7 +53,18 @@ const GperftoolsSymbols& Gperftools() {
       Find(&GperftoolsHeapSample, FODC_HEAP_SAMPLE),
       Find(&MallocExtension_GetNumericProperty,
            "MallocExtension_GetNumericProperty"),
-      Find(&MallocExtension_GetStats, "MallocExtension_GetStats")};
+      Find(&MallocExtension_GetStats, "MallocExtension_GetStats"),
+      Find(&MallocExtension_ReleaseFreeMemory,
+           "MallocExtension_ReleaseFreeMemory")};
+  return symbols;
+}
+
+const GoogleTcmallocSymbols& GoogleTcmalloc() {
+  static const GoogleTcmallocSymbols symbols = {
+      Find(&MallocExtension_Internal_GetNumericProperty,
+           "MallocExtension_Internal_GetNumericProperty"),
+      Find(&MallocExtension_Internal_ReleaseMemoryToSystem,
+           "MallocExtension_Internal_ReleaseMemoryToSystem")};
   return symbols;
 }
 

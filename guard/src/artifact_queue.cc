@@ -1,22 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "artifact_queue.h"
 
-#include <system_error>
 #include <utility>
 
 #include "fodc/base/clock.h"
+#include "own_thread.h"
 
 namespace fodc::guard {
 
 Result<std::unique_ptr<ArtifactQueue>> ArtifactQueue::Create(
     std::size_t max_jobs) {
   std::unique_ptr<ArtifactQueue> queue(new ArtifactQueue(max_jobs));
-  try {
-    const MutexLock lock(queue->join_mutex_);
-    queue->thread_ = std::thread([q = queue.get()] { q->Work(); });
-  } catch (const std::system_error& e) {
-    return ResourceExhausted(e.what());
-  }
+  const MutexLock lock(queue->join_mutex_);
+  FODC_RETURN_IF_ERROR(
+      StartThread(&queue->thread_, [q = queue.get()] { q->Work(); }));
   return queue;
 }
 

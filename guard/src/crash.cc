@@ -17,6 +17,8 @@
 #include "fodc/base/mutex.h"
 #include "fodc/base/strings.h"
 #include "stack_walk.h"
+#include "thread_asker.h"
+#include "thread_cover.h"
 
 namespace fodc::guard {
 namespace {
@@ -29,8 +31,12 @@ constinit CrashPlan* g_plan FODC_GUARDED_BY(g_mutex) = nullptr;
 
 constexpr milliseconds kMaxThreadWait{60000};
 
+// Those of a process that dies.
+constinit ThreadAsker g_threads(&TellStack);
+
 struct PlanDelete {
   void operator()(CrashPlan* plan) const {
+    if (plan->thread_signal != 0) GiveBackThreadSignal(plan->thread_signal);
     if (plan->memory != nullptr) (void)::munmap(plan->memory, kMaxRecordBytes);
     delete plan;
   }
@@ -96,12 +102,14 @@ Status ArmCrashHandler(const CrashOptions& options) noexcept {
     }
     PlanPtr plan(new CrashPlan);
     FODC_RETURN_IF_ERROR(Prepare(options, plan.get()));
-    FODC_ASSIGN_OR_RETURN(plan->threads,
-                          DyingThreads::Create(options.thread_signal));
+    FODC_RETURN_IF_ERROR(g_threads.Prepare());
+    plan->threads = &g_threads;
+    FODC_ASSIGN_OR_RETURN(plan->thread_signal,
+                          TakeThreadSignal(options.thread_signal));
     FODC_RETURN_IF_ERROR(CoverThisThread());
     // What the unwinder does once (find its tables, bind its symbols) is not
     // for a signal handler.
-    std::uintptr_t frames[DyingThread::kMaxFrames];
+    std::uintptr_t frames[AskedThread::kMaxFrames];
     (void)WalkStack(frames);
     FODC_RETURN_IF_ERROR(
         InstallFatalHandlers(plan.get(), options.handle_sigtrap));
@@ -128,7 +136,9 @@ Status RefreshCrashHandler() noexcept {
         &g_plan->tables[g_plan->modules.load() == &g_plan->tables[0] ? 1 : 0];
     *other = ModuleTable::Read();
     g_plan->modules.store(other);
-    return g_plan->threads->Cover(g_plan->thread_wait, *g_plan->clock);
+    FODC_RETURN_IF_ERROR(CoverThisThread());
+    return CoverOtherThreads(g_plan->thread_signal, g_plan->thread_wait,
+                             *g_plan->clock);
   });
 }
 

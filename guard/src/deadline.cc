@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdint>
@@ -13,7 +14,8 @@
 #include <utility>
 
 #include "edge.h"
-#include "signals.h"
+#include "fodc/base/clock.h"
+#include "own_thread.h"
 
 namespace fodc::guard {
 namespace {
@@ -25,22 +27,25 @@ void Raise(const UniqueFd& fd) {
   (void)!::write(fd.get(), &one, sizeof one);
 }
 
-// False when the time ran out. Nothing else ends it: a signal may begin the
-// wait anew, which the threads that call this block.
+// False when the time ran out. Nothing else ends it, and a signal does not
+// prolong it.
 bool WaitFor(const UniqueFd& a, const UniqueFd& b,
              const std::chrono::nanoseconds* at_most) {
   std::array<pollfd, 2> fds = {{{a.get(), POLLIN, 0}, {b.get(), POLLIN, 0}}};
-  timespec timeout{};
-  if (at_most != nullptr) {
-    timeout.tv_sec = at_most->count() / 1'000'000'000;
-    timeout.tv_nsec = at_most->count() % 1'000'000'000;
+  const Clock& clock = SystemClock();
+  const MonotonicTime begin = clock.Monotonic();
+  for (;;) {
+    timespec timeout{};
+    if (at_most != nullptr) {
+      const std::chrono::nanoseconds left = std::max(
+          *at_most - (clock.Monotonic() - begin), std::chrono::nanoseconds(0));
+      timeout.tv_sec = left.count() / 1'000'000'000;
+      timeout.tv_nsec = left.count() % 1'000'000'000;
+    }
+    const int n = ::ppoll(fds.data(), fds.size(),
+                          at_most != nullptr ? &timeout : nullptr, nullptr);
+    if (n >= 0 || errno != EINTR) return n > 0;
   }
-  int n = 0;
-  do {
-    n = ::ppoll(fds.data(), fds.size(), at_most != nullptr ? &timeout : nullptr,
-                nullptr);
-  } while (n < 0 && errno == EINTR);
-  return n > 0;
 }
 
 bool IsRaised(const UniqueFd& fd) {

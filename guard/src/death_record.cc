@@ -14,6 +14,8 @@
 namespace fodc::guard {
 namespace {
 
+using Stage = AskedThread::Stage;
+
 constexpr int kMaxSameStamp = 100;
 
 std::uint64_t OwnTid() {
@@ -62,7 +64,9 @@ void DeathRecord::RunStep(Step step, const Death& death) {
     case kWalkOwnStack:
       return WalkOwnStack(death);
     case kAskThreads:
-      return plan_.threads->Collect(plan_.thread_wait, *plan_.clock);
+      (void)plan_.threads->List();
+      return plan_.threads->Ask(plan_.thread_signal, plan_.thread_wait,
+                                *plan_.clock);
     case kMetadata:
       out_.Append("{");
       mark_ = out_.size();
@@ -151,13 +155,13 @@ void DeathRecord::AppendValue(const Death& death) {
   out_.EndString();
 }
 
-void DeathRecord::AppendThreadHead(const DyingThread& t) {
+void DeathRecord::AppendThreadHead(const AskedThread& t) {
   out_.Append("thread ");
   out_.AppendUint(static_cast<std::uint64_t>(t.tid));
   out_.Append(" \"");
-  out_.Append({t.name, t.name_bytes});
+  out_.Append(t.status.Name());
   out_.Append("\" [");
-  out_.Append({&t.run_state, 1});
+  out_.Append({&t.status.run_state, 1});
   out_.Append("]");
 }
 
@@ -172,24 +176,25 @@ void DeathRecord::AppendStacks(const Death& death) {
   out_.Append("]:\n");
   AppendFrames({frames_, frame_count_}, modules, &out_);
   std::size_t beyond = plan_.threads->beyond();
-  for (const DyingThread& t : plan_.threads->stacks()) {
+  for (const AskedThread& t : plan_.threads->threads()) {
     if (out_.size() - mark_ > kMaxStackBytes) {
       ++beyond;
       continue;
     }
     AppendThreadHead(t);
-    switch (t.state.load(std::memory_order_acquire)) {
-      case ThreadState::kTold:
+    switch (t.stage()) {
+      case Stage::kAnswered:
         out_.Append(":\n");
-        AppendFrames({t.frames, t.size}, modules, &out_);
+        AppendFrames(t.Stack(), modules, &out_);
         break;
-      case ThreadState::kSilent:
-        out_.Append(t.size == 0 ? " did not answer\n"
-                                : " did not answer; the kernel holds it at:"
-                                  "\n");
-        AppendFrames({t.frames, t.size}, modules, &out_);
+      case Stage::kSilent: {
+        const std::uintptr_t at = ReadHeldAt(t.tid);
+        out_.Append(" did not answer");
+        out_.Append(at == 0 ? "\n" : "; the kernel holds it at:\n");
+        AppendFrames({&at, at == 0 ? 0u : 1u}, modules, &out_);
         break;
-      case ThreadState::kFaulted:
+      }
+      case Stage::kFaulted:
         out_.Append(" has a stack that cannot be walked\n");
         break;
       default:
@@ -247,18 +252,17 @@ void DeathRecord::AppendCause(const Death& death) {
 void DeathRecord::AppendThreads() {
   out_.Key("threads");
   out_.Append("[");
-  for (const DyingThread& t : plan_.threads->stacks()) {
-    const ThreadState state = t.state.load(std::memory_order_acquire);
+  for (const AskedThread& t : plan_.threads->threads()) {
     out_.Next();
     out_.Append("{");
     out_.Key("id");
     out_.AppendUint(static_cast<std::uint64_t>(t.tid));
     out_.Key("name");
-    out_.AppendString({t.name, t.name_bytes});
+    out_.AppendString(t.status.Name());
     out_.Key("state");
-    out_.AppendString({&t.run_state, 1});
+    out_.AppendString({&t.status.run_state, 1});
     out_.Key("answered");
-    out_.Append(state == ThreadState::kTold ? "true" : "false");
+    out_.Append(t.stage() == Stage::kAnswered ? "true" : "false");
     out_.Append("}");
   }
   out_.Append("]");

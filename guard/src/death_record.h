@@ -8,16 +8,15 @@
 #include <csignal>
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 
 #include "disk_reserve.h"
-#include "dying_threads.h"
 #include "fodc/base/clock.h"
 #include "modules.h"
 #include "record.h"
 #include "record_buffer.h"
+#include "thread_asker.h"
 
 namespace fodc::guard {
 
@@ -35,7 +34,9 @@ struct CrashPlan {
   // One is shown, the other is made anew.
   ModuleTable tables[2];
   std::atomic<const ModuleTable*> modules{nullptr};
-  std::unique_ptr<DyingThreads> threads;
+  // Prepared, and the signal is taken.
+  ThreadAsker* threads = nullptr;
+  int thread_signal = 0;
   char* memory = nullptr;  // kMaxRecordBytes
 };
 
@@ -80,7 +81,7 @@ class DeathRecord {
   void WalkOwnStack(const Death& death);
   void AppendValue(const Death& death);
   void AppendStacks(const Death& death);
-  void AppendThreadHead(const DyingThread& t);
+  void AppendThreadHead(const AskedThread& t);
   void AppendCause(const Death& death);
   void AppendThreads();
   void AppendEnd();
@@ -96,7 +97,7 @@ class DeathRecord {
   bool has_directory_ = false;
   char id_[256] = {};
   std::size_t id_bytes_ = 0;
-  std::uintptr_t frames_[DyingThread::kMaxFrames] = {};
+  std::uintptr_t frames_[AskedThread::kMaxFrames] = {};
   std::size_t frame_count_ = 0;
 };
 

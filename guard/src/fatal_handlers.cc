@@ -13,13 +13,12 @@
 #include <optional>
 
 #include "exception_text.h"
+#include "fault_signals.h"
 #include "fodc/base/strings.h"
 
 namespace fodc::guard {
 namespace {
 
-constexpr int kSignals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE,
-                            SIGABRT, SIGSYS, SIGTRAP};
 // How long who dies second waits for the record of the first.
 constexpr int kMaxPauses = 10'000;  // of 1 ms
 
@@ -118,11 +117,11 @@ void OnFatal(int number, siginfo_t* info, void* context) {
   errno = saved_errno;
 }
 
-// All signals but those that tell of a fault here.
-void BlockOthers(sigset_t* mask) {
-  (void)::sigfillset(mask);
-  for (const int s : kSignals) (void)::sigdelset(mask, s);
-  (void)::sigdelset(mask, g_plan->threads->signal());
+// While the record is written. A thread that dies second is asked for its stack
+// all the same.
+void FillMask(sigset_t* mask) {
+  FillAllButFaults(mask);
+  (void)::sigdelset(mask, g_plan->thread_signal);
 }
 
 [[noreturn]] void OnTerminate() {
@@ -130,7 +129,7 @@ void BlockOthers(sigset_t* mask) {
     // Not to end by SIGXFSZ or the like while the record is written.
     sigset_t mask;
     sigset_t before;
-    BlockOthers(&mask);
+    FillMask(&mask);
     (void)::sigprocmask(SIG_BLOCK, &mask, &before);
     RecordBuffer text(g_terminated, sizeof(g_terminated));
     text.Append("std::terminate");
@@ -162,8 +161,8 @@ Status InstallFatalHandlers(CrashPlan* plan, bool handle_sigtrap) {
   // SA_NODEFER, and a mask without the fatal ones: a fault within the handler
   // comes to the handler.
   action.sa_flags = SA_SIGINFO | SA_ONSTACK | SA_NODEFER;
-  BlockOthers(&action.sa_mask);
-  for (const int s : kSignals) {
+  FillMask(&action.sa_mask);
+  for (const int s : kFaultSignals) {
     if (s == SIGTRAP && !handle_sigtrap) continue;
     if (::sigaction(s, nullptr, &g_before[s]) != 0) {
       const int error = errno;
@@ -182,7 +181,7 @@ Status InstallFatalHandlers(CrashPlan* plan, bool handle_sigtrap) {
 }
 
 void RemoveFatalHandlers() {
-  for (const int s : kSignals) {
+  for (const int s : kFaultSignals) {
     struct sigaction now {};
     if (g_is_installed[s] && ::sigaction(s, nullptr, &now) == 0 &&
         (now.sa_flags & SA_SIGINFO) != 0 && now.sa_sigaction == OnFatal) {

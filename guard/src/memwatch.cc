@@ -16,7 +16,7 @@
 #include "memory_sampler.h"
 #include "memwatch_core.h"
 #include "memwatch_impl.h"
-#include "signals.h"
+#include "own_thread.h"
 #include "watch.h"
 #include "watch_waiter.h"
 

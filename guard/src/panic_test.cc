@@ -16,7 +16,6 @@
 
 #include "fodc/base/file.h"
 #include "fodc/base/status_matchers.h"
-#include "modules.h"
 
 namespace fodc::guard {
 namespace {
@@ -57,14 +56,22 @@ class PanicTest : public ::testing::Test {
   }
   std::unique_ptr<PanicRecorder> Make() { return Make(Options()); }
 
+  static GuardedOptions Dump(StateDumper dumper) {
+    GuardedOptions call;
+    call.state_dumper = std::move(dumper);
+    return call;
+  }
+
   static json Read(const GuardedResult& r) {
     return json::parse(
         ReadFile(r.record->artifact_directory + "/panic.json").value_or("{}"));
   }
+  std::uint64_t Count(const char* family, const char* label,
+                      const char* value) {
+    return (*metrics_->FindCounter(family, {{label, value}}))->value();
+  }
   std::uint64_t Count(const char* component) {
-    return (*metrics_->FindCounter("fodc_guard_panics_total",
-                                   {{"component", component}}))
-        ->value();
+    return Count("fodc_guard_panics_total", "component", component);
   }
 
   TempDirectory temp_{"fodc-panic"};
@@ -213,9 +220,8 @@ TEST_F(PanicTest, AHookThatThrowsStopsNothing) {
 
 TEST_F(PanicTest, AStateDumpIsWrittenBesideTheRecord) {
   const auto recorder = Make();
-  GuardedOptions call;
-  call.state_dumper = [](StateDump* dump) { dump->Add("queue", 3); };
-  const GuardedResult r = recorder->Run("c", ThrowTorn, call);
+  const GuardedResult r = recorder->Run(
+      "c", ThrowTorn, Dump([](StateDump* dump) { dump->Add("queue", 3); }));
   const std::string path = r.record->artifact_directory + "/deep-dump.json";
   EXPECT_EQ(Read(r).at("stateDump"), json({{"path", path}}));
   EXPECT_THAT(ReadFile(path), IsOkAndHolds("{\n  \"queue\": 3\n}\n"));
@@ -225,9 +231,9 @@ TEST_F(PanicTest, AStateDumpOverTheLimitIsNotWritten) {
   PanicOptions o = Options();
   o.max_state_dump_bytes = 16;
   const auto recorder = Make(std::move(o));
-  GuardedOptions call;
-  call.state_dumper = [](StateDump* dump) { dump->Add("queue", 333333333); };
-  const GuardedResult r = recorder->Run("c", ThrowTorn, call);
+  const GuardedResult r = recorder->Run(
+      "c", ThrowTorn,
+      Dump([](StateDump* dump) { dump->Add("queue", 333333333); }));
   EXPECT_THAT(ListDirectory(r.record->artifact_directory),
               IsOkAndHolds(ElementsAre("panic.json")));
   const json dump = Read(r).at("stateDump");
@@ -252,9 +258,9 @@ TEST_F(PanicTest, WithoutADirectoryAllButTheArtifactHappens) {
   PanicOptions o = Options();
   o.directory.clear();
   const auto recorder = Make(std::move(o));
-  GuardedOptions call;
-  call.state_dumper = [](StateDump*) { ADD_FAILURE() << "nowhere to put it"; };
-  const GuardedResult r = recorder->Run("c", ThrowTorn, call);
+  const GuardedResult r = recorder->Run("c", ThrowTorn, Dump([](StateDump*) {
+                                          ADD_FAILURE() << "nowhere to put it";
+                                        }));
   EXPECT_EQ(r.record->artifact_directory, "");
   EXPECT_EQ(r.artifact.state(), ArtifactState::kSkipped);
   EXPECT_THAT(steps_, SizeIs(1));
@@ -267,9 +273,7 @@ TEST_F(PanicTest, ADiskThatRefusesIsToldAndCounted) {
   const GuardedResult r = recorder->Run("c", ThrowTorn);
   EXPECT_EQ(r.artifact.state(), ArtifactState::kFailed);
   EXPECT_THAT(steps_.back(), StartsWith("panic artifact not written"));
-  EXPECT_EQ((*metrics_->FindCounter("fodc_guard_panic_artifacts_dropped_total",
-                                    {{"reason", "disk"}}))
-                ->value(),
+  EXPECT_EQ(Count("fodc_guard_panic_artifacts_dropped_total", "reason", "disk"),
             1u);
 }
 
@@ -386,19 +390,6 @@ TEST_F(PanicTest, OptionsOutOfRangeAreRefused) {
   metadata.metadata = {{"k", std::string(std::size_t{1} << 20, 'x')}};
   EXPECT_THAT(PanicRecorder::Create(std::move(metadata)),
               StatusIs(Code::kInvalidArgument, HasSubstr("metadata")));
-}
-
-TEST(ModuleTableTest, KnowsTheProgramItsLibrariesAndTheirBuildIds) {
-  const ModuleTable table = ModuleTable::Read();
-  ASSERT_NE(table.program(), nullptr);
-  EXPECT_THAT(table.program()->path, HasSubstr("guard_test"));
-  EXPECT_EQ(table.Find(reinterpret_cast<std::uintptr_t>(&ThrowTorn)),
-            table.program());
-  const Module* libc =
-      table.Find(reinterpret_cast<std::uintptr_t>(&::pthread_exit));
-  ASSERT_NE(libc, nullptr);
-  EXPECT_EQ(table.Find(0), nullptr);
-  EXPECT_THAT(table.modules(), SizeIs(testing::Gt(2u)));
 }
 
 }  // namespace

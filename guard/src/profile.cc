@@ -13,11 +13,11 @@
 #include "fodc/base/file.h"
 #include "fodc/base/strings.h"
 #include "heap_sources.h"
+#include "own_thread.h"
 #include "profile_endpoints.h"
 #include "profile_listener.h"
 #include "profile_loop.h"
 #include "sampler/sampler_link.h"
-#include "thread_stacks.h"
 
 extern "C" __attribute__((weak)) int fodc_guard_sampler_table() noexcept;
 
@@ -98,23 +98,12 @@ struct ProfileServer::Impl {
     thread.join();
   }
 
-  // With all signals blocked: those of the host are for its own threads.
-  void Start() {
-    sigset_t all;
-    sigset_t before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    const Status started = AtEdge([this]() -> Status {
-      thread = std::thread([this] {
-        pthread_setname_np(pthread_self(), "fodc-profiles");
-        loop->Run();
-      });
-      return OkStatus();
+  Status Start() {
+    return StartThread(&thread, [this] {
+      (void)pthread_setname_np(pthread_self(), "fodc-profiles");
+      loop->Run();
     });
-    pthread_sigmask(SIG_SETMASK, &before, nullptr);
-    is_started = started.ok();
   }
-  bool is_started = false;
 };
 
 ProfileServer::ProfileServer(std::unique_ptr<Impl> impl)
@@ -145,10 +134,7 @@ Result<std::unique_ptr<ProfileServer>> ProfileServer::Create(
                                                std::move(wake), impl->options,
                                                counters, std::move(writers));
     const std::string address = impl->loop->address();
-    impl->Start();
-    if (!impl->is_started) {
-      return ResourceExhausted("no thread for the profile endpoints");
-    }
+    FODC_RETURN_IF_ERROR(impl->Start());
     const Result<HeapSource> source = FindHeapSource(wanted);
     const EventField fields[] = {
         {"address", address},
@@ -178,7 +164,7 @@ Status WriteAllocatorText(int fd) noexcept {
   return WriteTo(fd, &WriteAllocatorStatistics);
 }
 
-int ThreadProfileSignal() noexcept { return StackSignal(); }
+int ThreadProfileSignal() noexcept { return SIGRTMAX - 3; }
 
 Result<int> HeapTableFd() noexcept {
   return AtEdge([]() -> Result<int> {

@@ -2,20 +2,23 @@
 #include "profile_endpoints.h"
 
 #include <dlfcn.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 #include <array>
 #include <atomic>
 #include <charconv>
 #include <chrono>
 #include <memory>
-#include <vector>
+#include <span>
 
 #include "fodc/base/clock.h"
 #include "fodc/base/file.h"
 #include "fodc/base/strings.h"
 #include "fodc/pprof/profile_writer.h"
 #include "own_mappings.h"
-#include "thread_stacks.h"
+#include "stack_walk.h"
+#include "thread_asker.h"
 
 namespace fodc::guard {
 namespace {
@@ -45,6 +48,20 @@ constexpr std::array kEndpoints = {
 
 std::atomic<bool> is_turn_taken{false};
 
+// Of who has the turn.
+constinit ThreadAsker g_threads(&TellStack);
+
+Status AddThread(pid_t tid, const ThreadStatus& status,
+                 std::span<const std::uintptr_t> stack,
+                 pprof::ProfileWriter* writer) {
+  const std::int64_t one[] = {1};
+  const std::string number = std::to_string(tid);
+  const pprof::SampleLabel labels[] = {{"thread", status.Name()},
+                                       {"tid", number},
+                                       {"state", {&status.run_state, 1}}};
+  return writer->Add(stack, one, labels);
+}
+
 }  // namespace
 
 std::optional<ProfileEndpoint> FindProfileEndpoint(std::string_view path) {
@@ -71,8 +88,12 @@ ProfileTurn::~ProfileTurn() {
 }
 
 Status WriteThreads(const pprof::Sink& sink) {
-  FODC_ASSIGN_OR_RETURN(const std::vector<ThreadStack> threads,
-                        TakeThreadStacks(kStackWait));
+  FODC_RETURN_IF_ERROR(g_threads.Prepare());
+  // Without the signal, which is the host's then, threads have no stacks.
+  (void)TakeThreadSignal(ThreadProfileSignal());
+  const int error = g_threads.List();
+  if (error != 0) return ErrnoStatus(error, "/proc/self/task");
+  g_threads.Ask(ThreadProfileSignal(), kStackWait, SystemClock());
   const OwnMappings mappings;
   constexpr pprof::ValueTypeName kThreads = {"threads", "count"};
   pprof::ProfileHead head;
@@ -82,14 +103,23 @@ Status WriteThreads(const pprof::Sink& sink) {
   head.period = 1;
   head.time = SystemClock().Unix();
   head.mappings = mappings.all();
+  const std::string beyond =
+      StrCat(g_threads.beyond(), " more threads are not here");
+  const std::string_view comments[] = {beyond};
+  if (g_threads.beyond() > 0) head.comments = comments;
   FODC_ASSIGN_OR_RETURN(const std::unique_ptr<pprof::ProfileWriter> writer,
                         pprof::ProfileWriter::Create(head, sink));
-  for (const ThreadStack& t : threads) {
-    const std::int64_t one[] = {1};
-    const std::string tid = std::to_string(t.tid);
-    const pprof::SampleLabel labels[] = {
-        {"thread", t.name}, {"tid", tid}, {"state", {&t.state, 1}}};
-    FODC_RETURN_IF_ERROR(writer->Add(t.stack, one, labels));
+  const auto own = static_cast<pid_t>(::syscall(SYS_gettid));
+  std::array<std::uintptr_t, AskedThread::kMaxFrames> frames;
+  const std::size_t size = WalkStack(frames);
+  FODC_RETURN_IF_ERROR(AddThread(own, ReadThreadStatus(own),
+                                 std::span(frames).first(size), writer.get()));
+  for (const AskedThread& t : g_threads.threads()) {
+    const bool has_answered = t.stage() == AskedThread::Stage::kAnswered;
+    FODC_RETURN_IF_ERROR(
+        AddThread(t.tid, t.status,
+                  has_answered ? t.Stack() : std::span<const std::uintptr_t>(),
+                  writer.get()));
   }
   return writer->Finish();
 }

@@ -65,6 +65,23 @@ class ProfileLoopTest : public ::testing::Test {
     };
   }
 
+  // A client that does not read on, of a heap profile that is being streamed.
+  UniqueFd BeginStream() {
+    UniqueFd fd = Connect(address_, 4096);
+    Send(fd.get(), kHeapRequest);
+    char byte = 0;
+    EXPECT_EQ(read(fd.get(), &byte, 1), 1);
+    return fd;
+  }
+
+  std::string GetThreadsOnceFree() {
+    std::string answer;
+    do {
+      answer = Get(address_, "/debug/pprof/threads");
+    } while (answer.starts_with("HTTP/1.1 503 "));
+    return answer;
+  }
+
   ProfileServerOptions options_;
   Counter served_, busy_, refused_, failed_;
   std::unique_ptr<ProfileLoop> loop_;
@@ -76,10 +93,7 @@ class ProfileLoopTest : public ::testing::Test {
 
 TEST_F(ProfileLoopTest, ASecondRequestGets503WhileOneIsStreamed) {
   Start(Endless());
-  const UniqueFd slow = Connect(address_, 4096);
-  Send(slow.get(), kHeapRequest);
-  char byte = 0;
-  ASSERT_EQ(read(slow.get(), &byte, 1), 1);  // it is being streamed
+  const UniqueFd slow = BeginStream();
   for (const char* path : {"/debug/pprof/heap", "/debug/pprof/threads"}) {
     EXPECT_THAT(Get(address_, path), StartsWith("HTTP/1.1 503 "));
   }
@@ -95,42 +109,23 @@ TEST_F(ProfileLoopTest, ASecondRequestGets503WhileOneIsStreamed) {
 TEST_F(ProfileLoopTest, AClientThatDoesNotReadIsLeft) {
   options_.response_timeout = 50ms;
   Start(Endless());
-  const UniqueFd slow = Connect(address_, 4096);
-  Send(slow.get(), kHeapRequest);
-  char byte = 0;
-  ASSERT_EQ(read(slow.get(), &byte, 1), 1);
+  const UniqueFd slow = BeginStream();
   // Answered once the other one has been given up.
-  std::string answer;
-  do {
-    answer = Get(address_, "/debug/pprof/threads");
-  } while (answer.starts_with("HTTP/1.1 503 "));
-  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(GetThreadsOnceFree(), StartsWith("HTTP/1.1 200 "));
   EXPECT_EQ(failed_.value(), 1u);
   EXPECT_THAT(ReadAll(slow.get()), Not(EndsWith(kLastChunk)));
 }
 
 TEST_F(ProfileLoopTest, AClientThatGoesAwayEndsItsProfile) {
   Start(Endless());
-  {
-    const UniqueFd gone = Connect(address_, 4096);
-    Send(gone.get(), kHeapRequest);
-    char byte = 0;
-    ASSERT_EQ(read(gone.get(), &byte, 1), 1);
-  }
-  std::string answer;
-  do {
-    answer = Get(address_, "/debug/pprof/threads");
-  } while (answer.starts_with("HTTP/1.1 503 "));
-  EXPECT_THAT(answer, StartsWith("HTTP/1.1 200 "));
+  BeginStream().reset();
+  EXPECT_THAT(GetThreadsOnceFree(), StartsWith("HTTP/1.1 200 "));
   EXPECT_EQ(failed_.value(), 1u);
 }
 
 TEST_F(ProfileLoopTest, StreamsInsteadOfHolding) {
   Start(Endless());
-  const UniqueFd slow = Connect(address_, 4096);
-  Send(slow.get(), kHeapRequest);
-  char byte = 0;
-  ASSERT_EQ(read(slow.get(), &byte, 1), 1);
+  const UniqueFd slow = BeginStream();
   // While nobody reads, the writer stands still: two looks find the same.
   std::uint64_t before = 0;
   do {
@@ -172,10 +167,7 @@ TEST_F(ProfileLoopTest, WhatAWriterThrowsEndsNoThread) {
 
 TEST_F(ProfileLoopTest, StopsInTheMidstOfAProfile) {
   Start(Endless());
-  const UniqueFd slow = Connect(address_, 4096);
-  Send(slow.get(), kHeapRequest);
-  char byte = 0;
-  ASSERT_EQ(read(slow.get(), &byte, 1), 1);
+  const UniqueFd slow = BeginStream();
   Stop();
   EXPECT_THAT(ReadAll(slow.get()), Not(EndsWith(kLastChunk)));
 }

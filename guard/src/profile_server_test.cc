@@ -20,6 +20,7 @@
 #include <latch>
 #include <string>
 #include <thread>
+#include <vector>
 
 #include "fodc/base/file.h"
 #include "fodc/base/status_matchers.h"
@@ -29,6 +30,7 @@
 #include "fodc/pprof/profile.h"
 #include "profile_client_testing.h"
 #include "profile_endpoints.h"
+#include "thread_asker.h"
 
 namespace fodc::guard {
 namespace {
@@ -167,6 +169,30 @@ TEST(ProfileServerTest, AThreadThatBlocksTheSignalIsToldWithoutAStack) {
     EXPECT_TRUE(sample.locations.empty());
   }
   EXPECT_TRUE(has_deaf);
+}
+
+TEST(ProfileServerTest, ThreadsBeyondTheLimitAreCounted) {
+#if defined(FODC_SANITIZED)
+  GTEST_SKIP() << "SKIPPED: two thousand threads are too many for a sanitizer";
+#endif
+  constexpr std::size_t kBeyond = 5;
+  const TempDirectory dir;
+  const UniqueFd fd(
+      open(dir.File("t").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  std::latch is_seen(1);
+  std::vector<std::thread> others;
+  for (std::size_t i = 0; i < ThreadAsker::kMaxThreads + kBeyond; ++i) {
+    others.emplace_back([&is_seen] { is_seen.wait(); });
+  }
+  EXPECT_THAT(WriteThreadProfile(fd.get()), IsOk());
+  is_seen.count_down();
+  for (std::thread& other : others) other.join();
+  const auto p = pprof::ReadProfile(ReadFile(dir.File("t")).value_or(""));
+  ASSERT_THAT(p, IsOk());
+  // And the one that asked.
+  EXPECT_EQ(p->samples.size(), ThreadAsker::kMaxThreads + 1);
+  ASSERT_EQ(p->comments.size(), 1u);
+  EXPECT_EQ(p->comments[0], "5 more threads are not here");
 }
 
 TEST(ProfileServerTest, SaysWhyThereIsNoHeapProfile) {

@@ -17,7 +17,7 @@
 #include "fodc/base/strings.h"
 #include "fodc/base/unique_fd.h"
 #include "heap.h"
-#include "signals.h"
+#include "own_thread.h"
 #include "soft_rounds.h"
 
 namespace fodc::guard {

@@ -31,6 +31,14 @@ using ::testing::SizeIs;
 using ::testing::StartsWith;
 using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
 
+// Of a status as wait(2) has it.
+MATCHER_P(DiedOf, signal, "") {
+  return WIFSIGNALED(arg) && WTERMSIG(arg) == signal;
+}
+MATCHER_P(ExitedWith, code, "") {
+  return WIFEXITED(arg) && WEXITSTATUS(arg) == code;
+}
+
 struct Life {
   int status = 0;  // as wait(2)
   pid_t pid = 0;
@@ -66,8 +74,7 @@ class CrashTest : public ::testing::Test {
   // Dies, by `signal`, and leaves one record.
   json Die(const std::string& way, int signal) {
     const Life life = Run(way);
-    EXPECT_TRUE(WIFSIGNALED(life.status)) << way << " " << life.status;
-    EXPECT_EQ(WTERMSIG(life.status), signal) << way;
+    EXPECT_THAT(life.status, DiedOf(signal)) << way;
     pid_ = life.pid;
     return OnlyRecord();
   }
@@ -214,6 +221,7 @@ INSTANTIATE_TEST_SUITE_P(
         Way{"thread", SIGSEGV, "SIGSEGV: address not mapped", "WriteToNull"},
         Way{"overflow-covered", SIGSEGV, "SIGSEGV: ", "Overflow"},
         Way{"overflow-refreshed", SIGSEGV, "SIGSEGV: ", "Overflow"},
+        Way{"overflow-refresher", SIGSEGV, "SIGSEGV: ", "Overflow"},
         Way{"malloc-lock", SIGSEGV, "SIGSEGV: address not", "WriteToNull"},
         Way{"two-at-once", SIGSEGV, "SIGSEGV: address not", "WriteToNull"},
         Way{"no-descriptor", SIGSEGV, "SIGSEGV: address not", "WriteToNull"},
@@ -228,8 +236,7 @@ INSTANTIATE_TEST_SUITE_P(
 // What the record of a thread's own overflow stands against.
 TEST_F(CrashTest, AnOverflowOnABareStackEndsAsItWouldWithout) {
   const Life life = Run("overflow-bare");
-  EXPECT_TRUE(WIFSIGNALED(life.status));
-  EXPECT_EQ(WTERMSIG(life.status), SIGSEGV);
+  EXPECT_THAT(life.status, DiedOf(SIGSEGV));
   EXPECT_THAT(Ids(), IsEmpty());
 }
 
@@ -302,24 +309,21 @@ TEST_F(CrashTest, AnyBytesInABreadcrumbMakeValidJson) {
 TEST_F(CrashTest, TheHandlerThatWasThereGetsTheSameSignal) {
   const Life life = Run("chained");
   EXPECT_EQ(life.out, "chained 11 at (nil)\n");
-  EXPECT_TRUE(WIFSIGNALED(life.status));
-  EXPECT_EQ(WTERMSIG(life.status), SIGSEGV);
+  EXPECT_THAT(life.status, DiedOf(SIGSEGV));
   EXPECT_EQ(OnlyRecord().at("signal").at("name"), "SIGSEGV");
 }
 
 TEST_F(CrashTest, AnAbortGoesOnToTheHandlerThatWasThere) {
   const Life life = Run("chained-abort");
   EXPECT_THAT(life.out, StartsWith("chained 6 at "));
-  EXPECT_TRUE(WIFSIGNALED(life.status));
-  EXPECT_EQ(WTERMSIG(life.status), SIGABRT);
+  EXPECT_THAT(life.status, DiedOf(SIGABRT));
   EXPECT_EQ(OnlyRecord().at("signal").at("name"), "SIGABRT");
 }
 
 TEST_F(CrashTest, TheTerminateHandlerThatWasThereRunsAfterTheRecord) {
   const Life life = Run("terminate-chained");
   EXPECT_EQ(life.out, "terminated\n");
-  EXPECT_TRUE(WIFEXITED(life.status));
-  EXPECT_EQ(WEXITSTATUS(life.status), 9);
+  EXPECT_THAT(life.status, ExitedWith(9));
   const json r = OnlyRecord();
   EXPECT_EQ(r.at("panicValue"),
             "std::terminate: uncaught std::runtime_error: told before");
@@ -328,22 +332,19 @@ TEST_F(CrashTest, TheTerminateHandlerThatWasThereRunsAfterTheRecord) {
 
 TEST_F(CrashTest, AnIgnoredSignalStaysIgnored) {
   const Life life = Run("ignored");
-  EXPECT_TRUE(WIFEXITED(life.status));
-  EXPECT_EQ(WEXITSTATUS(life.status), 0);
+  EXPECT_THAT(life.status, ExitedWith(0));
   EXPECT_THAT(Ids(), IsEmpty());
 }
 
 TEST_F(CrashTest, DisarmedItLeavesNothing) {
   const Life life = Run("disarmed");
-  EXPECT_TRUE(WIFSIGNALED(life.status));
-  EXPECT_EQ(WTERMSIG(life.status), SIGSEGV);
+  EXPECT_THAT(life.status, DiedOf(SIGSEGV));
   EXPECT_THAT(Ids(), IsEmpty());
 }
 
 TEST_F(CrashTest, AForkedChildTellsItsOwnDeath) {
   const Life life = Run("forked");
-  EXPECT_TRUE(WIFEXITED(life.status));
-  EXPECT_EQ(WEXITSTATUS(life.status), 0);
+  EXPECT_THAT(life.status, ExitedWith(0));
   EXPECT_NE(life.out, "");
   ASSERT_THAT(Ids(), SizeIs(1));
   EXPECT_TRUE(Ids()[0].ends_with("-" + std::string(Trim(life.out))));
@@ -351,14 +352,12 @@ TEST_F(CrashTest, AForkedChildTellsItsOwnDeath) {
 
 TEST_F(CrashTest, WithoutADirectoryItEndsAsItWouldWithout) {
   const Life life = Run("segv", "/proc/nothing");
-  EXPECT_TRUE(WIFSIGNALED(life.status));
-  EXPECT_EQ(WTERMSIG(life.status), SIGSEGV);
+  EXPECT_THAT(life.status, DiedOf(SIGSEGV));
 }
 
 TEST_F(CrashTest, AFileThatCannotGrowLeavesNothingHalf) {
   const Life life = Run("file-size-limit");
-  EXPECT_TRUE(WIFSIGNALED(life.status));
-  EXPECT_EQ(WTERMSIG(life.status), SIGABRT);
+  EXPECT_THAT(life.status, DiedOf(SIGABRT));
   EXPECT_THAT(Ids(), IsEmpty());
 }
 
@@ -369,12 +368,11 @@ TEST_F(CrashTest, AFullDiskHasRoomForTheRecordAndWithoutReserveNothingHalf) {
     std::puts("SKIPPED: a small tmpfs cannot be mounted (needs CAP_SYS_ADMIN)");
     GTEST_SKIP();
   }
-  ASSERT_TRUE(WIFEXITED(with.status));
-  EXPECT_EQ(WEXITSTATUS(with.status), 128 + SIGSEGV);
+  ASSERT_THAT(with.status, ExitedWith(128 + SIGSEGV));
   EXPECT_EQ(json::parse(with.out).at("signal").at("name"), "SIGSEGV");
 
   const Life without = Run("full-disk-bare");
-  EXPECT_EQ(WEXITSTATUS(without.status), 128 + SIGSEGV);
+  EXPECT_THAT(without.status, ExitedWith(128 + SIGSEGV));
   EXPECT_EQ(without.out, "");
   const std::string log = ReadFile(temp_.File("log")).value_or("");
   EXPECT_TRUE(log.ends_with("\nfiller\n")) << log;
@@ -383,8 +381,7 @@ TEST_F(CrashTest, AFullDiskHasRoomForTheRecordAndWithoutReserveNothingHalf) {
 TEST_F(CrashTest, AHostInCArmsAndIsTold) {
   const Life life =
       Run("c", std::vector{test::ProgramPath("crasher_in_c"), root_});
-  ASSERT_TRUE(WIFSIGNALED(life.status)) << WEXITSTATUS(life.status);
-  EXPECT_EQ(WTERMSIG(life.status), SIGABRT);
+  ASSERT_THAT(life.status, DiedOf(SIGABRT));
   const json r = OnlyRecord();
   EXPECT_EQ(r.at("component"), "in c");
   EXPECT_EQ(r.at("processMetadata").at("language"), "C");
@@ -394,7 +391,7 @@ TEST_F(CrashTest, AHostInCArmsAndIsTold) {
 
 TEST_F(CrashTest, AFileOfTheHostWithTheNumberOfOursIsNotTouched) {
   const Life life = Run("descriptor-of-another");
-  EXPECT_EQ(WTERMSIG(life.status), SIGSEGV);
+  EXPECT_THAT(life.status, DiedOf(SIGSEGV));
   EXPECT_THAT(ReadFile(root_ + "/kept"), IsOkAndHolds("kept"));
   ASSERT_THAT(Ids(), SizeIs(2));
   EXPECT_THAT(ReadFile(root_ + "/" + Ids()[0] + "/panic.json"), IsOk());
@@ -420,7 +417,7 @@ TEST_F(CrashTest, ANodeThatDiesAtEveryStartLeavesTheNewestRecords) {
   std::vector<std::string> all;
   for (int i = 0; i < 5; ++i) {
     const Life life = Run("at-once");
-    ASSERT_EQ(WTERMSIG(life.status), SIGABRT);
+    ASSERT_THAT(life.status, DiedOf(SIGABRT));
     all.push_back(Ids().back());
   }
   EXPECT_THAT(Ids(), ElementsAre(all[2], all[3], all[4]));

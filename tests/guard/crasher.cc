@@ -206,6 +206,13 @@ std::map<std::string, Way> Ways() {
          go = true;
          other.join();
        }},
+      {"overflow-refresher",
+       [] {
+         std::thread([] {
+           if (!fodc::guard::RefreshCrashHandler().ok()) std::exit(3);
+           (void)Overflow(nullptr);
+         }).join();
+       }},
       {"overflow-bare",
        [] { std::thread([] { (void)Overflow(nullptr); }).join(); }},
       {"malloc-lock",

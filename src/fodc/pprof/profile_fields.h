@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Field numbers of profile.proto.
 #pragma once
 
 #include <cstdint>
 
 namespace fodc::pprof {
 
+// Field numbers of profile.proto, of one message after the other.
 enum ProfileField : std::uint32_t {
   kProfileSampleType = 1,
   kProfileSample = 2,
@@ -20,35 +20,34 @@ enum ProfileField : std::uint32_t {
   kProfilePeriod = 12,
   kProfileComment = 13,
   kProfileDefaultSampleType = 14,
-};
-enum ValueTypeField : std::uint32_t { kValueTypeType = 1, kValueTypeUnit = 2 };
-enum SampleField : std::uint32_t {
+
+  kValueTypeType = 1,
+  kValueTypeUnit = 2,
+
   kSampleLocationId = 1,
   kSampleValue = 2,
   kSampleLabel = 3,
-};
-enum LabelField : std::uint32_t {
+
   kLabelKey = 1,
   kLabelText = 2,
   kLabelNumber = 3,
   kLabelUnit = 4,
-};
-enum MappingField : std::uint32_t {
+
   kMappingId = 1,
   kMappingStart = 2,
   kMappingLimit = 3,
   kMappingOffset = 4,
   kMappingFilename = 5,
   kMappingBuildId = 6,
-};
-enum LocationField : std::uint32_t {
+
   kLocationId = 1,
   kLocationMappingId = 2,
   kLocationAddress = 3,
   kLocationLine = 4,
-};
-enum LineField : std::uint32_t { kLineFunctionId = 1, kLineLine = 2 };
-enum FunctionField : std::uint32_t {
+
+  kLineFunctionId = 1,
+  kLineLine = 2,
+
   kFunctionId = 1,
   kFunctionName = 2,
   kFunctionSystemName = 3,

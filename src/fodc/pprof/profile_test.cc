@@ -107,12 +107,17 @@ TEST(ProfileTest, HasWhatWasWritten) {
   EXPECT_EQ(p.locations.size(), 3u);
 }
 
-TEST(ProfileTest, KeepsLabels) {
-  std::string out;
+// Of one type.
+Result<std::unique_ptr<ProfileWriter>> WriteTo(std::string* out) {
   const ValueTypeName types[] = {{"threads", "count"}};
   ProfileHead head;
   head.sample_types = types;
-  auto writer = ProfileWriter::Create(head, To(&out));
+  return ProfileWriter::Create(head, To(out));
+}
+
+TEST(ProfileTest, KeepsLabels) {
+  std::string out;
+  const auto writer = WriteTo(&out);
   ASSERT_THAT(writer, IsOk());
   const std::int64_t one[] = {1};
   const SampleLabel labels[] = {{"thread", "main"}, {"state", "R"}};
@@ -128,10 +133,7 @@ TEST(ProfileTest, KeepsLabels) {
 
 TEST(ProfileWriterTest, RefusesAnotherNumberOfValues) {
   std::string out;
-  const ValueTypeName types[] = {{"threads", "count"}};
-  ProfileHead head;
-  head.sample_types = types;
-  auto writer = ProfileWriter::Create(head, To(&out));
+  const auto writer = WriteTo(&out);
   ASSERT_THAT(writer, IsOk());
   const std::int64_t two[] = {1, 2};
   EXPECT_EQ((*writer)->Add({}, two).code(), Code::kInvalidArgument);
@@ -149,57 +151,42 @@ TEST(ReadProfileTest, RefusesWhatIsCutAnywhere) {
   EXPECT_EQ(ReadProfile("").status().code(), Code::kDataLoss);
 }
 
-// A profile of two strings, one type and what `add` adds.
-template <typename Add>
-Status ReadWith(const Add& add) {
+// A profile of two strings, one type and `part`, so many times.
+Status ReadWith(ProfileField field, const WireMessage& part, int times = 1) {
   WireMessage m;
   WireMessage type;
   type.Uint(kValueTypeType, 1);
   m.Bytes(kProfileStringTable, "");
   m.Bytes(kProfileStringTable, "x");
   m.Bytes(kProfileSampleType, type.bytes());
-  add(&m);
+  for (int i = 0; i < times; ++i) m.Bytes(field, part.bytes());
   return ReadProfile(m.bytes()).status();
 }
 
 TEST(ReadProfileTest, NamesWhatRefersToNothing) {
   WireMessage part;
   part.Item(kSampleValue, 1);
-  EXPECT_THAT(
-      ReadWith([&](WireMessage* m) { m->Bytes(kProfileSample, part.bytes()); }),
-      IsOk());
+  EXPECT_THAT(ReadWith(kProfileSample, part), IsOk());
   part.Item(kSampleLocationId, 9);
-  EXPECT_THAT(ReadWith([&](WireMessage* m) {
-                m->Bytes(kProfileSample, part.bytes());
-              }).message(),
+  EXPECT_THAT(ReadWith(kProfileSample, part).message(),
               HasSubstr("no location 9"));
   part.Clear();
   part.Uint(kLocationId, 1);
-  part.Uint(kLocationMappingId, 5);
-  EXPECT_THAT(ReadWith([&](WireMessage* m) {
-                m->Bytes(kProfileLocation, part.bytes());
-              }).message(),
-              HasSubstr("no mapping 5"));
-  part.Clear();
-  part.Uint(kLocationId, 1);
-  EXPECT_THAT(ReadWith([&](WireMessage* m) {
-                m->Bytes(kProfileLocation, part.bytes());
-                m->Bytes(kProfileLocation, part.bytes());
-              }).message(),
+  EXPECT_THAT(ReadWith(kProfileLocation, part, 2).message(),
               HasSubstr("location 1 is given twice"));
+  part.Uint(kLocationMappingId, 5);
+  EXPECT_THAT(ReadWith(kProfileLocation, part).message(),
+              HasSubstr("no mapping 5"));
   part.Clear();
   part.Uint(kFunctionId, 1);
   part.Uint(kFunctionName, 2);
-  EXPECT_THAT(ReadWith([&](WireMessage* m) {
-                m->Bytes(kProfileFunction, part.bytes());
-              }).message(),
+  EXPECT_THAT(ReadWith(kProfileFunction, part).message(),
               HasSubstr("no string 2 of 2"));
 }
 
 TEST(ReadProfileTest, WantsAValueForEachType) {
-  EXPECT_THAT(
-      ReadWith([](WireMessage* m) { m->Bytes(kProfileSample, ""); }).message(),
-      HasSubstr("0 values for 1 types"));
+  EXPECT_THAT(ReadWith(kProfileSample, WireMessage()).message(),
+              HasSubstr("0 values for 1 types"));
 }
 
 TEST(ReadProfileTest, StopsAtItsLimits) {

@@ -38,7 +38,8 @@ struct CrashOptions {
   std::vector<std::pair<std::string, std::string>> metadata = {};
   // SIGTRAP too. Debuggers want it for themselves.
   bool handle_sigtrap = false;
-  // All threads together have so long to tell their stacks.
+  // All threads together have so long to tell their stacks. Those that block
+  // the signal are not waited for.
   std::chrono::milliseconds thread_wait{1000};
   // By which threads are asked for their stacks: a real-time signal that
   // nobody else uses and no thread blocks. 0: the highest that is free.
@@ -84,7 +85,9 @@ Status CoverThisThread() noexcept;
 // has none an alternate stack, and learns the modules anew. Call it after such
 // threads were started. Interrupts each thread once with the thread signal:
 // system calls that are never restarted (poll, nanosleep: signal(7)) end with
-// EINTR there. A thread that does not answer in `thread_wait` stays as it is.
+// EINTR there. A thread that blocks that signal for more than some milliseconds
+// is not asked; it stays as it is, as does one that does not answer in
+// `thread_wait`, and those beyond the 2048th.
 // Errors: kFailedPrecondition if not armed; kResourceExhausted.
 Status RefreshCrashHandler() noexcept;
 

@@ -4,33 +4,34 @@
 #include <pthread.h>
 #include <signal.h>
 
-#include <system_error>
 #include <thread>
 #include <utility>
 
+#include "fault_signals.h"
 #include "fodc/base/status.h"
+#include "thread_asker.h"
 
 namespace fodc::guard {
 
-// A thread of the library's that takes none of the host's signals.
+// A thread of the library's that takes none of the host's signals. It tells its
+// stack like any other, if that signal was taken before it began.
 // Errors: kResourceExhausted if the system gives none.
 template <typename Body>
 Status StartThread(std::thread* thread, Body body) {
-  sigset_t all;
+  sigset_t mask;
   sigset_t before;
-  (void)sigfillset(&all);
-  // The kernel's own are delivered to the thread that caused them.
-  for (const int s : {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP}) {
-    (void)sigdelset(&all, s);
+  FillAllButFaults(&mask);
+  for (int s = SIGRTMIN; s <= SIGRTMAX; ++s) {
+    if (IsThreadSignal(s)) (void)::sigdelset(&mask, s);
   }
-  (void)pthread_sigmask(SIG_SETMASK, &all, &before);
+  (void)::pthread_sigmask(SIG_SETMASK, &mask, &before);
   Status started;
   try {
     *thread = std::thread(std::move(body));
-  } catch (const std::system_error&) {
+  } catch (...) {  // no thread, or no memory for one
     started = ResourceExhausted("no thread for the guard");
   }
-  (void)pthread_sigmask(SIG_SETMASK, &before, nullptr);
+  (void)::pthread_sigmask(SIG_SETMASK, &before, nullptr);
   return started;
 }
 
