@@ -198,6 +198,14 @@ TEST_F(MemwatchTest, AGlibcHeapThatStallsTheProcessIsDropped) {
   EXPECT_THAT(Page(), HasSubstr("fodc_guard_memory_source_failures_total{"
                                 "reason=\"slow\",source=\"heap-glibc\"} 1\n"));
   EXPECT_THAT(calls_, ElementsAre("1s", Not("1s"), Not("1s")));
+  EXPECT_THAT(quiets_, ElementsAre("10ms", "10ms", "10ms"));
+}
+
+TEST_F(MemwatchTest, WhatTheKernelTellsHasNoSourceAskedBelowItsFloor) {
+  Run({.mib = {100}}, 1);
+  options_.source = MemorySource::kHeapGlibc;
+  Run({.mib = {100}, .source = MemorySource::kHeapGlibc}, 1);
+  EXPECT_THAT(quiets_, ElementsAre("10ms", "1s"));
 }
 
 TEST_F(MemwatchTest, LimitsAreReadAnewEvery30Seconds) {

@@ -89,7 +89,8 @@ bool Watch::Run(const std::function<void()>& before_callback) {
       return true;
     }
     if (d.level != d.before) TellSubscribers(d.before, last_);
-    const WatchWaiter::Woke woke = waiter_->Wait(d.wait);
+    const WatchWaiter::Woke woke =
+        waiter_->Wait(d.wait, core_.cadence().shortest);
     if (woke == WatchWaiter::Woke::kStop) return false;
     report_.KernelEvent(woke);
   }
