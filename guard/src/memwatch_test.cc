@@ -249,6 +249,32 @@ TEST_F(MemwatchTest, ItsGaugesTellTheLastSample) {
   EXPECT_THAT(page, HasSubstr("\nfodc_guard_memory_poll_interval_seconds 0."));
 }
 
+// 0 is what turns the profiler of an agent off.
+TEST_F(MemwatchTest, PhysicalMemoryIsNoLimitToTheProfiler) {
+  options_.pressure_profiler_gauges = true;
+  Run({.mib = {100}, .has_cgroup_limit = false}, 1);
+  const std::string page = Page();
+  EXPECT_THAT(page,
+              HasSubstr("\nbanyandb_memory_protector_cgroup_limit_bytes 0\n"));
+  EXPECT_THAT(page, HasSubstr(StrCat("\nfodc_guard_memory_limit_bytes ",
+                                     1000 * kMib, "\n")));
+}
+
+// Soft limit 72 %, soft level 80 %, hard 90 %: they must rise in this order.
+TEST_F(MemwatchTest, ASoftLimitThatIsNotBelowTheSoftLevelIsSaid) {
+  options_.soft_limit_bytes = 799 * kMib;
+  Run({.mib = {100}}, 0);
+  EXPECT_THAT(Lines("is not below the soft level"), IsEmpty());
+  options_.soft_limit_bytes = 800 * kMib;
+  Run({.mib = {100}}, 0);
+  EXPECT_THAT(
+      Lines("is not below the soft level"),
+      ElementsAre(AllOf(StartsWith("WARN"),
+                        HasSubstr(StrCat("soft_limit_bytes=", 800 * kMib,
+                                         " soft_bytes=", 800 * kMib,
+                                         " hard_bytes=", 900 * kMib)))));
+}
+
 TEST_F(MemwatchTest, ThresholdsThatDoNotRiseOnceTheLimitIsKnownAreRefused) {
   options_.hard = {.bytes = 700 * kMib};
   options_.soft = {.percent = 70};

@@ -79,6 +79,10 @@ struct MemwatchOptions {
   MemoryThreshold hard = {};  // off: no thread, no descriptor
   MemoryThreshold soft = {};  // off: 8/9 of hard (80 % for 90 %)
   MemorySource source = MemorySource::kAuto;
+  // Where the host begins to give memory back (SoftLimiter::limit_bytes); 0:
+  // nowhere. Only to be compared: one that is not below the soft level is said,
+  // since the node then refuses work before it gave anything back.
+  std::uint64_t soft_limit_bytes = 0;
 
   // The longest wait between two samples; 0 and less: 1 s; at least 10 ms.
   std::chrono::nanoseconds poll_interval = std::chrono::seconds(1);
@@ -120,8 +124,8 @@ struct MemwatchOptions {
   int failures_to_unknown = 10;
 
   // Also keeps process_resident_memory_bytes and
-  // banyandb_memory_protector_cgroup_limit_bytes in `metrics`: what the
-  // pressure profiler of an agent reads.
+  // banyandb_memory_protector_cgroup_limit_bytes (0 without a limit of the
+  // cgroup's) in `metrics`: what the pressure profiler of an agent reads.
   bool pressure_profiler_gauges = false;
 
   EventSink events = {};
