@@ -86,6 +86,37 @@ TEST_F(MemwatchTest, StopEndsTheLoopWithoutFiring) {
   EXPECT_EQ(fired_, 0);
 }
 
+TEST_F(MemwatchTest, OneThatIsStoppedBeforeItStartedIsDoneAndStaysSo) {
+  auto watch = Make({.mib = {950}});
+  ASSERT_THAT(watch, IsOk());
+  (*watch)->Stop();
+  EXPECT_TRUE((*watch)->done());
+  (*watch)->WaitDone();
+  ASSERT_THAT((*watch)->Start(), IsOk());
+  (*watch)->Stop();
+  EXPECT_EQ(fired_, 0);
+  EXPECT_THAT(log_.lines(), IsEmpty());
+}
+
+// A signal's stop beside that of whoever owns it.
+TEST_F(MemwatchTest, AnyThreadsMayStartAndStopItAtOnce) {
+  options_.deadline = 1h;
+  for (int i = 0; i < 50; ++i) {
+    auto watch = Make({.mib = {i % 2 == 0 ? 100U : 950U}}, SIZE_MAX);
+    ASSERT_THAT(watch, IsOk());
+    std::vector<std::thread> threads;
+    threads.emplace_back([&] { (void)(*watch)->Start(); });
+    for (int t = 0; t < 3; ++t) {
+      threads.emplace_back([&] {
+        (*watch)->Stop();
+        EXPECT_TRUE((*watch)->done());
+      });
+    }
+    for (std::thread& t : threads) t.join();
+    (*watch)->WaitDone();
+  }
+}
+
 TEST_F(MemwatchTest, TheRealWaitEndsAtOnceWhenItIsStopped) {
   options_.clock = nullptr;
   options_.poll_interval = 1000s;

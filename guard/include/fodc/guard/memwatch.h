@@ -162,15 +162,16 @@ class Memwatch {
   Status Subscribe(LevelCallback callback) noexcept;
 
   // Says the settings in force ("memory watchdog enabled") and begins. The
-  // first sample is taken before the first wait. A second call does nothing;
-  // off, it is done at once.
+  // first sample is taken before the first wait. A second call does nothing,
+  // nor does one after Stop; off, it is done at once.
   // Errors: kResourceExhausted without a thread.
   Status Start() noexcept;
   // Ends the loop, and the deadline if that runs: a host that stops in good
-  // order calls it last. Waits for a callback that runs.
+  // order calls it last. Waits for a callback that runs. Any number of threads
+  // may call it; all return once the loop is over.
   void Stop() noexcept;
 
-  // The loop is over: it fired, was stopped, or was off.
+  // The loop is over: it fired, was stopped (started or not), or was off.
   bool done() const noexcept;
   void WaitDone() const noexcept;
 
