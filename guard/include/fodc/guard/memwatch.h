@@ -140,8 +140,9 @@ struct MemwatchOptions {
 void ReadMemwatchEnvironment(MemwatchOptions* options,
                              std::string_view prefix = "FODC_GUARD") noexcept;
 
-// Thread-safe. Nothing is allocated between Start and the callback, and no
-// lock is taken that an allocator takes.
+// Thread-safe. Nothing is allocated between Start and the callback (save when
+// the process was moved to another cgroup), and no lock is taken that an
+// allocator takes.
 class Memwatch {
  public:
   static constexpr std::chrono::milliseconds kMinPollInterval{10};
