@@ -111,6 +111,7 @@ warn_of_lines() {
     esac
   done
   # The node refuses work from 8/9 of the threshold on.
+  # shellcheck disable=SC2017  # the product could overflow
   if [ -n "$soft" ] && [ -n "$stop" ] && [ "$soft_bytes" -ge $((stop_bytes / 9 * 8)) ]; then
     WARNINGS+=("$1: $soft is not below 8/9 of $stop (MiB): work is refused before memory is given back")
   fi
