@@ -96,6 +96,7 @@ Status GuardParts::StartMemory(const Options& options, const Host& host) {
   watch.metrics = host.metrics;
   watch.life = host.life;
   watch.pressure_profiler_gauges = true;
+  watch.soft_limit_bytes = soft_limiter_->limit_bytes();
   watch.on_pressure = [stop = host.stop](const guard::MemoryState&) {
     stop->Ask();
   };

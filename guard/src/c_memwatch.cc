@@ -74,6 +74,7 @@ Status FillOptions(const fodc_guard_memwatch_options& from,
   FODC_ASSIGN_OR_RETURN(to->source,
                         fodc::guard::ParseMemorySource(
                             from.source != nullptr ? from.source : "auto"));
+  to->soft_limit_bytes = from.soft_limit_bytes;
   if (from.poll_interval_us > kMostMicroseconds ||
       from.deadline_ms > kMostMicroseconds / 1000) {
     return InvalidArgument("an interval is beyond the limit of a day");

@@ -85,7 +85,7 @@ void Deadline::Stop() {
 }
 
 void Deadline::RunFlush(const std::function<void()>& flush) {
-  if (!thread_.joinable()) return;
+  if (!flush_.ok()) return;  // it was never started
   (void)WaitFor(flush_, stopped_, nullptr);
   if (!IsRaised(flush_)) return;
   Quietly([&flush] {

@@ -12,6 +12,7 @@
 
 #include "deadline.h"
 #include "edge.h"
+#include "fodc/base/mutex.h"
 #include "fodc/base/strings.h"
 #include "memory_sampler.h"
 #include "memwatch_core.h"
@@ -96,8 +97,13 @@ struct Memwatch::Impl {
   Reserve reserve;
   Deadline deadline;
   std::thread thread;
+  std::atomic<std::thread::id> loop{};
   std::atomic<bool> started{false};
   std::atomic<bool> done{false};
+  // Of what Start makes and Stop ends, and of the threads; never on the way of
+  // a sample or of an allocation.
+  Mutex life_mutex;
+  std::atomic<bool> stopped{false};
 
   void SetDone() {
     done.store(true);
@@ -122,6 +128,7 @@ struct Memwatch::Impl {
   }
 
   void Run() {
+    loop = std::this_thread::get_id();
     AskForRealTime();
     const bool fired = watch->Run([this] {
       reserve.GiveBack();
@@ -142,13 +149,15 @@ struct Memwatch::Impl {
 
   Status Start() {
     if (started.exchange(true)) return OkStatus();
-    if (watch == nullptr) {
+    if (watch == nullptr || stopped) {
       SetDone();
       return OkStatus();
     }
     watch->Begin();
     const Status reserved = reserve.Take(options.reserve_bytes);
     if (!reserved.ok()) watch->report().Warn("no memory reserve", reserved);
+    const MutexLock lock(life_mutex);
+    if (stopped) return OkStatus();  // which has set it done
     if (options.deadline > std::chrono::nanoseconds(0)) {
       const Status kept =
           deadline.Start(options.deadline, [this] { return ExitCode(); });
@@ -165,9 +174,12 @@ struct Memwatch::Impl {
 
   void Stop() {
     if (watch != nullptr) watch->Stop();
-    if (thread.get_id() == std::this_thread::get_id()) return;
+    if (loop.load() == std::this_thread::get_id()) return;
+    const MutexLock lock(life_mutex);
+    stopped = true;
     deadline.Stop();
     if (thread.joinable()) thread.join();
+    SetDone();
   }
 };
 

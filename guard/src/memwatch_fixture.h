@@ -89,12 +89,14 @@ class ScriptedSampler final : public MemorySampler {
 class FakeWaiter final : public WatchWaiter {
  public:
   FakeWaiter(FakeClock* clock, std::size_t waits,
-             std::vector<std::string>* calls)
-      : clock_(clock), waits_(waits), calls_(calls) {}
-  Woke Wait(std::chrono::nanoseconds at_most) override {
+             std::vector<std::string>* calls, std::vector<std::string>* quiets)
+      : clock_(clock), waits_(waits), calls_(calls), quiets_(quiets) {}
+  Woke Wait(std::chrono::nanoseconds at_most,
+            std::chrono::nanoseconds quiet) override {
     if (stopped_ || waits_ == 0) return Woke::kStop;
     --waits_;
     calls_->push_back(FormatGoDuration(at_most));
+    quiets_->push_back(FormatGoDuration(quiet));
     clock_->Advance(at_most);
     return Woke::kTime;
   }
@@ -114,6 +116,7 @@ class FakeWaiter final : public WatchWaiter {
   FakeClock* clock_;
   std::size_t waits_;
   std::vector<std::string>* calls_;
+  std::vector<std::string>* quiets_;
   std::atomic<bool> stopped_{false};
 };
 
@@ -134,9 +137,9 @@ class MemwatchTest : public ::testing::Test {
   }
   Result<std::unique_ptr<Memwatch>> Make(Script script,
                                          std::size_t waits = 1000) {
-    return MakeMemwatch(options_,
-                        std::make_unique<ScriptedSampler>(std::move(script)),
-                        std::make_unique<FakeWaiter>(&clock_, waits, &calls_));
+    return MakeMemwatch(
+        options_, std::make_unique<ScriptedSampler>(std::move(script)),
+        std::make_unique<FakeWaiter>(&clock_, waits, &calls_, &quiets_));
   }
   // Until it fires or has waited so many times.
   void Run(Script script, std::size_t waits = 1000) {
@@ -165,6 +168,7 @@ class MemwatchTest : public ::testing::Test {
   std::unique_ptr<Metrics> metrics_ = std::move(Metrics::Create()).value();
   MemwatchOptions options_;
   std::vector<std::string> calls_;
+  std::vector<std::string> quiets_;  // of the same waits
   std::atomic<int> fired_{0};
   MemoryState state_;
   MemoryState last_;

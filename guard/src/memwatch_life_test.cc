@@ -81,6 +81,7 @@ TEST_F(MemwatchTest, NothingIsAllocatedBetweenTheFirstSampleAndTheCallback) {
   mib.insert(mib.end(), 500, 850);
   mib.push_back(950);
   calls_.reserve(2000);
+  quiets_.reserve(2000);
   options_.adaptive = false;  // "1s" is no allocation of the waiter's
   options_.predict = false;
   options_.on_pressure = [&](const MemoryState&) {

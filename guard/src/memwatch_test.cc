@@ -93,6 +93,37 @@ TEST_F(MemwatchTest, StopEndsTheLoopWithoutFiring) {
   EXPECT_EQ(fired_, 0);
 }
 
+TEST_F(MemwatchTest, OneThatIsStoppedBeforeItStartedIsDoneAndStaysSo) {
+  auto watch = Make({.mib = {950}});
+  ASSERT_THAT(watch, IsOk());
+  (*watch)->Stop();
+  EXPECT_TRUE((*watch)->done());
+  (*watch)->WaitDone();
+  ASSERT_THAT((*watch)->Start(), IsOk());
+  (*watch)->Stop();
+  EXPECT_EQ(fired_, 0);
+  EXPECT_THAT(log_.lines(), IsEmpty());
+}
+
+// A signal's stop beside that of whoever owns it.
+TEST_F(MemwatchTest, AnyThreadsMayStartAndStopItAtOnce) {
+  options_.deadline = 1h;
+  for (int i = 0; i < 50; ++i) {
+    auto watch = Make({.mib = {i % 2 == 0 ? 100U : 950U}}, SIZE_MAX);
+    ASSERT_THAT(watch, IsOk());
+    std::vector<std::thread> threads;
+    threads.emplace_back([&] { (void)(*watch)->Start(); });
+    for (int t = 0; t < 3; ++t) {
+      threads.emplace_back([&] {
+        (*watch)->Stop();
+        EXPECT_TRUE((*watch)->done());
+      });
+    }
+    for (std::thread& t : threads) t.join();
+    (*watch)->WaitDone();
+  }
+}
+
 TEST_F(MemwatchTest, TheRealWaitEndsAtOnceWhenItIsStopped) {
   options_.clock = nullptr;
   options_.poll_interval = 1000s;
@@ -212,6 +243,14 @@ TEST_F(MemwatchTest, AGlibcHeapThatStallsTheProcessIsDropped) {
   EXPECT_THAT(Page(), HasSubstr("fodc_guard_memory_source_failures_total{"
                                 "reason=\"slow\",source=\"heap-glibc\"} 1\n"));
   EXPECT_THAT(calls_, ElementsAre("1s", Not("1s"), Not("1s")));
+  EXPECT_THAT(quiets_, ElementsAre("10ms", "10ms", "10ms"));
+}
+
+TEST_F(MemwatchTest, WhatTheKernelTellsHasNoSourceAskedBelowItsFloor) {
+  Run({.mib = {100}}, 1);
+  options_.source = MemorySource::kHeapGlibc;
+  Run({.mib = {100}, .source = MemorySource::kHeapGlibc}, 1);
+  EXPECT_THAT(quiets_, ElementsAre("10ms", "1s"));
 }
 
 TEST_F(MemwatchTest, LimitsAreReadAnewEvery30Seconds) {
@@ -253,6 +292,32 @@ TEST_F(MemwatchTest, ItsGaugesTellTheLastSample) {
   }
   EXPECT_THAT(page, HasSubstr("\nfodc_guard_memory_seconds_to_limit "));
   EXPECT_THAT(page, HasSubstr("\nfodc_guard_memory_poll_interval_seconds 0."));
+}
+
+// 0 is what turns the profiler of an agent off.
+TEST_F(MemwatchTest, PhysicalMemoryIsNoLimitToTheProfiler) {
+  options_.pressure_profiler_gauges = true;
+  Run({.mib = {100}, .has_cgroup_limit = false}, 1);
+  const std::string page = Page();
+  EXPECT_THAT(page,
+              HasSubstr("\nbanyandb_memory_protector_cgroup_limit_bytes 0\n"));
+  EXPECT_THAT(page, HasSubstr(StrCat("\nfodc_guard_memory_limit_bytes ",
+                                     1000 * kMib, "\n")));
+}
+
+// Soft limit 72 %, soft level 80 %, hard 90 %: they must rise in this order.
+TEST_F(MemwatchTest, ASoftLimitThatIsNotBelowTheSoftLevelIsSaid) {
+  options_.soft_limit_bytes = 799 * kMib;
+  Run({.mib = {100}}, 0);
+  EXPECT_THAT(Lines("is not below the soft level"), IsEmpty());
+  options_.soft_limit_bytes = 800 * kMib;
+  Run({.mib = {100}}, 0);
+  EXPECT_THAT(
+      Lines("is not below the soft level"),
+      ElementsAre(AllOf(StartsWith("WARN"),
+                        HasSubstr(StrCat("soft_limit_bytes=", 800 * kMib,
+                                         " soft_bytes=", 800 * kMib,
+                                         " hard_bytes=", 900 * kMib)))));
 }
 
 TEST_F(MemwatchTest, ThresholdsThatDoNotRiseOnceTheLimitIsKnownAreRefused) {

@@ -289,19 +289,34 @@ Result<Histogram*> Metrics::FindHistogram(
 }
 
 void Metrics::Visit(MetricVisitor* visitor) const {
-  const MutexLock lock(impl_->mutex);
-  for (const auto& [name, family] : impl_->families) {
-    visitor->Family(name, family.help, family.type);
-    for (const auto& [owned, series] : family.series) {
+  // The visitor may ask for a series, so it is not called with the lock held:
+  // what is there stays.
+  using Row = std::pair<const Labels*, const Series*>;
+  std::vector<std::pair<const std::string*, const MetricFamily*>> families;
+  std::vector<std::vector<Row>> rows;
+  {
+    const MutexLock lock(impl_->mutex);
+    for (const auto& [name, family] : impl_->families) {
+      families.emplace_back(&name, &family);
+      auto& of_family = rows.emplace_back();
+      for (const auto& [labels, series] : family.series)
+        of_family.emplace_back(&labels, &series);
+    }
+  }
+  for (std::size_t i = 0; i < families.size(); ++i) {
+    const auto& [name, family] = families[i];
+    visitor->Family(*name, family->help, family->type);
+    for (const auto& [owned, series] : rows[i]) {
       std::vector<MetricLabel> labels;
-      for (const auto& [label, value] : owned) labels.push_back({label, value});
-      if (series.histogram != nullptr) {
-        VisitHistogram(name, *series.histogram, std::move(labels), visitor);
-      } else if (series.counter != nullptr) {
-        visitor->Sample(name, labels,
-                        static_cast<double>(series.counter->value()));
-      } else if (!std::isnan(series.gauge->value())) {
-        visitor->Sample(name, labels, series.gauge->value());
+      for (const auto& [label, value] : *owned)
+        labels.push_back({label, value});
+      if (series->histogram != nullptr) {
+        VisitHistogram(*name, *series->histogram, std::move(labels), visitor);
+      } else if (series->counter != nullptr) {
+        visitor->Sample(*name, labels,
+                        static_cast<double>(series->counter->value()));
+      } else if (!std::isnan(series->gauge->value())) {
+        visitor->Sample(*name, labels, series->gauge->value());
       }
     }
   }

@@ -123,5 +123,26 @@ TEST_F(MetricsTest, ThreadsCountTogether) {
               HasSubstr("fodc_guard_admitted_total{class=\"read\"} 4000\n"));
 }
 
+// A registry of the host's may count what it is given, in this very one.
+TEST_F(MetricsTest, AVisitorMayAskForASeries) {
+  class Counting final : public MetricVisitor {
+   public:
+    explicit Counting(Metrics* metrics) : metrics_(metrics) {}
+    void Family(std::string_view, std::string_view, MetricType) override {
+      const auto c =
+          metrics_->FindCounter("fodc_guard_admitted_total", {{"class", "v"}});
+      if (c.ok()) (*c)->Add();
+    }
+    void Sample(std::string_view, std::span<const MetricLabel>,
+                double) override {}
+
+   private:
+    Metrics* metrics_;
+  };
+  Counting counting(metrics_.get());
+  metrics_->Visit(&counting);
+  EXPECT_THAT(Page(), HasSubstr("fodc_guard_admitted_total{class=\"v\"} "));
+}
+
 }  // namespace
 }  // namespace fodc::guard

@@ -6,14 +6,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
 #include <cmath>
+#include <optional>
 #include <thread>
 #include <utility>
 
 #include "edge.h"
 #include "fodc/base/memory_gauge.h"
+#include "fodc/base/mutex.h"
 #include "fodc/base/strings.h"
 #include "fodc/base/unique_fd.h"
 #include "heap.h"
@@ -64,9 +67,11 @@ struct SoftLimiter::Impl {
   Counter* caches = nullptr;
   Counter* allocator = nullptr;
   UniqueFd wake;
+  std::optional<MonotonicTime> last_round;  // of the thread
   std::atomic<bool> level_changed{false};
   std::atomic<bool> stopped{false};
   std::atomic<bool> started{false};
+  Mutex thread_mutex;
   std::thread thread;
 
   void Init() {
@@ -108,18 +113,18 @@ struct SoftLimiter::Impl {
           gauge.ReadLimits();
           line_bytes = LineOf(options.limit, gauge);
         }
-        Look();
+        if (Look()) last_round = now;
       });
-      // At most one round a second, whatever wakes it.
-      WaitUntil(now + kLookEvery);
+      Wait(now);
     }
   }
 
-  void Look() {
-    if (line_bytes == 0) return;
+  // True if it made a round.
+  bool Look() {
+    if (line_bytes == 0) return false;
     const SoftRounds::Outcome o =
         rounds->Look({line_bytes, gauge.limit_bytes()});
-    if (!o.round) return;
+    if (!o.round) return false;
     if (caches != nullptr) caches->Add(o.from_caches_bytes);
     if (allocator != nullptr) allocator->Add(o.from_allocator_bytes);
     const std::string from_caches = Text(o.from_caches_bytes);
@@ -134,10 +139,17 @@ struct SoftLimiter::Impl {
           o.gave_up ? "soft memory limit: nothing is left to give back"
                     : "soft memory limit: gave memory back",
           fields});
+    return true;
   }
 
-  void WaitUntil(MonotonicTime until) {
+  // Until a second after the look at `looked`, or a change of level; at most
+  // one round a second, whatever wakes it.
+  void Wait(MonotonicTime looked) {
+    MonotonicTime until = looked + kLookEvery;
     for (;;) {
+      if (level_changed) {
+        until = last_round ? std::min(until, *last_round + kLookEvery) : looked;
+      }
       const std::chrono::nanoseconds left = until - clock->Monotonic();
       if (stopped || left <= std::chrono::nanoseconds(0)) return;
       pollfd fd = {wake.get(), POLLIN, 0};
@@ -212,6 +224,8 @@ Status SoftLimiter::Start() noexcept {
     const EventField fields[] = {{"soft_limit_bytes", line, true}};
     Tell(impl_->options.events,
          {EventLevel::kInfo, "soft memory limit enabled", fields});
+    const MutexLock lock(impl_->thread_mutex);
+    if (impl_->stopped) return OkStatus();
     return StartThread(&impl_->thread, [impl = impl_.get()] { impl->Run(); });
   });
 }
@@ -219,6 +233,7 @@ Status SoftLimiter::Start() noexcept {
 void SoftLimiter::Stop() noexcept {
   impl_->stopped = true;
   impl_->Wake();
+  const MutexLock lock(impl_->thread_mutex);
   if (impl_->thread.joinable()) impl_->thread.join();
 }
 

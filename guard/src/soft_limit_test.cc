@@ -4,10 +4,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <cstdlib>
+#include <future>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "environment_testing.h"
+#include "fodc/base/memory_gauge.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
 #include "soft_rounds.h"
@@ -213,6 +218,65 @@ TEST(SoftLimiterTest, OffAndASecondStartDoNothing) {
               StatusIs(Code::kFailedPrecondition, HasSubstr("before")));
   (*on)->OnLevel(MemoryLevel::kSoft);
   (*on)->Stop();
+}
+
+// A clock that stands, and tells how often it was looked at.
+class StandingClock final : public Clock {
+ public:
+  UnixTime Unix() const override { return {}; }
+  MonotonicTime Monotonic() const override {
+    ++looks_;
+    return MonotonicTime(std::chrono::hours(1));
+  }
+  int looks() const { return looks_; }
+
+ private:
+  mutable std::atomic<int> looks_{0};
+};
+
+TEST(SoftLimiterTest, AChangeOfLevelHasItLookAtOnce) {
+  constexpr std::uint64_t kTaken = 128 << 20;
+  const StandingClock clock;
+  auto gauge = MemoryGauge::Open({});
+  ASSERT_THAT(gauge, IsOk());
+  SoftLimiterOptions options;
+  options.clock = &clock;
+  options.limit = {.kind = Kind::kBytes,
+                   .bytes = gauge->ReadBytes().value() + kTaken / 2};
+  auto limiter = SoftLimiter::Create(options);
+  ASSERT_THAT(limiter, IsOk());
+  std::promise<void> shrunk;
+  std::atomic<int> calls{0};
+  ASSERT_THAT((*limiter)->AddCache({"block", 2, 1,
+                                    [&](std::uint64_t) {
+                                      if (calls++ == 0) shrunk.set_value();
+                                    }}),
+              IsOk());
+  ASSERT_THAT((*limiter)->Start(), IsOk());
+  // It has looked in vain and waits for the second to pass, which it never
+  // does.
+  while (clock.looks() < 3) std::this_thread::yield();
+  const std::string taken(kTaken, 'x');
+  (*limiter)->OnLevel(MemoryLevel::kSoft);
+  EXPECT_EQ(shrunk.get_future().wait_for(std::chrono::seconds(60)),
+            std::future_status::ready);
+  EXPECT_EQ(taken.back(), 'x');
+  (*limiter)->Stop();
+}
+
+TEST(SoftLimiterTest, AnyThreadsMayStopItAtOnce) {
+  SoftLimiterOptions options;
+  options.limit = {.kind = Kind::kPercent, .percent = 99};
+  for (int i = 0; i < 20; ++i) {
+    auto limiter = SoftLimiter::Create(options);
+    ASSERT_THAT(limiter, IsOk());
+    std::vector<std::thread> threads;
+    threads.emplace_back([&] { (void)(*limiter)->Start(); });
+    for (int t = 0; t < 3; ++t) {
+      threads.emplace_back([&] { (*limiter)->Stop(); });
+    }
+    for (std::thread& t : threads) t.join();
+  }
 }
 
 TEST(SoftLimiterTest, WhatMakesNoSenseIsRefused) {

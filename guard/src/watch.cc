@@ -55,6 +55,7 @@ void Watch::Begin() {
     report_.Say(EventLevel::kInfo, "no memory limit above this process",
                 "instead", "physical memory");
   }
+  CheckLines();
   if (!events_wanted_) return;
   AskForEvents();
   const Result<std::string> stalls =
@@ -65,6 +66,14 @@ void Watch::Begin() {
   } else {
     report_.Warn("memory stalls are not watched", stalls.status());
   }
+}
+
+void Watch::CheckLines() const {
+  const std::uint64_t limit = sampler_->limit_bytes();
+  const std::uint64_t soft = core_.SoftBytes(limit);
+  if (soft == 0 || options_.soft_limit_bytes < soft) return;
+  report_.LinesDoNotRise(options_.soft_limit_bytes, soft,
+                         core_.HardBytes(limit));
 }
 
 void Watch::AskForEvents() {
@@ -85,7 +94,8 @@ bool Watch::Run(const std::function<void()>& before_callback) {
       return true;
     }
     if (d.level != d.before) TellSubscribers(d.before, last_);
-    const WatchWaiter::Woke woke = waiter_->Wait(d.wait);
+    const WatchWaiter::Woke woke =
+        waiter_->Wait(d.wait, core_.cadence().shortest);
     if (woke == WatchWaiter::Woke::kStop) return false;
     report_.KernelEvent(woke);
   }
@@ -127,7 +137,7 @@ CoreDecision Watch::Sample() {
            .threshold_bytes = d.hard_bytes,
            .seconds_to_limit = d.seconds_to_limit};
   Publish(last_);
-  report_.Sampled(last_, d);
+  report_.Sampled(last_, d, sampler_->has_cgroup_limit());
   if (d.over_at_start) report_.OverAtStart(last_);
   if (d.unknown && d.unknown_changed) Replace("it failed too often");
   if (sample.too_slow) {
@@ -164,6 +174,7 @@ void Watch::ReadLimitsIfDue(MonotonicTime now) {
   }
   if (sampler_->limit_bytes() == before) return;
   report_.LimitChanged(before, sampler_->limit_bytes());
+  CheckLines();
   AskForEvents();
 }
 

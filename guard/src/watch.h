@@ -46,6 +46,7 @@ class Watch {
   void ReadLimitsIfDue(MonotonicTime now);
   void Replace(std::string_view reason);
   void AskForEvents();
+  void CheckLines() const;
   void Publish(const MemoryState& state);
   void TellSubscribers(MemoryLevel before, const MemoryState& state) const;
   void Fire(const CoreDecision& decision,

@@ -169,8 +169,22 @@ void WatchReport::Enabled(const MemorySampler& sampler,
         late.all()});
 }
 
+void WatchReport::LinesDoNotRise(std::uint64_t soft_limit_bytes,
+                                 std::uint64_t soft_bytes,
+                                 std::uint64_t hard_bytes) const {
+  Fields f;
+  f.Number("soft_limit_bytes", soft_limit_bytes);
+  f.Number("soft_bytes", soft_bytes);
+  f.Number("hard_bytes", hard_bytes);
+  Tell(*events_,
+       {EventLevel::kWarn,
+        "the soft memory limit is not below the soft level: work is refused "
+        "before memory is given back",
+        f.all()});
+}
+
 void WatchReport::Sampled(const MemoryState& state,
-                          const CoreDecision& decision) {
+                          const CoreDecision& decision, bool has_cgroup_limit) {
   Set(source_bytes_[Index(MemorySource::kCgroup)], state.cgroup_bytes);
   Set(source_bytes_[Index(MemorySource::kRss)], state.rss_bytes);
   Set(source_bytes_[Index(state.source)], state.bytes);
@@ -183,7 +197,8 @@ void WatchReport::Sampled(const MemoryState& state,
   Set(unknown_, decision.unknown ? 1 : 0);
   Set(below_baseline_, decision.below_baseline ? 1 : 0);
   Set(profiler_rss_, state.rss_bytes);
-  Set(profiler_limit_, state.limit_bytes);
+  // Only a limit of the cgroup's: an agent takes 0 for none.
+  Set(profiler_limit_, has_cgroup_limit ? state.limit_bytes : 0);
   SayChanges(state, decision);
 }
 

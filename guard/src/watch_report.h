@@ -27,7 +27,11 @@ class WatchReport {
   // Before the first sample, with the settings in force.
   void Enabled(const MemorySampler& sampler, const MemwatchCore& core,
                bool adaptive) const;
-  void Sampled(const MemoryState& state, const CoreDecision& decision);
+  void Sampled(const MemoryState& state, const CoreDecision& decision,
+               bool has_cgroup_limit);
+  // Names the lines that lie the wrong way round.
+  void LinesDoNotRise(std::uint64_t soft_limit_bytes, std::uint64_t soft_bytes,
+                      std::uint64_t hard_bytes) const;
   void KernelEvent(WatchWaiter::Woke woke) const;
   void Fired(const MemoryState& state) const;
   void OverAtStart(const MemoryState& state) const;

@@ -25,9 +25,6 @@ namespace {
 
 using std::chrono::nanoseconds;
 
-// A group that reclaims all the time has thousands of events a second.
-constexpr std::chrono::milliseconds kEventSpacing{1};
-
 timespec ToTimespec(nanoseconds d) {
   timespec t{};
   t.tv_sec = d.count() / 1'000'000'000;
@@ -50,20 +47,21 @@ class RealWaiter final : public WatchWaiter {
  public:
   explicit RealWaiter(UniqueFd stop) : stop_(std::move(stop)) {}
 
-  Woke Wait(nanoseconds at_most) override {
+  Woke Wait(nanoseconds at_most, nanoseconds quiet) override {
     const Clock& clock = SystemClock();
-    const MonotonicTime until = clock.Monotonic() + at_most;
-    const nanoseconds quiet = last_event_ + kEventSpacing - clock.Monotonic();
-    if (quiet > nanoseconds(0)) {
-      if (PollStop(std::min(quiet, at_most))) return Woke::kStop;
+    const MonotonicTime begin = clock.Monotonic();
+    const MonotonicTime until = begin + at_most;
+    const MonotonicTime quiet_until = begin + std::min(quiet, at_most);
+    for (;;) {
+      const nanoseconds left = quiet_until - clock.Monotonic();
+      if (left <= nanoseconds(0)) break;
+      if (PollStop(left)) return Woke::kStop;
     }
     for (;;) {
       const nanoseconds left = until - clock.Monotonic();
       if (left <= nanoseconds(0)) return Woke::kTime;
       const std::optional<Woke> woke = PollAll(left);
-      if (!woke) continue;
-      if (*woke != Woke::kTime) last_event_ = clock.Monotonic();
-      return *woke;
+      if (woke) return *woke;
     }
   }
 
@@ -193,7 +191,6 @@ class RealWaiter final : public WatchWaiter {
   }
 
   UniqueFd stop_, soft_, hard_, events_, stall_;
-  MonotonicTime last_event_{};
 };
 
 }  // namespace

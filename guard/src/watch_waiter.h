@@ -21,7 +21,10 @@ class WatchWaiter {
   enum class Woke : std::uint8_t { kTime, kThreshold, kStall, kStop };
   virtual ~WatchWaiter() = default;
 
-  virtual Woke Wait(std::chrono::nanoseconds at_most) = 0;
+  // News of the kernel's that come in its first `quiet` end it after those: a
+  // group that reclaims all the time has thousands a second.
+  virtual Woke Wait(std::chrono::nanoseconds at_most,
+                    std::chrono::nanoseconds quiet) = 0;
   // Ends this and every further Wait.
   virtual void Stop() = 0;
 

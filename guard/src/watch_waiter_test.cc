@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <string>
 
@@ -10,6 +11,7 @@
 #include "environment_testing.h"
 #include "fodc/base/file.h"
 #include "fodc/base/status_matchers.h"
+#include "fodc/base/strings.h"
 
 namespace fodc::guard {
 namespace {
@@ -33,10 +35,10 @@ class WatchWaiterTest : public ::testing::Test {
 };
 
 TEST_F(WatchWaiterTest, StopEndsThisAndEveryFurtherWait) {
-  EXPECT_EQ(waiter_->Wait(0s), WatchWaiter::Woke::kTime);
+  EXPECT_EQ(waiter_->Wait(0s, 0s), WatchWaiter::Woke::kTime);
   waiter_->Stop();
-  EXPECT_EQ(waiter_->Wait(1h), WatchWaiter::Woke::kStop);
-  EXPECT_EQ(waiter_->Wait(1h), WatchWaiter::Woke::kStop);
+  EXPECT_EQ(waiter_->Wait(1h, 1h), WatchWaiter::Woke::kStop);
+  EXPECT_EQ(waiter_->Wait(1h, 0s), WatchWaiter::Woke::kStop);
 }
 
 TEST_F(WatchWaiterTest, WhatTheServiceManagerPassesIsWrittenToItsFile) {
@@ -76,6 +78,54 @@ TEST_F(WatchWaiterTest, AGroupWithoutTheKernelsFilesIsAnError) {
                                    .path = tree_.path()},
                                   1, 2),
               StatusIs(Code::kNotFound, HasSubstr("memory.events")));
+}
+
+// The files of a group of cgroup v1, without the kernel behind them: what is
+// written to the control file names the eventfd.
+class WatchedUsageTest : public WatchWaiterTest {
+ protected:
+  WatchedUsageTest() {
+    EXPECT_THAT(WriteFileAtomically(tree_.File("memory.usage_in_bytes"), "1"),
+                IsOk());
+  }
+  // The number of the eventfd for `bytes`, the last one that was asked for.
+  int Ask(std::uint64_t bytes) {
+    const std::string control = tree_.File("cgroup.event_control");
+    EXPECT_THAT(WriteFileAtomically(control, ""), IsOk());
+    EXPECT_THAT(waiter_->WatchGroup({.version = CgroupVersion::kV1,
+                                     .mount = tree_.path(),
+                                     .path = tree_.path()},
+                                    0, bytes),
+                IsOk());
+    const std::string text = ReadFile(control).value_or("");
+    EXPECT_TRUE(text.ends_with(StrCat(" ", bytes))) << text;
+    return std::atoi(text.c_str());
+  }
+  static void Cross(int event) {
+    const std::uint64_t one = 1;
+    EXPECT_EQ(::write(event, &one, sizeof one), 8);
+  }
+};
+
+TEST_F(WatchedUsageTest, ACrossingEndsTheWaitOnce) {
+  Cross(Ask(1000));
+  EXPECT_EQ(waiter_->Wait(1h, 0s), WatchWaiter::Woke::kThreshold);
+  EXPECT_EQ(waiter_->Wait(0s, 0s), WatchWaiter::Woke::kTime);
+}
+
+TEST_F(WatchedUsageTest, ACrossingWaitsUntilTheSourceMayBeAskedAgain) {
+  Cross(Ask(1000));
+  EXPECT_EQ(waiter_->Wait(1ms, 1h), WatchWaiter::Woke::kTime);
+  // It is not lost.
+  EXPECT_EQ(waiter_->Wait(1h, 1ms), WatchWaiter::Woke::kThreshold);
+}
+
+TEST_F(WatchedUsageTest, NewLinesAreAskedForInPlaceOfTheOld) {
+  const int before = Ask(1000);
+  Cross(before);
+  Cross(Ask(2000));
+  EXPECT_EQ(waiter_->Wait(1h, 0s), WatchWaiter::Woke::kThreshold);
+  EXPECT_EQ(waiter_->Wait(0s, 0s), WatchWaiter::Woke::kTime);
 }
 
 TEST(Base64Test, DecodesWhatIsSuchATextAndNothingElse) {

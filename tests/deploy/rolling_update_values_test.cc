@@ -261,6 +261,14 @@ TEST_F(RollingUpdateValuesTest, LinesThatDoNotRiseAreWarnedOf) {
       HasSubstr("THRESHOLD_MB=2500 (MiB) is not below the hard limit 2500m"));
   EXPECT_THAT(warning({{"EXTRA_ENV", "FODC_GUARD_MEMORY_SOFT_LIMIT=3GiB"}}),
               HasSubstr("SOFT_LIMIT=3GiB is not below the hard limit 2500m"));
+  // And with one another: 8/9 of 2000 are 1777.
+  EXPECT_THAT(
+      warning({{"EXTRA_ENV", "FODC_GUARD_MEMORY_SHUTDOWN_THRESHOLD_MB=2000"}}),
+      HasSubstr("GOMEMLIMIT=1800MiB is not below 8/9 of "
+                "FODC_GUARD_MEMORY_SHUTDOWN_THRESHOLD_MB=2000"));
+  EXPECT_EQ(
+      warning({{"EXTRA_ENV", "FODC_GUARD_MEMORY_SHUTDOWN_THRESHOLD_MB=2100"}}),
+      "");
 }
 
 }  // namespace

@@ -31,11 +31,15 @@ namespace {
 using namespace std::chrono_literals;
 using test::MemoryGroup;
 using test::WaitUntil;
+using ::testing::HasSubstr;
 Result<MemoryGauge> GaugeOf(pid_t pid) {
   MemoryGaugeOptions options;
   options.pid = pid;
   return MemoryGauge::Open(options);
 }
+
+constexpr std::uint64_t kMib = 1 << 20;
+constexpr std::uint64_t kRaise = 64 * kMib;
 
 // Of Process::WaitExitCode.
 constexpr int kKilled = 128 + SIGKILL;
@@ -311,8 +315,8 @@ class WallTest : public GuardianKernelTest {
   void PutWall(const ProcessName& who) {
     const auto gauge = GaugeOf(who.pid);
     ASSERT_TRUE(gauge.ok()) << gauge.status().ToString();
-    auto wall =
-        KernelWall::Open(*gauge, dir_.File(WallRecordName(who)), "/proc");
+    auto wall = KernelWall::Open(*gauge, dir_.File(WallRecordName(who)),
+                                 "/proc", kRaise);
     ASSERT_TRUE(wall.ok()) << wall.status().ToString();
     EXPECT_TRUE(ReadFile(dir_.File(WallRecordName(who))).ok());
     guardian_->PutWall(0, *std::move(wall), who);
@@ -353,6 +357,54 @@ TEST_F(WallTest, WhoDoesNotLeaveInTimeIsTheKernelsAgain) {
   EXPECT_EQ(Count(Action::kRaiseDone), 1U);
 }
 
+// A limit that an operator changed since the wall was put up: raised from what
+// it is, and lowered to that.
+TEST_F(WallTest, RaisesTheLimitThatIsThereByThen) {
+  MakeGroup(128);
+  test::Process grower = Grow({"--rate=1"});
+  const auto gauge = GaugeOf(grower.pid());
+  ASSERT_TRUE(gauge.ok());
+  auto wall = KernelWall::Open(*gauge, dir_.File("record"), "/proc", kRaise);
+  ASSERT_TRUE(wall.ok()) << wall.status().ToString();
+  group_->Write("memory.limit_in_bytes", StrCat(512 * kMib));
+  int error = 0;
+  ASSERT_EQ((*wall)->Raise(kRaise, &error), RaiseResult::kDone) << error;
+  EXPECT_EQ(group_->Limit(), 512 * kMib + kRaise);
+  (*wall)->Lower();
+  EXPECT_EQ(group_->Limit(), 512 * kMib);
+  // And one that was set after the raise stays.
+  ASSERT_EQ((*wall)->Raise(kRaise, &error), RaiseResult::kDone) << error;
+  group_->Write("memory.limit_in_bytes", StrCat(1024 * kMib));
+  wall->reset();
+  EXPECT_EQ(group_->Limit(), 1024 * kMib);
+}
+
+// The agent was killed: its record stays behind.
+TEST_F(WallTest, RepairUndoesItsOwnRaiseAndNoOtherLimit) {
+  MakeGroup(128);
+  test::Process grower = Grow({"--rate=1"});
+  const auto gauge = GaugeOf(grower.pid());
+  ASSERT_TRUE(gauge.ok());
+  const std::string name = WallRecordName({42, 7});
+  std::string record;
+  {
+    auto wall = KernelWall::Open(*gauge, dir_.File(name), "/proc", kRaise);
+    ASSERT_TRUE(wall.ok()) << wall.status().ToString();
+    record = ReadFile(dir_.File(name)).value_or("");
+  }
+  const auto repair_at = [&](std::uint64_t bytes) {
+    group_->Write("memory.limit_in_bytes", StrCat(bytes));
+    EXPECT_TRUE(WriteFileAtomically(dir_.File(name), record).ok());
+    const auto said = RepairWalls(dir_.path());
+    return said.empty() ? std::string() : said.front();
+  };
+  EXPECT_EQ(repair_at(128 * kMib), "");
+  EXPECT_THAT(repair_at(128 * kMib + kRaise), HasSubstr("as it was"));
+  EXPECT_EQ(group_->Limit(), 128 * kMib);
+  EXPECT_THAT(repair_at(1024 * kMib), HasSubstr("somebody else"));
+  EXPECT_EQ(group_->Limit(), 1024 * kMib);
+}
+
 TEST_F(WallTest, NeverWhereItWouldHoldOthersToo) {
   MakeGroup(128);
   const test::Group inner("inner", group_->path());
@@ -360,9 +412,10 @@ TEST_F(WallTest, NeverWhereItWouldHoldOthersToo) {
   const auto gauge = GaugeOf(grower.pid());
   ASSERT_TRUE(gauge.ok());
   // The limit is that of the group around it.
-  EXPECT_EQ(
-      KernelWall::Open(*gauge, dir_.File("record"), "/proc").status().code(),
-      Code::kUnimplemented);
+  EXPECT_EQ(KernelWall::Open(*gauge, dir_.File("record"), "/proc", kRaise)
+                .status()
+                .code(),
+            Code::kUnimplemented);
   EXPECT_FALSE(ReadFile(dir_.File("record")).ok());
 }
 
@@ -372,9 +425,10 @@ TEST_F(WallTest, AKillerThatSomebodyElseSwitchedOffIsLeftAlone) {
   group_->Write("memory.oom_control", "1");
   const auto gauge = GaugeOf(grower.pid());
   ASSERT_TRUE(gauge.ok());
-  EXPECT_EQ(
-      KernelWall::Open(*gauge, dir_.File("record"), "/proc").status().code(),
-      Code::kFailedPrecondition);
+  EXPECT_EQ(KernelWall::Open(*gauge, dir_.File("record"), "/proc", kRaise)
+                .status()
+                .code(),
+            Code::kFailedPrecondition);
   EXPECT_TRUE(group_->IsKillerOff());
 }
 

@@ -91,22 +91,30 @@ load_memory() {
   warn_of_lines "$whose"
 }
 
-# A soft limit that is not below the hard one gives nothing back in time.
+# A soft limit that is not below the other lines gives nothing back in time.
 warn_of_lines() {
-  local pair
-  [ -n "$LIMIT_BYTES" ] || return 0
+  local pair soft='' soft_bytes='' stop='' stop_bytes=''
   for pair in ${ENVIRONMENT[@]+"${ENVIRONMENT[@]}"}; do
     case $pair in
       GOMEMLIMIT=* | *_MEMORY_SOFT_LIMIT=*)
-        if parse_size "${pair#*=}" && [ "$BYTES" -ge "$LIMIT_BYTES" ]; then
+        parse_size "${pair#*=}" || continue
+        soft=$pair soft_bytes=$BYTES
+        if [ -n "$LIMIT_BYTES" ] && [ "$BYTES" -ge "$LIMIT_BYTES" ]; then
           WARNINGS+=("$1: $pair is not below the hard limit $MEMORY_LIMIT")
         fi ;;
       *_MEMORY_SHUTDOWN_THRESHOLD_MB=*)
-        if parse_size "${pair#*=}m" && [ "$BYTES" -ge "$LIMIT_BYTES" ]; then
+        parse_size "${pair#*=}m" || continue
+        stop=$pair stop_bytes=$BYTES
+        if [ -n "$LIMIT_BYTES" ] && [ "$BYTES" -ge "$LIMIT_BYTES" ]; then
           WARNINGS+=("$1: $pair (MiB) is not below the hard limit $MEMORY_LIMIT")
         fi ;;
     esac
   done
+  # The node refuses work from 8/9 of the threshold on.
+  # shellcheck disable=SC2017  # the product could overflow
+  if [ -n "$soft" ] && [ -n "$stop" ] && [ "$soft_bytes" -ge $((stop_bytes / 9 * 8)) ]; then
+    WARNINGS+=("$1: $soft is not below 8/9 of $stop (MiB): work is refused before memory is given back")
+  fi
 }
 
 # Before anything is done: what this run would give the node.

@@ -11,6 +11,7 @@
 #include "fodc/agent/incident_file.h"
 #include "fodc/agent/instance.h"
 #include "fodc/agent/kernel_watch.h"
+#include "fodc/agent/oom_kills.h"
 #include "fodc/agent/own_counters.h"
 #include "fodc/agent/own_readings.h"
 #include "fodc/agent/resident.h"
@@ -163,6 +164,7 @@ Status Agent::Impl::Start() {
   AddCollectorMetrics(&metrics, &collector);
   AddLinkMetrics(&metrics, &link);
   AddLoopMetrics(&metrics, &loop);
+  AddOomKillMetrics(&metrics, &targets, std::make_shared<MachineOomKills>());
   AddSpillMetrics(&metrics, spill.get());
   if (spill->is_on()) {
     AddTargetFileMetrics(&metrics, &target_file);

@@ -23,7 +23,7 @@ namespace {
 
 Result<std::unique_ptr<guardian::KernelWall>> OpenWallOf(
     const guardian::ProcessName& who, const std::string& directory,
-    const guardian::ProcessOptions& process) {
+    const guardian::ProcessOptions& process, std::uint64_t raise_bytes) {
   FODC_ASSIGN_OR_RETURN(const MemoryGauge gauge,
                         MemoryGauge::Open({.proc_root = process.proc_root,
                                            .sys_root = process.sys_root,
@@ -33,7 +33,7 @@ Result<std::unique_ptr<guardian::KernelWall>> OpenWallOf(
       auto wall,
       guardian::KernelWall::Open(
           gauge, StrCat(directory, "/", guardian::WallRecordName(who)),
-          process.proc_root));
+          process.proc_root, raise_bytes));
   // Looked up by its pid: if that is still the process, it was all the time.
   FODC_ASSIGN_OR_RETURN(const ProcessStat stat,
                         ReadProcessStat(process.proc_root, who.pid));
@@ -152,8 +152,9 @@ void GuardianWatch::OpenWall(std::size_t i) {
   using Opened = Result<std::unique_ptr<guardian::KernelWall>>;
   const guardian::ProcessName who = rows_[i].who;
   const bool taken = loop_.Offload<Opened>(
-      [who, directory = settings_.directory, process = settings_.process] {
-        return OpenWallOf(who, directory, process);
+      [who, directory = settings_.directory, process = settings_.process,
+       raise_bytes = settings_.wall->raise_bytes] {
+        return OpenWallOf(who, directory, process, raise_bytes);
       },
       [this, i, who](Opened wall) {
         if (wall.ok()) {

@@ -78,10 +78,16 @@ Result<std::uint64_t> ReadPhysicalBytes(const std::string& proc_root) {
 }  // namespace
 
 struct MemoryGauge::Impl {
-  Impl(Opened s, std::uint64_t physical)
-      : statm(std::move(s)), physical_bytes(physical) {}
+  Impl(MemoryGaugeOptions o, const std::string& process, std::uint64_t physical)
+      : options(std::move(o)),
+        statm(process + "/statm"),
+        cgroup(process + "/cgroup"),
+        physical_bytes(physical) {}
 
+  const MemoryGaugeOptions options;
   Opened statm;
+  Opened cgroup;
+  std::string cgroup_text;  // of that, when the levels were opened
   const std::uint64_t physical_bytes;
   const std::uint64_t page_bytes = PageBytes();
   std::optional<CgroupPlace> place;
@@ -141,7 +147,26 @@ struct MemoryGauge::Impl {
     return {};
   }
 
+  // No group that is visible is no error: resident pages are told anyway.
+  void FindLevels() {
+    const std::optional<std::string_view> text = Read(cgroup);
+    if (text && *text == cgroup_text) return;
+    std::string now(text.value_or(""));
+    auto found = FindCgroup(options.proc_root,
+                            options.pid == 0 ? ::getpid() : options.pid,
+                            options.sys_root);
+    // Its pid may be another's by now: then this can no longer be read.
+    if (!found.ok() || Read(cgroup) != std::optional(std::string_view(now)))
+      return;
+    cgroup_text = std::move(now);
+    levels.clear();
+    if (found->memory) levels = OpenLevels(*found->memory);
+    place = *std::move(found);
+  }
+
   void ReadLimits() {
+    FindLevels();
+    failed = nullptr;
     limit_bytes = physical_bytes;
     limiting = nullptr;
     for (const Level& level : levels) {
@@ -175,17 +200,9 @@ Result<MemoryGauge> MemoryGauge::Open(const MemoryGaugeOptions& options) {
                         ReadPhysicalBytes(options.proc_root));
   const std::string who = options.pid == 0 ? "self" : StrCat(options.pid);
   auto impl = std::make_unique<Impl>(
-      Opened(StrCat(options.proc_root, "/", who, "/statm")), physical);
+      options, StrCat(options.proc_root, "/", who), physical);
   MemoryGauge gauge(std::move(impl));
   if (!gauge.ReadResident()) return gauge.last_error();
-  // No group that is visible is no error: resident pages are told anyway.
-  auto place =
-      FindCgroup(options.proc_root, options.pid == 0 ? ::getpid() : options.pid,
-                 options.sys_root);
-  if (place.ok()) {
-    if (place->memory) gauge.impl_->levels = OpenLevels(*place->memory);
-    gauge.impl_->place = *std::move(place);
-  }
   gauge.ReadLimits();
   return gauge;
 }

@@ -28,7 +28,8 @@ struct MemoryGaugeOptions {
 };
 
 // All descriptors are opened once, close-on-exec, and kept: what they name is
-// what was opened, even if the pid or the group's name is in use again.
+// what was opened, even if the pid or the group's name is in use again. A
+// process that is moved is followed to its new group by ReadLimits.
 // A read that succeeds allocates nothing. Not thread-safe.
 class MemoryGauge {
  public:

@@ -193,6 +193,27 @@ TEST_F(MemoryGaugeTest, LimitsAreReadAnew) {
   EXPECT_EQ(g->group()->path, tree_.File("m/a"));
 }
 
+// As a supervisor does right after it has started a process.
+TEST_F(MemoryGaugeTest, AProcessThatIsMovedIsFollowed) {
+  InV2();
+  auto g = Open();
+  ASSERT_THAT(g, IsOk());
+  EXPECT_EQ(g->limit_bytes(), 8 * kMib);
+  Write({{"m/c/memory.max", StrCat(4 * kMib, "\n")},
+         {"m/c/memory.current", StrCat(3 * kMib, "\n")},
+         {"m/c/memory.stat", "inactive_file 0\nactive_file 0\n"},
+         {"proc/42/cgroup", "0::/c\n"}});
+  EXPECT_EQ(g->limit_bytes(), 8 * kMib);  // not before it looks
+  g->ReadLimits();
+  EXPECT_EQ(g->limit_bytes(), 4 * kMib);
+  EXPECT_THAT(g->ReadCharge(), Optional(3 * kMib));
+  EXPECT_EQ(g->group()->path, tree_.File("m/c"));
+  // Out of all groups.
+  Write({{"proc/42/cgroup", "0::/\n"}});
+  g->ReadLimits();
+  EXPECT_FALSE(g->has_cgroup_limit());
+}
+
 TEST_F(MemoryGaugeTest, WhatIsNotUnderstoodIsNeverZero) {
   InV2();
   auto g = Open();

@@ -273,6 +273,8 @@ void Targets::Reader::Read(const target::Row& row, recorder::FrameTime time) {
       readings_.Set(at_->copied[i], *value);
     }
   }
+  if (readings.memory && readings.memory->oom_kill_events)
+    CountOomKills(*readings.memory->oom_kill_events);
   CgroupPressure pressure = readings.pressure;
   // Where the group has none of its own (cgroup v1): the machine's.
   if (!pressure.memory && !pressure.cpu && !pressure.io)
@@ -309,6 +311,13 @@ void Targets::Reader::ReadRow(const target::Row& row) {
   if (row.last_exit.signal)
     readings_.Set(at_->last_signal, *row.last_exit.signal);
   readings_.Set(at_->processes, Double(row.candidates));
+}
+
+void Targets::Reader::CountOomKills(std::uint64_t now) {
+  // Less: the group of another instance, which began at 0.
+  const std::uint64_t before = group_oom_kills_before_.value_or(now);
+  group_oom_kills_ += now >= before ? now - before : now;
+  group_oom_kills_before_ = now;
 }
 
 void Targets::Reader::ReadPressure(const CgroupPressure& pressure) {

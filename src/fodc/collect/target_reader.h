@@ -2,7 +2,9 @@
 // For this room only: one target, its process and container, as readings.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,12 +29,15 @@ class Targets::Reader {
   void TellProblem(const std::string& problem);
   const std::string& name() const { return name_; }
   const std::string& source() const { return source_; }
+  // Since the first frame.
+  std::uint64_t group_oom_kills() const { return group_oom_kills_; }
 
  private:
   struct Indexes;
 
   void ReadRow(const target::Row& row);
   void ReadPressure(const CgroupPressure& pressure);
+  void CountOomKills(std::uint64_t now);
 
   const std::string name_;
   const std::string source_;
@@ -41,6 +46,8 @@ class Targets::Reader {
   target::MachineReader machine_;
   Readings readings_;
   std::unique_ptr<Indexes> at_;
+  std::optional<std::uint64_t> group_oom_kills_before_;
+  std::uint64_t group_oom_kills_ = 0;
   std::string told_problem_;
   std::string told_unread_;
 };

@@ -177,6 +177,25 @@ TEST_F(TargetSamplesTest, OfAUnifiedGroupWithItsOwnPressure) {
   EXPECT_THAT(Read(), ContainerEq(expected));
 }
 
+TEST_F(TargetSamplesTest, KillsInItsGroupCountFromTheFirstFrameOn) {
+  Put("proc/7/cgroup", "0::/db\n");
+  Put("proc/self/mountinfo", "31 22 0:28 / /cg rw - cgroup2 cgroup2 rw\n");
+  Put("cg/db/memory.current", "5000\n");
+  Targets targets({{.container_name = "db", .pid = 7}},
+                  {.proc_root = tree_.File("proc")}, loop_, recording_,
+                  tree_.path());
+  EXPECT_EQ(targets.group_oom_kills(), 0u);
+  std::int64_t ms = 0;
+  std::vector<std::uint64_t> counts;
+  for (const int kills : {7, 7, 9, 1, 2}) {  // then it is another group
+    Put("cg/db/memory.events", StrCat("oom 3\noom_kill ", kills, "\n"));
+    ++ms;
+    targets.Read({.monotonic_ms = ms, .unix_ms = ms});
+    counts.push_back(targets.group_oom_kills());
+  }
+  EXPECT_THAT(counts, ::testing::ElementsAre(0, 0, 2, 3, 4));
+}
+
 TEST_F(TargetSamplesTest, OfVersion1GroupsWithThePressureOfTheMachine) {
   Put("proc/7/cgroup", "3:memory:/db\n2:cpu,cpuacct:/db\n");
   Put("proc/self/mountinfo",

@@ -136,6 +136,12 @@ const std::string& Targets::name(std::size_t i) const {
   return readers_[i]->name();
 }
 
+std::uint64_t Targets::group_oom_kills() const {
+  std::uint64_t kills = 0;
+  for (const auto& reader : readers_) kills += reader->group_oom_kills();
+  return kills;
+}
+
 void Targets::set_on_recorded(std::function<void()> callback) {
   on_recorded_ = std::move(callback);
 }

@@ -67,6 +67,12 @@ class Targets {
   // Called when such a frame has been appended.
   void set_on_recorded(std::function<void()> callback);
 
+  // Processes of the targets' memory cgroups that the kernel killed for memory
+  // since their first frame, as the groups tell it. Those of a group that is
+  // gone before its next frame are missing; a group of several targets counts
+  // for each.
+  std::uint64_t group_oom_kills() const;
+
   const target::TargetTable& table() const { return table_; }
   // Of row `i`, as its series' label `target` has it.
   const std::string& name(std::size_t i) const;

@@ -8,6 +8,7 @@
 
 #include <cerrno>
 #include <charconv>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -40,6 +41,20 @@ std::string_view ReadFront(int fd, char (*buffer)[N]) {
   return {*buffer, n > 0 ? static_cast<std::size_t>(n) : 0};
 }
 
+// A limit of the kernel's; nothing without one.
+std::optional<std::uint64_t> ReadLimit(const UniqueFd& fd) {
+  char buffer[32];
+  if (!fd.ok()) return {};
+  const auto limit = ParseMemoryLimit(Trim(ReadFront(fd.get(), &buffer)));
+  return limit.ok() ? *limit : std::nullopt;
+}
+
+// The kernel keeps whole pages.
+std::uint64_t Raised(std::uint64_t limit, std::uint64_t bytes) {
+  const auto page = static_cast<std::uint64_t>(::sysconf(_SC_PAGESIZE));
+  return (limit + bytes) / page * page;
+}
+
 std::uint64_t AvailableBytes(int meminfo) {
   char buffer[512];
   std::string_view text = ReadFront(meminfo, &buffer);
@@ -62,8 +77,8 @@ bool HoldsUs(const CgroupDirectory& group, const std::string& proc_root) {
 }  // namespace
 
 Result<std::unique_ptr<KernelWall>> KernelWall::Open(
-    const MemoryGauge& gauge, std::string record,
-    const std::string& proc_root) {
+    const MemoryGauge& gauge, std::string record, const std::string& proc_root,
+    std::uint64_t raise_bytes) {
   const auto group = gauge.group();
   const auto& place = gauge.place();
   if (!gauge.has_cgroup_limit() || !group || !place || !place->memory ||
@@ -87,17 +102,10 @@ Result<std::unique_ptr<KernelWall>> KernelWall::Open(
     return FailedPrecondition(control +
                               ": somebody else has switched the killer off");
   }
-  wall->limit_bytes_ = gauge.limit_bytes();
   // Absent without accounting of swap.
   Status no_swap;
   wall->memsw_ =
       OpenFile(dir + "/memory.memsw.limit_in_bytes", O_RDWR, &no_swap);
-  if (wall->memsw_.ok()) {
-    char buffer[32];
-    const auto limit =
-        ParseMemoryLimit(Trim(ReadFront(wall->memsw_.get(), &buffer)));
-    if (limit.ok() && *limit) wall->memsw_bytes_ = **limit;
-  }
   wall->event_ = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wall->event_.ok()) return ErrnoStatus(errno, "eventfd");
   const std::string events = dir + "/cgroup.event_control";
@@ -109,10 +117,12 @@ Result<std::unique_ptr<KernelWall>> KernelWall::Open(
   struct stat s {};
   if (::stat(dir.c_str(), &s) != 0) return ErrnoStatus(errno, dir);
   FODC_RETURN_IF_ERROR(WriteFileAtomically(
-      record, EncodeWallRecord({.path = dir,
-                                .inode = s.st_ino,
-                                .limit_bytes = wall->limit_bytes_,
-                                .memsw_bytes = wall->memsw_bytes_})));
+      record, EncodeWallRecord(
+                  {.path = dir,
+                   .inode = s.st_ino,
+                   .limit_bytes = gauge.limit_bytes(),
+                   .memsw_bytes = ReadLimit(wall->memsw_).value_or(0),
+                   .raised_bytes = Raised(gauge.limit_bytes(), raise_bytes)})));
   wall->record_ = std::move(record);
   return wall;
 }
@@ -146,21 +156,28 @@ RaiseResult KernelWall::Raise(std::uint64_t bytes, int* error) {
   *error = 0;
   if (raised_bytes_ != 0 || AvailableBytes(meminfo_.get()) < bytes)
     return RaiseResult::kRefused;
-  const std::uint64_t raised = limit_bytes_ + bytes;
+  // Perhaps not that of Open: somebody may have changed it weeks later.
+  const std::optional<std::uint64_t> limit = ReadLimit(limit_);
+  if (!limit) return RaiseResult::kRefused;  // there is none any more
+  const std::uint64_t raised = Raised(*limit, bytes);
   // That of memory and swap is never below that of memory.
-  if (memsw_bytes_ != 0 && memsw_bytes_ < raised)
-    *error = WriteNumber(memsw_.get(), raised);
+  const std::uint64_t memsw = ReadLimit(memsw_).value_or(raised);
+  if (memsw < raised) *error = WriteNumber(memsw_.get(), raised);
   if (*error == 0) *error = WriteNumber(limit_.get(), raised);
   if (*error != 0) return RaiseResult::kFailed;
   raised_bytes_ = raised;
+  limit_bytes_ = *limit;
+  memsw_bytes_ = memsw < raised ? memsw : 0;
   return RaiseResult::kDone;
 }
 
 void KernelWall::Lower() {
   if (raised_bytes_ == 0) return;
-  if (WriteNumber(limit_.get(), limit_bytes_) != 0) return;
-  if (memsw_bytes_ != 0 && memsw_bytes_ < raised_bytes_)
-    (void)WriteNumber(memsw_.get(), memsw_bytes_);
+  if (ReadLimit(limit_) == raised_bytes_) {
+    if (WriteNumber(limit_.get(), limit_bytes_) != 0) return;
+    if (memsw_bytes_ != 0 && ReadLimit(memsw_) == raised_bytes_)
+      (void)WriteNumber(memsw_.get(), memsw_bytes_);
+  }
   raised_bytes_ = 0;
 }
 

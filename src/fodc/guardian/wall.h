@@ -40,9 +40,11 @@ class Wall {
   virtual bool IsHeld() = 0;
   // Its tasks wait at the limit.
   virtual bool IsStanding() = 0;
-  // Once. Lets the limit be higher by that much, if the machine has it.
+  // Once. Lets the limit, as it is by then, be higher by that much, if the
+  // machine has it.
   virtual RaiseResult Raise(std::uint64_t bytes, int* error) = 0;
-  // The limit as it was; nothing if what is used is more.
+  // The limit as it was before; nothing if what is used is more, or if
+  // somebody else has set another meanwhile.
   virtual void Lower() = 0;
   // Readable when the limit was hit; -1 if there is none.
   virtual int event_fd() const = 0;
@@ -54,13 +56,15 @@ class Wall {
 class KernelWall final : public Wall {
  public:
   // `record`: a file that says, as long as the object lives, what RepairWalls
-  // would have to undo. It is on disk before anything is changed. Errors:
+  // would have to undo: a killer that is off, and a raise by `raise_bytes` of
+  // the limit as it is now. It is on disk before anything is changed. Errors:
   // kUnimplemented where the limit is not that of a v1 group of the target's
   // own; kFailedPrecondition where the killer is off already, or the agent is
   // in the group; as open(2), and as writing the record.
   static Result<std::unique_ptr<KernelWall>> Open(const MemoryGauge& gauge,
                                                   std::string record,
-                                                  const std::string& proc_root);
+                                                  const std::string& proc_root,
+                                                  std::uint64_t raise_bytes);
   ~KernelWall() override;
   KernelWall(const KernelWall&) = delete;
   KernelWall& operator=(const KernelWall&) = delete;
@@ -82,9 +86,9 @@ class KernelWall final : public Wall {
   bool HasControl(std::string_view line) const;
 
   std::string record_;
-  std::uint64_t limit_bytes_ = 0;
   std::uint64_t raised_bytes_ = 0;  // 0: it is as it was
-  std::uint64_t memsw_bytes_ = 0;   // of memory and swap; 0: no limit
+  std::uint64_t limit_bytes_ = 0;   // before that
+  std::uint64_t memsw_bytes_ = 0;   // memory and swap; 0: not raised
   bool is_held_ = false;
   UniqueFd control_read_, control_write_, limit_, memsw_, meminfo_, event_;
 };

@@ -18,7 +18,7 @@
 namespace fodc::guardian {
 namespace {
 
-constexpr std::string_view kHead = "fodc-wall 1\n";
+constexpr std::string_view kHead = "fodc-wall 2\n";
 constexpr std::string_view kPrefix = "guardian-wall-";
 constexpr std::size_t kMaxRecordBytes = 8192;
 
@@ -38,6 +38,12 @@ bool IsThere(const WallRecord& record) {
          fs.f_type == CGROUP_SUPER_MAGIC;
 }
 
+// The number in a file of the kernel's.
+bool Is(const std::string& path, std::uint64_t number) {
+  const auto text = ReadFile(path);
+  return text.ok() && ParseUint(Trim(*text)) == number;
+}
+
 std::string Undo(const WallRecord& record) {
   std::string said = record.path + ":";
   const auto control = ReadFile(record.path + "/memory.oom_control");
@@ -46,15 +52,19 @@ std::string Undo(const WallRecord& record) {
     const Status on = WriteTo(record.path + "/memory.oom_control", "0");
     said += on.ok() ? " its killer is on again" : " " + on.message();
   }
-  const std::string limit_path = record.path + "/memory.limit_in_bytes";
-  const auto limit = ReadFile(limit_path);
-  if (limit.ok() && ParseUint(Trim(*limit)) != record.limit_bytes) {
-    Status lowered = WriteTo(limit_path, std::to_string(record.limit_bytes));
-    if (lowered.ok() && record.memsw_bytes != 0) {
-      lowered = WriteTo(record.path + "/memory.memsw.limit_in_bytes",
-                        std::to_string(record.memsw_bytes));
+  const std::string limit = record.path + "/memory.limit_in_bytes";
+  const std::string memsw = record.path + "/memory.memsw.limit_in_bytes";
+  if (Is(limit, record.limit_bytes)) {
+    // Never raised, or lowered again.
+  } else if (Is(limit, record.raised_bytes)) {
+    Status lowered = WriteTo(limit, std::to_string(record.limit_bytes));
+    if (lowered.ok() && record.memsw_bytes != 0 &&
+        Is(memsw, record.raised_bytes)) {
+      lowered = WriteTo(memsw, std::to_string(record.memsw_bytes));
     }
     said += lowered.ok() ? " its limit is as it was" : " " + lowered.message();
+  } else {
+    said += " its limit is left as somebody else has set it";
   }
   return said.back() == ':' ? "" : said;
 }
@@ -63,7 +73,7 @@ std::string Undo(const WallRecord& record) {
 
 std::string EncodeWallRecord(const WallRecord& r) {
   return SealText(kHead, StrCat(r.path, "\n", r.inode, " ", r.limit_bytes, " ",
-                                r.memsw_bytes, "\n"));
+                                r.memsw_bytes, " ", r.raised_bytes, "\n"));
 }
 
 Result<WallRecord> DecodeWallRecord(std::string_view text) {
@@ -78,11 +88,15 @@ Result<WallRecord> DecodeWallRecord(std::string_view text) {
   const auto inode = NextUint(&line);
   const auto limit = NextUint(&line);
   const auto memsw = NextUint(&line);
-  if (!inode || !limit || !memsw || *limit == 0 || !Trim(line).empty())
+  const auto raised = NextUint(&line);
+  if (!inode || !limit || !memsw || !raised || *limit == 0 ||
+      *raised < *limit || !Trim(line).empty()) {
     return DataLoss("no record of a group");
+  }
   r.inode = *inode;
   r.limit_bytes = *limit;
   r.memsw_bytes = *memsw;
+  r.raised_bytes = *raised;
   return r;
 }
 

@@ -19,7 +19,8 @@ using ::testing::IsEmpty;
 const WallRecord kRecord{.path = "/sys/fs/cgroup/memory/a b",
                          .inode = 77,
                          .limit_bytes = 1 << 30,
-                         .memsw_bytes = 0};
+                         .memsw_bytes = 0,
+                         .raised_bytes = (1 << 30) + 4096};
 
 TEST(WallRecordTest, ReadsBackWhatItWrote) {
   EXPECT_THAT(DecodeWallRecord(EncodeWallRecord(kRecord)),
@@ -35,10 +36,11 @@ TEST(WallRecordTest, AnyOtherByteIsDamage) {
     EXPECT_FALSE(DecodeWallRecord(good.substr(0, i)).ok()) << i;
   }
   for (const char* lines :
-       {"", "/a\n", "/a\n1 2\n", "/a\n1 2 3 4\n", "/a\n1 0 3\n", "a\n1 2 3\n",
-        "/a/../b\n1 2 3\n", "/a\n1 2 3\nmore\n", "/a\n-1 2 3\n"}) {
+       {"", "/a\n", "/a\n1 2 3\n", "/a\n1 2 3 4 5\n", "/a\n1 0 3 4\n",
+        "/a\n1 3 3 2\n", "a\n1 2 3 4\n", "/a/../b\n1 2 3 4\n",
+        "/a\n1 2 3 4\nmore\n", "/a\n-1 2 3 4\n"}) {
     EXPECT_EQ(
-        DecodeWallRecord(SealText("fodc-wall 1\n", lines)).status().code(),
+        DecodeWallRecord(SealText("fodc-wall 2\n", lines)).status().code(),
         Code::kDataLoss)
         << lines;
   }
@@ -56,7 +58,8 @@ TEST(RepairWallsTest, TouchesNothingButThatVeryGroup) {
   ASSERT_THAT(WriteFileAtomically(dir.File(WallRecordName({42, 7})),
                                   EncodeWallRecord({.path = group,
                                                     .inode = s.st_ino,
-                                                    .limit_bytes = 1 << 30})),
+                                                    .limit_bytes = 1 << 30,
+                                                    .raised_bytes = 2u << 30})),
               IsOk());
   EXPECT_THAT(RepairWalls(dir.path()), IsEmpty());
   EXPECT_THAT(ReadFile(control), IsOkAndHolds("oom_kill_disable 1\n"));

@@ -79,6 +79,10 @@ struct MemwatchOptions {
   MemoryThreshold hard = {};  // off: no thread, no descriptor
   MemoryThreshold soft = {};  // off: 8/9 of hard (80 % for 90 %)
   MemorySource source = MemorySource::kAuto;
+  // Where the host begins to give memory back (SoftLimiter::limit_bytes); 0:
+  // nowhere. Only to be compared: one that is not below the soft level is said,
+  // since the node then refuses work before it gave anything back.
+  std::uint64_t soft_limit_bytes = 0;
 
   // The longest wait between two samples; 0 and less: 1 s; 10 ms to a day.
   std::chrono::nanoseconds poll_interval = std::chrono::seconds(1);
@@ -109,7 +113,9 @@ struct MemwatchOptions {
   bool crash_loop_guard = true;
 
   // Samples at once when the kernel says that usage crosses a level (cgroup v1)
-  // or that work stalls for memory (PSI). Never acts on that alone.
+  // or that work stalls for memory (PSI), but not sooner after the sample before
+  // than the source may be asked: 10 ms, kHeapGlibc 1 s. Never acts on that
+  // alone.
   bool kernel_events = true;
   // SCHED_FIFO of this priority for the thread; refused: said, not fatal.
   int realtime_priority = 0;
@@ -118,8 +124,8 @@ struct MemwatchOptions {
   int failures_to_unknown = 10;
 
   // Also keeps process_resident_memory_bytes and
-  // banyandb_memory_protector_cgroup_limit_bytes in `metrics`: what the
-  // pressure profiler of an agent reads.
+  // banyandb_memory_protector_cgroup_limit_bytes (0 without a limit of the
+  // cgroup's) in `metrics`: what the pressure profiler of an agent reads.
   bool pressure_profiler_gauges = false;
 
   EventSink events = {};
@@ -134,8 +140,9 @@ struct MemwatchOptions {
 void ReadMemwatchEnvironment(MemwatchOptions* options,
                              std::string_view prefix = "FODC_GUARD") noexcept;
 
-// Thread-safe. Nothing is allocated between Start and the callback, and no
-// lock is taken that an allocator takes.
+// Thread-safe. Nothing is allocated between Start and the callback (save when
+// the process was moved to another cgroup), and no lock is taken that an
+// allocator takes.
 class Memwatch {
  public:
   static constexpr std::chrono::milliseconds kMinPollInterval{10};
@@ -156,15 +163,16 @@ class Memwatch {
   Status Subscribe(LevelCallback callback) noexcept;
 
   // Says the settings in force ("memory watchdog enabled") and begins. The
-  // first sample is taken before the first wait. A second call does nothing;
-  // off, it is done at once.
+  // first sample is taken before the first wait. A second call does nothing,
+  // nor does one after Stop; off, it is done at once.
   // Errors: kResourceExhausted without a thread.
   Status Start() noexcept;
   // Ends the loop, and the deadline if that runs: a host that stops in good
-  // order calls it last. Waits for a callback that runs.
+  // order calls it last. Waits for a callback that runs. Any number of threads
+  // may call it; all return once the loop is over.
   void Stop() noexcept;
 
-  // The loop is over: it fired, was stopped, or was off.
+  // The loop is over: it fired, was stopped (started or not), or was off.
   bool done() const noexcept;
   void WaitDone() const noexcept;
 

@@ -125,8 +125,8 @@ class Metrics {
       std::string_view family, std::span<const double> bounds,
       std::initializer_list<MetricLabel> labels = {}) noexcept;
 
-  // Families by name; what the visitor throws goes through. The lock is held
-  // meanwhile: a visitor finds and declares nothing.
+  // Families by name; what the visitor throws goes through. It may find series,
+  // which this visit does not show.
   void Visit(MetricVisitor* visitor) const;
 
   // Prometheus text 0.0.4. Errors: kResourceExhausted without memory.

@@ -81,6 +81,9 @@ struct fodc_guard_memwatch_options {
 	uint64_t soft_bytes; /* both 0: 8/9 of hard */
 	double soft_percent;
 	const char *source; /* "auto" */
+	/* Where the host begins to give memory back; 0: nowhere. Only to be
+	 * compared: one that is not below the soft level is an event. */
+	uint64_t soft_limit_bytes;
 	uint64_t poll_interval_us;
 	int adaptive;
 	int predict;
