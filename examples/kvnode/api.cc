@@ -16,6 +16,7 @@ using fodc::Result;
 using fodc::Status;
 using fodc::StrCat;
 using fodc::net::Access;
+using fodc::net::AppendPercentEncoded;
 using fodc::net::HttpRequest;
 using fodc::net::HttpResponse;
 using fodc::net::HttpServer;
@@ -164,29 +165,29 @@ HttpResponse Api::Guarded(Request kind, Work work) {
 
 void Api::Read(Request kind, std::optional<HeavyClass> heavy,
                const HttpRequest& request, Responder responder, Work work) {
-  fodc::guard::HeavyWork slot;
-  if (heavy && parts_.gate != nullptr) {
-    slot = parts_.gate->AdmitHeavy(*heavy, request);
-    if (!slot.admitted()) {
-      parts_.metrics->Count(kind, Outcome::kRejected);
-      return responder.Send(Refused(slot.refusal()));
-    }
-  }
-  // The loop may refuse the work, and then the answer is still to be given.
   const auto waiting = std::make_shared<Responder>(std::move(responder));
-  const bool taken = parts_.loop->Offload<HttpResponse>(
-      [this, kind, slot = std::move(slot), work = std::move(work)]() mutable {
-        HttpResponse response = Guarded(kind, std::move(work));
-        slot.Release();
-        return response;
-      },
-      [this, kind, waiting](HttpResponse response) {
-        parts_.metrics->Count(kind, OutcomeOf(response));
-        waiting->Send(std::move(response));
+  const auto answer = [this, kind, waiting](HttpResponse response) {
+    parts_.metrics->Count(kind, OutcomeOf(response));
+    waiting->Send(std::move(response));
+  };
+  if (heavy && parts_.gate != nullptr) {
+    fodc::guard::HeavyWork slot = parts_.gate->AdmitHeavy(*heavy, request);
+    if (!slot.admitted()) return answer(Refused(slot.refusal()));
+    return parts_.heavy->Run([this, kind, answer, slot = std::move(slot),
+                              work = std::move(work)]() mutable {
+      HttpResponse response = Guarded(kind, std::move(work));
+      slot.Release();
+      parts_.loop->Post([answer, response = std::move(response)]() mutable {
+        answer(std::move(response));
       });
-  if (taken) return;
-  parts_.metrics->Count(kind, Outcome::kRejected);
-  waiting->Send(Full());
+    });
+  }
+  const bool taken = parts_.loop->Offload<HttpResponse>(
+      [this, kind, work = std::move(work)]() mutable {
+        return Guarded(kind, std::move(work));
+      },
+      answer);
+  if (!taken) answer(Full());
 }
 
 void Api::Write(Request kind, OperationKind operation,
@@ -241,7 +242,10 @@ HttpResponse Api::Scan(const HttpRequest& request) {
   if (!page.ok()) return StatusError(page.status());
   std::string text;
   for (const auto& [key, value] : page->pairs) {
-    text += StrCat(PercentEncode(key), '\t', PercentEncode(value), '\n');
+    AppendPercentEncoded(key, &text);
+    text += '\t';
+    AppendPercentEncoded(value, &text);
+    text += '\n';
   }
   HttpResponse r = TextResponse(std::move(text));
   if (page->next) {
@@ -260,7 +264,9 @@ HttpResponse Api::ReadStream(const HttpRequest& request, std::uint64_t after) {
   if (page->met_blob) parts_.metrics->legacy_reads().Add();
   std::string text;
   for (const StreamEntry& entry : page->entries) {
-    text += StrCat(entry.sequence, '\t', PercentEncode(entry.value), '\n');
+    text += StrCat(entry.sequence, '\t');
+    AppendPercentEncoded(entry.value, &text);
+    text += '\n';
   }
   HttpResponse r = TextResponse(std::move(text));
   if (page->more) {

@@ -8,6 +8,7 @@
 
 #include "examples/kvnode/commit_log.h"
 #include "examples/kvnode/gate.h"
+#include "examples/kvnode/heavy_workers.h"
 #include "examples/kvnode/node_metrics.h"
 #include "examples/kvnode/snapshots.h"
 #include "examples/kvnode/store.h"
@@ -27,8 +28,9 @@ class Api {
     CommitLog* log = nullptr;
     NodeMetrics* metrics = nullptr;
     Snapshots* snapshots = nullptr;
-    // Without the guard both are null.
+    // Without the guard these are null.
     Gate* gate = nullptr;
+    HeavyWorkers* heavy = nullptr;
     fodc::guard::PanicRecorder* panics = nullptr;
   };
   Api(const Parts& parts, const ReadBounds& bounds)

@@ -47,6 +47,8 @@ class Gate final : public fodc::net::HttpGate {
 
   fodc::guard::HeavyWork AdmitHeavy(HeavyClass heavy,
                                     const fodc::net::HttpRequest& request);
+  // How many heavy requests there can be at once.
+  unsigned slots() const { return isolation_->slots().slots(); }
   // To be called before the metrics are shown.
   void UpdateMetrics() { isolation_->UpdateMetrics(); }
 

@@ -120,6 +120,7 @@ Status Node::Serve() {
   parts.snapshots = snapshots_.get();
   if (host_.guard != nullptr) {
     parts.gate = host_.guard->gate();
+    parts.heavy = &heavy_.emplace(parts.gate->slots());
     parts.panics = host_.guard->panics();
     server_->SetGate(host_.guard->gate());
   }
