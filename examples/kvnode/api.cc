@@ -60,10 +60,6 @@ Outcome OutcomeOf(const HttpResponse& response) {
   return response.status >= 500 ? Outcome::kError : Outcome::kOk;
 }
 
-// Too much waits, of reads or of writes: as a full slot, but the node's own
-// last bound.
-HttpResponse Full() { return Refused(fodc::guard::Refusal::kFull); }
-
 }  // namespace
 
 void Api::Install(HttpServer* server) {
@@ -165,29 +161,34 @@ HttpResponse Api::Guarded(Request kind, Work work) {
 
 void Api::Read(Request kind, std::optional<HeavyClass> heavy,
                const HttpRequest& request, Responder responder, Work work) {
-  const auto waiting = std::make_shared<Responder>(std::move(responder));
-  const auto answer = [this, kind, waiting](HttpResponse response) {
-    parts_.metrics->Count(kind, OutcomeOf(response));
-    waiting->Send(std::move(response));
-  };
+  const Answer answer = AnswerTo(kind, std::move(responder));
+  Workers* workers = parts_.readers;
+  fodc::guard::HeavyWork slot;
   if (heavy && parts_.gate != nullptr) {
-    fodc::guard::HeavyWork slot = parts_.gate->AdmitHeavy(*heavy, request);
+    workers = parts_.heavy_readers;
+    slot = parts_.gate->AdmitHeavy(*heavy, request);
     if (!slot.admitted()) return answer(Refused(slot.refusal()));
-    return parts_.heavy->Run([this, kind, answer, slot = std::move(slot),
-                              work = std::move(work)]() mutable {
-      HttpResponse response = Guarded(kind, std::move(work));
-      slot.Release();
-      parts_.loop->Post([answer, response = std::move(response)]() mutable {
-        answer(std::move(response));
-      });
-    });
   }
-  const bool taken = parts_.loop->Offload<HttpResponse>(
-      [this, kind, work = std::move(work)]() mutable {
-        return Guarded(kind, std::move(work));
-      },
-      answer);
-  if (!taken) answer(Full());
+  const bool taken = workers->Run([this, kind, answer, slot = std::move(slot),
+                                   work = std::move(work)]() mutable {
+    HttpResponse response = Guarded(kind, std::move(work));
+    slot.Release();
+    parts_.loop->Post([answer, response = std::move(response)]() mutable {
+      answer(std::move(response));
+    });
+  });
+  // The last bound, as a full slot.
+  if (!taken) answer(Refused(fodc::guard::Refusal::kFull));
+}
+
+Api::Answer Api::AnswerTo(Request kind, Responder responder) {
+  // Shared, for a queue may refuse what holds it, and then it is used here.
+  return
+      [this, kind, waiting = std::make_shared<Responder>(std::move(responder))](
+          HttpResponse response) {
+        parts_.metrics->Count(kind, OutcomeOf(response));
+        waiting->Send(std::move(response));
+      };
 }
 
 void Api::Write(Request kind, OperationKind operation,
@@ -198,11 +199,7 @@ void Api::Write(Request kind, OperationKind operation,
         400, StrCat("the key has ", key.size(), " bytes, the limit is ",
                     Operation::kMaxKeyBytes)));
   }
-  const auto waiting = std::make_shared<Responder>(std::move(responder));
-  const auto answer = [this, kind, waiting](HttpResponse response) {
-    parts_.metrics->Count(kind, OutcomeOf(response));
-    waiting->Send(std::move(response));
-  };
+  const Answer answer = AnswerTo(kind, std::move(responder));
   if (parts_.gate != nullptr && !parts_.gate->TakesWrites()) {
     return answer(Refused(fodc::guard::Refusal::kMemory));
   }
@@ -220,8 +217,9 @@ void Api::Write(Request kind, OperationKind operation,
             });
       });
   if (taken.ok()) return;
-  answer(taken.code() == fodc::Code::kResourceExhausted ? Full()
-                                                        : StatusError(taken));
+  answer(taken.code() == fodc::Code::kResourceExhausted
+             ? Refused(fodc::guard::Refusal::kFull)
+             : StatusError(taken));
 }
 
 Result<ReadBounds> Api::BoundsOf(const HttpRequest& request) {
