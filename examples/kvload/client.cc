@@ -55,6 +55,16 @@ Status Client::Connect() {
   (void)::setsockopt(fd_.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
   sockaddr_in address{};
   address.sin_family = AF_INET;
+  if (::inet_pton(AF_INET, from_.c_str(), &address.sin_addr) != 1) {
+    return fodc::InvalidArgument(StrCat("no address: '", from_, "'"));
+  }
+  // The port is chosen by connect, which knows all that are in use.
+  (void)::setsockopt(fd_.get(), IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on,
+                     sizeof on);
+  if (::bind(fd_.get(), reinterpret_cast<const sockaddr*>(&address),
+             sizeof address) != 0) {
+    return SocketError("bind to " + from_);
+  }
   address.sin_port = htons(port_);
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address),

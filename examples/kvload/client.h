@@ -8,6 +8,7 @@
 #include <string>
 #include <string_view>
 
+#include "examples/kvload/loads.h"
 #include "fodc/base/status.h"
 #include "fodc/base/unique_fd.h"
 
@@ -22,10 +23,12 @@ struct Answer {
 // Not thread-safe.
 class Client {
  public:
-  // 127.0.0.1, for this tool is for the machine that it runs on. `timeout`:
-  // for each system call on the socket.
-  Client(std::uint16_t port, std::chrono::milliseconds timeout)
-      : port_(port), timeout_(timeout) {}
+  // To 127.0.0.1, for this tool is for the machine that it runs on.
+  explicit Client(const LoadOptions& options)
+      : port_(static_cast<std::uint16_t>(options.port)),
+        from_(options.from),
+        timeout_(std::chrono::duration_cast<std::chrono::milliseconds>(
+            options.timeout)) {}
 
   // One request, on the connection that is open or on a new one.
   // Errors: kUnavailable when refused or cut, kDeadlineExceeded; it is not
@@ -48,8 +51,9 @@ class Client {
   // More bytes into in_.
   fodc::Status Receive();
 
-  std::uint16_t port_;
-  std::chrono::milliseconds timeout_;
+  const std::uint16_t port_;
+  const std::string from_;
+  const std::chrono::milliseconds timeout_;  // of each system call
   fodc::UniqueFd fd_;
   std::string in_;
 };

@@ -13,11 +13,12 @@ namespace kvload {
 
 struct LoadOptions {
   std::int64_t port = 7070;
+  std::string from = "127.0.0.1";  // the address that it comes from
   std::int64_t connections = 4;
   std::chrono::nanoseconds duration = std::chrono::seconds(10);
   std::int64_t count = 0;  // requests at most; 0: as many as time allows
   double rate = 0;         // requests a second in all; 0: as fast as answered
-  std::chrono::nanoseconds timeout = std::chrono::seconds(10);
+  std::chrono::nanoseconds timeout = std::chrono::seconds(10);  // of a call
   std::string ledger;  // path; empty: none
 
   // Of writes.

@@ -43,6 +43,9 @@ void DeclareFlags(fodc::program::Flags* flags, Modes* m, LoadOptions* o) {
   flags->Int("port", &o->port, "of the node, on this machine")
       .AtLeast(1)
       .AtMost(65535);
+  flags->String("from", &o->from,
+                "address of 127.0.0.0/8 that the load comes from: another one "
+                "is another client to the node");
   flags->Int("connections", &o->connections, "a thread each")
       .AtLeast(1)
       .AtMost(4096);
@@ -102,9 +105,7 @@ void DeclareFlags(fodc::program::Flags* flags, Modes* m, LoadOptions* o) {
 // 0: as the ledger says.
 fodc::Result<int> RunVerify(const LoadOptions& options) {
   FODC_ASSIGN_OR_RETURN(const Expectation expected, ReadLedger(options.ledger));
-  Client client(
-      static_cast<std::uint16_t>(options.port),
-      std::chrono::duration_cast<std::chrono::milliseconds>(options.timeout));
+  Client client(options);
   FODC_ASSIGN_OR_RETURN(const VerifyReport report, Verify(expected, &client));
   (void)std::puts(
       StrCat("{\"verify\":\"",

@@ -22,19 +22,13 @@ using fodc::StrCat;
 
 namespace {
 
-Client MakeClient(const LoadOptions& options) {
-  return {
-      static_cast<std::uint16_t>(options.port),
-      std::chrono::duration_cast<std::chrono::milliseconds>(options.timeout)};
-}
-
 void RunReads(const LoadOptions& options, const char* load,
               const char* operation,
               const std::function<void(Client*, Tally*, Crew*)>& read) {
   Crew crew(options);
   std::vector<Tally> all(static_cast<std::size_t>(options.connections));
   crew.Run([&](std::size_t i) {
-    Client client = MakeClient(options);
+    Client client(options);
     read(&client, &all[i], &crew);
   });
   const auto wall = crew.elapsed();
@@ -61,7 +55,7 @@ std::uint64_t LastSequence(std::string_view lines) {
 
 // Fills the stream, and returns the sequence of its last entry.
 Result<std::uint64_t> FillStream(const LoadOptions& options) {
-  Client client = MakeClient(options);
+  Client client(options);
   std::uint64_t last = 0;
   for (std::int64_t i = 0; i < options.entries; ++i) {
     FODC_ASSIGN_OR_RETURN(

@@ -42,9 +42,7 @@ class Spike {
  private:
   Tally Hold(std::size_t index) {
     Tally tally;
-    Client client(static_cast<std::uint16_t>(options_.port),
-                  std::chrono::duration_cast<std::chrono::milliseconds>(
-                      options_.timeout));
+    Client client(options_);
     const std::string key = StrCat("spike-", index);
     const std::string value = MakeValue(key, 1, options_.value_bytes);
     const fodc::MonotonicTime start = fodc::SystemClock().Monotonic();

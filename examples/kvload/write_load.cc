@@ -33,9 +33,7 @@ class Writer {
       : options_(options),
         name_(StrCat("w", index)),
         ledger_(ledger),
-        client_(static_cast<std::uint16_t>(options.port),
-                std::chrono::duration_cast<std::chrono::milliseconds>(
-                    options.timeout)),
+        client_(options),
         random_(index) {
     for (const auto& [name, version] : before.newest) {
       version_ = std::max(version_, version);

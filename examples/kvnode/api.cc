@@ -16,6 +16,7 @@ using fodc::Result;
 using fodc::Status;
 using fodc::StrCat;
 using fodc::net::Access;
+using fodc::net::AppendPercentEncoded;
 using fodc::net::HttpRequest;
 using fodc::net::HttpResponse;
 using fodc::net::HttpServer;
@@ -58,10 +59,6 @@ Outcome OutcomeOf(const HttpResponse& response) {
   if (response.status == 503) return Outcome::kRejected;
   return response.status >= 500 ? Outcome::kError : Outcome::kOk;
 }
-
-// Too much waits, of reads or of writes: as a full slot, but the node's own
-// last bound.
-HttpResponse Full() { return Refused(fodc::guard::Refusal::kFull); }
 
 }  // namespace
 
@@ -164,29 +161,34 @@ HttpResponse Api::Guarded(Request kind, Work work) {
 
 void Api::Read(Request kind, std::optional<HeavyClass> heavy,
                const HttpRequest& request, Responder responder, Work work) {
+  const Answer answer = AnswerTo(kind, std::move(responder));
+  Workers* workers = parts_.readers;
   fodc::guard::HeavyWork slot;
   if (heavy && parts_.gate != nullptr) {
+    workers = parts_.heavy_readers;
     slot = parts_.gate->AdmitHeavy(*heavy, request);
-    if (!slot.admitted()) {
-      parts_.metrics->Count(kind, Outcome::kRejected);
-      return responder.Send(Refused(slot.refusal()));
-    }
+    if (!slot.admitted()) return answer(Refused(slot.refusal()));
   }
-  // The loop may refuse the work, and then the answer is still to be given.
-  const auto waiting = std::make_shared<Responder>(std::move(responder));
-  const bool taken = parts_.loop->Offload<HttpResponse>(
-      [this, kind, slot = std::move(slot), work = std::move(work)]() mutable {
-        HttpResponse response = Guarded(kind, std::move(work));
-        slot.Release();
-        return response;
-      },
-      [this, kind, waiting](HttpResponse response) {
+  const bool taken = workers->Run([this, kind, answer, slot = std::move(slot),
+                                   work = std::move(work)]() mutable {
+    HttpResponse response = Guarded(kind, std::move(work));
+    slot.Release();
+    parts_.loop->Post([answer, response = std::move(response)]() mutable {
+      answer(std::move(response));
+    });
+  });
+  // The last bound, as a full slot.
+  if (!taken) answer(Refused(fodc::guard::Refusal::kFull));
+}
+
+Api::Answer Api::AnswerTo(Request kind, Responder responder) {
+  // Shared, for a queue may refuse what holds it, and then it is used here.
+  return
+      [this, kind, waiting = std::make_shared<Responder>(std::move(responder))](
+          HttpResponse response) {
         parts_.metrics->Count(kind, OutcomeOf(response));
         waiting->Send(std::move(response));
-      });
-  if (taken) return;
-  parts_.metrics->Count(kind, Outcome::kRejected);
-  waiting->Send(Full());
+      };
 }
 
 void Api::Write(Request kind, OperationKind operation,
@@ -197,11 +199,7 @@ void Api::Write(Request kind, OperationKind operation,
         400, StrCat("the key has ", key.size(), " bytes, the limit is ",
                     Operation::kMaxKeyBytes)));
   }
-  const auto waiting = std::make_shared<Responder>(std::move(responder));
-  const auto answer = [this, kind, waiting](HttpResponse response) {
-    parts_.metrics->Count(kind, OutcomeOf(response));
-    waiting->Send(std::move(response));
-  };
+  const Answer answer = AnswerTo(kind, std::move(responder));
   if (parts_.gate != nullptr && !parts_.gate->TakesWrites()) {
     return answer(Refused(fodc::guard::Refusal::kMemory));
   }
@@ -219,8 +217,9 @@ void Api::Write(Request kind, OperationKind operation,
             });
       });
   if (taken.ok()) return;
-  answer(taken.code() == fodc::Code::kResourceExhausted ? Full()
-                                                        : StatusError(taken));
+  answer(taken.code() == fodc::Code::kResourceExhausted
+             ? Refused(fodc::guard::Refusal::kFull)
+             : StatusError(taken));
 }
 
 Result<ReadBounds> Api::BoundsOf(const HttpRequest& request) {
@@ -241,7 +240,10 @@ HttpResponse Api::Scan(const HttpRequest& request) {
   if (!page.ok()) return StatusError(page.status());
   std::string text;
   for (const auto& [key, value] : page->pairs) {
-    text += StrCat(PercentEncode(key), '\t', PercentEncode(value), '\n');
+    AppendPercentEncoded(key, &text);
+    text += '\t';
+    AppendPercentEncoded(value, &text);
+    text += '\n';
   }
   HttpResponse r = TextResponse(std::move(text));
   if (page->next) {
@@ -260,7 +262,9 @@ HttpResponse Api::ReadStream(const HttpRequest& request, std::uint64_t after) {
   if (page->met_blob) parts_.metrics->legacy_reads().Add();
   std::string text;
   for (const StreamEntry& entry : page->entries) {
-    text += StrCat(entry.sequence, '\t', PercentEncode(entry.value), '\n');
+    text += StrCat(entry.sequence, '\t');
+    AppendPercentEncoded(entry.value, &text);
+    text += '\n';
   }
   HttpResponse r = TextResponse(std::move(text));
   if (page->more) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The node's HTTP API (README.md has the routes). Reads run on the loop's
-// workers, writes on the log's thread; the loop itself touches neither disk
-// nor store.
+// The node's HTTP API (README.md has the routes). Reads run on workers, writes
+// on the log's thread; the loop itself touches neither disk nor store.
 #pragma once
 
+#include <functional>
 #include <optional>
 
 #include "examples/kvnode/commit_log.h"
@@ -11,6 +11,7 @@
 #include "examples/kvnode/node_metrics.h"
 #include "examples/kvnode/snapshots.h"
 #include "examples/kvnode/store.h"
+#include "examples/kvnode/workers.h"
 #include "fodc/guard/panic.h"
 #include "fodc/net/event_loop.h"
 #include "fodc/net/http_server.h"
@@ -27,7 +28,9 @@ class Api {
     CommitLog* log = nullptr;
     NodeMetrics* metrics = nullptr;
     Snapshots* snapshots = nullptr;
-    // Without the guard both are null.
+    Workers* readers = nullptr;
+    Workers* heavy_readers = nullptr;  // of those who have a slot
+    // Without the guard these are null.
     Gate* gate = nullptr;
     fodc::guard::PanicRecorder* panics = nullptr;
   };
@@ -41,6 +44,8 @@ class Api {
  private:
   using RequestPtr = std::shared_ptr<const fodc::net::HttpRequest>;
   using Work = fodc::net::UniqueFunction<fodc::net::HttpResponse()>;
+  // Once, on the loop's thread.
+  using Answer = std::function<void(fodc::net::HttpResponse)>;
 
   void InstallReads(fodc::net::HttpServer* server);
   void InstallWrites(fodc::net::HttpServer* server);
@@ -50,6 +55,7 @@ class Api {
             fodc::net::Responder responder, Work work);
   void Write(Request kind, OperationKind operation, const RequestPtr& request,
              fodc::net::Responder responder);
+  Answer AnswerTo(Request kind, fodc::net::Responder responder);
   fodc::net::HttpResponse Guarded(Request kind, Work work);
   fodc::net::HttpResponse Scan(const fodc::net::HttpRequest& request);
   fodc::net::HttpResponse ReadStream(const fodc::net::HttpRequest& request,

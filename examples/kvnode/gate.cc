@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "examples/kvnode/gate.h"
 
+#include <chrono>
 #include <utility>
 
 #include "fodc/base/strings.h"
@@ -30,7 +31,20 @@ HttpResponse Refused(guard::Refusal refusal) {
   return r;
 }
 
+void Gate::BeginSecond() {
+  const fodc::MonotonicTime now = clock_.Monotonic();
+  if (now - second_begin_ < std::chrono::seconds(1)) return;
+  second_begin_ = now;
+  refusals_.clear();
+}
+
 Result<std::shared_ptr<void>> Gate::Connect(const std::string& peer_address) {
+  BeginSecond();
+  const auto refused = refusals_.find(peer_address);
+  if (refused != refusals_.end() && refused->second >= kMostRefusals) {
+    held_back_->Add();
+    return fodc::Unavailable("");
+  }
   auto hold =
       std::make_shared<guard::PeerHold>(isolation_->Connect(peer_address));
   if (!hold->admitted()) {
@@ -59,8 +73,14 @@ std::optional<HttpResponse> Gate::Admit(
 guard::HeavyWork Gate::AdmitHeavy(HeavyClass heavy,
                                   const HttpRequest& request) {
   // Without users an address is the identity that there is.
-  return isolation_->Admit({.class_index = static_cast<std::size_t>(heavy),
-                            .peer = request.peer_address});
+  guard::HeavyWork work =
+      isolation_->Admit({.class_index = static_cast<std::size_t>(heavy),
+                         .peer = request.peer_address});
+  if (!work.admitted()) {
+    BeginSecond();
+    ++refusals_[request.peer_address];
+  }
+  return work;
 }
 
 }  // namespace kvnode

@@ -67,14 +67,27 @@ GuardParts::~GuardParts() {
 Status GuardParts::StartIsolation(const Options& options, const Host& host) {
   guard::IsolationOptions o;
   o.slots = GateSlots(static_cast<unsigned>(options.heavy_slots));
-  o.heavy_per_peer = static_cast<unsigned>(options.heavy_per_peer);
-  o.connections_per_address =
-      static_cast<unsigned>(options.connections_per_address);
-  o.bytes.budget_bytes = options.inflight_bytes;
+  // A body is held twice while it is committed, as it came and as a record, and
+  // what is committed fills the memtables.
+  FODC_ASSIGN_OR_RETURN(o.bytes.budget_bytes,
+                        guard::CacheSize(12.5, options.inflight_bytes));
+  if (options.inflight_bytes == 0) {
+    o.bytes.budget_bytes =
+        std::min(o.bytes.budget_bytes, guard::ByteBudgetOptions().budget_bytes);
+  }
   o.on_event = ToNodeLog();
   o.metrics = host.metrics;
   FODC_ASSIGN_OR_RETURN(isolation_, guard::Isolation::Create(o));
-  gate_ = std::make_unique<Gate>(isolation_.get());
+  constexpr std::string_view kHeldBack = "kvnode_connections_held_back_total";
+  FODC_RETURN_IF_ERROR(host.metrics->Declare(
+      kHeldBack,
+      "Connections closed without a word because their address came back at "
+      "once whenever it was refused.",
+      guard::MetricType::kCounter));
+  FODC_ASSIGN_OR_RETURN(guard::Counter * held_back,
+                        host.metrics->FindCounter(kHeldBack));
+  gate_ =
+      std::make_unique<Gate>(isolation_.get(), held_back, fodc::SystemClock());
   return OkStatus();
 }
 

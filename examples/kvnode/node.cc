@@ -19,12 +19,23 @@ using fodc::OkStatus;
 using fodc::Result;
 using fodc::Status;
 
+namespace {
+constexpr std::size_t kKeptSnapshots = 3;
+// The loop and the log's thread, which everybody waits for, go before those
+// who read, and these before those who read much: a part of isolation.
+constexpr std::size_t kReaders = 4;
+constexpr int kReaderNice = 5;
+constexpr int kHeavyReaderNice = 10;
+// For answers to finish when the node stops.
+constexpr std::chrono::seconds kStopGrace{5};
+}  // namespace
+
 Node::Node(const Options& options, const Host& host)
     : options_(options),
       host_(host),
-      loop_(fodc::SystemClock(),
-            {.workers = static_cast<unsigned>(options.workers),
-             .max_offloaded = 1024}) {}
+      loop_(fodc::SystemClock()),
+      readers_(kReaders, host.guard != nullptr ? kReaderNice : 0),
+      heavy_readers_(fodc::guard::SlotLimiter::kMaxSlots, kHeavyReaderNice) {}
 
 Result<std::unique_ptr<Node>> Node::Start(const Options& options,
                                           const Host& host) {
@@ -60,7 +71,7 @@ Status Node::OpenStore() {
   snapshots_ = std::make_unique<Snapshots>(
       options_.snapshot_dir.empty() ? options_.data_dir + "/snapshots"
                                     : options_.snapshot_dir,
-      static_cast<std::size_t>(options_.keep_snapshots), fodc::SystemClock());
+      kKeptSnapshots, fodc::SystemClock());
   return OkStatus();
 }
 
@@ -69,7 +80,6 @@ Status Node::OpenLog() {
   log.wal.directory = options_.data_dir + "/log";
   log.wal.on_event = ToNodeLog();
   log.wal.metrics = host_.metrics->guard();
-  log.max_log_bytes = options_.max_log_bytes;
   log.on_failure = [this](const Status& status) {
     fodc::LogError("log failed, the node stops", {{"error", status}});
     failure_ = status;
@@ -118,14 +128,16 @@ Status Node::Serve() {
   parts.log = log_.get();
   parts.metrics = host_.metrics;
   parts.snapshots = snapshots_.get();
+  parts.readers = &readers_;
+  parts.heavy_readers = &heavy_readers_;
   if (host_.guard != nullptr) {
     parts.gate = host_.guard->gate();
     parts.panics = host_.guard->panics();
     server_->SetGate(host_.guard->gate());
   }
   api_ = std::make_unique<Api>(
-      parts, ReadBounds{static_cast<std::size_t>(options_.max_answer_entries),
-                        options_.max_answer_bytes});
+      parts, ReadBounds{.max_entries = static_cast<std::size_t>(
+                            options_.max_answer_entries)});
   api_->Install(server_.get());
   const Status listening = server_->Listen(options_.listen);
   if (!listening.ok()) return listening.WithContext("--listen");
@@ -155,16 +167,15 @@ Status Node::Serve() {
 void Node::BeginStop() {
   if (std::exchange(is_stopping_, true)) return;
   api_->SetStopping();
-  std::chrono::nanoseconds grace = options_.stop_grace;
+  std::chrono::milliseconds grace = kStopGrace;
   if (host_.life != nullptr &&
       host_.life->cause() == fodc::guard::ExitCause::kPressure) {
     // What is half read and what waits was not answered, and its buffers are
     // what the node needs back.
     log_->DropWaiting();
-    grace = std::chrono::nanoseconds(0);
+    grace = {};
   }
-  server_->Stop(std::chrono::duration_cast<std::chrono::milliseconds>(grace),
-                [this] { loop_.Stop(); });
+  server_->Stop(grace, [this] { loop_.Stop(); });
 }
 
 Status Node::Run() {

@@ -61,6 +61,8 @@ class Node {
   std::unique_ptr<CommitLog> log_;
   std::jthread background_;
   fodc::net::EventLoop loop_;
+  Workers readers_;        // post to the loop
+  Workers heavy_readers_;  // as many as there are slots
   std::unique_ptr<Api> api_;
   std::unique_ptr<fodc::net::HttpServer> server_;
   std::optional<fodc::program::SignalWatch> signals_;

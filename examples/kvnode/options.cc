@@ -13,10 +13,6 @@ void DeclareFlags(fodc::program::Flags* flags, Options* o) {
   flags->String("snapshot-dir", &o->snapshot_dir,
                 "where POST /snapshot puts copies (empty: DATA-DIR/snapshots)");
   flags
-      ->Int("keep-snapshots", &o->keep_snapshots, "older snapshots are removed")
-      .AtLeast(1)
-      .AtMost(1000);
-  flags
       ->String("stream-layout", &o->stream_layout,
                "entries: one key for each entry of a stream; blob: one value "
                "for the whole stream, the older layout, kept to show the "
@@ -32,24 +28,10 @@ void DeclareFlags(fodc::program::Flags* flags, Options* o) {
             "of one scan or read of a stream; the answer says where to go on")
       .AtLeast(1)
       .AtMost(1'000'000);
-  flags->Bytes("max-answer-bytes", &o->max_answer_bytes, "likewise")
-      .AtLeast(1024)
-      .AtMost(1 << 30);
   flags->Bytes("block-cache", &o->block_cache_bytes,
                "RocksDB's block cache (0: a quarter of the memory limit)");
   flags->Bytes("write-buffers", &o->write_buffer_bytes, "RocksDB's memtables")
       .AtLeast(1 << 20);
-  flags
-      ->Bytes("max-log-bytes", &o->max_log_bytes,
-              "beyond, the store is flushed and old segments go")
-      .AtLeast(1 << 20);
-  flags->Int("workers", &o->workers, "threads that read")
-      .AtLeast(1)
-      .AtMost(256);
-  flags
-      ->Duration("stop-grace", &o->stop_grace,
-                 "how long answers may take to finish when the node stops")
-      .AtLeast(std::chrono::nanoseconds(0));
 
   flags->Bool("no-guard", &o->no_guard,
               "without libfodc-guard, to show the difference");
@@ -66,18 +48,9 @@ void DeclareFlags(fodc::program::Flags* flags, Options* o) {
             "scans and reads of whole streams at once (0: two for each CPU)")
       .AtLeast(0)
       .AtMost(65535);
-  flags->Int("heavy-per-peer", &o->heavy_per_peer, "of them, for one address")
-      .AtLeast(0)
-      .AtMost(65535);
-  flags
-      ->Int("connections-per-address", &o->connections_per_address,
-            "0: no limit")
-      .AtLeast(0)
-      .AtMost(1'000'000);
-  flags
-      ->Bytes("inflight-bytes", &o->inflight_bytes,
-              "bodies of requests in memory at once")
-      .AtLeast(1 << 20);
+  flags->Bytes("inflight-bytes", &o->inflight_bytes,
+               "bodies of requests in memory at once (0: an eighth of the "
+               "memory limit, 256 MiB at most)");
   flags->String(
       "profile-listen", &o->profile_listen,
       "address of /debug/pprof, loopback or unix:/path (empty: none)");

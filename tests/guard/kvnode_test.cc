@@ -155,9 +155,9 @@ TEST_F(KvnodeTest, AKillLosesNothingThatWasAcknowledged) {
 }
 
 TEST_F(KvnodeTest, AHotReaderIsRejectedAndOthersAreServed) {
-  const std::vector<std::string> hot = {"--hot-reader", "--whole",
+  const std::vector<std::string> hot = {"--hot-reader",     "--whole",
                                         "--connections=16", "--entries=2000",
-                                        "--duration=2s"};
+                                        "--from=127.0.0.2", "--duration=2s"};
   const std::vector<std::string> puts = {"--write-burst", "--count=100",
                                          "--append-percent=0",
                                          "--delete-percent=0"};
@@ -177,6 +177,9 @@ TEST_F(KvnodeTest, AHotReaderIsRejectedAndOthersAreServed) {
     const auto seen = JsonLines(*ReadFile(dir_.File("hot.json"))).at(0);
     EXPECT_EQ(seen["rejected"], rejected);
     EXPECT_GT(seen["ok"], 0);
+    // Who comes back at once is held back, and only then.
+    EXPECT_EQ(Metric(node, "kvnode_connections_held_back_total") > 0,
+              rejected > 0);
     EXPECT_EQ(node.Stop(), 0);
     return rejected;
   };

@@ -18,6 +18,8 @@ Result<std::string> PercentDecode(std::string_view text,
                                   bool plus_is_blank = false);
 // Everything but unreserved characters (RFC 3986) as %XX.
 std::string PercentEncode(std::string_view text);
+// The same behind what is in `*out`.
+void AppendPercentEncoded(std::string_view text, std::string* out);
 
 // The parameters of a query string, in their order.
 class Query {

@@ -31,6 +31,11 @@ TEST(PercentEncodeTest, IsReadBack) {
   for (int i = 0; i < 256; ++i) all.push_back(static_cast<char>(i));
   EXPECT_THAT(PercentDecode(PercentEncode(all), true), IsOkAndHolds(all));
   EXPECT_EQ(PercentEncode("a-b_c.d~e/ "), "a-b_c.d~e%2F%20");
+  const std::string kilobyte(1000, ' ');
+  EXPECT_EQ(PercentEncode(kilobyte).size(), 3000);
+  std::string behind = "x=";
+  AppendPercentEncoded("a b", &behind);
+  EXPECT_EQ(behind, "x=a%20b");
 }
 
 TEST(QueryTest, TheFirstValueWinsAndAllAreKept) {
