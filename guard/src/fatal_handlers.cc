@@ -15,6 +15,7 @@
 #include "exception_text.h"
 #include "fault_signals.h"
 #include "fodc/base/strings.h"
+#include "life_crash.h"
 
 namespace fodc::guard {
 namespace {
@@ -54,6 +55,7 @@ bool BecomeOwner() {
 
 void TellDeath() {
   g_record->Run(g_death);
+  EndLifeByCrash();
   g_is_told.store(true);
 }
 

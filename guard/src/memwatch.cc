@@ -166,6 +166,8 @@ struct Memwatch::Impl {
   void Stop() {
     if (watch != nullptr) watch->Stop();
     if (thread.get_id() == std::this_thread::get_id()) return;
+    // A callback that never returns is what the deadline is for.
+    if (thread.joinable()) done.wait(false);
     deadline.Stop();
     if (thread.joinable()) thread.join();
   }
