@@ -16,6 +16,8 @@
 #include "fodc/base/proc.h"
 #include "fodc/base/strings.h"
 #include "fodc/base/unique_fd.h"
+#include "life_crash.h"
+#include "life_lock.h"
 #include "life_text.h"
 
 namespace fodc::guard {
@@ -24,6 +26,9 @@ namespace {
 // A life that ended by pressure before this may be one of a loop.
 constexpr double kShortLifeSeconds = 60;
 constexpr std::size_t kMaxLifeBytes = 64u << 10;
+
+// Whom a crash ends; the last that began.
+constinit std::atomic<Life*> g_living{nullptr};
 
 // What this life looks like at its beginning, streak aside.
 LifeBegin LookAround(const Clock& clock) {
@@ -87,6 +92,8 @@ struct Life::Impl {
   std::optional<LastExit> previous;
   int streak = 0;
 
+  const pid_t pid = ::getpid();
+  LifeLock lock;
   std::string json_path;
   std::string temp_path;
   UniqueFd life;  // appended to
@@ -97,6 +104,9 @@ struct Life::Impl {
   std::atomic<std::uint64_t> limit_bytes{0};
   std::atomic<std::uint64_t> threshold_bytes{0};
   std::atomic<int> written{kNot};
+
+  // A child made by fork has a copy of this life, which is not its own.
+  bool IsOwn() const noexcept { return ::getpid() == pid; }
 
   void Warn(std::string_view message, const Status& error) const {
     const std::string text = error.ToString();
@@ -147,24 +157,31 @@ struct Life::Impl {
     return OkStatus();
   }
 
-  void Begin() {
+  Status Begin() {
     clock = options.clock != nullptr ? options.clock : &SystemClock();
     started = clock->Monotonic();
-    if (options.directory.empty()) return;
+    if (options.directory.empty()) return OkStatus();
     json_path = File("last-exit.json");
     temp_path = json_path + ".tmp";
     const Status made = MakeDirectories(options.directory);
-    if (!made.ok()) return Warn("this life leaves no trace", made);
+    if (!made.ok()) {
+      Warn("this life leaves no trace", made);
+      return OkStatus();
+    }
+    const Status locked = lock.Take(options.directory);
+    if (locked.code() == Code::kFailedPrecondition) return locked;
+    if (!locked.ok()) Warn("the directory of lives is not locked", locked);
     LifeBegin now = LookAround(*clock);
     ReadPrevious(now);
     now.pressure_streak = streak;
     const Status begun = WriteBegin(now);
     if (!begun.ok()) Warn("this life leaves no trace", begun);
-    if (options.metrics == nullptr || !previous) return;
+    if (options.metrics == nullptr || !previous) return OkStatus();
     const auto gauge =
         options.metrics->FindGauge("fodc_guard_last_exit_info",
                                    {{"cause", ExitCauseName(previous->cause)}});
     if (gauge.ok()) (*gauge)->Set(1);
+    return OkStatus();
   }
 
   LastExit Now() const {
@@ -200,7 +217,16 @@ struct Life::Impl {
 };
 
 Life::Life(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
-Life::~Life() = default;
+Life::~Life() {
+  Life* self = this;
+  (void)g_living.compare_exchange_strong(self, nullptr);
+}
+
+void EndLifeByCrash() noexcept {
+  if (Life* const living = g_living.load()) {
+    (void)living->End(ExitCause::kCrash);
+  }
+}
 
 Result<std::unique_ptr<Life>> Life::Begin(LifeOptions options) noexcept {
   return AtEdge([&]() -> Result<std::unique_ptr<Life>> {
@@ -211,8 +237,10 @@ Result<std::unique_ptr<Life>> Life::Begin(LifeOptions options) noexcept {
     }
     auto impl = std::make_unique<Impl>();
     impl->options = std::move(options);
-    impl->Begin();
-    return std::unique_ptr<Life>(new Life(std::move(impl)));
+    FODC_RETURN_IF_ERROR(impl->Begin());
+    std::unique_ptr<Life> life(new Life(std::move(impl)));
+    g_living.store(life.get());
+    return life;
   });
 }
 
@@ -236,11 +264,13 @@ void Life::Note(const ExitNumbers& numbers) noexcept {
 }
 
 bool Life::Claim(ExitCause cause) noexcept {
+  if (!impl_->IsOwn()) return false;
   ExitCause expected = ExitCause::kNone;
   return impl_->cause.compare_exchange_strong(expected, cause);
 }
 
 bool Life::End(ExitCause cause) noexcept {
+  if (!impl_->IsOwn()) return false;
   const bool first = Claim(cause);
   impl_->Write();
   return first;
@@ -251,6 +281,7 @@ int Life::Conclude(const Status& run) noexcept {
   const bool own_cancel =
       run.code() == Code::kCancelled && before != ExitCause::kNone;
   const bool failed = !run.ok() && !own_cancel;
+  if (!impl_->IsOwn()) return failed ? 1 : 0;
   (void)End(failed ? ExitCause::kError : ExitCause::kStop);
   // The watchdog's thread may be at it.
   impl_->written.wait(Impl::kBusy);

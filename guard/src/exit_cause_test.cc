@@ -18,6 +18,7 @@ namespace fodc::guard {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -246,6 +247,17 @@ TEST(LifeTextTest, TheLongestEndFits) {
   std::array<char, kMaxEndBytes> buffer;
   EXPECT_LT(FormatLifeEnd(end, buffer), kMaxEndBytes);
   EXPECT_LT(FormatLastExitJson(end, INT64_MAX, buffer), kMaxEndBytes);
+}
+
+TEST_F(LifeTest, ADirectoryIsOfOneLifeAtATimeInAProcessToo) {
+  auto life = Begin();
+  const LifeOptions same = {.directory = tree_.path()};
+  EXPECT_THAT(Life::Begin(same),
+              StatusIs(Code::kFailedPrecondition,
+                       AllOf(HasSubstr(tree_.path()),
+                             HasSubstr(StrCat("process ", ::getpid())))));
+  life.reset();
+  EXPECT_THAT(Life::Begin(same), IsOk());
 }
 
 }  // namespace

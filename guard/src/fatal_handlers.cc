@@ -14,6 +14,7 @@
 #include "exception_text.h"
 #include "fault_signals.h"
 #include "fodc/base/strings.h"
+#include "life_crash.h"
 #include "pause.h"
 
 namespace fodc::guard {
@@ -48,6 +49,7 @@ bool BecomeOwner() {
 
 void TellDeath() {
   g_record->Run(g_death);
+  EndLifeByCrash();
   g_is_told.store(true);
 }
 

@@ -177,6 +177,8 @@ struct Memwatch::Impl {
     if (loop.load() == std::this_thread::get_id()) return;
     const MutexLock lock(life_mutex);
     stopped = true;
+    // A callback that never returns is what the deadline is for.
+    if (thread.joinable()) done.wait(false);
     deadline.Stop();
     if (thread.joinable()) thread.join();
     SetDone();

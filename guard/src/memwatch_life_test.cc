@@ -132,6 +132,32 @@ TEST_F(DeadlineDeathTest, ACallbackThatHangsEndsWithCode2) {
       ::testing::ExitedWithCode(2), "");
 }
 
+// The host's stop waits for the callback: the deadline must not end with it.
+TEST_F(DeadlineDeathTest, AStopWhileTheCallbackHangsEndsWithCode2) {
+  ::testing::GTEST_FLAG(death_test_style) = "threadsafe";
+  EXPECT_EXIT(
+      {
+        options_.deadline = 200ms;
+        std::promise<void> called;
+        options_.on_pressure = [&called](const MemoryState&) {
+          called.set_value();
+          std::promise<void>().get_future().wait();
+        };
+        auto watch = Make({.mib = {950}});
+        (void)(*watch)->Start();
+        called.get_future().wait();
+        (*watch)->Stop();
+      },
+      ::testing::ExitedWithCode(2), "");
+}
+
+TEST_F(MemwatchTest, WhatTheCallbackThrowsIsSaid) {
+  options_.on_pressure = [](const MemoryState&) { throw 1; };
+  Run({.mib = {950}});
+  EXPECT_THAT(log_.lines(),
+              ::testing::Contains(HasSubstr("WARN on_pressure threw")));
+}
+
 TEST_F(MemwatchTest, AShutdownInTimeCallsTheDeadlineOff) {
   options_.deadline = 1h;
   Run({.mib = {950}});

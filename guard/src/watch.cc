@@ -19,10 +19,14 @@ std::optional<std::uint64_t> Known(const std::atomic<std::uint64_t>& v) {
   return value;
 }
 
-// What a callback of the host's throws is dropped.
+// Errors: what the host's callback throws.
 template <typename Callback, typename... Args>
-void CallHost(const Callback& callback, const Args&... args) {
-  if (callback) Quietly([&] { callback(args...); });
+Status CallHost(const Callback& callback, const Args&... args) {
+  if (!callback) return OkStatus();
+  return AtEdge([&]() -> Status {
+    callback(args...);
+    return OkStatus();
+  });
 }
 
 }  // namespace
@@ -211,7 +215,10 @@ MemoryState Watch::state() const {
 
 void Watch::TellSubscribers(MemoryLevel before,
                             const MemoryState& state) const {
-  for (const LevelCallback& s : subscribers_) CallHost(s, before, state);
+  for (const LevelCallback& s : subscribers_) {
+    const Status told = CallHost(s, before, state);
+    if (!told.ok()) report_.Warn("a subscriber of levels threw", told);
+  }
 }
 
 void Watch::Fire(const CoreDecision& decision,
@@ -222,7 +229,8 @@ void Watch::Fire(const CoreDecision& decision,
   before_callback();
   report_.Fired(last_);
   TellSubscribers(decision.before, last_);
-  CallHost(options_.on_pressure, last_);
+  const Status called = CallHost(options_.on_pressure, last_);
+  if (!called.ok()) report_.Warn("on_pressure threw", called);
 }
 
 }  // namespace fodc::guard

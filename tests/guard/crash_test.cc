@@ -17,6 +17,7 @@
 #include "fodc/base/strings.h"
 #include "tests/support/paths.h"
 #include "tests/support/process.h"
+#include "tests/support/wait.h"
 
 namespace fodc::guard {
 namespace {
@@ -426,6 +427,78 @@ TEST_F(CrashTest, ANodeThatDiesAtEveryStartLeavesTheNewestRecords) {
     all.push_back(Ids().back());
   }
   EXPECT_THAT(Ids(), ElementsAre(all[2], all[3], all[4]));
+}
+
+class LifeAndDeathTest : public CrashTest {
+ protected:
+  LifeAndDeathTest() { env_ = {{"CRASH_LIFE", directory_}}; }
+  // As the next life knows it.
+  std::string CauseAfter(const std::string& way) {
+    (void)Run(way);
+    return Run("previous-life").out;
+  }
+
+  std::string directory_ = temp_.File("life");
+};
+
+TEST_F(LifeAndDeathTest, TheNextLifeKnowsACrashInEitherOrder) {
+  for (const std::string way :
+       {"segv", "abort", "exception", "noexcept", "thread", "overflow"}) {
+    EXPECT_EQ(CauseAfter(way), "crash\n") << way;
+    EXPECT_THAT(ReadFile(directory_ + "/life").value_or(""),
+                HasSubstr("\nend stop "));
+  }
+  env_.emplace_back("CRASH_LIFE_FIRST", "1");
+  for (const std::string way : {"segv", "abort", "exception"}) {
+    EXPECT_EQ(CauseAfter(way), "crash\n") << way;
+  }
+}
+
+TEST_F(LifeAndDeathTest, ACrashWritesLastExit) {
+  const Life life = Run("segv");
+  const json last =
+      json::parse(ReadFile(directory_ + "/last-exit.json").value_or("{}"));
+  EXPECT_EQ(last.at("cause"), "crash");
+  EXPECT_EQ(last.at("pid"), life.pid);
+}
+
+TEST_F(LifeAndDeathTest, ACrashAfterTheEndDoesNotHideIt) {
+  EXPECT_EQ(CauseAfter("stop-then-segv"), "stop\n");
+}
+
+TEST_F(LifeAndDeathTest, AChildDoesNotEndTheLifeOfItsParent) {
+  EXPECT_EQ(CauseAfter("life-in-child"), "killed\n");
+}
+
+TEST_F(LifeAndDeathTest, AChildThatCrashesDoesNotEndTheLifeOfItsParent) {
+  (void)Run("forked");
+  EXPECT_EQ(Run("previous-life").out, "killed\n");
+}
+
+TEST_F(LifeAndDeathTest, ASecondProcessTouchesNothingOfTheOneThatRuns) {
+  test::ProcessOptions o;
+  o.name = "run";
+  o.argv = {test::ProgramPath("crasher"), root_, "run"};
+  o.log_path = temp_.File("first-log");
+  o.stdout_path = temp_.File("first-out");
+  o.env = env_;
+  test::Process first = test::Process::Start(o);
+  ASSERT_TRUE(test::WaitUntil(
+      [&] { return ReadFile(o.stdout_path).value_or("") == "runs\n"; }, 30s,
+      5ms));
+  const std::vector<std::string> files = ListDirectory(directory_).value_or({});
+  const std::string record = ReadFile(directory_ + "/life").value_or("");
+
+  const Life second = Run("previous-life");
+  EXPECT_THAT(second.status, ExitedWith(6));
+  EXPECT_THAT(second.out, HasSubstr(directory_ + " is held by process " +
+                                    std::to_string(first.pid())));
+  EXPECT_EQ(ListDirectory(directory_).value_or({}), files);
+  EXPECT_EQ(ReadFile(directory_ + "/life").value_or(""), record);
+
+  first.Signal(SIGKILL);
+  EXPECT_TRUE(first.Wait(30s).has_value());
+  EXPECT_EQ(Run("previous-life").out, "killed\n");
 }
 
 }  // namespace

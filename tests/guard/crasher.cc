@@ -17,6 +17,7 @@
 #include <cstring>
 #include <functional>
 #include <map>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -25,6 +26,7 @@
 
 #include "fodc/guard/breadcrumb.h"
 #include "fodc/guard/crash.h"
+#include "fodc/guard/exit_cause.h"
 
 namespace {
 
@@ -352,6 +354,21 @@ int main(int argc, char** argv) {
   }
   // The default one writes to standard error, which is a file too.
   if (way == "file-size-limit") std::set_terminate([] { std::abort(); });
+  // A life whose end the next process reads, begun before the handler is armed
+  // or after.
+  const char* const life_directory = std::getenv("CRASH_LIFE");
+  const bool is_life_first = std::getenv("CRASH_LIFE_FIRST") != nullptr;
+  std::unique_ptr<fodc::guard::Life> life;
+  const auto begin_life = [&] {
+    if (life_directory == nullptr) return;
+    auto begun = fodc::guard::Life::Begin({.directory = life_directory});
+    if (!begun.ok()) {
+      std::printf("%s\n", begun.status().ToString().c_str());
+      std::exit(6);
+    }
+    life = *std::move(begun);
+  };
+  if (is_life_first) begin_life();
   const bool is_full_disk = way.starts_with("full-disk");
   if (is_full_disk && !MountSmallDisk(directory)) return 77;
 
@@ -388,6 +405,7 @@ int main(int argc, char** argv) {
     return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : 5;
   }
   if (!armed()) return 3;
+  if (!is_life_first) begin_life();
   AddBreadcrumb("start", "main", {{"way", way}});
   if (way == "descriptor-of-another") {
     // What a daemon does after its start; the next files get the numbers.
@@ -397,6 +415,28 @@ int main(int argc, char** argv) {
     (void)!::write(fd, "kept", 4);
     for (int i = 0; i < 16; ++i) (void)::dup(fd);
     WriteToNull();
+  }
+  if (way == "previous-life") {
+    if (life->previous()) {
+      std::puts(std::string(ExitCauseName(life->previous()->cause)).c_str());
+    }
+    return life->Conclude(fodc::OkStatus());
+  }
+  if (way == "stop-then-segv") {
+    (void)life->End(fodc::guard::ExitCause::kStop);
+    WriteToNull();
+  }
+  if (way == "life-in-child") {
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(life->Conclude(fodc::OkStatus()));
+    int status = 0;
+    (void)::waitpid(child, &status, 0);
+    (void)::kill(::getpid(), SIGKILL);
+  }
+  if (way == "run") {
+    std::puts("runs");
+    std::fflush(stdout);
+    for (;;) ::pause();
   }
   if (way == "chained") WriteToNull();
   if (way == "chained-abort") std::abort();

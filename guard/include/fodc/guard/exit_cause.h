@@ -46,8 +46,8 @@ struct LastExit {
 
 struct LifeOptions {
   // Of this process alone; made if need be. It gets `life`, which the next
-  // life reads, and `last-exit.json`, for everyone else. Empty: nothing is
-  // kept, and there is no life before.
+  // life reads, `last-exit.json`, for everyone else, and `lock`, which is held
+  // for the life. Empty: nothing is kept, and there is no life before.
   std::string directory = {};
   int pressure_exit_code = 2;  // 1 to 125
   EventSink events = {};
@@ -56,13 +56,22 @@ struct LifeOptions {
 };
 
 // One per process, made first in main and gone last. Thread-safe. Allocates
-// nothing after Begin but in Conclude.
+// nothing after Begin but in Conclude. While the crash handler of crash.h is
+// armed, whichever of both came first, a crash ends it by kCrash; without that
+// handler the next life knows a crash as kKilled.
+//
+// A child made by fork does not live this life: there Claim and End do nothing
+// and return false, and Conclude only returns the code of `run`. It may destroy
+// its copy, and begin a life of its own in another directory. The lock stays
+// with the parent and ends with it.
 class Life {
  public:
   // Reads how the life before ended, and begins this one. A directory that
   // cannot be read or written is said in an event and is no error: a node must
   // start on a full disk.
-  // Errors: kInvalidArgument for the exit code.
+  // Errors: kInvalidArgument for the exit code; kFailedPrecondition, naming the
+  // directory and the process, if a life that still runs has the directory:
+  // nothing in it is touched.
   static Result<std::unique_ptr<Life>> Begin(LifeOptions options) noexcept;
   ~Life();
   Life(const Life&) = delete;

@@ -70,7 +70,7 @@ struct MemoryState {
 };
 
 // On the watchdog's thread; must not block for long, and not stop or destroy
-// the watchdog. What it throws is dropped.
+// the watchdog. What it throws is said in an event and goes no further.
 using PressureCallback = std::function<void(const MemoryState&)>;
 using LevelCallback =
     std::function<void(MemoryLevel before, const MemoryState&)>;
@@ -96,9 +96,10 @@ struct MemwatchOptions {
 
   // Called once, at or above hard.
   PressureCallback on_pressure = {};
-  // After on_pressure: when this has passed and the watchdog was not stopped,
-  // `flush` runs (for a second at most) and the process leaves with
-  // _exit(exit code of pressure). 0: never.
+  // From right before on_pressure, whether that returns, throws or hangs: when
+  // this has passed and the watchdog was not stopped, the process leaves with
+  // _exit(exit code of pressure). If on_pressure has returned, `flush` runs
+  // before that, for a second at most. 0: never.
   std::chrono::nanoseconds deadline = std::chrono::seconds(10);
   std::function<void()> flush = {};
   // Touched at Start, given back right before on_pressure. 0: none.
@@ -168,8 +169,9 @@ class Memwatch {
   // Errors: kResourceExhausted without a thread.
   Status Start() noexcept;
   // Ends the loop, and the deadline if that runs: a host that stops in good
-  // order calls it last. Waits for a callback that runs. Any number of threads
-  // may call it; all return once the loop is over.
+  // order calls it last. Waits for a callback that runs, while the deadline
+  // goes on. Any number of threads may call it; all return once the loop is
+  // over.
   void Stop() noexcept;
 
   // The loop is over: it fired, was stopped (started or not), or was off.
