@@ -361,7 +361,7 @@ TEST_F(WallTest, WhoDoesNotLeaveInTimeIsTheKernelsAgain) {
 // it is, and lowered to that.
 TEST_F(WallTest, RaisesTheLimitThatIsThereByThen) {
   MakeGroup(128);
-  test::Process grower = Grow({"--rate=1"});
+  test::Process grower = StartGrower(*group_, dir_, {"--rate=1"});
   const auto gauge = GaugeOf(grower.pid());
   ASSERT_TRUE(gauge.ok());
   auto wall = KernelWall::Open(*gauge, dir_.File("record"), "/proc", kRaise);
@@ -382,7 +382,7 @@ TEST_F(WallTest, RaisesTheLimitThatIsThereByThen) {
 // The agent was killed: its record stays behind.
 TEST_F(WallTest, RepairUndoesItsOwnRaiseAndNoOtherLimit) {
   MakeGroup(128);
-  test::Process grower = Grow({"--rate=1"});
+  test::Process grower = StartGrower(*group_, dir_, {"--rate=1"});
   const auto gauge = GaugeOf(grower.pid());
   ASSERT_TRUE(gauge.ok());
   const std::string name = WallRecordName({42, 7});

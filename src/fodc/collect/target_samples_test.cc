@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include "fodc/base/clock.h"
 #include "fodc/base/file.h"
 #include "fodc/base/file_testing.h"
@@ -188,7 +190,9 @@ TEST_F(TargetSamplesTest, KillsInItsGroupCountFromTheFirstFrameOn) {
   std::int64_t ms = 0;
   std::vector<std::uint64_t> counts;
   for (const int kills : {7, 7, 9, 1, 2}) {  // then it is another group
-    Put("cg/db/memory.events", StrCat("oom 3\noom_kill ", kills, "\n"));
+    // In place, as the kernel does it: descriptors are kept.
+    std::ofstream(tree_.File("cg/db/memory.events"))
+        << "oom 3\noom_kill " << kills << "\n";
     ++ms;
     targets.Read({.monotonic_ms = ms, .unix_ms = ms});
     counts.push_back(targets.group_oom_kills());
