@@ -9,6 +9,7 @@
 #include "fodc/base/file.h"
 #include "fodc/base/log.h"
 #include "fodc/guard/crash.h"
+#include "fodc/guard/lateness.h"
 #include "fodc/guard/soft_limit.h"
 
 namespace kvnode {
@@ -158,6 +159,14 @@ Status Node::Serve() {
                           stop_watch_.Cancel();
                           BeginStop();
                         }));
+  FODC_ASSIGN_OR_RETURN(
+      fodc::guard::Starvation starvation,
+      fodc::guard::Starvation::Create("http", host_.metrics->guard()));
+  lateness_ = loop_.RunEvery(
+      std::chrono::milliseconds(10),
+      [this, starvation](const fodc::net::EventLoop::Tick& tick) mutable {
+        starvation.OnDue(tick.planned, loop_.clock().Monotonic());
+      });
   LogInfo("node serves", {{"port", server_->port()},
                           {"stream_layout", options_.stream_layout},
                           {"guard", host_.guard != nullptr}});

@@ -67,6 +67,7 @@ class Node {
   std::unique_ptr<fodc::net::HttpServer> server_;
   std::optional<fodc::program::SignalWatch> signals_;
   fodc::net::EventLoop::Handle stop_watch_;
+  fodc::net::EventLoop::Handle lateness_;
   bool is_stopping_ = false;
   fodc::Status failure_;  // set before the stop is asked for
 };

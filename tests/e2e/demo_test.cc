@@ -194,7 +194,8 @@ TEST_F(DemoTest, ShowsThatTheGuardStopsANodeThatWouldBeKilled) {
   Start({"--scenario=pressure-stop"});
   EXPECT_EQ(demo_.WaitExitCode(120s), 0) << demo_.Log();
   EXPECT_THAT(demo_.Log(),
-              testing::ContainsRegex("the node ended by +code 2 +signal 9"));
+              testing::ContainsRegex(
+                  "the node ended by +-, it lives +code 2 +signal 9"));
   EXPECT_THAT(demo_.Log(), HasSubstr("cause=\"pressure\""));
   ExpectNothingLeft();
 }
