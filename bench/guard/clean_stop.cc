@@ -93,7 +93,7 @@ void ReportOne(Watching watching, int megabytes_per_second, int percent,
 
 }  // namespace
 
-void ReportCleanStops(int repeats, Reporter* report) {
+void ReportCleanStops(std::string_view only, int repeats, Reporter* report) {
   const std::string why = test::WhyNoMemoryGroups();
   if (!why.empty()) {
     std::printf("SKIPPED: clean stops: %s\n", why.c_str());
@@ -105,6 +105,7 @@ void ReportCleanStops(int repeats, Reporter* report) {
   auto* shared = new (at) Shared;
   for (const Watching watching :
        {Watching::kEvents, Watching::kPolls, Watching::kEverySecond}) {
+    if (!only.empty() && only != Name(watching)) continue;
     for (const int rate : {200, 1000, 4000}) {
       for (const int percent : {75, 90}) {
         ReportOne(watching, rate, percent, repeats, shared, report);

@@ -149,6 +149,48 @@ TEST_F(GuardianAgentTest, GuardsWhoeverComesNextAndLeavesALoopAlone) {
   EXPECT_EQ(Actions("term", "sent"), 3);
 }
 
+// Agents end, too: by kill -9 of the kernel, for one.
+TEST_F(GuardianAgentTest, AnAgentThatStartsAgainAsksNobodyTwice) {
+  ASSERT_NO_FATAL_FAILURE(StartAgent({}));
+  Process grower = Grow({"--rate=400", "--until=245", "--stubborn"});
+  grower.Signal(SIGUSR1);
+  ASSERT_TRUE(WaitUntil([&] { return Actions("term", "sent") == 1; }, 60s))
+      << agent_->Log();
+  const std::string stops = agent_->recorder_dir() + "/guardian-node.stops";
+  ASSERT_TRUE(WaitUntil([&] { return ReadFile(stops).ok(); }, 10s));
+  agent_->Kill();
+  ASSERT_NO_FATAL_FAILURE(StartAgent({"--guardian-grace=100ms"}));
+  // It is over the line all the time, and the grace is over at once.
+  EXPECT_TRUE(Says("the target is still there after the grace, and over"))
+      << agent_->Log();
+  EXPECT_EQ(Actions("term", "sent"), 0);
+  EXPECT_TRUE(grower.Running());
+}
+
+TEST_F(GuardianAgentTest, AnAgentThatStartsAgainGoesOnCountingALoop) {
+  for (int i = 1; i <= 3; ++i) {
+    ASSERT_NO_FATAL_FAILURE(StartAgent({}));
+    Process grower = Grow({"--rate=200"});
+    grower.Signal(SIGUSR1);
+    EXPECT_EQ(grower.WaitExitCode(60s), 0) << i << agent_->Log();
+    EXPECT_EQ(Actions("term", "sent"), 1);
+    const std::string stops = agent_->recorder_dir() + "/guardian-node.stops";
+    EXPECT_TRUE(WaitUntil([&] {
+      const auto text = ReadFile(stops);
+      return text.ok() &&
+             text->find(StrCat("\n", grower.pid(), " ")) != std::string::npos;
+    }));
+    agent_->Kill();
+  }
+  ASSERT_NO_FATAL_FAILURE(StartAgent({}));
+  Process grower = Grow({"--rate=100"});
+  EXPECT_EQ(Shown("fodc_agent_guardian_suppressed"), 1);
+  grower.Signal(SIGUSR1);
+  EXPECT_EQ(grower.WaitExitCode(60s), kKilled);
+  EXPECT_EQ(Actions("suppressed", "crash_loop"), 1);
+  EXPECT_EQ(Actions("term", "sent"), 0);
+}
+
 // The agent in the target's own group would be stopped with it.
 TEST_F(GuardianAgentTest, ATargetInItsOwnCgroupIsNotGuarded) {
   ASSERT_NO_FATAL_FAILURE(StartAgent({}));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/agent/guardian_watch.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "fodc/agent/guardian_log.h"
@@ -54,6 +55,7 @@ Result<std::unique_ptr<GuardianWatch>> GuardianWatch::Create(
   options.rows = targets.table().rows().size();
   options.has_walls = settings.wall.has_value();
   options.wall = settings.wall.value_or(guardian::WallOptions());
+  options.stops_before = watch->ReadStopsBefore();
   FODC_ASSIGN_OR_RETURN(watch->guardian_,
                         guardian::Guardian::Start(options, loop.clock()));
   GuardianWatch* const w = watch.get();
@@ -74,7 +76,8 @@ GuardianWatch::GuardianWatch(const GuardianSettings& settings,
     : settings_(settings),
       targets_(targets),
       loop_(loop),
-      incidents_(incidents) {
+      incidents_(incidents),
+      boot_id_(ReadBootId(settings.process.proc_root).value_or("")) {
   for (std::size_t i = 0; i < targets.table().rows().size(); ++i) {
     const std::string name = detect::CleanTargetName(targets.name(i));
     rows_.push_back(
@@ -206,14 +209,46 @@ void GuardianWatch::Take(const Report& report) {
   if (on_incident_) on_incident_();
 }
 
-void GuardianWatch::WriteCause(const Report& report, const Row& row) {
+std::vector<std::vector<guardian::Stop>> GuardianWatch::ReadStopsBefore() {
+  std::vector<std::vector<guardian::Stop>> all;
+  for (Row& row : rows_) {
+    if (settings_.directory.empty()) break;
+    const std::string path =
+        StrCat(settings_.directory, "/", guardian::StopRecordName(row.target));
+    auto stops = guardian::ReadStops(path, boot_id_, row.target,
+                                     loop_.clock().Monotonic());
+    if (stops.ok()) {
+      row.stops = *std::move(stops);
+    } else {
+      LogWarn("the guardian does not know whom it stopped before",
+              {{"path", path}, {"error", stops.status()}});
+    }
+    all.push_back(row.stops);
+  }
+  return all;
+}
+
+void GuardianWatch::WriteCause(const Report& report, Row& row) {
+  if (report.kind == ReportKind::kTerm) {
+    const std::chrono::duration<double> age(std::max(report.age_seconds, 0.0));
+    guardian::AddStop(
+        {.who = report.who,
+         .at = loop_.clock().Monotonic(),
+         .age = std::chrono::duration_cast<std::chrono::nanoseconds>(age)},
+        &row.stops);
+  }
   if (settings_.directory.empty()) return;
   const std::string path =
       StrCat(settings_.directory, "/", guardian::CauseFileName(row.target));
+  const std::string stops_path =
+      StrCat(settings_.directory, "/", guardian::StopRecordName(row.target));
   const bool taken = loop_.Offload<Status>(
-      [path, directory = settings_.directory,
-       text = guardian::CauseText(row.target, report)] {
+      [path, stops_path, directory = settings_.directory,
+       text = guardian::CauseText(row.target, report),
+       stops = guardian::EncodeStopRecord(
+           {.boot_id = boot_id_, .target = row.target, .stops = row.stops})] {
         FODC_RETURN_IF_ERROR(MakeDirectories(directory));
+        FODC_RETURN_IF_ERROR(WriteFileAtomically(stops_path, stops));
         return WriteFileAtomically(path, text, 0644);
       },
       [path](const Status& written) {

@@ -66,6 +66,8 @@ class GuardianWatch {
     bool is_guarded = false;
     bool has_asked_for_wall = false;  // for this process in ...
     std::string group = {};           // ... this group
+    // That it was asked to, lately; also by agents before this one.
+    std::vector<guardian::Stop> stops = {};
     guardian::Refusal refusal = guardian::Refusal::kNoTarget;
     MonotonicTime tried_at;
   };
@@ -78,12 +80,15 @@ class GuardianWatch {
   void OnTick();
   void OnReports();
   void Take(const guardian::Report& report);
-  void WriteCause(const guardian::Report& report, const Row& row);
+  // What guardians before this one left, for each row.
+  std::vector<std::vector<guardian::Stop>> ReadStopsBefore();
+  void WriteCause(const guardian::Report& report, Row& row);
 
   const GuardianSettings settings_;
   const collect::Targets& targets_;
   net::EventLoop& loop_;
   evidence::IncidentList& incidents_;
+  const std::string boot_id_;  // empty: not told
   std::vector<Row> rows_;
   std::unique_ptr<guardian::Guardian> guardian_;
   std::function<void()> on_incident_;

@@ -55,6 +55,13 @@ class Course {
 
   // An instance has been found that started then: every shot is there again.
   void Begin(MonotonicTime started);
+  // That instance was asked then, by a guardian before this one.
+  void WasAsked(MonotonicTime at) { term_at_ = at; }
+  // So was an instance of it, of that age. In the order of time, before all
+  // samples.
+  void Remember(MonotonicTime at, std::chrono::nanoseconds age) {
+    crash_loop_.OnTermination(at, age);
+  }
   // It is gone. True if an incident is to be ended.
   bool End();
 

@@ -72,9 +72,10 @@ struct Guardian::Impl {
     }
     watches.reserve(o.rows);
     for (std::size_t i = 0; i < o.rows; ++i) {
-      watches.push_back(
-          std::make_unique<Watch>(i, o.rules, wall_rules, c, counts,
-                                  [this](const Report& r) { Tell(r); }));
+      watches.push_back(std::make_unique<Watch>(
+          i, o.rules, wall_rules,
+          i < o.stops_before.size() ? o.stops_before[i] : std::vector<Stop>(),
+          c, counts, [this](const Report& r) { Tell(r); }));
     }
     due.resize(o.rows, MonotonicTime::max());
     // One for orders; a descriptor and two kinds of events for each row.

@@ -19,6 +19,7 @@
 #include "fodc/guardian/actions.h"
 #include "fodc/guardian/course.h"
 #include "fodc/guardian/report.h"
+#include "fodc/guardian/stop_record.h"
 #include "fodc/guardian/subject.h"
 #include "fodc/guardian/wall.h"
 #include "fodc/guardian/watch.h"
@@ -28,6 +29,9 @@ namespace fodc::guardian {
 struct GuardianOptions {
   Rules rules;
   std::size_t rows = 1;
+  // Of each row: what guardians before this one did, the oldest first. None
+  // beyond its end.
+  std::vector<std::vector<Stop>> stops_before = {};
   // The pause at the wall: for rows that are given one.
   bool has_walls = false;
   WallOptions wall = {};

@@ -56,6 +56,17 @@ std::string WhatHappened(const Report& r) {
   }
 }
 
+// "guardian-<target>", of plain characters.
+std::string FileNameOf(std::string_view target) {
+  std::string name = "guardian-";
+  for (const char c : target.substr(0, 128)) {
+    const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                          (c >= '0' && c <= '9') || c == '.' || c == '-';
+    name += is_plain ? c : '_';
+  }
+  return name;
+}
+
 }  // namespace
 
 PressureIncident::PressureIncident(std::string id_prefix, std::string target)
@@ -161,13 +172,11 @@ std::string CauseText(std::string_view target, const Report& r) {
 }
 
 std::string CauseFileName(std::string_view target) {
-  std::string name = "guardian-";
-  for (const char c : target.substr(0, 128)) {
-    const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                          (c >= '0' && c <= '9') || c == '.' || c == '-';
-    name += is_plain ? c : '_';
-  }
-  return name + ".json";
+  return FileNameOf(target) + ".json";
+}
+
+std::string StopRecordName(std::string_view target) {
+  return FileNameOf(target) + ".stops";
 }
 
 }  // namespace fodc::guardian

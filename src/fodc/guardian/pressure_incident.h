@@ -45,7 +45,9 @@ std::string MemoryText(const Report& report);
 // Of a target that was asked to stop, for those who find it gone: one JSON
 // object.
 std::string CauseText(std::string_view target, const Report& report);
-// Its name in a directory: of characters that file systems and shells take.
+// Its name in a directory, and that of the target's StopRecord: of characters
+// that file systems and shells take.
 std::string CauseFileName(std::string_view target);
+std::string StopRecordName(std::string_view target);
 
 }  // namespace fodc::guardian

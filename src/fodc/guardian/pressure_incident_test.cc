@@ -115,6 +115,7 @@ TEST(CauseFileTest, SaysWhoWhyAndWhen) {
 TEST(CauseFileTest, NeverLeavesItsDirectory) {
   EXPECT_EQ(CauseFileName("port-2121"), "guardian-port-2121.json");
   EXPECT_EQ(CauseFileName("../a b/c"), "guardian-.._a_b_c.json");
+  EXPECT_EQ(StopRecordName("../a b/c"), "guardian-.._a_b_c.stops");
   EXPECT_LE(CauseFileName(std::string(1000, 'x')).size(), 200U);
 }
 

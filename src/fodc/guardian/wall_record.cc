@@ -22,6 +22,15 @@ constexpr std::string_view kHead = "fodc-wall 2\n";
 constexpr std::string_view kPrefix = "guardian-wall-";
 constexpr std::size_t kMaxRecordBytes = 8192;
 
+// Cause files of targets may begin the same.
+bool IsRecordName(std::string_view name) {
+  if (!ConsumePrefix(&name, kPrefix)) return false;
+  const std::size_t dash = name.find('-');
+  return dash != std::string_view::npos &&
+         ParseUint(name.substr(0, dash)).has_value() &&
+         ParseUint(name.substr(dash + 1)).has_value();
+}
+
 Status WriteTo(const std::string& path, std::string_view text) {
   const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
   if (!fd.ok()) return ErrnoStatus(errno, path);
@@ -109,7 +118,7 @@ std::vector<std::string> RepairWalls(const std::string& directory) {
   const auto names = ListDirectory(directory);
   if (!names.ok()) return said;
   for (const std::string& name : *names) {
-    if (!name.starts_with(kPrefix)) continue;
+    if (!IsRecordName(name)) continue;
     const std::string path = StrCat(directory, "/", name);
     const auto text = ReadFile(path, kMaxRecordBytes);
     const auto record =

@@ -77,5 +77,17 @@ TEST(RepairWallsTest, NamesADamagedRecord) {
   EXPECT_THAT(RepairWalls("/nonexistent"), IsEmpty());
 }
 
+// A target may be called "wall-1".
+TEST(RepairWallsTest, LeavesOtherFilesAlone) {
+  const TempDirectory dir;
+  for (const char* name :
+       {"guardian-wall-1.json", "guardian-wall-.stops", "guardian-wall-1-.json",
+        "guardian-wall-", "guardian-wall-1"}) {
+    ASSERT_THAT(WriteFileAtomically(dir.File(name), "{}"), IsOk());
+    EXPECT_THAT(RepairWalls(dir.path()), IsEmpty()) << name;
+    EXPECT_THAT(ReadFile(dir.File(name)), IsOkAndHolds("{}"));
+  }
+}
+
 }  // namespace
 }  // namespace fodc::guardian

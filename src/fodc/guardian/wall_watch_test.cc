@@ -86,7 +86,7 @@ class ScriptedWall final : public Wall {
 class WallWatchTest : public ::testing::Test {
  protected:
   WallWatchTest()
-      : watch_(0, {}, {.options = {}, .timer = &timer_}, clock_, counts_,
+      : watch_(0, {}, {.options = {}, .timer = &timer_}, {}, clock_, counts_,
                [this](const Report& r) { told_.push_back(r.kind); }) {
     (void)watch_.Arm(std::make_unique<ScriptedSubject>(script_),
                      clock_.Monotonic() - 1h);

@@ -8,14 +8,18 @@
 namespace fodc::guardian {
 
 Watch::Watch(std::size_t row, const Rules& rules, const WallRules& wall_rules,
-             const Clock& clock, ActionCounts& counts, Tell tell)
+             std::vector<Stop> before, const Clock& clock, ActionCounts& counts,
+             Tell tell)
     : row_(row),
       rules_(rules),
       wall_rules_(wall_rules),
+      before_(std::move(before)),
       clock_(clock),
       counts_(counts),
       tell_(std::move(tell)),
-      course_(rules) {}
+      course_(rules) {
+  for (const Stop& s : before_) course_.Remember(s.at, s.age);
+}
 
 Retired Watch::Arm(std::unique_ptr<Subject> subject, MonotonicTime started) {
   // Whoever follows another has not been seen to end.
@@ -25,6 +29,9 @@ Retired Watch::Arm(std::unique_ptr<Subject> subject, MonotonicTime started) {
     begun_ = subject->name();
     started_ = started;
     course_.Begin(started);
+    for (const Stop& s : before_) {
+      if (s.who == *begun_) course_.WasAsked(s.at);
+    }
     is_announced_ = false;
     is_spent_ = false;
   }
@@ -204,7 +211,7 @@ void Watch::LeaveWall() {
 
 void Watch::Carry(const Orders& orders, const Sample& sample) {
   // What is urgent first: telling can wait.
-  if (orders.term) Stop(sample);
+  if (orders.term) AskToStop(sample);
   if (orders.grace_over) {
     Report report = Make(ReportKind::kGraceOver, sample);
     report.is_still_over = orders.is_still_over;
@@ -227,7 +234,7 @@ void Watch::Carry(const Orders& orders, const Sample& sample) {
   if (orders.calm) tell_(Make(ReportKind::kCalm, sample));
 }
 
-void Watch::Stop(const Sample& sample) {
+void Watch::AskToStop(const Sample& sample) {
   int error = 0;
   if (rules_.dry_run) {
     counts_.Add(Action::kDryRunTerm);

@@ -7,11 +7,13 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "fodc/base/clock.h"
 #include "fodc/guardian/actions.h"
 #include "fodc/guardian/course.h"
 #include "fodc/guardian/report.h"
+#include "fodc/guardian/stop_record.h"
 #include "fodc/guardian/subject.h"
 #include "fodc/guardian/wall.h"
 #include "fodc/guardian/wall_timer.h"
@@ -48,9 +50,11 @@ class Watch {
  public:
   using Tell = std::function<void(const Report&)>;
 
-  // The references must outlive it.
+  // `before`: what guardians before this one did, the oldest first. The
+  // references must outlive it.
   Watch(std::size_t row, const Rules& rules, const WallRules& wall_rules,
-        const Clock& clock, ActionCounts& counts, Tell tell);
+        std::vector<Stop> before, const Clock& clock, ActionCounts& counts,
+        Tell tell);
 
   // A process to guard. One of the name it guards already (looked up anew, for
   // limits and cgroups change) goes on where it was: shots that were fired stay
@@ -74,7 +78,7 @@ class Watch {
  private:
   std::optional<Sample> Read();
   void Carry(const Orders& orders, const Sample& sample);
-  void Stop(const Sample& sample);
+  void AskToStop(const Sample& sample);
   void Kill(const Sample& sample);
   void Lose(ReportKind why);
   void TendWall(const Sample& sample);
@@ -86,6 +90,7 @@ class Watch {
   const std::size_t row_;
   const Rules rules_;
   const WallRules wall_rules_;
+  const std::vector<Stop> before_;
   const Clock& clock_;
   ActionCounts& counts_;
   const Tell tell_;

@@ -68,7 +68,7 @@ class WatchTest : public ::testing::Test {
   }
   void Make() {
     watch_ = std::make_unique<Watch>(
-        3, rules_, WallRules(), clock_, counts_,
+        3, rules_, WallRules(), before_, clock_, counts_,
         [this](const Report& r) { told_.push_back(r); });
   }
   void Arm(std::chrono::seconds age = 1h) {
@@ -90,6 +90,7 @@ class WatchTest : public ::testing::Test {
   }
 
   Rules rules_;
+  std::vector<Stop> before_;
   FakeClock clock_;
   ActionCounts counts_;
   Script script_;
@@ -248,6 +249,54 @@ TEST_F(WatchTest, TheCrashLoopGuardStopsSendingAndGoesOnCapturing) {
   EXPECT_TRUE(watch_->state().is_suppressed);
   EXPECT_THAT(Told(), ElementsAre(ReportKind::kArmed, ReportKind::kCapture,
                                   ReportKind::kSuppressed));
+}
+
+// The agent may end at any time, by our own hand or the kernel's.
+TEST_F(WatchTest, AGuardianThatStartsAgainAsksNobodyTwice) {
+  before_ = {{.who = script_.name, .at = clock_.Monotonic(), .age = 1h}};
+  Make();
+  Arm();
+  Look(91);
+  Look(91, 29s);
+  EXPECT_THAT(script_.signals, IsEmpty());
+  // The grace runs from then, too.
+  Look(96, 1s);
+  EXPECT_THAT(script_.signals, ElementsAre(SIGKILL));
+  script_.has_ended = true;
+  (void)Told();
+  (void)watch_->Look();
+  ASSERT_EQ(told_.size(), 1U);
+  EXPECT_TRUE(told_.front().was_asked);
+  // Whoever comes next was not asked.
+  script_.has_ended = false;
+  ++script_.name.start_ticks;
+  Arm();
+  Look(91);
+  Look(91);
+  EXPECT_THAT(script_.signals, ElementsAre(SIGKILL, SIGTERM));
+}
+
+TEST_F(WatchTest, AGuardianThatStartsAgainGoesOnCountingALoop) {
+  for (int i = 1; i <= 3; ++i) {
+    before_.push_back({.who = {.pid = 7, .start_ticks = 1},
+                       .at = clock_.Monotonic(),
+                       .age = 5s});
+    clock_.Advance(2min);
+  }
+  Make();
+  Arm(5s);
+  Look(91);
+  EXPECT_TRUE(watch_->state().is_suppressed);
+  Look(91);
+  EXPECT_THAT(script_.signals, IsEmpty());
+  EXPECT_EQ(counts_.of(Action::kSuppressedByCrashLoop), 1U);
+  // Ten minutes after the first of them it is no loop any more.
+  Look(10);
+  ++script_.name.start_ticks;
+  Arm(5s);
+  Look(91, 4min);
+  Look(91);
+  EXPECT_THAT(script_.signals, ElementsAre(SIGTERM));
 }
 
 TEST_F(WatchTest, WhatIsReplacedIsGivenBackToBeFreedElsewhere) {
