@@ -147,6 +147,16 @@ Status Directory::Rename(std::string_view from, std::string_view to) const {
   return OkStatus();
 }
 
+Status Directory::Exchange(std::string_view a, std::string_view b) const {
+  FODC_RETURN_IF_ERROR(CheckName(a));
+  FODC_RETURN_IF_ERROR(CheckName(b));
+  if (::renameat2(fd_.get(), std::string(a).c_str(), fd_.get(),
+                  std::string(b).c_str(), RENAME_EXCHANGE) != 0) {
+    return ErrnoStatus(errno, StrCat("exchange ", path_, "/", a, " and ", b));
+  }
+  return OkStatus();
+}
+
 Status Directory::RemoveFile(std::string_view name) const {
   FODC_RETURN_IF_ERROR(CheckName(name));
   if (::unlinkat(fd_.get(), std::string(name).c_str(), 0) != 0 &&

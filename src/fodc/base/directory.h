@@ -55,6 +55,9 @@ class Directory {
   Status MakeDirectory(std::string_view name, unsigned mode = 0750) const;
   // Within this directory; replaces what is there.
   Status Rename(std::string_view from, std::string_view to) const;
+  // Each gets the other's name, at once; both are there. Errors: as
+  // renameat2(2); kInvalidArgument where the file system cannot.
+  Status Exchange(std::string_view a, std::string_view b) const;
   // A file or link, not what it leads to. One that is not there is success.
   Status RemoveFile(std::string_view name) const;
   // An empty directory. One that is not there is success.

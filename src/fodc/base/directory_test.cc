@@ -122,6 +122,15 @@ TEST_F(DirectoryTest, CreatesNewFilesOnly) {
   EXPECT_THAT(dir_.CreateFile("l"), StatusIs(Code::kAlreadyExists, _));
 }
 
+TEST_F(DirectoryTest, ExchangesTwoNames) {
+  WriteTree(tree_.path(), {{"a/f", "1"}, {"b/f", "2"}});
+  EXPECT_THAT(dir_.Exchange("a", "b"), IsOk());
+  EXPECT_THAT(ReadFile(tree_.File("a/f")), IsOkAndHolds("2"));
+  EXPECT_THAT(ReadFile(tree_.File("b/f")), IsOkAndHolds("1"));
+  EXPECT_THAT(dir_.Exchange("a", "none"), StatusIs(Code::kNotFound, _));
+  EXPECT_THAT(dir_.Exchange("a", "../b"), StatusIs(Code::kInvalidArgument, _));
+}
+
 TEST_F(DirectoryTest, RemovesALinkAndNotWhatItLeadsTo) {
   WriteTree(tree_.path(), {{"kept/file", "x"}});
   ASSERT_EQ(::symlink("kept", tree_.File("link").c_str()), 0);

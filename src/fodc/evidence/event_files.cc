@@ -17,8 +17,11 @@ std::string PartName(std::string_view name) {
   return StrCat('.', name, ".part");
 }
 
-bool IsPartName(std::string_view name) {
-  return name.starts_with('.') && name.ends_with(".part");
+std::string_view PartOf(std::string_view name) {
+  constexpr std::string_view kSuffix = ".part";
+  if (!name.ends_with(kSuffix) || !ConsumePrefix(&name, ".")) return {};
+  name.remove_suffix(std::min(name.size(), kSuffix.size()));
+  return name;
 }
 
 Status RemoveEvent(const Directory& root, std::string_view id,

@@ -23,9 +23,10 @@ inline constexpr std::string_view kPinFile = ".pinned";
 // No event of ours has so many files; a stranger's directory is not read whole.
 inline constexpr std::size_t kMaxDirectoryNames = 4096;
 
-// An artifact that is not finished.
+// An artifact, or a copy of an event, that is not finished.
 std::string PartName(std::string_view name);
-bool IsPartName(std::string_view name);
+// Of what it is a part; empty if it is none.
+std::string_view PartOf(std::string_view name);
 
 // Removes the files of the event, meta.json first, and then `id` from `root`.
 // Errors: see EventStore::Delete.

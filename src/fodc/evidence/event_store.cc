@@ -74,13 +74,14 @@ EventInfo MakeInfo(std::string_view id, const Directory& event,
           .is_pinned = event.Stat(kPinFile).ok()};
 }
 
-// What one event needs at the start.
+// What one event, or a part of one, needs at the start.
 void SweepEvent(const Directory& root, const std::string& id,
                 SweepReport* report) {
   const auto event = root.OpenDirectory(id);
   if (!event.ok()) return;  // no directory: not ours
   const auto meta = event->Stat(kMetaFile);
-  if (!meta.ok() && meta.status().code() == Code::kNotFound) {
+  if (!PartOf(id).empty() ||
+      (!meta.ok() && meta.status().code() == Code::kNotFound)) {
     Status status = RemoveEvent(root, id, *event);
     if (status.ok())
       report->removed.push_back(id);
@@ -91,7 +92,7 @@ void SweepEvent(const Directory& root, const std::string& id,
   const auto names = event->List(kMaxDirectoryNames);
   if (!names.ok()) return;
   for (const std::string& name : *names) {
-    if (!IsPartName(name) && name != kMetaTempFile) continue;
+    if (PartOf(name).empty() && name != kMetaTempFile) continue;
     Status status = event->RemoveFile(name);
     if (status.ok())
       ++report->leftovers;
@@ -105,10 +106,13 @@ SweepReport Sweep(const Directory& root) {
   // Held together by all who have the root open, and alone for a sweep.
   report.is_alone = ::flock(root.fd(), LOCK_EX | LOCK_NB) == 0;
   if (report.is_alone) {
-    if (const auto ids = ListIds(root); ids.ok()) {
-      for (const std::string& id : *ids) SweepEvent(root, id, &report);
+    if (const auto names = root.List(kMaxRootNames); names.ok()) {
+      for (const std::string& name : *names) {
+        if (ParseEventId(name).ok() || ParseEventId(PartOf(name)).ok())
+          SweepEvent(root, name, &report);
+      }
     } else {
-      report.failures.push_back(ids.status());
+      report.failures.push_back(names.status());
     }
   }
   (void)::flock(root.fd(), LOCK_SH | LOCK_NB);

@@ -15,6 +15,7 @@
 #include "fodc/base/clock.h"
 #include "fodc/base/status.h"
 #include "fodc/evidence/artifact_reader.h"
+#include "fodc/evidence/capsule_reader.h"
 #include "fodc/evidence/event_meta.h"
 #include "fodc/evidence/event_writer.h"
 #include "fodc/evidence/retention.h"
@@ -35,7 +36,7 @@ struct SweepReport {
   // False: another process has the root open, so what looks unfinished may be
   // in its hands. Nothing was removed.
   bool is_alone = false;
-  std::vector<std::string> removed;  // events without meta.json
+  std::vector<std::string> removed;  // events and copies without an end
   std::size_t leftovers = 0;         // half-written files in finished events
   std::vector<Status> failures;
 };
@@ -82,6 +83,14 @@ class EventStore {
   // Errors: as Read and Begin; kUnavailable while it is written or deleted.
   Result<std::unique_ptr<EventWriter>> Reopen(std::string_view id,
                                               const EventBudget& budget);
+
+  // A copy of another store's event, from its capsule. It is there when all of
+  // it is known to be right. One that is there in an older revision is replaced
+  // at once, and stays pinned.
+  // Errors: as ReadCapsule and Begin; kAlreadyExists if it is there in this
+  // revision or a newer one; kUnavailable while it is written or deleted.
+  Result<CapsuleContent> Import(const ReadBytes& read,
+                                const EventBudget& budget);
 
   // Events with a valid meta.json, the newest first, `max` at most.
   Result<std::vector<EventInfo>> List(std::size_t max = 1024) const;
