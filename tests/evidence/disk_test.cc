@@ -95,6 +95,7 @@ TEST_F(DiskTest, OneThatFillsUpUnderWayCutsWhatIsWrittenAndHarmsNothingElse) {
         store->Begin(kNow, {.max_bytes = 1 << 20, .min_bytes = 1}).value();
     EventMeta meta;
     AddArtifact(writer.get(), "small", "whole", &meta);
+    const std::uint64_t left = writer->budget_left_bytes();
     auto sink = writer->OpenArtifact("heap", 1 << 20).value();
     // Another's file takes what was free at the beginning.
     ASSERT_EQ(
@@ -109,6 +110,8 @@ TEST_F(DiskTest, OneThatFillsUpUnderWayCutsWhatIsWrittenAndHarmsNothingElse) {
     const auto digest = sink->Finish();
     ASSERT_THAT(digest, IsOk());
     EXPECT_GT(digest->bytes, 100000u);
+    // What was taken in and not written is not charged.
+    EXPECT_EQ(writer->budget_left_bytes(), left - digest->bytes);
     meta.steps.push_back({.file = "heap",
                           .bytes = digest->bytes,
                           .sha256 = digest->sha256,

@@ -250,6 +250,19 @@ TEST(ReadCapsuleTest, RefusesOtherShapes) {
   EXPECT_THAT(ReadTar(tar), damaged("hole"));
 }
 
+class Names final : public CapsuleVisitor {
+ public:
+  Status OnFile(std::string_view, std::string_view name,
+                std::uint64_t) override {
+    seen.emplace_back(name);
+    return name == refused ? ResourceExhausted("full") : OkStatus();
+  }
+  Status OnBytes(std::string_view) override { return OkStatus(); }
+
+  std::string refused;
+  std::vector<std::string> seen;
+};
+
 TEST(ReadCapsuleTest, TakesNoNameThatLeadsElsewhere) {
   for (const std::string& name :
        {std::string("/etc/passwd"), std::string("../x"), std::string("x"),
@@ -257,7 +270,11 @@ TEST(ReadCapsuleTest, TakesNoNameThatLeadsElsewhere) {
         In(".hidden"), In("/etc/passwd"), std::string("%2e%2e/x"),
         std::string("20260627T101112.000000001Z/a")}) {
     const TarFiles files = {{In("meta.json"), "{}"}, {name, "x"}};
-    EXPECT_THAT(ReadTar(MakeTar(files)), StatusIs(Code::kDataLoss, _)) << name;
+    Names names;
+    EXPECT_THAT(ReadCapsule(ReadFrom(Compress(MakeTar(files))), &names),
+                StatusIs(Code::kDataLoss, _))
+        << name;
+    EXPECT_THAT(names.seen, ElementsAre("meta.json")) << name;
   }
 }
 
@@ -317,13 +334,8 @@ TEST(ReadCapsuleTest, EndsWithTheErrorOfWhoReadsOrLooks) {
   EXPECT_THAT(
       ReadCapsule([](auto) { return Unavailable("the link broke"); }, nullptr),
       StatusIs(Code::kUnavailable, "the link broke"));
-  struct Full final : CapsuleVisitor {
-    Status OnFile(std::string_view, std::string_view name,
-                  std::uint64_t) override {
-      return name == "a" ? ResourceExhausted("full") : OkStatus();
-    }
-    Status OnBytes(std::string_view) override { return OkStatus(); }
-  } full;
+  Names full;
+  full.refused = "a";
   const std::string capsule =
       Compress(MakeTar(WithManifest(kId, {{"meta.json", "{}"}, {"a", "x"}})));
   EXPECT_THAT(ReadCapsule(ReadFrom(capsule), &full),

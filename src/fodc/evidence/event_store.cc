@@ -14,6 +14,7 @@
 #include "fodc/base/strings.h"
 #include "fodc/evidence/event_files.h"
 #include "fodc/evidence/event_id.h"
+#include "fodc/evidence/sha256.h"
 #include "fodc/evidence/store_core.h"
 
 namespace fodc::evidence {
@@ -136,6 +137,9 @@ Result<std::unique_ptr<EventStore>> EventStore::Open(Options options) {
   FODC_RETURN_IF_ERROR(MakeDirectories(path));
   FODC_ASSIGN_OR_RETURN(Directory root, Directory::Open(path));
   SweepReport sweep = Sweep(root);
+  // The first digest costs the library's user a megabyte: better now than when
+  // memory is short.
+  (void)Sha256().Hex();
   return std::unique_ptr<EventStore>(new EventStore(
       std::make_shared<StoreCore>(std::move(root), options.keep_free_bytes),
       std::move(sweep)));

@@ -46,6 +46,11 @@ extern "C" int renameat(int from_dir, const char* from, int to_dir,
   return static_cast<int>(::syscall(SYS_renameat, from_dir, from, to_dir, to));
 }
 
+extern "C" int unlinkat(int dir, const char* name, int flags) noexcept {
+  if (Fails(fodc::StrCat("remove ", name))) return -1;
+  return static_cast<int>(::syscall(SYS_unlinkat, dir, name, flags));
+}
+
 namespace fodc::evidence {
 namespace {
 
@@ -73,14 +78,14 @@ TEST_F(EventSyncTest, ACommitSyncsFilesBeforeAndNamesAfterTheRename) {
   calls_.clear();
   ASSERT_THAT(writer->Commit(meta), IsOk());
   EXPECT_THAT(calls_, ElementsAre("fsync a", "fsync b", "fsync " + writer->id(),
-                                  "fsync meta.json.tmp",
+                                  "remove meta.json.tmp", "fsync meta.json.tmp",
                                   "rename meta.json.tmp meta.json",
                                   "fsync " + writer->id(), "fsync events"));
   AddArtifact(writer.get(), "c", "z", &meta);
   calls_.clear();
   ASSERT_THAT(writer->Commit(meta), IsOk());
   EXPECT_THAT(calls_, ElementsAre("fsync c", "fsync " + writer->id(),
-                                  "fsync meta.json.tmp",
+                                  "remove meta.json.tmp", "fsync meta.json.tmp",
                                   "rename meta.json.tmp meta.json",
                                   "fsync " + writer->id(), "fsync events"));
 }
@@ -90,8 +95,9 @@ TEST_F(EventSyncTest, APinIsSynced) {
   calls_.clear();
   ASSERT_THAT(store_->Pin(id, {}), IsOk());
   EXPECT_THAT(calls_, ElementsAre("fsync " + id));
+  calls_.clear();
   ASSERT_THAT(store_->Unpin(id), IsOk());
-  EXPECT_THAT(calls_, SizeIs(2));
+  EXPECT_THAT(calls_, ElementsAre("remove .pinned", "fsync " + id));
 }
 
 TEST_F(EventSyncTest, WhatTheDiskRefusesIsNoEvent) {
@@ -127,6 +133,22 @@ TEST_F(EventSyncTest, ARevisionThatFailsLeavesTheOneBefore) {
   EXPECT_THAT(ReadFile(Path(id, "meta.json")), IsOkAndHolds(before));
   EXPECT_THAT(ListDirectory(Path(id)),
               IsOkAndHolds(ElementsAre("a", "meta.json")));
+}
+
+// So that it is never there with a part of its files.
+TEST_F(EventSyncTest, WhatIsDeletedLosesItsMetaFirst) {
+  const std::string id = AddEvent(store_.get(), now_, {{"a", "x"}, {"b", "y"}});
+  failing = "remove meta.json";
+  EXPECT_THAT(store_->Delete(id), StatusIs(Code::kDataLoss, _));
+  EXPECT_THAT(ListDirectory(Path(id)), IsOkAndHolds(SizeIs(3)));
+  failing = "remove a";
+  calls_.clear();
+  EXPECT_THAT(store_->Delete(id), StatusIs(Code::kFailedPrecondition, _));
+  EXPECT_EQ(calls_.front(), "remove meta.json");
+  EXPECT_THAT(Ids(), IsEmpty());
+  failing.clear();
+  Reopen();
+  EXPECT_THAT(ListDirectory(root_), IsOkAndHolds(IsEmpty()));
 }
 
 TEST_F(EventSyncTest, AnArtifactThatGetsNoNameIsNotThere) {
