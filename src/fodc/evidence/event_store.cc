@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -126,6 +127,8 @@ EventStore::EventStore(std::shared_ptr<StoreCore> core, SweepReport sweep)
     : core_(std::move(core)), sweep_(std::move(sweep)) {}
 EventStore::~EventStore() = default;
 
+const std::string& EventStore::root() const { return core_->path(); }
+
 Result<std::unique_ptr<EventStore>> EventStore::Open(Options options) {
   std::error_code error;
   const std::string path =
@@ -187,7 +190,8 @@ Result<std::unique_ptr<EventWriter>> EventStore::Begin(
     claim->Leave();
     return std::unique_ptr<EventWriter>(new EventWriter(
         core_, id, at,
-        std::make_shared<EventFilesOnDisk>(std::move(event), bytes), {}));
+        std::make_shared<EventFilesOnDisk>(std::move(event), bytes),
+        std::nullopt));
   }
   return AlreadyExists("there is an event of each nanosecond from " +
                        MakeEventId(at));

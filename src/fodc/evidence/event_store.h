@@ -69,6 +69,8 @@ class EventStore {
   EventStore(const EventStore&) = delete;
   EventStore& operator=(const EventStore&) = delete;
 
+  // Absolute. An artifact is `root`/<id>/<name>, which v1 peers want to know.
+  const std::string& root() const;
   const SweepReport& sweep() const { return sweep_; }
   // Writes a file, `.write-probe`, and removes it. Errors: why it cannot.
   Status CheckWritable() const;

@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include <map>
 #include <utility>
 
 #include "fodc/base/strings.h"
@@ -13,15 +14,16 @@ namespace fodc::evidence {
 
 EventWriter::EventWriter(std::shared_ptr<StoreCore> core, std::string id,
                          UnixTime at, std::shared_ptr<EventFilesOnDisk> files,
-                         EventMeta meta)
+                         std::optional<EventMeta> meta)
     : core_(std::move(core)),
       id_(std::move(id)),
       at_(at),
       files_(std::move(files)),
-      meta_(std::move(meta)) {}
+      is_committed_(meta.has_value()),
+      meta_(std::move(meta).value_or(EventMeta{})) {}
 
 EventWriter::~EventWriter() {
-  if (meta_.captured_at != UnixTime{}) {
+  if (is_committed_) {
     files_->RemoveFinished();
   } else if (const auto root = core_->Root(); root.ok()) {
     // What cannot be removed now is swept at the next start.
@@ -39,9 +41,17 @@ Result<std::unique_ptr<ArtifactSink>> EventWriter::OpenArtifact(
   return files_->Open(name, max_bytes);
 }
 
+// Files that were committed before may be gone since; what came later is to be
+// kept all the same.
 Status EventWriter::CheckFiles(const EventMeta& meta) const {
-  const auto check = [this](const std::string& name,
-                            std::uint64_t bytes) -> Status {
+  std::map<std::string, std::uint64_t> committed;
+  for (const EventProfile& p : meta_.profiles)
+    committed.emplace(p.filename, p.size_bytes);
+  for (const EventStep& s : meta_.steps) committed.emplace(s.file, s.bytes);
+  const auto check = [&](const std::string& name,
+                         std::uint64_t bytes) -> Status {
+    const auto it = committed.find(name);
+    if (it != committed.end() && it->second == bytes) return OkStatus();
     const auto st = files_->directory().Stat(name);
     if (!st.ok() || !S_ISREG(st->st_mode))
       return InvalidArgument(StrCat(name, " is no file of the event"));
@@ -94,6 +104,7 @@ Status EventWriter::Commit(EventMeta meta) {
   FODC_RETURN_IF_ERROR(
       files_->directory().WriteFileAtomically(kMetaFile, text));
   meta_ = std::move(meta);
+  is_committed_ = true;
   files_->Committed();
   FODC_ASSIGN_OR_RETURN(const auto root, core_->Root());
   return root->Sync();

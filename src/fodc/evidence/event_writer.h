@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -56,14 +57,16 @@ class EventWriter {
   // came later, or after an error, which leaves the event as it was.
   // Errors: kFailedPrecondition while a sink is open, and if the event's
   // directory was removed or replaced; kInvalidArgument if CheckEventMeta
-  // refuses, or a file is not there in the size that `meta` says; as open(2)
-  // and fsync(2).
+  // refuses, or a file that came since the last commit is not there in the
+  // size that `meta` says; as open(2) and fsync(2).
   Status Commit(EventMeta meta);
 
  private:
   friend class EventStore;
+  // `meta` of an event that was committed before.
   EventWriter(std::shared_ptr<StoreCore> core, std::string id, UnixTime at,
-              std::shared_ptr<EventFilesOnDisk> files, EventMeta meta);
+              std::shared_ptr<EventFilesOnDisk> files,
+              std::optional<EventMeta> meta);
 
   Status CheckFiles(const EventMeta& meta) const;
   Status CheckPlace() const;
@@ -72,6 +75,7 @@ class EventWriter {
   const std::string id_;
   const UnixTime at_;
   const std::shared_ptr<EventFilesOnDisk> files_;
+  bool is_committed_;
   EventMeta meta_;
 };
 

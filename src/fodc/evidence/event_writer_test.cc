@@ -267,6 +267,23 @@ TEST_F(EventWriterTest, WhatWasAddedAndNotCommittedGoesAndTheRestStays) {
   EXPECT_EQ(store_->Read(id)->meta.revision, 1u);
 }
 
+// Somebody else's hand, or a disk that was repaired.
+TEST_F(EventWriterTest, ALaterRevisionBearsThatAFileIsGone) {
+  const std::string id = AddEvent(store_.get(), now_, {{"a", "x"}});
+  ASSERT_EQ(::unlink(Path(id, "a").c_str()), 0);
+  auto writer = store_->Reopen(id, kPlenty).value();
+  EventMeta meta = writer->meta();
+  AddArtifact(writer.get(), "b", "y", &meta);
+  EXPECT_THAT(writer->Commit(meta), IsOk());
+}
+
+TEST_F(EventWriterTest, AnEventThatSaysNothingOfItselfStays) {
+  const std::string id = MakeEventId(now_);
+  WriteTree(root_, {{id + "/meta.json", "{}"}});
+  store_->Reopen(id, kPlenty).value().reset();
+  EXPECT_THAT(Ids(), ElementsAre(id));
+}
+
 TEST_F(EventWriterTest, IsWrittenByOneAtATime) {
   auto writer = Begin();
   ASSERT_THAT(writer->Commit({}), IsOk());
@@ -316,6 +333,7 @@ TEST_F(EventWriterTest, SaysThatItsDirectoryWasRemoved) {
   EXPECT_THAT(Ids(), IsEmpty());
   AddEvent(store_.get(), now_, {{"a", "x"}});
   EXPECT_THAT(Ids(), SizeIs(1));
+  EXPECT_FALSE(OpenStore(root_)->sweep().is_alone);
 }
 
 TEST_F(EventWriterTest, OutlivesTheStore) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/evidence/store_core.h"
 
+#include <sys/file.h>
+
 #include "fodc/base/file.h"
 #include "fodc/base/strings.h"
 
@@ -15,6 +17,8 @@ Result<std::shared_ptr<const Directory>> StoreCore::Root() {
   if (!root->is_removed()) return root;
   FODC_RETURN_IF_ERROR(MakeDirectories(path_));
   FODC_ASSIGN_OR_RETURN(Directory made, Directory::Open(path_));
+  // As the one before, so that no other process sweeps here.
+  (void)::flock(made.fd(), LOCK_SH | LOCK_NB);
   root = std::make_shared<const Directory>(std::move(made));
   const MutexLock lock(mutex_);
   root_ = root;

@@ -31,6 +31,7 @@ class StoreCore {
   // The root; made anew if somebody removed it.
   Result<std::shared_ptr<const Directory>> Root();
 
+  const std::string& path() const { return path_; }
   std::uint64_t keep_free_bytes() const { return keep_free_bytes_; }
 
   // Errors: kUnavailable if it is in use otherwise. Else Release is due.
