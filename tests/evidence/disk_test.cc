@@ -98,10 +98,7 @@ TEST_F(DiskTest, OneThatFillsUpUnderWayCutsWhatIsWrittenAndHarmsNothingElse) {
     const std::uint64_t left = writer->budget_left_bytes();
     auto sink = writer->OpenArtifact("heap", 1 << 20).value();
     // Another's file takes what was free at the beginning.
-    ASSERT_EQ(
-        ::system(
-            StrCat("head -c 700000 /dev/zero >", disk_, "/filler").c_str()),
-        0);
+    ASSERT_EQ(Shell(StrCat("head -c 700000 /dev/zero >", disk_, "/filler")), 0);
     const std::string piece(50000, 'h');
     Status status;
     while (status.ok()) status = sink->Append(piece);
@@ -206,7 +203,7 @@ TEST_F(DiskTest, AnotherFileSystemIsNotEntered) {
 TEST_F(DiskTest, OneWhoMayNotWriteIsToldSo) {
   OnDiskOf(1 << 20, [this] {
     const std::string id = AddEvent(OpenStore(root_).get(), kNow, {{"a", "x"}});
-    ASSERT_EQ(::system(StrCat("chmod -R a+rX ", tree_.path()).c_str()), 0);
+    ASSERT_EQ(Shell(StrCat("chmod -R a+rX ", tree_.path())), 0);
     ASSERT_EQ(::setgid(65534), 0);
     ASSERT_EQ(::setuid(65534), 0);
     const auto denied = StatusIs(Code::kPermissionDenied, HasSubstr(root_));

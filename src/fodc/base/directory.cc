@@ -122,7 +122,7 @@ Status Directory::WriteFileAtomically(std::string_view name,
     if (::fsync(fd.get()) != 0) return ErrnoStatus(errno, "fsync " + what);
     return Rename(temp, name);
   };
-  const Status status = write();
+  Status status = write();
   if (!status.ok()) {
     RemoveFile(temp).IgnoreError();
     return status;

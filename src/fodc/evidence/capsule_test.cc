@@ -44,7 +44,7 @@ class CapsuleTest : public EventStoreTest {
     return *bytes;
   }
   std::string WriteCapsule(std::string_view bytes) {
-    const std::string path = tree_.File("x.tar.zst");
+    std::string path = tree_.File("x.tar.zst");
     EXPECT_THAT(WriteFileAtomically(path, bytes), IsOk());
     return path;
   }
@@ -79,11 +79,10 @@ TEST_F(CapsuleTest, OpensWithTarAndSha256sum) {
   const std::string id =
       AddEvent(store_.get(), now_, {{"a", "x"}, {"b", std::string(1000, 'y')}});
   const std::string path = WriteCapsule(Capsule(id));
-  EXPECT_EQ(::system(StrCat("cd ", tree_.path(), " && tar --zstd -xf ", path,
-                            " && cd ", id,
-                            " && sha256sum --quiet --strict -c MANIFEST.sha256")
-                         .c_str()),
-            0);
+  EXPECT_EQ(
+      Shell(StrCat("cd ", tree_.path(), " && tar --zstd -xf ", path, " && cd ",
+                   id, " && sha256sum --quiet --strict -c MANIFEST.sha256")),
+      0);
   EXPECT_THAT(
       ListDirectory(tree_.File(id)),
       IsOkAndHolds(ElementsAre("MANIFEST.sha256", "a", "b", "meta.json")));

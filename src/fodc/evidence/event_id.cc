@@ -42,7 +42,7 @@ Result<UnixTime> ParseEventId(std::string_view id) {
     text += rest.front();
     rest.remove_prefix(1);
   }
-  const Result<UnixTime> t = ParseRfc3339(text);
+  Result<UnixTime> t = ParseRfc3339(text);
   // Made again, because RFC 3339 has more than one form of a time.
   if (!rest.empty() || !t.ok() || MakeEventId(*t) != id)
     return InvalidArgument(Quoted(id) + " is no event's id");

@@ -129,7 +129,7 @@ EventStore::~EventStore() = default;
 
 const std::string& EventStore::root() const { return core_->path(); }
 
-Result<std::unique_ptr<EventStore>> EventStore::Open(Options options) {
+Result<std::unique_ptr<EventStore>> EventStore::Open(const Options& options) {
   std::error_code error;
   const std::string path =
       std::filesystem::absolute(options.root, error).lexically_normal();
@@ -293,7 +293,7 @@ Status EventStore::Pin(std::string_view id, const RetentionLimits& limits) {
   FODC_ASSIGN_OR_RETURN(const Directory event, OpenEvent(*root, id));
   // Not of one that was deleted since it was read.
   FODC_RETURN_IF_ERROR(event.Stat(kMetaFile).status());
-  const Status made = event.CreateFile(kPinFile).status();
+  Status made = event.CreateFile(kPinFile).status();
   if (!made.ok() && made.code() != Code::kAlreadyExists) return made;
   return event.Sync();
 }

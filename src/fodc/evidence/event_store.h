@@ -64,7 +64,7 @@ class EventStore {
   // retention knows it.
   // Errors: as mkdir(2) and open(2). A root that is readable and no more is
   // opened: what lies there can still be had.
-  static Result<std::unique_ptr<EventStore>> Open(Options options);
+  static Result<std::unique_ptr<EventStore>> Open(const Options& options);
   ~EventStore();
   EventStore(const EventStore&) = delete;
   EventStore& operator=(const EventStore&) = delete;

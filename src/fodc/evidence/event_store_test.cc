@@ -46,7 +46,7 @@ TEST_F(EventStoreTest, MakesItsRootAndChecksIt) {
 TEST_F(EventStoreTest, ReadsWhatGoWrote) {
   const std::string data =
       test::SourcePath("tests/data/wire/files/pressure-profiles");
-  ASSERT_EQ(::system(StrCat("cp -r ", data, "/* ", root_).c_str()), 0);
+  ASSERT_EQ(Shell(StrCat("cp -r ", data, "/* ", root_)), 0);
   Reopen();
   EXPECT_THAT(Ids(), ElementsAre("20261121T073132.740756132Z", kGoId));
   const auto info = store_->Read(kGoId);
@@ -206,6 +206,7 @@ TEST_F(EventStoreTest, SweepsNothingThatAnotherMayBeWriting) {
 
 TEST_F(EventStoreTest, ADamagedEventIsNotListedAndGoesInItsTurn) {
   std::vector<std::string> ids;
+  ids.reserve(3);
   for (int i = 0; i < 3; ++i) {
     ids.push_back(
         AddEvent(store_.get(), now_ + i * 1s, {{"a", "x"}}, {.rss_bytes = 5}));
@@ -271,6 +272,7 @@ TEST_F(EventStoreTest, APinSurvivesARestartAndRetention) {
 
 TEST_F(EventStoreTest, PinsWithinABound) {
   std::vector<std::string> ids;
+  ids.reserve(3);
   for (int i = 0; i < 3; ++i)
     ids.push_back(AddEvent(store_.get(), now_ + i * 1s, {{"a", "x"}}));
   const RetentionLimits limits = {.max_events = 4};
@@ -299,7 +301,7 @@ TEST_F(EventStoreTest, DeletesFilesOfTheEventOnly) {
   // It is told again by each start, and removed once it is possible.
   Reopen();
   EXPECT_THAT(store_->sweep().failures, SizeIs(1));
-  ASSERT_EQ(::system(StrCat("rm -r ", Path(id, "theirs")).c_str()), 0);
+  ASSERT_EQ(Shell(StrCat("rm -r ", Path(id, "theirs"))), 0);
   Reopen();
   EXPECT_THAT(store_->sweep().removed, ElementsAre(id));
 }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -24,6 +25,12 @@ inline constexpr EventBudget kPlenty = {.max_bytes = 64 << 20, .min_bytes = 1};
 
 inline std::unique_ptr<EventStore> OpenStore(const std::string& root) {
   return EventStore::Open({.root = root, .keep_free_bytes = 0}).value();
+}
+
+// The command's exit status.
+inline int Shell(const std::string& command) {
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): no other thread of a test runs one
+  return ::system(command.c_str());
 }
 
 // Writes the artifact whole and adds its receipt to `meta`.

@@ -323,13 +323,13 @@ TEST_F(EventWriterTest, SaysThatItsDirectoryWasRemoved) {
   const std::string dir = Path(writer->id());
   auto sink = writer->OpenArtifact("a", 100).value();
   ASSERT_THAT(sink->Append("x"), IsOk());
-  ASSERT_EQ(::system(StrCat("rm -r ", dir).c_str()), 0);
+  ASSERT_EQ(Shell(StrCat("rm -r ", dir)), 0);
   EXPECT_THAT(sink->Finish(), StatusIs(Code::kNotFound, _));
   EXPECT_THAT(writer->OpenArtifact("b", 1), StatusIs(Code::kNotFound, _));
   EXPECT_THAT(writer->Commit({}), StatusIs(Code::kFailedPrecondition, _));
   writer.reset();
   // And the root with it, as an operator who cleans up does.
-  ASSERT_EQ(::system(StrCat("rm -r ", root_).c_str()), 0);
+  ASSERT_EQ(Shell(StrCat("rm -r ", root_)), 0);
   EXPECT_THAT(Ids(), IsEmpty());
   AddEvent(store_.get(), now_, {{"a", "x"}});
   EXPECT_THAT(Ids(), SizeIs(1));
