@@ -10,6 +10,7 @@
 
 #include "fodc/base/file.h"
 #include "fodc/base/status_matchers.h"
+#include "fodc/base/strings.h"
 
 namespace fodc {
 
@@ -17,7 +18,7 @@ namespace fodc {
 inline void WriteTree(const std::string& root,
                       const std::map<std::string, std::string>& files) {
   for (const auto& [name, text] : files) {
-    const std::string path = root + "/" + name;
+    const std::string path = StrCat(root, "/", name);
     ASSERT_THAT(MakeDirectories(path.substr(0, path.rfind('/'))), IsOk());
     ASSERT_THAT(WriteFileAtomically(path, text), IsOk());
   }
