@@ -14,6 +14,7 @@ enum ProfileField : std::uint32_t {
   kProfileFunction = 5,
   kProfileStringTable = 6,
   kProfileDropFrames = 7,
+  kProfileKeepFrames = 8,
   kProfileTimeNanos = 9,
   kProfileDurationNanos = 10,
   kProfilePeriodType = 11,
@@ -40,12 +41,17 @@ enum MappingField : std::uint32_t {
   kMappingOffset = 4,
   kMappingFilename = 5,
   kMappingBuildId = 6,
+  kMappingHasFunctions = 7,
+  kMappingHasFilenames = 8,
+  kMappingHasLineNumbers = 9,
+  kMappingHasInlineFrames = 10,
 };
 enum LocationField : std::uint32_t {
   kLocationId = 1,
   kLocationMappingId = 2,
   kLocationAddress = 3,
   kLocationLine = 4,
+  kLocationIsFolded = 5,
 };
 enum LineField : std::uint32_t { kLineFunctionId = 1, kLineLine = 2 };
 enum FunctionField : std::uint32_t {
