@@ -207,7 +207,11 @@ TEST(CommandLineTest, HelpIsThereForEachCommand) {
                                                        {"recording"},
                                                        {"recording", "stat"},
                                                        {"recording", "cat"},
-                                                       {"recording", "import"}};
+                                                       {"recording", "import"},
+                                                       {"pprof"},
+                                                       {"pprof", "top"},
+                                                       {"pprof", "diff"},
+                                                       {"pprof", "raw"}};
   for (std::vector<std::string> arguments : commands) {
     std::string name = "fodcctl";
     for (const std::string& a : arguments) name += " " + a;
