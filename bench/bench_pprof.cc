@@ -30,7 +30,7 @@ using pprof::WireMessage;
 constexpr std::size_t kMessageBytes = 50u << 20;
 constexpr std::uint32_t kFunctions = 24'000;
 constexpr std::uint32_t kLocations = 80'000;
-constexpr int kRepeats = 5;
+constexpr int kRepeats = 3;
 constexpr double kFloor = 0.5;
 constexpr char kGo[] = "/usr/bin/go";  // Debian's
 
@@ -139,7 +139,7 @@ class ProfileFile {
     stack->resize(std::min<std::size_t>(stack->size(), Random(30)));
     std::uint32_t at = stack->empty() ? 1 : stack->back();
     while (stack->size() < depth) {
-      at = (at * 31 + Random(40)) % kLocations;  // what this one calls
+      at = (at * 31 + Random(4)) % kLocations;  // what this one calls
       stack->push_back(at + 1);
     }
     ids_.Clear();

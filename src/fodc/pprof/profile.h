@@ -4,6 +4,7 @@
 // a profile takes little more than its message.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>

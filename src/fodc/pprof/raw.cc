@@ -51,7 +51,7 @@ class RawWriter {
 
  private:
   Status Flush() {
-    const Status status = sink_(out_);
+    Status status = sink_(out_);
     out_.clear();
     return status;
   }
