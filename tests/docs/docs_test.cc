@@ -161,7 +161,8 @@ TEST(FodcctlDocTest, BlocksAreWhatHelpPrints) {
   }
   for (const char* command :
        {"", " nodes", " incidents", " metrics", " window", " recording",
-        " recording stat", " recording cat", " recording import"}) {
+        " recording stat", " recording cat", " recording import", " pprof",
+        " pprof top", " pprof diff", " pprof raw"}) {
     EXPECT_TRUE(shown.contains(StrCat("fodcctl", command, " --help")))
         << command;
   }

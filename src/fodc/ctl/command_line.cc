@@ -9,6 +9,7 @@
 #include "fodc/api/request_filter.h"
 #include "fodc/base/clock.h"
 #include "fodc/base/strings.h"
+#include "fodc/ctl/pprof_flags.h"
 #include "fodc/detect/options.h"
 #include "fodc/detect/signals.h"
 #include "fodc/exposition/selector.h"
@@ -332,6 +333,9 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments,
       ->allow_extra_args(false);
   replay_app->add_flag("--json", replay.json, "One JSON object per line");
 
+  PprofFlags pprof;
+  pprof.AddTo(&app);
+
   CLI::App* version_app =
       app.add_subcommand("version", "Print the version and exit");
 
@@ -415,6 +419,8 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments,
     result.command = replay;
   } else if (import_app->parsed()) {
     result.command = import;
+  } else if (const auto parsed = pprof.Parsed()) {
+    result.command = *parsed;
   }
   return result;
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "fodc/base/clock.h"
+#include "fodc/ctl/pprof_commands.h"
 
 namespace fodc::ctl {
 
@@ -88,9 +89,10 @@ struct ReplayCommand {
 
 struct VersionCommand {};
 
-using Command = std::variant<VersionCommand, NodesCommand, IncidentsCommand,
-                             MetricsCommand, WindowCommand, StatCommand,
-                             CatCommand, ImportCommand, ReplayCommand>;
+using Command =
+    std::variant<VersionCommand, NodesCommand, IncidentsCommand, MetricsCommand,
+                 WindowCommand, StatCommand, CatCommand, ImportCommand,
+                 ReplayCommand, PprofCommand>;
 
 // Either a command, or a text that was asked for (help: exit code 0) or an
 // explanation (exit code 2).

@@ -121,6 +121,27 @@ TEST(CommandLineTest, ReplayTakesSignalsAndBoundsOverAndOver) {
               HasSubstr("--detect-bound: min-history=900 is more than"));
 }
 
+TEST(CommandLineTest, PprofTakesItsFilesAndFlags) {
+  const CommandLine diff =
+      Parse({"pprof", "diff", "a", "b", "--sample-type=cpu", "--count", "3",
+             "--cum", "--json"});
+  ASSERT_TRUE(diff.command.has_value()) << diff.error;
+  const auto& command = std::get<PprofCommand>(*diff.command);
+  EXPECT_EQ(command.action, PprofCommand::Action::kDiff);
+  EXPECT_EQ(command.base, "a");
+  EXPECT_EQ(command.path, "b");
+  EXPECT_EQ(command.sample_type, "cpu");
+  EXPECT_EQ(command.count, 3u);
+  EXPECT_TRUE(command.by_cum);
+  EXPECT_TRUE(command.json);
+  EXPECT_FALSE(command.all);
+  EXPECT_THAT(Parse({"pprof", "diff", "a"}).error,
+              HasSubstr("file is required"));
+  EXPECT_THAT(Parse({"pprof", "top", "a", "--count=0"}).error,
+              HasSubstr("--count"));
+  EXPECT_EQ(Parse({"pprof"}).exit_code, 2);
+}
+
 TEST(CommandLineTest, TimesMayBeBeforeNow) {
   const auto window =
       ParseAs<WindowCommand>({"window", "--from", "-10m", "--to=-1m30s"});
@@ -186,7 +207,11 @@ TEST(CommandLineTest, HelpIsThereForEachCommand) {
                                                        {"recording"},
                                                        {"recording", "stat"},
                                                        {"recording", "cat"},
-                                                       {"recording", "import"}};
+                                                       {"recording", "import"},
+                                                       {"pprof"},
+                                                       {"pprof", "top"},
+                                                       {"pprof", "diff"},
+                                                       {"pprof", "raw"}};
   for (std::vector<std::string> arguments : commands) {
     std::string name = "fodcctl";
     for (const std::string& a : arguments) name += " " + a;

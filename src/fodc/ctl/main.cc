@@ -14,6 +14,7 @@
 #include "fodc/base/strings.h"
 #include "fodc/ctl/command_line.h"
 #include "fodc/ctl/output.h"
+#include "fodc/ctl/pprof_commands.h"
 #include "fodc/ctl/proxy_commands.h"
 #include "fodc/ctl/recording_commands.h"
 #include "fodc/ctl/replay.h"
@@ -60,6 +61,7 @@ struct Runner {
   Status operator()(const ReplayCommand& c) const {
     return RunReplay(c, out, errors, is_damaged);
   }
+  Status operator()(const PprofCommand& c) const { return RunPprof(c, out); }
 };
 
 // As std::visit, which may throw, and main has nobody to catch it.

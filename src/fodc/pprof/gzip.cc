@@ -31,6 +31,20 @@ uInt TakePiece(std::string_view* rest, z_stream* z) {
   return size;
 }
 
+// What the trailer says of the contents, if they can be so many: memory for
+// them is then taken once. Nobody relies on it.
+std::size_t ContentsHint(std::string_view bytes) {
+  constexpr std::size_t kTrailerBytes = 4;
+  constexpr std::size_t kMaxRatio = 1032;  // of deflate
+  if (bytes.size() < kTrailerBytes) return 0;
+  std::size_t size = 0;
+  for (std::size_t i = 0; i < kTrailerBytes; ++i) {
+    const auto byte = static_cast<unsigned char>(bytes[bytes.size() - 1 - i]);
+    size = size << 8 | byte;
+  }
+  return std::min(size, bytes.size() * kMaxRatio);
+}
+
 }  // namespace
 
 struct GzipWriter::Impl {
@@ -86,6 +100,7 @@ Result<std::string> Gunzip(std::string_view bytes, std::size_t max_bytes) {
   }
   const std::unique_ptr<z_stream, int (*)(z_stream*)> end(&z, inflateEnd);
   std::string out;
+  out.reserve(std::min(ContentsHint(bytes), max_bytes));
   std::array<char, kBufferBytes> buffer;
   bool is_whole = false;
   while (!bytes.empty() || z.avail_in > 0) {

@@ -247,8 +247,8 @@ TEST(HeapTableTest, IsReadAfterItsOwnerWasKilled) {
               IsOk());
   const auto p = ReadProfile(profile);
   ASSERT_THAT(p, IsOk());
-  EXPECT_EQ(p->samples.size(), 2u);
-  EXPECT_TRUE(p->comments.empty());
+  EXPECT_EQ(p->sample_count(), 2u);
+  EXPECT_TRUE(p->comments().empty());
 }
 
 TEST(FindHeapTableTest, SaysThatThereIsNone) {
@@ -285,10 +285,10 @@ TEST(WriteHeapProfileTest, TellsOfLosses) {
               IsOk());
   const auto p = ReadProfile(profile);
   ASSERT_THAT(p, IsOk());
-  ASSERT_EQ(p->comments.size(), 3u);
-  EXPECT_THAT(p->comments[0], HasSubstr("3 samples are missing"));
-  EXPECT_THAT(p->comments[1], HasSubstr("4 samples have no stack"));
-  EXPECT_THAT(p->comments[2], HasSubstr("5 stacks are missing"));
+  ASSERT_EQ(p->comments().size(), 3u);
+  EXPECT_THAT(p->Text(p->comments()[0]), HasSubstr("3 samples are missing"));
+  EXPECT_THAT(p->Text(p->comments()[1]), HasSubstr("4 samples have no stack"));
+  EXPECT_THAT(p->Text(p->comments()[2]), HasSubstr("5 stacks are missing"));
 }
 
 // Bytes of a small table, for tests that damage them.

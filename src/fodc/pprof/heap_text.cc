@@ -44,6 +44,24 @@ std::optional<TextCounts> TakeCounts(std::string_view* text) {
   return c;
 }
 
+// Of the words that end a head: "heap_v2/524288" where samples are given as
+// they were seen; "heap/1048576" of Go, which doubles it; others count all.
+std::optional<std::uint64_t> TakeInterval(std::string_view version) {
+  if (ConsumePrefix(&version, "heap_v2/") ||
+      ConsumePrefix(&version, "heapz_v2/")) {
+    return ParseUint(version);
+  }
+  if (ConsumePrefix(&version, "heap/")) {
+    const std::optional<std::uint64_t> doubled = ParseUint(version);
+    if (!doubled) return {};
+    return *doubled / 2;
+  }
+  for (const std::string_view all : {"heapprofile", "growthz", "growth"}) {
+    if (version == all) return 1;
+  }
+  return {};
+}
+
 }  // namespace
 
 HeapTextReader::HeapTextReader(Head head, Sample sample)
@@ -85,7 +103,9 @@ Status HeapTextReader::ReadHead(std::string_view line) {
   }
   const std::string_view version = line;
   std::optional<std::uint64_t> interval;
-  if (ConsumePrefix(&line, "heap_v2/")) interval = ParseUint(line);
+  if (kind_ == Kind::kGperftools || version.starts_with("heap_v2/")) {
+    interval = TakeInterval(version);
+  }
   if (!interval) {
     kind_ = Kind::kUnknown;
     return DataLoss(StrCat("'", version.substr(0, 60),

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The text that allocators write of their sampled heap: jemalloc's dump
-// (jemalloc(3), "HEAP PROFILE FORMAT") and the sample of gperftools. Both call
-// themselves heap_v2 and are not the same.
+// (jemalloc(3), "HEAP PROFILE FORMAT") and the sample of gperftools, which both
+// call themselves heap_v2 and are not the same; also what gperftools' profiler
+// dumps, its growth stacks, and Go's heap with debug=1.
 #pragma once
 
 #include <cstddef>

@@ -104,8 +104,8 @@ TEST(HeapTextReaderTest, SaysWhatItDoesNotKnow) {
   EXPECT_THAT(Read("heap_v3/1").status.message(), HasSubstr("'heap_v3/1'"));
   EXPECT_THAT(Read("heap profile: @").status.message(), HasSubstr("no head"));
   EXPECT_THAT(Read("heap profile:").status.message(), HasSubstr("no head"));
-  EXPECT_THAT(Read("heap profile: 0: 0 [0: 0] @ heapprofile").status.message(),
-              HasSubstr("'heapprofile'"));
+  EXPECT_THAT(Read("heap profile: 0: 0 [0: 0] @ heapstats").status.message(),
+              HasSubstr("'heapstats'"));
   EXPECT_THAT(Read("heap_v2/-1").status.message(), HasSubstr("no head"));
 }
 

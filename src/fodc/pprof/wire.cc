@@ -47,7 +47,7 @@ void WireMessage::Bytes(std::uint32_t field, std::string_view value) {
   bytes_.append(value);
 }
 
-std::optional<std::uint64_t> TakeVarint(std::string_view* rest) {
+std::optional<std::uint64_t> TakeLongVarint(std::string_view* rest) {
   std::uint64_t value = 0;
   for (std::size_t i = 0; i < rest->size() && i < kMaxVarintBytes; ++i) {
     const auto byte = static_cast<unsigned char>((*rest)[i]);

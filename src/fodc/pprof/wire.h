@@ -45,6 +45,32 @@ struct WireField {
 // Takes the next field off `*rest`. Nothing at the end, and nothing with `*ok`
 // false if the bytes are no message.
 std::optional<WireField> TakeField(std::string_view* rest, bool* ok);
-std::optional<std::uint64_t> TakeVarint(std::string_view* rest);
+std::optional<std::uint64_t> TakeLongVarint(std::string_view* rest);
+
+// Most are of one byte.
+inline std::optional<std::uint64_t> TakeVarint(std::string_view* rest) {
+  if (rest->empty() || static_cast<unsigned char>(rest->front()) >= 0x80) {
+    return TakeLongVarint(rest);
+  }
+  const auto value = static_cast<unsigned char>(rest->front());
+  rest->remove_prefix(1);
+  return value;
+}
+
+// Calls `each(value)` for what a repeated number has, packed or not. False if
+// the list is cut.
+template <typename Each>
+bool ForNumbers(const WireField& field, const Each& each) {
+  if (!field.is_bytes) {
+    each(field.value);
+    return true;
+  }
+  for (std::string_view rest = field.bytes; !rest.empty();) {
+    const std::optional<std::uint64_t> value = TakeVarint(&rest);
+    if (!value) return false;
+    each(*value);
+  }
+  return true;
+}
 
 }  // namespace fodc::pprof
