@@ -122,13 +122,16 @@ TEST(ProfileServerTest, ServesTheStacksOfAllThreads) {
   is_seen.count_down();
   other.join();
   ASSERT_THAT(p, IsOk());
-  EXPECT_EQ(p->sample_types[0].type, "threads");
+  EXPECT_EQ(p->Text(p->sample_types()[0].type), "threads");
   bool has_other = false;
   std::size_t stacks = 0;
-  for (const auto& sample : p->samples) {
+  pprof::SampleReader samples(*p);
+  for (std::size_t i = 0; i < p->sample_count(); ++i) {
+    const pprof::SampleReader::Sample sample = samples.Read(i);
     EXPECT_EQ(sample.values[0], 1);
-    ASSERT_EQ(sample.labels.size(), 3u);
-    has_other = has_other || (sample.labels[0].text == "known-by-name" &&
+    const auto labels = samples.ReadLabels(i);
+    ASSERT_EQ(labels.size(), 3u);
+    has_other = has_other || (p->Text(labels[0].text) == "known-by-name" &&
                               sample.locations.size() >= 3);
     if (!sample.locations.empty()) ++stacks;
   }
@@ -163,10 +166,11 @@ TEST(ProfileServerTest, AThreadThatBlocksTheSignalIsToldWithoutAStack) {
   const auto p = pprof::ReadProfile(ReadFile(dir.File("t")).value_or(""));
   ASSERT_THAT(p, IsOk());
   bool has_deaf = false;
-  for (const auto& sample : p->samples) {
-    if (sample.labels[0].text != "deaf") continue;
+  pprof::SampleReader samples(*p);
+  for (std::size_t i = 0; i < p->sample_count(); ++i) {
+    if (p->Text(samples.ReadLabels(i)[0].text) != "deaf") continue;
     has_deaf = true;
-    EXPECT_TRUE(sample.locations.empty());
+    EXPECT_TRUE(samples.Read(i).locations.empty());
   }
   EXPECT_TRUE(has_deaf);
 }
@@ -190,9 +194,9 @@ TEST(ProfileServerTest, ThreadsBeyondTheLimitAreCounted) {
   const auto p = pprof::ReadProfile(ReadFile(dir.File("t")).value_or(""));
   ASSERT_THAT(p, IsOk());
   // And the one that asked.
-  EXPECT_EQ(p->samples.size(), ThreadAsker::kMaxThreads + 1);
-  ASSERT_EQ(p->comments.size(), 1u);
-  EXPECT_EQ(p->comments[0], "5 more threads are not here");
+  EXPECT_EQ(p->sample_count(), ThreadAsker::kMaxThreads + 1);
+  ASSERT_EQ(p->comments().size(), 1u);
+  EXPECT_EQ(p->Text(p->comments()[0]), "5 more threads are not here");
 }
 
 TEST(ProfileServerTest, SaysWhyThereIsNoHeapProfile) {
