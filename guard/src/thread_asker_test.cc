@@ -176,6 +176,35 @@ TEST_F(ThreadAskerTest, AThreadThatHasEndedIsNotWaitedFor) {
   EXPECT_LT(clock_.passed(), 100ms);
 }
 
+TEST_F(ThreadAskerTest, AThreadThatEndsWithoutHearingIsNotWaitedFor) {
+  std::atomic<pid_t> tid{0};
+  std::atomic<bool> is_listed{false};
+  std::atomic<bool> is_deaf{false};
+  std::atomic<bool> is_over{false};
+  std::thread other([&] {
+    tid = ::gettid();
+    while (!is_listed) Pause();
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, signal_);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    is_deaf = true;
+    while (!is_over) Pause();
+  });
+  while (tid == 0) std::this_thread::yield();
+  ASSERT_EQ(g_asker.List(), 0);
+  is_listed = true;
+  while (!is_deaf) std::this_thread::yield();
+  const ReadClock clock([&]() -> std::chrono::nanoseconds {
+    is_over = true;
+    if (other.joinable()) other.join();
+    return 1ms;
+  });
+  g_asker.Ask(signal_, 1s, clock);
+  EXPECT_EQ(StageOf(&g_asker, tid), Stage::kSilent);
+  EXPECT_LT(clock.passed(), 100ms);
+}
+
 std::atomic<bool> g_may_answer{true};
 void WaitAndTell(AskedThread* self, void* context) {
   while (!g_may_answer) sched_yield();
@@ -234,7 +263,7 @@ TEST_F(ThreadAskerTest, NobodyIsAskedByASignalThatIsTheHosts) {
   OtherThread a;
   EXPECT_EQ(TakeThreadSignal(signal_).status().code(), Code::kInvalidArgument);
   ASSERT_EQ(g_asker.List(), 0);
-  g_asker.Ask(signal_, 1h, clock_);
+  g_asker.Ask(signal_, 100ms, clock_);
   EXPECT_EQ(StageOf(&g_asker, a.tid()), Stage::kSilent);
   GiveBackThreadSignal(signal_);  // not ours: stays
   struct sigaction now {};
