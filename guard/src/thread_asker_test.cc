@@ -28,22 +28,17 @@ void TellTid(AskedThread* self, void*) {
   self->frames[0] = static_cast<std::uintptr_t>(::gettid());
 }
 
-// A millisecond passes whenever it is read, or none; `on_read` comes first.
+// Whenever it is read, as much time passes as it is told.
 class ReadClock final : public Clock {
  public:
-  explicit ReadClock(std::chrono::nanoseconds step,
-                     std::function<void()> on_read = {})
-      : step_(step), on_read_(std::move(on_read)) {}
-  MonotonicTime Monotonic() const override {
-    if (on_read_) on_read_();
-    return now_ += step_;
-  }
+  explicit ReadClock(std::function<std::chrono::nanoseconds()> step)
+      : step_(std::move(step)) {}
+  MonotonicTime Monotonic() const override { return now_ += step_(); }
   UnixTime Unix() const override { return {}; }
   std::chrono::nanoseconds passed() const { return now_.time_since_epoch(); }
 
  private:
-  const std::chrono::nanoseconds step_;
-  const std::function<void()> on_read_;
+  const std::function<std::chrono::nanoseconds()> step_;
   mutable MonotonicTime now_{};
 };
 
@@ -102,30 +97,34 @@ class ThreadAskerTest : public testing::Test {
   }
   void TearDown() override { GiveBackThreadSignal(signal_); }
 
-  Stage StageOf(ThreadAsker* asker, pid_t tid) {
+  static const AskedThread* Find(ThreadAsker* asker, pid_t tid) {
     for (const AskedThread* t : asker->threads()) {
-      if (t->tid == tid) return t->stage();
+      if (t->tid == tid) return t;
     }
     ADD_FAILURE() << tid << " is not listed";
-    return Stage::kListed;
+    return nullptr;
+  }
+  static Stage StageOf(ThreadAsker* asker, pid_t tid) {
+    const AskedThread* t = Find(asker, tid);
+    return t == nullptr ? Stage::kListed : t->stage();
   }
 
   int signal_ = 0;
-  // Time stands still: what is waited for must come.
-  const ReadClock still_{0ns};
-  const ReadClock running_{1ms};
+  // An hour of it is longer than any answer takes.
+  const ReadClock clock_{[] { return 1ms; }};
 };
 
 TEST_F(ThreadAskerTest, EveryOtherThreadAnswersByItself) {
   OtherThread a;
   OtherThread b;
   ASSERT_EQ(g_asker.List(), 0);
-  g_asker.Ask(signal_, 1s, still_);
+  g_asker.Ask(signal_, 1h, clock_);
   for (const pid_t tid : {a.tid(), b.tid()}) {
     EXPECT_EQ(StageOf(&g_asker, tid), Stage::kAnswered);
   }
   for (const AskedThread* t : g_asker.threads()) {
     EXPECT_NE(t->tid, ::gettid());
+    if (t->stage() != Stage::kAnswered) continue;  // a sanitizer's own
     EXPECT_EQ(t->frames[0], static_cast<std::uintptr_t>(t->tid));
   }
   EXPECT_EQ(g_asker.beyond(), 0u);
@@ -135,9 +134,9 @@ TEST_F(ThreadAskerTest, TwoQuestionsBySameSignalDoNotDisturbEachOther) {
   OtherThread a;
   ASSERT_EQ(g_asker.List(), 0);
   ASSERT_EQ(g_stacks.List(), 0);
-  g_stacks.Ask(signal_, 1s, still_);
+  g_stacks.Ask(signal_, 1h, clock_);
   EXPECT_EQ(StageOf(&g_asker, a.tid()), Stage::kListed);
-  g_asker.Ask(signal_, 1s, still_);
+  g_asker.Ask(signal_, 1h, clock_);
   EXPECT_EQ(StageOf(&g_asker, a.tid()), Stage::kAnswered);
   for (const AskedThread* t : g_stacks.threads()) {
     if (t->tid != a.tid()) continue;
@@ -148,9 +147,9 @@ TEST_F(ThreadAskerTest, TwoQuestionsBySameSignalDoNotDisturbEachOther) {
 TEST_F(ThreadAskerTest, AThreadThatBlocksTheSignalIsNotSentItNorWaitedFor) {
   OtherThread deaf(signal_);
   ASSERT_EQ(g_asker.List(), 0);
-  g_asker.Ask(signal_, 1h, running_);
+  g_asker.Ask(signal_, 1h, clock_);
   EXPECT_EQ(StageOf(&g_asker, deaf.tid()), Stage::kSilent);
-  EXPECT_LT(running_.passed(), 100ms);
+  EXPECT_LT(clock_.passed(), 100ms);
   deaf.End();
   EXPECT_FALSE(deaf.had_pending());
 }
@@ -158,12 +157,13 @@ TEST_F(ThreadAskerTest, AThreadThatBlocksTheSignalIsNotSentItNorWaitedFor) {
 TEST_F(ThreadAskerTest, AThreadThatBlocksTheSignalForAMomentAnswers) {
   OtherThread deaf(signal_);
   ASSERT_EQ(g_asker.List(), 0);
-  int reads = 0;
-  const ReadClock clock(0ns, [&] {
-    // The second: it was found deaf by then.
-    if (++reads == 2) deaf.Unblock();
+  // Time stands still until it hears.
+  const ReadClock clock([&]() -> std::chrono::nanoseconds {
+    if (StageOf(&g_asker, deaf.tid()) != Stage::kDeaf) return 1ms;
+    deaf.Unblock();
+    return 0ns;
   });
-  g_asker.Ask(signal_, 1s, clock);
+  g_asker.Ask(signal_, 1h, clock);
   EXPECT_EQ(StageOf(&g_asker, deaf.tid()), Stage::kAnswered);
 }
 
@@ -171,8 +171,38 @@ TEST_F(ThreadAskerTest, AThreadThatHasEndedIsNotWaitedFor) {
   OtherThread a;
   ASSERT_EQ(g_asker.List(), 0);
   a.End();
-  g_asker.Ask(signal_, 1s, still_);
+  g_asker.Ask(signal_, 1h, clock_);
   EXPECT_EQ(StageOf(&g_asker, a.tid()), Stage::kSilent);
+  EXPECT_LT(clock_.passed(), 100ms);
+}
+
+TEST_F(ThreadAskerTest, AThreadThatEndsWithoutHearingIsNotWaitedFor) {
+  std::atomic<pid_t> tid{0};
+  std::atomic<bool> is_listed{false};
+  std::atomic<bool> is_deaf{false};
+  std::atomic<bool> is_over{false};
+  std::thread other([&] {
+    tid = ::gettid();
+    while (!is_listed) Pause();
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, signal_);
+    pthread_sigmask(SIG_BLOCK, &set, nullptr);
+    is_deaf = true;
+    while (!is_over) Pause();
+  });
+  while (tid == 0) std::this_thread::yield();
+  ASSERT_EQ(g_asker.List(), 0);
+  is_listed = true;
+  while (!is_deaf) std::this_thread::yield();
+  const ReadClock clock([&]() -> std::chrono::nanoseconds {
+    is_over = true;
+    if (other.joinable()) other.join();
+    return 1ms;
+  });
+  g_asker.Ask(signal_, 1s, clock);
+  EXPECT_EQ(StageOf(&g_asker, tid), Stage::kSilent);
+  EXPECT_LT(clock.passed(), 100ms);
 }
 
 std::atomic<bool> g_may_answer{true};
@@ -188,24 +218,24 @@ TEST_F(ThreadAskerTest, AnAnswerThatComesTooLateHarmsNoLaterRound) {
   g_may_answer = false;
   ASSERT_EQ(g_slow.List(), 0);
   // The limit is over only when the answer has begun.
-  const ReadClock clock(0ns);
-  bool has_begun = false;
-  const ReadClock until_begun(1h, [&] {
-    while (!has_begun) {
-      for (const AskedThread* t : g_slow.threads()) {
-        has_begun = has_begun || t->stage() == Stage::kAnswering;
-      }
-    }
+  const ReadClock until_begun([&]() -> std::chrono::nanoseconds {
+    return StageOf(&g_slow, a.tid()) == Stage::kAnswering ? 1h : 0h;
   });
   g_slow.Ask(signal_, 1s, until_begun);
-  EXPECT_EQ(StageOf(&g_slow, a.tid()), Stage::kAnswering);
+  const AskedThread* const kept = Find(&g_slow, a.tid());
+  ASSERT_NE(kept, nullptr);
+  EXPECT_EQ(kept->stage(), Stage::kAnswering);
   // It blocks all signals meanwhile, and has a row anew.
   ASSERT_EQ(g_slow.List(), 0);
-  g_slow.Ask(signal_, 1h, running_);
+  g_slow.Ask(signal_, 1h, clock_);
+  EXPECT_NE(Find(&g_slow, a.tid()), kept);
   EXPECT_EQ(StageOf(&g_slow, a.tid()), Stage::kSilent);
   g_may_answer = true;
+  const ReadClock until_heard([&]() -> std::chrono::nanoseconds {
+    return StageOf(&g_slow, a.tid()) == Stage::kDeaf ? 0ms : 1ms;
+  });
   ASSERT_EQ(g_slow.List(), 0);
-  g_slow.Ask(signal_, 1s, clock);
+  g_slow.Ask(signal_, 1h, until_heard);
   EXPECT_EQ(StageOf(&g_slow, a.tid()), Stage::kAnswered);
 }
 
@@ -218,7 +248,7 @@ TEST_F(ThreadAskerTest, AThreadThatFaultsWhileItAnswersIsMarked) {
   OtherThread a;
   EXPECT_FALSE(g_faulting.MarkFaulted());
   ASSERT_EQ(g_faulting.List(), 0);
-  g_faulting.Ask(signal_, 1s, still_);
+  g_faulting.Ask(signal_, 1h, clock_);
   EXPECT_EQ(StageOf(&g_faulting, a.tid()), Stage::kFaulted);
 }
 
@@ -233,7 +263,7 @@ TEST_F(ThreadAskerTest, NobodyIsAskedByASignalThatIsTheHosts) {
   OtherThread a;
   EXPECT_EQ(TakeThreadSignal(signal_).status().code(), Code::kInvalidArgument);
   ASSERT_EQ(g_asker.List(), 0);
-  g_asker.Ask(signal_, 1s, still_);
+  g_asker.Ask(signal_, 100ms, clock_);
   EXPECT_EQ(StageOf(&g_asker, a.tid()), Stage::kSilent);
   GiveBackThreadSignal(signal_);  // not ours: stays
   struct sigaction now {};
@@ -288,7 +318,7 @@ TEST_F(ThreadAskerTest, AThreadOfTheLibraryTellsItsStackAndTakesNoOtherSignal) {
   }
   for (const int s : kFaultSignals) EXPECT_FALSE(status.Blocks(s)) << s;
   ASSERT_EQ(g_asker.List(), 0);
-  g_asker.Ask(signal_, 1s, still_);
+  g_asker.Ask(signal_, 1h, clock_);
   EXPECT_EQ(StageOf(&g_asker, tid), Stage::kAnswered);
   is_over = true;
   own.join();
@@ -297,8 +327,8 @@ TEST_F(ThreadAskerTest, AThreadOfTheLibraryTellsItsStackAndTakesNoOtherSignal) {
 
 TEST_F(ThreadAskerTest, ADeafThreadIsLeftUncoveredAndNotWaitedFor) {
   OtherThread deaf(signal_);
-  EXPECT_THAT(CoverOtherThreads(signal_, 1h, running_), IsOk());
-  EXPECT_LT(running_.passed(), 100ms);
+  EXPECT_THAT(CoverOtherThreads(signal_, 1h, clock_), IsOk());
+  EXPECT_LT(clock_.passed(), 100ms);
 }
 
 }  // namespace
