@@ -94,6 +94,8 @@ struct MemoryGauge::Impl {
   std::vector<Level> levels;  // the process's own first
 
   std::uint64_t limit_bytes = 0;
+  // Of the usage at the last charge: page cache and what else can be dropped.
+  std::uint64_t uncharged_bytes = 0;
   const Level* limiting = nullptr;  // of `levels`; none: no cgroup limit
   const Opened* failed = nullptr;
   int failed_errno = 0;  // 0: it was read and not understood
@@ -164,10 +166,21 @@ struct MemoryGauge::Impl {
     place = *std::move(found);
   }
 
+  // Of Group(), which has that usage.
+  std::optional<std::uint64_t> ChargeOf(std::uint64_t usage_bytes) {
+    const Level* level = Group();
+    const std::optional<CgroupMemory> m = ReadStat(*level, usage_bytes);
+    if (!m) return {};
+    if (!m->charge_bytes) return NotUnderstood(level->stat);
+    uncharged_bytes = usage_bytes - std::min(usage_bytes, *m->charge_bytes);
+    return m->charge_bytes;
+  }
+
   void ReadLimits() {
     FindLevels();
     failed = nullptr;
     limit_bytes = physical_bytes;
+    uncharged_bytes = 0;  // another group may be looked at from now on
     limiting = nullptr;
     for (const Level& level : levels) {
       const std::optional<std::string_view> text = Read(level.limit);
@@ -211,13 +224,18 @@ std::optional<std::uint64_t> MemoryGauge::ReadBytes() {
   return has_cgroup_limit() ? ReadCharge() : ReadResident();
 }
 
-std::optional<std::uint64_t> MemoryGauge::ReadCharge() {
-  const Level* level = impl_->Group();
+std::optional<std::uint64_t> MemoryGauge::ReadBytesNear(std::uint64_t line) {
+  if (!has_cgroup_limit()) return ReadResident();
   const std::optional<std::uint64_t> usage = ReadUsage();
   if (!usage) return {};
-  const std::optional<CgroupMemory> m = impl_->ReadStat(*level, usage);
-  if (!m) return {};
-  return m->charge_bytes ? m->charge_bytes : impl_->NotUnderstood(level->stat);
+  if (*usage >= line) return impl_->ChargeOf(*usage);
+  return *usage - std::min(*usage, impl_->uncharged_bytes);
+}
+
+std::optional<std::uint64_t> MemoryGauge::ReadCharge() {
+  const std::optional<std::uint64_t> usage = ReadUsage();
+  if (!usage) return {};
+  return impl_->ChargeOf(*usage);
 }
 
 std::optional<std::uint64_t> MemoryGauge::ReadUsage() {

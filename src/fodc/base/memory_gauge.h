@@ -43,6 +43,10 @@ class MemoryGauge {
   // The measure: the charge under a cgroup limit, else resident bytes. Nothing
   // if it cannot be read; last_error() says why.
   std::optional<std::uint64_t> ReadBytes();
+  // The measure if it may have reached `line`; below it an estimate that costs
+  // less: the charge never exceeds usage, and page cache is taken to be what it
+  // was at the last charge that was read.
+  std::optional<std::uint64_t> ReadBytesNear(std::uint64_t line);
   // Of group(), whether that has a limit or not.
   std::optional<std::uint64_t> ReadCharge();
   // What the limit counts, page cache included; of group(), too.

@@ -88,6 +88,33 @@ TEST_F(MemoryGaugeTest, V1ChargesUsageLessActiveAndInactiveFilePages) {
   EXPECT_EQ(g->group()->path, tree_.File("m/a/b"));
 }
 
+TEST_F(MemoryGaugeTest, BelowALineTheChargeIsEstimatedFromUsage) {
+  InV1();
+  Write({{"m/a/memory.usage_in_bytes", StrCat(5 * kMib)}});
+  auto g = Open();
+  ASSERT_THAT(g, IsOk());
+  // Nothing is known yet of the page cache: no less than it is.
+  EXPECT_THAT(g->ReadBytesNear(7 * kMib), Optional(6 * kMib));
+  EXPECT_THAT(g->ReadBytes(), Optional(3 * kMib));
+  // It is not asked for there, whatever it says.
+  Write({{"m/a/b/memory.stat", "damaged"},
+         {"m/a/b/memory.usage_in_bytes", StrCat(7 * kMib - 1)}});
+  EXPECT_THAT(g->ReadBytesNear(7 * kMib), Optional(4 * kMib - 1));
+  EXPECT_EQ(g->ReadBytesNear(7 * kMib - 1), std::nullopt);
+  Write({{"m/a/b/memory.usage_in_bytes", StrCat(2 * kMib)}});
+  EXPECT_THAT(g->ReadBytesNear(7 * kMib), Optional(0));
+  // Another limit, another group.
+  Write({{"m/a/memory.limit_in_bytes", StrCat(7 * kMib)}});
+  g->ReadLimits();
+  EXPECT_THAT(g->ReadBytesNear(7 * kMib), Optional(5 * kMib));
+}
+
+TEST_F(MemoryGaugeTest, ChargeNearALineIsResidentPagesWithoutALimit) {
+  auto g = Open();
+  ASSERT_THAT(g, IsOk());
+  EXPECT_THAT(g->ReadBytesNear(1), Optional(300 * PageBytes()));
+}
+
 TEST_F(MemoryGaugeTest, V2TakesReclaimableSlabOffToo) {
   InV2();
   auto g = Open();

@@ -113,13 +113,8 @@ void Course::Ask(const Sample& sample, Orders* orders) {
 }
 
 std::chrono::nanoseconds Course::Wait(const Sample& sample) const {
-  // Of the lines that are still to be acted on, the next one above; beyond all
-  // of them the limit.
-  std::uint64_t next = sample.limit_bytes;
-  for (const std::uint64_t line :
-       {sample.lines.capture, sample.lines.term, sample.lines.kill}) {
-    if (line > sample.bytes) next = std::min(next, line);
-  }
+  const std::uint64_t next =
+      sample.lines.Above(sample.bytes, sample.limit_bytes);
   const CadenceOptions cadence{.shortest = kShortestWait,
                                .longest = rules_.longest_wait};
   std::chrono::nanoseconds wait = NextWait(

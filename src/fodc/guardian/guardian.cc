@@ -12,6 +12,8 @@
 #include <cerrno>
 #include <csignal>
 #include <ctime>
+#include <new>
+#include <type_traits>
 #include <utility>
 
 #include "fodc/base/mutex.h"
@@ -29,6 +31,7 @@ constexpr std::size_t kStackBytes = 8u << 20;
 #else
 constexpr std::size_t kStackBytes = 256u << 10;
 #endif
+static_assert(std::is_trivially_destructible_v<ReportRing>);
 // While nobody is guarded it waits to be told.
 constexpr std::chrono::hours kIdle{1};
 
@@ -63,7 +66,11 @@ struct Guardian::Impl {
   };
 
   Impl(const GuardianOptions& o, const Clock& c)
-      : options(o), clock(c), orders(o.rows), states(o.rows) {
+      : options(o),
+        clock(c),
+        orders(o.rows),
+        states(o.rows),
+        reports(*new (report_pages.data()) ReportRing) {
     WallRules wall_rules;
     wall_rules.options = o.wall;
     if (o.has_walls) {
@@ -97,6 +104,8 @@ struct Guardian::Impl {
   const Clock& clock;
   ActionCounts counts;
   LockedPages stack{kStackBytes};
+  // Written to only when there is something to tell.
+  LockedPages report_pages{sizeof(ReportRing)};
   std::string refused;
   UniqueFd wake;
   UniqueFd reported;
@@ -114,14 +123,17 @@ struct Guardian::Impl {
   Mutex mutex;
   std::vector<Order> orders FODC_GUARDED_BY(mutex);
   std::vector<WatchState> states FODC_GUARDED_BY(mutex);
-  ReportRing reports FODC_GUARDED_BY(mutex);
+  ReportRing& reports FODC_GUARDED_BY(mutex);
 };
 
 Status Guardian::Impl::Start() {
   wake = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   reported = UniqueFd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
   if (!wake.ok() || !reported.ok()) return ErrnoStatus(errno, "eventfd");
-  refused = stack.status().message();
+  for (const Status& locked :
+       {stack.status(), report_pages.status(), LockCode()}) {
+    if (!locked.ok() && refused.empty()) refused = locked.message();
+  }
   pthread_attr_t attributes;
   (void)::pthread_attr_init(&attributes);
   int error = ::pthread_attr_setstack(&attributes, stack.data(), stack.size());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/guardian/levels.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <cstdio>
@@ -81,6 +82,15 @@ std::optional<bool> Level::IsBelow(const Level& other) const {
   if (percent_ != 0 && other.percent_ != 0) return percent_ < other.percent_;
   if (bytes_ != 0 && other.bytes_ != 0) return bytes_ < other.bytes_;
   return {};
+}
+
+std::uint64_t Lines::Above(std::uint64_t bytes,
+                           std::uint64_t limit_bytes) const {
+  std::uint64_t next = limit_bytes;
+  for (const std::uint64_t line : {capture, term, kill}) {
+    if (line > bytes) next = std::min(next, line);
+  }
+  return next;
 }
 
 Status Levels::Check() const {

@@ -47,6 +47,9 @@ struct Lines {
   std::uint64_t term = 0;
   std::uint64_t kill = 0;
 
+  // The next line above `bytes`; the limit beyond all of them.
+  std::uint64_t Above(std::uint64_t bytes, std::uint64_t limit_bytes) const;
+
   bool operator==(const Lines&) const = default;
 };
 

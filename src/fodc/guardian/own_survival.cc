@@ -2,9 +2,12 @@
 #include "fodc/guardian/own_survival.h"
 
 #include <fcntl.h>
+#include <link.h>
 #include <sys/mman.h>
+#include <unistd.h>
 
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 
 #include "fodc/base/file.h"
@@ -18,7 +21,44 @@ namespace {
 constexpr std::string_view kOomScore = "-900";
 constexpr const char* kOomScoreFile = "/proc/self/oom_score_adj";
 
+// The segment of code that has the address.
+struct Code {
+  std::uintptr_t address = 0;
+  std::uintptr_t begin = 0;
+  std::size_t bytes = 0;
+};
+
+int FindCode(dl_phdr_info* object, std::size_t, void* wanted) {
+  auto* code = static_cast<Code*>(wanted);
+  for (int i = 0; i < object->dlpi_phnum; ++i) {
+    const ElfW(Phdr)& segment = object->dlpi_phdr[i];
+    const std::uintptr_t begin = object->dlpi_addr + segment.p_vaddr;
+    const bool is_it =
+        segment.p_type == PT_LOAD && (segment.p_flags & PF_X) != 0 &&
+        code->address >= begin && code->address - begin < segment.p_memsz;
+    if (!is_it) continue;
+    code->begin = begin;
+    code->bytes = segment.p_memsz;
+    return 1;
+  }
+  return 0;
+}
+
+Status LockCodeAt(std::uintptr_t address) {
+  Code code{.address = address};
+  if (::dl_iterate_phdr(&FindCode, &code) == 0)
+    return NotFound("no segment of code");
+  if (::mlock(reinterpret_cast<const void*>(code.begin), code.bytes) != 0)
+    return ErrnoStatus(errno, "mlock of code");
+  return OkStatus();
+}
+
 }  // namespace
+
+Status LockCode() {
+  FODC_RETURN_IF_ERROR(LockCodeAt(reinterpret_cast<std::uintptr_t>(&LockCode)));
+  return LockCodeAt(reinterpret_cast<std::uintptr_t>(&::syscall));
+}
 
 Status LowerOomScore() {
   const UniqueFd fd(::open(kOomScoreFile, O_WRONLY | O_CLOEXEC));

@@ -14,6 +14,13 @@ namespace fodc::guardian {
 // Errors: kPermissionDenied without CAP_SYS_RESOURCE.
 Status LowerOomScore();
 
+// Keeps in memory what runs when it counts, and not before: the code of this
+// program and of the C library, all of it, for good. Where memory is short the
+// kernel drops code that has not run lately, and reads it back from a disk that
+// everybody waits for.
+// Errors: as mlock(2): kResourceExhausted beyond RLIMIT_MEMLOCK.
+Status LockCode();
+
 // Memory of its own that is resident for good, where that is permitted. It is
 // never a part of what malloc gives, so that nothing else is locked.
 class LockedPages {

@@ -26,6 +26,8 @@ class Subject {
   // Under a cgroup limit the charge of the group that has it, else the
   // process's resident memory. Nothing if it cannot be read.
   virtual std::optional<std::uint64_t> ReadBytes() = 0;
+  // The same, but only as near as it must be below `line`, for less.
+  virtual std::optional<std::uint64_t> ReadBytesNear(std::uint64_t line) = 0;
   virtual std::optional<std::uint64_t> ReadResident() = 0;
   virtual std::uint64_t limit_bytes() const = 0;
   virtual bool has_cgroup_limit() const = 0;
@@ -56,6 +58,9 @@ class KernelSubject final : public Subject {
   bool HasEnded() const override { return process_.HasEnded(); }
   std::optional<std::uint64_t> ReadBytes() override {
     return gauge_.ReadBytes();
+  }
+  std::optional<std::uint64_t> ReadBytesNear(std::uint64_t line) override {
+    return gauge_.ReadBytesNear(line);
   }
   std::optional<std::uint64_t> ReadResident() override {
     return gauge_.ReadResident();

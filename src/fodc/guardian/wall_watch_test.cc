@@ -42,6 +42,9 @@ class ScriptedSubject : public Subject {
   std::optional<std::uint64_t> ReadBytes() override {
     return script_.percent * 10'000'000;
   }
+  std::optional<std::uint64_t> ReadBytesNear(std::uint64_t) override {
+    return ReadBytes();
+  }
   std::optional<std::uint64_t> ReadResident() override { return {}; }
   std::uint64_t limit_bytes() const override { return 1'000'000'000; }
   bool has_cgroup_limit() const override { return true; }

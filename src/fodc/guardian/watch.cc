@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/guardian/watch.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <utility>
@@ -40,6 +41,7 @@ Retired Watch::Arm(std::unique_ptr<Subject> subject, MonotonicTime started) {
     if (subject_->group() != subject->group()) DropWall();
     retired_.subject = std::move(subject_);
   }
+  near_reads_ = kNearReads - 1;  // of this one nothing is known
   subject_ = std::move(subject);
   state_.is_armed = true;
   return std::exchange(retired_, {});
@@ -96,9 +98,28 @@ void Watch::Lose(ReportKind why) {
   state_.seconds_to_limit.reset();
 }
 
+// What the charge is exactly does not matter below all lines that are still to
+// be reached. It does for how long to wait, but for the shortest wait; and for
+// whether it still holds, once it was asked to stop.
+std::optional<std::uint64_t> Watch::ReadBytes() {
+  const bool is_hurried = state_.wait_seconds > 0 &&
+                          std::chrono::duration<double>(state_.wait_seconds) <=
+                              Course::kShortestWait;
+  const bool is_below =
+      !course_.was_asked() &&
+      (state_.lines.term == 0 || state_.bytes < state_.lines.term);
+  if (!is_hurried || !is_below || near_reads_ == kNearReads - 1) {
+    near_reads_ = 0;
+    return subject_->ReadBytes();
+  }
+  ++near_reads_;
+  return subject_->ReadBytesNear(
+      state_.lines.Above(state_.bytes, state_.limit_bytes));
+}
+
 std::optional<Sample> Watch::Read() {
   if (subject_ == nullptr) return {};
-  const auto bytes = subject_->ReadBytes();
+  const auto bytes = ReadBytes();
   // Asked after the reading: what was read is then of a process that lived.
   if (subject_->HasEnded()) {
     Lose(ReportKind::kEnded);
@@ -130,7 +151,10 @@ std::optional<std::chrono::nanoseconds> Watch::Look() {
   if (!sample) return {};
   Carry(course_.OnSample(*sample), *sample);
   TendWall(*sample);
-  const std::chrono::nanoseconds wait = course_.Wait(*sample);
+  std::chrono::nanoseconds wait = course_.Wait(*sample);
+  // An estimate is no reason to look less often.
+  if (near_reads_ > 0)
+    wait = std::min<std::chrono::nanoseconds>(wait, Course::kShortestWait);
   state_.is_suppressed = course_.is_suppressed(sample->at);
   state_.seconds_to_limit = course_.SecondsTo(sample->limit_bytes);
   state_.wait_seconds = std::chrono::duration<double>(wait).count();

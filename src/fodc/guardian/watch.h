@@ -48,6 +48,9 @@ struct WatchState {
 // nothing.
 class Watch {
  public:
+  // While it looks as often as it can, it reads the memory in full once in so
+  // many looks, as long as nothing is reached meanwhile.
+  static constexpr int kNearReads = 8;
   using Tell = std::function<void(const Report&)>;
 
   // `before`: what guardians before this one did, the oldest first. The
@@ -77,6 +80,7 @@ class Watch {
 
  private:
   std::optional<Sample> Read();
+  std::optional<std::uint64_t> ReadBytes();
   void Carry(const Orders& orders, const Sample& sample);
   void AskToStop(const Sample& sample);
   void Kill(const Sample& sample);
@@ -102,6 +106,7 @@ class Watch {
   std::optional<ProcessName> begun_;  // whose course it is
   MonotonicTime started_;
   bool is_announced_ = false;
+  int near_reads_ = 0;  // since the memory was read in full
   WatchState state_;
 
   std::unique_ptr<Wall> wall_;

@@ -25,7 +25,8 @@ struct Script {
   int error = 0;  // of Signal
   std::vector<int> signals;
   int releases = 0;
-  int living = 0;  // subjects
+  int living = 0;                         // subjects
+  std::vector<std::uint64_t> near_lines;  // of ReadBytesNear, in per cent
 };
 
 class ScriptedSubject final : public Subject {
@@ -39,6 +40,10 @@ class ScriptedSubject final : public Subject {
   std::optional<std::uint64_t> ReadBytes() override {
     if (!script_.percent) return {};
     return *script_.percent * (limit_bytes() / 100);
+  }
+  std::optional<std::uint64_t> ReadBytesNear(std::uint64_t line) override {
+    script_.near_lines.push_back(line / (limit_bytes() / 100));
+    return ReadBytes();
   }
   std::optional<std::uint64_t> ReadResident() override { return 7; }
   std::uint64_t limit_bytes() const override { return 1'000'000'000; }
@@ -62,6 +67,7 @@ class WatchTest : public ::testing::Test {
   WatchTest() {
     rules_.levels.kill = Level::Percent(95);
     script_.signals.reserve(16);
+    script_.near_lines.reserve(1000);
     told_.reserve(1000);
     Make();
     Arm();
@@ -249,6 +255,36 @@ TEST_F(WatchTest, TheCrashLoopGuardStopsSendingAndGoesOnCapturing) {
   EXPECT_TRUE(watch_->state().is_suppressed);
   EXPECT_THAT(Told(), ElementsAre(ReportKind::kArmed, ReportKind::kCapture,
                                   ReportKind::kSuppressed));
+}
+
+TEST_F(WatchTest, AtTheShortestWaitMostLooksAreCheapUntilItIsAsked) {
+  for (int i = 0; i < 20; ++i) Look(50);  // waits longer: all in full
+  EXPECT_THAT(script_.near_lines, IsEmpty());
+  for (int i = 0; i < 1 + Watch::kNearReads; ++i) Look(74);
+  EXPECT_EQ(script_.near_lines,
+            std::vector<std::uint64_t>(Watch::kNearReads - 1, 75));
+  EXPECT_DOUBLE_EQ(watch_->state().wait_seconds, 0.01);
+  // Over that line the next one counts.
+  script_.near_lines.clear();
+  Look(89);
+  Look(89);
+  EXPECT_THAT(script_.near_lines, ElementsAre(75, 90));
+  // Over the line of the stop everything is read in full.
+  Look(91);
+  script_.near_lines.clear();
+  for (int i = 0; i < 20; ++i) Look(91);
+  EXPECT_THAT(script_.signals, ElementsAre(SIGTERM));
+  for (int i = 0; i < 20; ++i) Look(89);
+  EXPECT_THAT(script_.near_lines, IsEmpty());
+}
+
+TEST_F(WatchTest, AnEstimateIsNoReasonToLookLessOften) {
+  Look(74);
+  Look(20);
+  EXPECT_THAT(script_.near_lines, ElementsAre(75));
+  EXPECT_DOUBLE_EQ(watch_->state().wait_seconds, 0.01);
+  for (int i = 0; i < Watch::kNearReads - 1; ++i) Look(20);
+  EXPECT_GT(watch_->state().wait_seconds, 0.08);
 }
 
 // The agent may end at any time, by our own hand or the kernel's.
