@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "examples/kvnode/guard_parts.h"
 
+#include <signal.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <utility>
 #include <vector>
@@ -44,19 +47,24 @@ void ArmCrash(const std::string& directory) {
 }
 
 Result<std::unique_ptr<GuardParts>> GuardParts::Start(const Options& options,
-                                                      const Host& host) {
-  std::unique_ptr<GuardParts> parts(new GuardParts);
-  guard::PanicOptions panics;
-  panics.directory = options.data_dir + "/crash";
-  panics.write_in_background = true;
-  panics.sink = ToNodeLog();
-  panics.metrics = host.metrics;
-  FODC_ASSIGN_OR_RETURN(parts->panics_,
-                        guard::PanicRecorder::Create(std::move(panics)));
-  FODC_RETURN_IF_ERROR(parts->StartIsolation(options, host));
-  FODC_RETURN_IF_ERROR(parts->StartMemory(options, host));
-  FODC_RETURN_IF_ERROR(parts->StartProfiles(options, host));
+                                                      guard::Metrics* metrics,
+                                                      guard::Life* life) {
+  std::unique_ptr<GuardParts> parts(new GuardParts(metrics, life));
+  FODC_RETURN_IF_ERROR(parts->StartPanics(options));
+  FODC_RETURN_IF_ERROR(parts->StartIsolation(options));
+  FODC_RETURN_IF_ERROR(parts->StartMemory(options));
+  FODC_RETURN_IF_ERROR(parts->StartProfiles(options));
   return parts;
+}
+
+Status GuardParts::StartPanics(const Options& options) {
+  guard::PanicOptions o;
+  o.directory = options.data_dir + "/crash";
+  o.write_in_background = true;
+  o.sink = ToNodeLog();
+  o.metrics = metrics_;
+  FODC_ASSIGN_OR_RETURN(panics_, guard::PanicRecorder::Create(std::move(o)));
+  return OkStatus();
 }
 
 GuardParts::~GuardParts() {
@@ -64,7 +72,7 @@ GuardParts::~GuardParts() {
   if (memwatch_) memwatch_->Stop();
 }
 
-Status GuardParts::StartIsolation(const Options& options, const Host& host) {
+Status GuardParts::StartIsolation(const Options& options) {
   guard::IsolationOptions o;
   o.slots = GateSlots(static_cast<unsigned>(options.heavy_slots));
   // A body is held twice while it is committed, as it came and as a record, and
@@ -76,27 +84,27 @@ Status GuardParts::StartIsolation(const Options& options, const Host& host) {
         std::min(o.bytes.budget_bytes, guard::ByteBudgetOptions().budget_bytes);
   }
   o.on_event = ToNodeLog();
-  o.metrics = host.metrics;
+  o.metrics = metrics_;
   FODC_ASSIGN_OR_RETURN(isolation_, guard::Isolation::Create(o));
   constexpr std::string_view kHeldBack = "kvnode_connections_held_back_total";
-  FODC_RETURN_IF_ERROR(host.metrics->Declare(
+  FODC_RETURN_IF_ERROR(metrics_->Declare(
       kHeldBack,
       "Connections closed without a word because their address came back at "
       "once whenever it was refused.",
       guard::MetricType::kCounter));
   FODC_ASSIGN_OR_RETURN(guard::Counter * held_back,
-                        host.metrics->FindCounter(kHeldBack));
+                        metrics_->FindCounter(kHeldBack));
   gate_ =
       std::make_unique<Gate>(isolation_.get(), held_back, fodc::SystemClock());
   return OkStatus();
 }
 
-Status GuardParts::StartMemory(const Options& options, const Host& host) {
+Status GuardParts::StartMemory(const Options& options) {
   guard::SoftLimiterOptions soft;
   FODC_ASSIGN_OR_RETURN(
       soft.limit, guard::ChooseSoftLimit(options.soft_limit, "", "KVNODE"));
   soft.events = ToNodeLog();
-  soft.metrics = host.metrics;
+  soft.metrics = metrics_;
   FODC_ASSIGN_OR_RETURN(soft_limiter_,
                         guard::SoftLimiter::Create(std::move(soft)));
 
@@ -106,12 +114,12 @@ Status GuardParts::StartMemory(const Options& options, const Host& host) {
   // KVNODE_MEMORY_SHUTDOWN_THRESHOLD_MB, if somebody set it, is what he wants;
   // 0 is off.
   guard::ReadMemwatchEnvironment(&watch, "KVNODE");
-  watch.metrics = host.metrics;
-  watch.life = host.life;
+  watch.metrics = metrics_;
+  watch.life = life_;
   watch.pressure_profiler_gauges = true;
   watch.soft_limit_bytes = soft_limiter_->limit_bytes();
-  watch.on_pressure = [stop = host.stop](const guard::MemoryState&) {
-    stop->Ask();
+  watch.on_pressure = [](const guard::MemoryState&) {
+    (void)::kill(::getpid(), SIGTERM);
   };
   FODC_ASSIGN_OR_RETURN(memwatch_, guard::Memwatch::Create(std::move(watch)));
   // Near the limit the node lets in less and gives back more.
@@ -123,12 +131,12 @@ Status GuardParts::StartMemory(const Options& options, const Host& host) {
   return memwatch_->Start();
 }
 
-Status GuardParts::StartProfiles(const Options& options, const Host& host) {
+Status GuardParts::StartProfiles(const Options& options) {
   if (options.profile_listen.empty()) return OkStatus();
   guard::ProfileServerOptions o;
   o.listen = options.profile_listen;
   o.events = ToNodeLog();
-  o.metrics = host.metrics;
+  o.metrics = metrics_;
   auto server = guard::ProfileServer::Create(std::move(o));
   if (!server.ok()) return server.status().WithContext("--profile-listen");
   profiles_ = *std::move(server);

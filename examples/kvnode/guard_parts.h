@@ -9,7 +9,6 @@
 
 #include "examples/kvnode/gate.h"
 #include "examples/kvnode/options.h"
-#include "examples/kvnode/stop_event.h"
 #include "examples/kvnode/store.h"
 #include "fodc/base/status.h"
 #include "fodc/guard/event.h"
@@ -32,17 +31,13 @@ void ArmCrash(const std::string& directory);
 // Not thread-safe; the main thread's.
 class GuardParts {
  public:
-  struct Host {
-    fodc::guard::Metrics* metrics = nullptr;
-    fodc::guard::Life* life = nullptr;
-    // Asks for the ordinary stop, as SIGTERM does.
-    const StopEvent* stop = nullptr;
-  };
   // Begins to watch: before the store is opened, for a replay takes memory,
-  // too. All of `host` must outlive the object.
+  // too. `metrics` and `life` must outlive the object. The watchdog sends
+  // SIGTERM to this process: the end is the ordinary one.
   // Errors: of the parts, naming the flag at fault.
-  static fodc::Result<std::unique_ptr<GuardParts>> Start(const Options& options,
-                                                         const Host& host);
+  static fodc::Result<std::unique_ptr<GuardParts>> Start(
+      const Options& options, fodc::guard::Metrics* metrics,
+      fodc::guard::Life* life);
   // The last thing in a stop: until here the watchdog's deadline bounds it.
   ~GuardParts();
   GuardParts(const GuardParts&) = delete;
@@ -57,10 +52,15 @@ class GuardParts {
   fodc::guard::PanicRecorder* panics() { return panics_.get(); }
 
  private:
-  GuardParts() = default;
-  fodc::Status StartProfiles(const Options& options, const Host& host);
-  fodc::Status StartIsolation(const Options& options, const Host& host);
-  fodc::Status StartMemory(const Options& options, const Host& host);
+  GuardParts(fodc::guard::Metrics* metrics, fodc::guard::Life* life)
+      : metrics_(metrics), life_(life) {}
+  fodc::Status StartPanics(const Options& options);
+  fodc::Status StartIsolation(const Options& options);
+  fodc::Status StartMemory(const Options& options);
+  fodc::Status StartProfiles(const Options& options);
+
+  fodc::guard::Metrics* const metrics_;
+  fodc::guard::Life* const life_;
 
   std::unique_ptr<fodc::guard::PanicRecorder> panics_;
   std::unique_ptr<fodc::guard::Isolation> isolation_;

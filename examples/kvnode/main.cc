@@ -12,7 +12,6 @@
 #include "examples/kvnode/node.h"
 #include "examples/kvnode/node_metrics.h"
 #include "examples/kvnode/options.h"
-#include "examples/kvnode/stop_event.h"
 #include "fodc/base/log.h"
 #include "fodc/base/strings.h"
 #include "fodc/guard/crash.h"
@@ -63,19 +62,15 @@ void ArmCrashAsAsked(const Options& options,
 
 Status RunNode(const Options& options, NodeMetrics* metrics,
                fodc::guard::Life* life) {
-  FODC_ASSIGN_OR_RETURN(const StopEvent stop, StopEvent::Create());
   std::unique_ptr<GuardParts> guard;
   if (life != nullptr) {
-    FODC_ASSIGN_OR_RETURN(
-        guard, GuardParts::Start(
-                   options,
-                   {.metrics = metrics->guard(), .life = life, .stop = &stop}));
+    FODC_ASSIGN_OR_RETURN(guard,
+                          GuardParts::Start(options, metrics->guard(), life));
   }
-  FODC_ASSIGN_OR_RETURN(const std::unique_ptr<Node> node,
-                        Node::Start(options, {.metrics = metrics,
-                                              .stop = &stop,
-                                              .guard = guard.get(),
-                                              .life = life}));
+  FODC_ASSIGN_OR_RETURN(
+      const std::unique_ptr<Node> node,
+      Node::Start(options,
+                  {.metrics = metrics, .guard = guard.get(), .life = life}));
   return node->Run();
 }
 

@@ -84,7 +84,7 @@ Status Node::OpenLog() {
   log.on_failure = [this](const Status& status) {
     fodc::LogError("log failed, the node stops", {{"error", status}});
     failure_ = status;
-    host_.stop->Ask();
+    loop_.Post([this] { BeginStop(); });
   };
   FODC_ASSIGN_OR_RETURN(log_, CommitLog::Open(std::move(log), store_.get()));
   const CommitLog::Recovery& r = log_->recovery();
@@ -154,11 +154,6 @@ Status Node::Serve() {
         if (is_stopping_) return loop_.Stop();
         BeginStop();
       }));
-  FODC_ASSIGN_OR_RETURN(stop_watch_,
-                        loop_.WatchReadable(host_.stop->fd(), [this] {
-                          stop_watch_.Cancel();
-                          BeginStop();
-                        }));
   FODC_ASSIGN_OR_RETURN(
       fodc::guard::Starvation starvation,
       fodc::guard::Starvation::Create("http", host_.metrics->guard()));

@@ -13,7 +13,6 @@
 #include "examples/kvnode/node_metrics.h"
 #include "examples/kvnode/options.h"
 #include "examples/kvnode/snapshots.h"
-#include "examples/kvnode/stop_event.h"
 #include "examples/kvnode/store.h"
 #include "fodc/base/status.h"
 #include "fodc/net/event_loop.h"
@@ -27,7 +26,6 @@ class Node {
  public:
   struct Host {
     NodeMetrics* metrics = nullptr;
-    const StopEvent* stop = nullptr;
     GuardParts* guard = nullptr;        // null: without
     fodc::guard::Life* life = nullptr;  // likewise
   };
@@ -66,7 +64,6 @@ class Node {
   std::unique_ptr<Api> api_;
   std::unique_ptr<fodc::net::HttpServer> server_;
   std::optional<fodc::program::SignalWatch> signals_;
-  fodc::net::EventLoop::Handle stop_watch_;
   fodc::net::EventLoop::Handle lateness_;
   bool is_stopping_ = false;
   fodc::Status failure_;  // set before the stop is asked for

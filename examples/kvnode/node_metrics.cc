@@ -18,46 +18,81 @@ constexpr std::array<std::string_view, kRequests> kRequestNames = {
 constexpr std::array<std::string_view, kOutcomes> kOutcomeNames = {
     "ok", "error", "rejected"};
 
-struct TickerFamily {
-  rocksdb::Tickers ticker;
-  const char* name;
-  const char* help;
-};
-// The names that FODC's agent can be told to take as the node's signals:
-// block_cache_hits, block_cache_misses, compaction_bytes, ...
-constexpr TickerFamily kTickers[] = {
-    {rocksdb::BLOCK_CACHE_HIT, "kvnode_block_cache_hits_total",
-     "Blocks that were found in RocksDB's block cache."},
-    {rocksdb::BLOCK_CACHE_MISS, "kvnode_block_cache_misses_total",
-     "Blocks that had to be read from files."},
-    {rocksdb::COMPACT_READ_BYTES, "kvnode_compaction_read_bytes_total",
-     "Bytes that compactions read."},
-    {rocksdb::COMPACT_WRITE_BYTES, "kvnode_compaction_bytes_total",
-     "Bytes that compactions wrote."},
-    {rocksdb::FLUSH_WRITE_BYTES, "kvnode_flush_bytes_total",
-     "Bytes of memtables written to files."},
-    {rocksdb::STALL_MICROS, "kvnode_write_stall_microseconds_total",
-     "Time that writes waited for compactions and flushes."},
-};
+using Figures = CommitLog::Figures;
 
-struct PropertyFamily {
-  const char* property;
+// What is counted elsewhere, and read when the page is asked for. Block cache
+// and compactions have the names that FODC's agent can be told to take as the
+// node's signals.
+struct Followed {
   const char* name;
   const char* help;
+  MetricType type;
+  std::uint64_t (*read)(const Store&, const Figures&);
 };
-constexpr PropertyFamily kProperties[] = {
-    {"rocksdb.block-cache-capacity", "kvnode_block_cache_budget_bytes",
-     "What the block cache may hold now; the soft limit lowers it."},
-    {"rocksdb.block-cache-usage", "kvnode_block_cache_bytes",
-     "What the block cache holds."},
-    {"rocksdb.cur-size-all-mem-tables", "kvnode_memtable_bytes",
-     "Data that is in memory and in the node's log only."},
-    {"rocksdb.estimate-num-keys", "kvnode_keys", "Keys, as RocksDB estimates."},
-    {"rocksdb.num-running-compactions", "kvnode_compactions_running",
-     "Compactions at work."},
-    {"rocksdb.estimate-pending-compaction-bytes",
-     "kvnode_compaction_pending_bytes",
-     "Bytes that compactions have yet to rewrite."},
+template <rocksdb::Tickers kTicker>
+std::uint64_t Ticker(const Store& store, const Figures& /*log*/) {
+  return store.Ticker(kTicker);
+}
+constexpr Followed kFollowed[] = {
+    {"kvnode_log_batches_total", "Batches written to the log, one sync each.",
+     MetricType::kCounter,
+     [](const Store&, const Figures& log) { return log.batches; }},
+    {"kvnode_log_operations_total", "Operations in those batches.",
+     MetricType::kCounter,
+     [](const Store&, const Figures& log) { return log.operations; }},
+    {"kvnode_log_refused_total",
+     "Operations refused because too many bytes waited for the log.",
+     MetricType::kCounter,
+     [](const Store&, const Figures& log) { return log.refused; }},
+    {"kvnode_log_queued_bytes", "Bytes that wait for the log.",
+     MetricType::kGauge,
+     [](const Store&, const Figures& log) { return log.queued_bytes; }},
+    {"kvnode_log_bytes", "Size of the log on disk.", MetricType::kGauge,
+     [](const Store&, const Figures& log) { return log.log_bytes; }},
+    {"kvnode_block_cache_hits_total",
+     "Blocks that were found in RocksDB's block cache.", MetricType::kCounter,
+     Ticker<rocksdb::BLOCK_CACHE_HIT>},
+    {"kvnode_block_cache_misses_total",
+     "Blocks that had to be read from files.", MetricType::kCounter,
+     Ticker<rocksdb::BLOCK_CACHE_MISS>},
+    {"kvnode_compaction_read_bytes_total", "Bytes that compactions read.",
+     MetricType::kCounter, Ticker<rocksdb::COMPACT_READ_BYTES>},
+    {"kvnode_compaction_bytes_total", "Bytes that compactions wrote.",
+     MetricType::kCounter, Ticker<rocksdb::COMPACT_WRITE_BYTES>},
+    {"kvnode_flush_bytes_total", "Bytes of memtables written to files.",
+     MetricType::kCounter, Ticker<rocksdb::FLUSH_WRITE_BYTES>},
+    {"kvnode_write_stall_microseconds_total",
+     "Time that writes waited for compactions and flushes.",
+     MetricType::kCounter, Ticker<rocksdb::STALL_MICROS>},
+    {"kvnode_block_cache_budget_bytes",
+     "What the block cache may hold now; the soft limit lowers it.",
+     MetricType::kGauge,
+     [](const Store& store, const Figures&) {
+       return store.Property("rocksdb.block-cache-capacity");
+     }},
+    {"kvnode_block_cache_bytes", "What the block cache holds.",
+     MetricType::kGauge,
+     [](const Store& store, const Figures&) {
+       return store.Property("rocksdb.block-cache-usage");
+     }},
+    {"kvnode_memtable_bytes",
+     "Data that is in memory and in the node's log only.", MetricType::kGauge,
+     [](const Store& store, const Figures&) {
+       return store.Property("rocksdb.cur-size-all-mem-tables");
+     }},
+    {"kvnode_keys", "Keys, as RocksDB estimates.", MetricType::kGauge,
+     [](const Store& store, const Figures&) {
+       return store.Property("rocksdb.estimate-num-keys");
+     }},
+    {"kvnode_compactions_running", "Compactions at work.", MetricType::kGauge,
+     [](const Store& store, const Figures&) {
+       return store.Property("rocksdb.num-running-compactions");
+     }},
+    {"kvnode_compaction_pending_bytes",
+     "Bytes that compactions have yet to rewrite.", MetricType::kGauge,
+     [](const Store& store, const Figures&) {
+       return store.Property("rocksdb.estimate-pending-compaction-bytes");
+     }},
 };
 
 }  // namespace
@@ -76,11 +111,6 @@ Result<std::unique_ptr<NodeMetrics>> NodeMetrics::Create() {
 Result<Counter*> NodeMetrics::NewCounter(const char* name, const char* help) {
   FODC_RETURN_IF_ERROR(metrics_->Declare(name, help, MetricType::kCounter));
   return metrics_->FindCounter(name);
-}
-
-Result<Gauge*> NodeMetrics::NewGauge(const char* name, const char* help) {
-  FODC_RETURN_IF_ERROR(metrics_->Declare(name, help, MetricType::kGauge));
-  return metrics_->FindGauge(name);
 }
 
 Status NodeMetrics::Find() {
@@ -105,47 +135,24 @@ Status NodeMetrics::Find() {
       migrated_entries_,
       NewCounter("kvnode_stream_migrated_entries_total",
                  "Entries moved from blobs to keys of their own."));
-  FODC_ASSIGN_OR_RETURN(
-      batches_.counter,
-      NewCounter("kvnode_log_batches_total",
-                 "Batches written to the log, one sync each."));
-  FODC_ASSIGN_OR_RETURN(operations_.counter,
-                        NewCounter("kvnode_log_operations_total",
-                                   "Operations in those batches."));
-  FODC_ASSIGN_OR_RETURN(refused_.counter,
-                        NewCounter("kvnode_log_refused_total",
-                                   "Operations refused because too many bytes "
-                                   "waited for the log."));
-  FODC_ASSIGN_OR_RETURN(
-      queued_bytes_,
-      NewGauge("kvnode_log_queued_bytes", "Bytes that wait for the log."));
-  FODC_ASSIGN_OR_RETURN(
-      log_bytes_, NewGauge("kvnode_log_bytes", "Size of the log on disk."));
-  for (const TickerFamily& f : kTickers) {
-    Followed followed;
-    FODC_ASSIGN_OR_RETURN(followed.counter, NewCounter(f.name, f.help));
-    tickers_.emplace_back(f.ticker, followed);
-  }
-  for (const PropertyFamily& f : kProperties) {
-    FODC_ASSIGN_OR_RETURN(Gauge * gauge, NewGauge(f.name, f.help));
-    properties_.emplace_back(f.property, gauge);
+  for (const Followed& f : kFollowed) {
+    FODC_RETURN_IF_ERROR(metrics_->Declare(f.name, f.help, f.type));
   }
   return OkStatus();
 }
 
 Result<std::string> NodeMetrics::Page(const Store& store,
                                       const CommitLog& log) {
-  const CommitLog::Figures f = log.figures();
-  batches_.Set(f.batches);
-  operations_.Set(f.operations);
-  refused_.Set(f.refused);
-  queued_bytes_->Set(static_cast<double>(f.queued_bytes));
-  log_bytes_->Set(static_cast<double>(f.log_bytes));
-  for (auto& [ticker, followed] : tickers_) {
-    followed.Set(store.Ticker(ticker));
-  }
-  for (auto& [property, gauge] : properties_) {
-    gauge->Set(static_cast<double>(store.Property(property)));
+  const CommitLog::Figures figures = log.figures();
+  for (const Followed& f : kFollowed) {
+    const std::uint64_t value = f.read(store, figures);
+    if (f.type == MetricType::kGauge) {
+      FODC_ASSIGN_OR_RETURN(Gauge * gauge, metrics_->FindGauge(f.name));
+      gauge->Set(static_cast<double>(value));
+    } else {
+      FODC_ASSIGN_OR_RETURN(Counter * counter, metrics_->FindCounter(f.name));
+      counter->Add(value - counter->value());
+    }
   }
   std::string page;
   FODC_RETURN_IF_ERROR(metrics_->AppendTextPage(&page));

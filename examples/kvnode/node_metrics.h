@@ -8,8 +8,6 @@
 #include <memory>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
 #include "examples/kvnode/commit_log.h"
 #include "examples/kvnode/store.h"
@@ -56,28 +54,16 @@ class NodeMetrics {
   fodc::Result<std::string> Page(const Store& store, const CommitLog& log);
 
  private:
-  // A count that is kept elsewhere, and what of it is on the page.
-  struct Followed {
-    fodc::guard::Counter* counter = nullptr;
-    void Set(std::uint64_t value) { counter->Add(value - counter->value()); }
-  };
   NodeMetrics() = default;
   fodc::Status Find();
   fodc::Result<fodc::guard::Counter*> NewCounter(const char* name,
                                                  const char* help);
-  fodc::Result<fodc::guard::Gauge*> NewGauge(const char* name,
-                                             const char* help);
 
   std::unique_ptr<fodc::guard::Metrics> metrics_;
   std::array<std::array<fodc::guard::Counter*, kOutcomes>, kRequests>
       requests_{};
   fodc::guard::Counter* legacy_reads_ = nullptr;
   fodc::guard::Counter* migrated_entries_ = nullptr;
-  Followed batches_, operations_, refused_;
-  fodc::guard::Gauge* queued_bytes_ = nullptr;
-  fodc::guard::Gauge* log_bytes_ = nullptr;
-  std::vector<std::pair<rocksdb::Tickers, Followed>> tickers_;
-  std::vector<std::pair<std::string, fodc::guard::Gauge*>> properties_;
 };
 
 }  // namespace kvnode

@@ -142,8 +142,7 @@ TEST_F(LogTailTest, WhatIsNoFileIsRefusedAndNotWaitedFor) {
     EXPECT_EQ(tail.status().code(), Code::kInvalidArgument);
     EXPECT_THAT(tail.status().message(), StartsWith(path));
   }
-  EXPECT_EQ(LogTail::Open(File("none")).status().code(),
-            Code::kNotFound);
+  EXPECT_EQ(LogTail::Open(File("none")).status().code(), Code::kNotFound);
   // One that becomes something else is read to its end all the same.
   Write("log", "one\n");
   LogTail tail = Open("log");

@@ -285,9 +285,9 @@ TEST(ReadProfileTest, UnpacksABombNoFurtherThanItsLimit) {
   EXPECT_LT(bomb.size(), 1u << 16);
   ProfileLimits limits;
   limits.bytes = 4 << 20;
-  EXPECT_THAT(ReadProfile(bomb, limits).status(),
-              StatusIs(Code::kResourceExhausted,
-                       HasSubstr("more than 4194304 bytes")));
+  EXPECT_THAT(
+      ReadProfile(bomb, limits).status(),
+      StatusIs(Code::kResourceExhausted, HasSubstr("more than 4194304 bytes")));
 }
 
 TEST(UnsampleTest, GivesBackTheMean) {

@@ -114,9 +114,9 @@ struct MemwatchOptions {
   bool crash_loop_guard = true;
 
   // Samples at once when the kernel says that usage crosses a level (cgroup v1)
-  // or that work stalls for memory (PSI), but not sooner after the sample before
-  // than the source may be asked: 10 ms, kHeapGlibc 1 s. Never acts on that
-  // alone.
+  // or that work stalls for memory (PSI), but not sooner after the sample
+  // before than the source may be asked: 10 ms, kHeapGlibc 1 s. Never acts on
+  // that alone.
   bool kernel_events = true;
   // SCHED_FIFO of this priority for the thread; refused: said, not fatal.
   int realtime_priority = 0;

@@ -82,8 +82,8 @@ class SoftLimiter {
   Status Start() noexcept;
   void Stop() noexcept;
 
-  // Looks at once (a second after the last round), and tries again if it had stopped trying. For
-  // Memwatch::Subscribe. Async-signal-safe.
+  // Looks at once (a second after the last round), and tries again if it had
+  // stopped trying. For Memwatch::Subscribe. Async-signal-safe.
   void OnLevel(MemoryLevel level) noexcept;
 
  private:
