@@ -8,6 +8,7 @@
 #include "fodc/base/clock.h"
 #include "fodc/base/file.h"
 #include "fodc/base/log.h"
+#include "fodc/base/thread_priority.h"
 #include "fodc/guard/crash.h"
 #include "fodc/guard/lateness.h"
 #include "fodc/guard/soft_limit.h"
@@ -183,6 +184,8 @@ void Node::BeginStop() {
 }
 
 Status Node::Run() {
+  // What it does takes microseconds, and everybody waits for it.
+  if (host_.guard != nullptr) fodc::RunSoon();
   loop_.Run();
   log_->Stop();
   return failure_;

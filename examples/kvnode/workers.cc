@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "examples/kvnode/workers.h"
 
-#include <sys/resource.h>
-
 #include <utility>
+
+#include "fodc/base/thread_priority.h"
 
 namespace kvnode {
 
@@ -32,8 +32,7 @@ bool Workers::Run(fodc::net::Task work) {
 }
 
 void Workers::Work(const std::stop_token& stop) {
-  // On Linux it is this thread's alone.
-  (void)::setpriority(PRIO_PROCESS, 0, nice_);
+  if (nice_ > 0) fodc::GiveWay(nice_);
   for (;;) {
     fodc::net::Task work;
     {
