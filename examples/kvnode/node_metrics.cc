@@ -29,26 +29,31 @@ struct Followed {
   MetricType type;
   std::uint64_t (*read)(const Store&, const Figures&);
 };
+template <auto kField>
+std::uint64_t OfLog(const Store& /*store*/, const Figures& log) {
+  return log.*kField;
+}
 template <rocksdb::Tickers kTicker>
 std::uint64_t Ticker(const Store& store, const Figures& /*log*/) {
   return store.Ticker(kTicker);
 }
+using RocksDb = rocksdb::DB::Properties;
+template <const std::string& kName>
+std::uint64_t Property(const Store& store, const Figures& /*log*/) {
+  return store.Property(kName);
+}
 constexpr Followed kFollowed[] = {
     {"kvnode_log_batches_total", "Batches written to the log, one sync each.",
-     MetricType::kCounter,
-     [](const Store&, const Figures& log) { return log.batches; }},
+     MetricType::kCounter, OfLog<&Figures::batches>},
     {"kvnode_log_operations_total", "Operations in those batches.",
-     MetricType::kCounter,
-     [](const Store&, const Figures& log) { return log.operations; }},
+     MetricType::kCounter, OfLog<&Figures::operations>},
     {"kvnode_log_refused_total",
      "Operations refused because too many bytes waited for the log.",
-     MetricType::kCounter,
-     [](const Store&, const Figures& log) { return log.refused; }},
+     MetricType::kCounter, OfLog<&Figures::refused>},
     {"kvnode_log_queued_bytes", "Bytes that wait for the log.",
-     MetricType::kGauge,
-     [](const Store&, const Figures& log) { return log.queued_bytes; }},
+     MetricType::kGauge, OfLog<&Figures::queued_bytes>},
     {"kvnode_log_bytes", "Size of the log on disk.", MetricType::kGauge,
-     [](const Store&, const Figures& log) { return log.log_bytes; }},
+     OfLog<&Figures::log_bytes>},
     {"kvnode_block_cache_hits_total",
      "Blocks that were found in RocksDB's block cache.", MetricType::kCounter,
      Ticker<rocksdb::BLOCK_CACHE_HIT>},
@@ -66,33 +71,19 @@ constexpr Followed kFollowed[] = {
      MetricType::kCounter, Ticker<rocksdb::STALL_MICROS>},
     {"kvnode_block_cache_budget_bytes",
      "What the block cache may hold now; the soft limit lowers it.",
-     MetricType::kGauge,
-     [](const Store& store, const Figures&) {
-       return store.Property("rocksdb.block-cache-capacity");
-     }},
+     MetricType::kGauge, Property<RocksDb::kBlockCacheCapacity>},
     {"kvnode_block_cache_bytes", "What the block cache holds.",
-     MetricType::kGauge,
-     [](const Store& store, const Figures&) {
-       return store.Property("rocksdb.block-cache-usage");
-     }},
+     MetricType::kGauge, Property<RocksDb::kBlockCacheUsage>},
     {"kvnode_memtable_bytes",
      "Data that is in memory and in the node's log only.", MetricType::kGauge,
-     [](const Store& store, const Figures&) {
-       return store.Property("rocksdb.cur-size-all-mem-tables");
-     }},
+     Property<RocksDb::kCurSizeAllMemTables>},
     {"kvnode_keys", "Keys, as RocksDB estimates.", MetricType::kGauge,
-     [](const Store& store, const Figures&) {
-       return store.Property("rocksdb.estimate-num-keys");
-     }},
+     Property<RocksDb::kEstimateNumKeys>},
     {"kvnode_compactions_running", "Compactions at work.", MetricType::kGauge,
-     [](const Store& store, const Figures&) {
-       return store.Property("rocksdb.num-running-compactions");
-     }},
+     Property<RocksDb::kNumRunningCompactions>},
     {"kvnode_compaction_pending_bytes",
      "Bytes that compactions have yet to rewrite.", MetricType::kGauge,
-     [](const Store& store, const Figures&) {
-       return store.Property("rocksdb.estimate-pending-compaction-bytes");
-     }},
+     Property<RocksDb::kEstimatePendingCompactionBytes>},
 };
 
 }  // namespace

@@ -72,6 +72,8 @@ TEST_F(KvnodeKernelTest, StopsByItselfWithTheGuardAndIsKilledWithout) {
   const Group group(StrCat("fodc_kvnode_", ::getpid()), root);
   group.Write("memory.limit_in_bytes", "536870912");
 
+  // With the budget that it has by itself it refuses the spike and lives; this
+  // is about what comes behind.
   const End guarded = RunSpike(group, {"--inflight-bytes=2GiB"});
   EXPECT_EQ(guarded.exit_code, 2) << log_;
   EXPECT_EQ(guarded.oom_kills, 0u);
