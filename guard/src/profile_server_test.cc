@@ -120,13 +120,16 @@ TEST(ProfileServerTest, ServesTheStacksOfAllThreads) {
   is_seen.count_down();
   other.join();
   ASSERT_THAT(p, IsOk());
-  EXPECT_EQ(p->sample_types[0].type, "threads");
+  EXPECT_EQ(p->Text(p->sample_types()[0].type), "threads");
   bool has_other = false;
   std::size_t stacks = 0;
-  for (const auto& sample : p->samples) {
+  pprof::SampleReader samples(*p);
+  for (std::size_t i = 0; i < p->sample_count(); ++i) {
+    const auto sample = samples.Read(i);
+    const auto labels = samples.ReadLabels(i);
     EXPECT_EQ(sample.values[0], 1);
-    ASSERT_EQ(sample.labels.size(), 3u);
-    has_other = has_other || (sample.labels[0].text == "known-by-name" &&
+    ASSERT_EQ(labels.size(), 3u);
+    has_other = has_other || (p->Text(labels[0].text) == "known-by-name" &&
                               sample.locations.size() >= 3);
     if (!sample.locations.empty()) ++stacks;
   }
@@ -161,10 +164,13 @@ TEST(ProfileServerTest, AThreadThatBlocksTheSignalIsToldWithoutAStack) {
   const auto p = pprof::ReadProfile(ReadFile(dir.File("t")).value_or(""));
   ASSERT_THAT(p, IsOk());
   bool has_deaf = false;
-  for (const auto& sample : p->samples) {
-    if (sample.labels[0].text != "deaf") continue;
+  pprof::SampleReader samples(*p);
+  for (std::size_t i = 0; i < p->sample_count(); ++i) {
+    const auto labels = samples.ReadLabels(i);
+    ASSERT_FALSE(labels.empty());
+    if (p->Text(labels[0].text) != "deaf") continue;
     has_deaf = true;
-    EXPECT_TRUE(sample.locations.empty());
+    EXPECT_TRUE(samples.Read(i).locations.empty());
   }
   EXPECT_TRUE(has_deaf);
 }

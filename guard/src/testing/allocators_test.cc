@@ -111,7 +111,9 @@ double MiB(std::size_t bytes) { return static_cast<double>(bytes) / (1 << 20); }
 double Attributed(const pprof::Profile& p, std::string_view type) {
   const std::size_t at = p.FindSampleType(type).value();
   std::int64_t sum = 0;
-  for (const auto& sample : p.samples) {
+  pprof::SampleReader samples(p);
+  for (std::size_t i = 0; i < p.sample_count(); ++i) {
+    const auto sample = samples.Read(i);
     if (!sample.locations.empty()) sum += sample.values[at];
   }
   return MiB(static_cast<std::size_t>(sum));
@@ -144,14 +146,15 @@ TEST_P(AllocatorTest, AttributesWhatLivesToWhoAllocatedIt) {
   const std::string path = dir.File("heap.pb.gz");
   ASSERT_EQ(program.Ask("heap " + path), "OK");
   const pprof::Profile p = ReadFileProfile(path);
-  EXPECT_EQ(p.period, 16384);
-  EXPECT_EQ(p.default_sample_type, "inuse_space");
+  EXPECT_EQ(p.period(), 16384);
+  EXPECT_EQ(p.default_sample_type(), "inuse_space");
   EXPECT_GT(Attributed(p, "inuse_space"), 0.9 * kLive);
   EXPECT_LT(Attributed(p, "inuse_space"), 1.15 * kLive);
   EXPECT_GE(Attributed(p, "alloc_space"), Attributed(p, "inuse_space"));
-  ASSERT_FALSE(p.mappings.empty());
-  EXPECT_EQ(p.mappings[0].path.substr(0, 190), program.path().substr(0, 190));
-  EXPECT_EQ(p.mappings[0].build_id.size(), 40u);
+  ASSERT_FALSE(p.mappings().empty());
+  EXPECT_EQ(p.Text(p.mappings()[0].path).substr(0, 190),
+            program.path().substr(0, 190));
+  EXPECT_EQ(p.Text(p.mappings()[0].build_id).size(), 40u);
 
   if (access("/usr/bin/go", X_OK) != 0) {
     std::puts("SKIPPED: golang-go is not installed");
