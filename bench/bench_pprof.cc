@@ -9,12 +9,14 @@
 #include <array>
 #include <cstdint>
 #include <cstdio>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
 #include "bench/bench_util.h"
 #include "fodc/base/file.h"
+#include "fodc/base/status.h"
 #include "fodc/base/strings.h"
 #include "fodc/base/unique_fd.h"
 #include "fodc/pprof/gzip.h"
@@ -185,8 +187,10 @@ struct Cost {
 };
 
 // Of a process that must end well.
-Cost RunOnce(const std::vector<std::string>& argv, const std::string& out) {
+Result<Cost> RunOnce(const std::vector<std::string>& argv,
+                     const std::string& out) {
   std::vector<char*> words;
+  words.reserve(argv.size() + 1);
   for (const std::string& word : argv) {
     words.push_back(const_cast<char*>(word.c_str()));  // as execv wants it
   }
@@ -206,26 +210,28 @@ Cost RunOnce(const std::vector<std::string>& argv, const std::string& out) {
     if (pid > 0) (void)::wait4(pid, &status, 0, &usage);
   });
   if (status != 0) {
-    std::fprintf(stderr, "%s: status %d\n", argv[0].c_str(), status);
-    std::exit(1);
+    return Unavailable(StrCat(argv[0], ": wait status ", status));
   }
   cost.max_rss_mib = static_cast<double>(usage.ru_maxrss) / 1024;
   return cost;
 }
 
-Cost RunMedian(const std::vector<std::string>& argv, const std::string& out) {
+Result<Cost> RunMedian(const std::vector<std::string>& argv) {
   std::vector<double> seconds;
   std::vector<double> mib;
   for (int i = 0; i < kRepeats; ++i) {
-    const Cost cost = RunOnce(argv, out);
+    FODC_ASSIGN_OR_RETURN(const Cost cost, RunOnce(argv, "/dev/null"));
     seconds.push_back(cost.seconds);
     mib.push_back(cost.max_rss_mib);
   }
-  return {Median(seconds), Median(mib)};
+  return Cost{Median(seconds), Median(mib)};
 }
 
-void Compare(Reporter* reporter, const std::string& what, const Cost& ours,
-             const Cost& theirs) {
+Status Compare(Reporter* reporter, const std::string& what,
+               const std::vector<std::string>& our_argv,
+               const std::vector<std::string>& their_argv) {
+  FODC_ASSIGN_OR_RETURN(const Cost ours, RunMedian(our_argv));
+  FODC_ASSIGN_OR_RETURN(const Cost theirs, RunMedian(their_argv));
   reporter->Report(what + "_seconds", ours.seconds, "s");
   reporter->Report(what + "_seconds_go", theirs.seconds, "s");
   reporter->Report(what + "_time_of_go", ours.seconds / theirs.seconds, "ratio",
@@ -235,48 +241,44 @@ void Compare(Reporter* reporter, const std::string& what, const Cost& ours,
   reporter->Report(what + "_memory_of_go",
                    ours.max_rss_mib / theirs.max_rss_mib, "ratio", kFloor,
                    Reporter::Floor::kAtMost);
+  return OkStatus();
 }
 
-int Main(int argc, char** argv) {
+Status Run(Reporter* reporter) {
   if (::access(kGo, X_OK) != 0) {
-    std::fprintf(stderr, "there is no %s: install golang-go\n", kGo);
-    return 1;
+    return NotFound(StrCat("there is no ", kGo, ": install golang-go"));
   }
   const TempDirectory dir;
   const std::string base = dir.File("base.pb.gz");
   const std::string now = dir.File("now.pb.gz");
-  ProfileFile base_file(base);
+  FODC_RETURN_IF_ERROR(ProfileFile(base).Write(1));
   ProfileFile now_file(now);
-  for (const Status& status : {base_file.Write(1), now_file.Write(3)}) {
-    if (status.ok()) continue;
-    std::fprintf(stderr, "%s\n", status.ToString().c_str());
-    return 1;
-  }
+  FODC_RETURN_IF_ERROR(now_file.Write(3));
 
-  Reporter reporter("pprof");
   const std::string fodcctl = test::ProgramPath("fodcctl");
-  const std::vector<std::string> go = {kGo, "tool", "pprof", "-top",
-                                       "-symbolize=none"};
-  const auto with = [](std::vector<std::string> words,
-                       const std::vector<std::string>& more) {
-    words.insert(words.end(), more.begin(), more.end());
-    return words;
-  };
   // That it is the same profile, and counted.
   const std::string out = dir.File("out");
-  (void)RunOnce({fodcctl, "pprof", "top", "--json", now}, out);
-  const auto json = ReadFile(out);
+  FODC_RETURN_IF_ERROR(
+      RunOnce({fodcctl, "pprof", "top", "--json", now}, out).status());
+  FODC_ASSIGN_OR_RETURN(const std::string json, ReadFile(out));
   const std::string total = StrCat("\"total\":", now_file.in_use(), ",");
-  if (!json.ok() || json->find(total) == std::string::npos) {
-    std::fprintf(stderr, "the total is not %s\n", total.c_str());
+  if (json.find(total) == std::string::npos) {
+    return Internal(StrCat("not of the profile's total: ", total));
+  }
+  FODC_RETURN_IF_ERROR(
+      Compare(reporter, "top", {fodcctl, "pprof", "top", now},
+              {kGo, "tool", "pprof", "-top", "-symbolize=none", now}));
+  return Compare(reporter, "diff", {fodcctl, "pprof", "diff", base, now},
+                 {kGo, "tool", "pprof", "-top", "-symbolize=none",
+                  "-diff_base=" + base, now});
+}
+
+int Main(int argc, char** argv) {
+  Reporter reporter("pprof");
+  if (const Status status = Run(&reporter); !status.ok()) {
+    (void)std::fprintf(stderr, "%s\n", status.ToString().c_str());
     return 1;
   }
-  Compare(&reporter, "top",
-          RunMedian({fodcctl, "pprof", "top", now}, "/dev/null"),
-          RunMedian(with(go, {now}), "/dev/null"));
-  Compare(&reporter, "diff",
-          RunMedian({fodcctl, "pprof", "diff", base, now}, "/dev/null"),
-          RunMedian(with(go, {"-diff_base=" + base, now}), "/dev/null"));
   return reporter.ExitCode(HasFlag(argc, argv, "--check"));
 }
 

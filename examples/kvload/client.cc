@@ -69,7 +69,7 @@ Status Client::Connect() {
   address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
   if (::connect(fd_.get(), reinterpret_cast<const sockaddr*>(&address),
                 sizeof address) != 0) {
-    const Status failed = SocketError("connect");
+    Status failed = SocketError("connect");
     fd_.reset();
     return failed;
   }
@@ -82,7 +82,7 @@ Status Client::Send(std::string_view bytes) {
         ::send(fd_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) {
-      const Status failed = SocketError("send");
+      Status failed = SocketError("send");
       fd_.reset();
       return failed;
     }
@@ -100,8 +100,8 @@ Status Client::Receive() {
       in_.append(buffer, static_cast<std::size_t>(n));
       return OkStatus();
     }
-    const Status failed = n == 0 ? Unavailable("the node closed the connection")
-                                 : SocketError("receive");
+    Status failed = n == 0 ? Unavailable("the node closed the connection")
+                           : SocketError("receive");
     fd_.reset();
     return failed;
   }

@@ -105,6 +105,7 @@ TEST_F(MetricsTest, AFamilyIsBounded) {
 
 TEST_F(MetricsTest, ThreadsCountTogether) {
   std::vector<std::thread> threads;
+  threads.reserve(4);
   for (int t = 0; t < 4; ++t) {
     threads.emplace_back([this] {
       for (int i = 0; i < 1000; ++i) {

@@ -65,6 +65,8 @@ int AddModule(dl_phdr_info* info, std::size_t, void* argument) {
       m.begin = std::min(m.begin, at);
       m.end = std::max(m.end, at + p.p_memsz);
     } else if (p.p_type == PT_NOTE && m.build_id.empty()) {
+      // NOLINTNEXTLINE(performance-no-int-to-ptr): that is what the loader
+      // gives
       m.build_id = BuildIdOf({reinterpret_cast<const char*>(at), p.p_memsz});
     }
   }

@@ -364,7 +364,7 @@ Result<std::thread> PanicRecorder::RunInThread(
 }
 
 GuardedResult PanicRecorder::Record(std::string_view component,
-                                    std::exception_ptr caught,
+                                    const std::exception_ptr& caught,
                                     const GuardedOptions& options) noexcept {
   GuardedResult result;
   if (caught == nullptr) return result;

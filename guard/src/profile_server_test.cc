@@ -168,7 +168,9 @@ TEST(ProfileServerTest, AThreadThatBlocksTheSignalIsToldWithoutAStack) {
   bool has_deaf = false;
   pprof::SampleReader samples(*p);
   for (std::size_t i = 0; i < p->sample_count(); ++i) {
-    if (p->Text(samples.ReadLabels(i)[0].text) != "deaf") continue;
+    const auto labels = samples.ReadLabels(i);
+    ASSERT_FALSE(labels.empty());
+    if (p->Text(labels[0].text) != "deaf") continue;
     has_deaf = true;
     EXPECT_TRUE(samples.Read(i).locations.empty());
   }

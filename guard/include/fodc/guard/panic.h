@@ -173,7 +173,8 @@ class PanicRecorder {
 
   // For what was caught elsewhere, such as in a server's own catch. The stack
   // is the caller's; null is no panic.
-  GuardedResult Record(std::string_view component, std::exception_ptr caught,
+  GuardedResult Record(std::string_view component,
+                       const std::exception_ptr& caught,
                        const GuardedOptions& options = {}) noexcept;
 
   // Takes no further artifacts, and waits for those in the queue. False if
