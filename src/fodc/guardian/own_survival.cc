@@ -44,11 +44,16 @@ int FindCode(dl_phdr_info* object, std::size_t, void* wanted) {
   return 0;
 }
 
+// mlock2: sanitizers make mlock do nothing.
+int Lock(const void* data, std::size_t bytes) {
+  return ::mlock2(data, bytes, 0);
+}
+
 Status LockCodeAt(std::uintptr_t address) {
   Code code{.address = address};
   if (::dl_iterate_phdr(&FindCode, &code) == 0)
     return NotFound("no segment of code");
-  if (::mlock(reinterpret_cast<const void*>(code.begin), code.bytes) != 0)
+  if (Lock(reinterpret_cast<const void*>(code.begin), code.bytes) != 0)
     return ErrnoStatus(errno, "mlock of code");
   return OkStatus();
 }
@@ -72,8 +77,8 @@ LockedPages::LockedPages(std::size_t bytes) {
   data_ = ::mmap(nullptr, bytes_, PROT_READ | PROT_WRITE,
                  MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   FODC_CHECK(data_ != MAP_FAILED);
-  // Touched by mlock; where that is refused they are at least there.
-  if (::mlock(data_, bytes_) != 0) {
+  // Touched by that; where it is refused they are at least there.
+  if (Lock(data_, bytes_) != 0) {
     status_ = ErrnoStatus(errno, "mlock");
     std::memset(data_, 0, bytes_);
   }

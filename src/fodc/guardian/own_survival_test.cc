@@ -74,7 +74,7 @@ TEST(LockCodeTest, AllOfTheProgramAndOfTheCLibrary) {
   if (IsRefused(LockCode())) GTEST_SKIP();
   for (const std::uintptr_t function :
        {reinterpret_cast<std::uintptr_t>(&LockCode),
-        reinterpret_cast<std::uintptr_t>(&::write)}) {
+        reinterpret_cast<std::uintptr_t>(&::syscall)}) {
     const Mapping m = MappingOf(function);
     EXPECT_GT(m.size_kib, 0U);
     EXPECT_TRUE(m.is_locked);
