@@ -102,6 +102,7 @@ void DeathRecord::RunStep(Step step, const Death& death) {
 
 void DeathRecord::MakeDirectory() {
   plan_.reserve.Release();
+  plan_.memory_reserve.GiveBack();
   at_ = plan_.clock->Unix();
   // Another record of this process may have the same nanosecond.
   for (int tries = 0; tries < kMaxSameStamp; ++tries) {

@@ -13,6 +13,7 @@
 
 #include "disk_reserve.h"
 #include "fodc/base/clock.h"
+#include "memory_reserve.h"
 #include "modules.h"
 #include "record.h"
 #include "record_buffer.h"
@@ -31,6 +32,7 @@ struct CrashPlan {
   const Clock* clock = nullptr;
   MonotonicTime armed_at;
   DiskReserve reserve;
+  MemoryReserve memory_reserve;
   // One is shown, the other is made anew.
   ModuleTable tables[2];
   std::atomic<const ModuleTable*> modules{nullptr};

@@ -14,6 +14,7 @@
 #include "edge.h"
 #include "fodc/base/mutex.h"
 #include "fodc/base/strings.h"
+#include "memory_reserve.h"
 #include "memory_sampler.h"
 #include "memwatch_core.h"
 #include "memwatch_impl.h"
@@ -69,32 +70,10 @@ Result<MemorySource> ParseMemorySource(std::string_view text) noexcept {
   });
 }
 
-// Memory that is there when the shutdown needs some.
-class Reserve {
- public:
-  ~Reserve() { GiveBack(); }
-  Status Take(std::uint64_t bytes) {
-    if (bytes == 0 || at_ != nullptr) return OkStatus();
-    void* at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-    if (at == MAP_FAILED) return ErrnoStatus(errno, "mmap of the reserve");
-    at_ = at;
-    bytes_ = bytes;
-    return OkStatus();
-  }
-  void GiveBack() {
-    if (at_ != nullptr) (void)::munmap(std::exchange(at_, nullptr), bytes_);
-  }
-
- private:
-  void* at_ = nullptr;
-  std::uint64_t bytes_ = 0;
-};
-
 struct Memwatch::Impl {
   MemwatchOptions options;
   std::unique_ptr<Watch> watch;  // none: off
-  Reserve reserve;
+  MemoryReserve reserve;         // what the shutdown needs
   Deadline deadline;
   std::thread thread;
   std::atomic<std::thread::id> loop{};
@@ -163,7 +142,8 @@ struct Memwatch::Impl {
           deadline.Start(options.deadline, [this] { return ExitCode(); });
       if (!kept.ok()) return Fail(kept);
     }
-    const Status begun = StartThread(&thread, [this] { Run(); });
+    const Status begun =
+        StartThread(&thread, [this] { Run(); });
     return begun.ok() ? begun : Fail(begun);
   }
 

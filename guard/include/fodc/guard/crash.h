@@ -47,6 +47,10 @@ struct CrashOptions {
   // Disk space held for the record while the process lives (an unlinked file
   // in `directory`), so that a full disk leaves evidence too. 0: none.
   std::size_t reserve_bytes = std::size_t{256} << 10;
+  // Memory held likewise, and given back for the record: at the limit of a
+  // cgroup no other is to be had. Beside it the handler keeps half a megabyte,
+  // and 16 KiB of each alternate stack. 0: none.
+  std::size_t memory_reserve_bytes = std::size_t{512} << 10;
   EventSink sink = {};  // used while arming only
 };
 
