@@ -81,7 +81,8 @@ void DeathRecord::RunStep(Step step, const Death& death) {
       return out_.AppendTime(at_);
     case kBreadcrumbs:
       if (const BreadcrumbStore* chain = BreadcrumbReader::OfThisThread()) {
-        AppendBreadcrumbs(BreadcrumbReader::Read(*chain), &out_);
+        BreadcrumbReader::Places places;
+        AppendBreadcrumbs(BreadcrumbReader::Read(*chain, &places), &out_);
       }
       return;
     case kCause:
