@@ -25,8 +25,6 @@
 namespace fodc::guard {
 namespace {
 
-constexpr int kLoopRuns = 3;
-
 constexpr std::array<std::pair<MemorySource, std::string_view>, 6> kSources = {
     {{MemorySource::kAuto, "auto"},
      {MemorySource::kCgroup, "cgroup"},
@@ -178,7 +176,7 @@ Result<std::unique_ptr<Memwatch>> MakeMemwatch(
   FODC_ASSIGN_OR_RETURN(CoreSettings settings, ToCoreSettings(o));
   if (!IsOff(o.hard) || !IsOff(o.soft)) {
     settings.in_crash_loop = o.crash_loop_guard && o.life != nullptr &&
-                             o.life->pressure_streak() >= kLoopRuns;
+                             o.life->pressure_streak() >= Life::kPressureLoop;
     if (sampler == nullptr) {
       FODC_ASSIGN_OR_RETURN(sampler, MakeMemorySampler(o.source, *o.clock));
     }
