@@ -141,7 +141,7 @@ struct Memwatch::Impl {
       if (!kept.ok()) return Fail(kept);
     }
     const Status begun =
-        StartThread(&thread, [this] { Run(); });
+        StartThread(&thread, "fodc-memwatch", [this] { Run(); });
     return begun.ok() ? begun : Fail(begun);
   }
 

@@ -13,11 +13,12 @@
 
 namespace fodc::guard {
 
-// A thread of the library's that takes none of the host's signals. It tells its
-// stack like any other, if that signal was taken before it began.
+// A thread of the library's, called `name` (15 bytes at most, static), that
+// takes none of the host's signals. It tells its stack like any other, if that
+// signal was taken before it began.
 // Errors: kResourceExhausted if the system gives none.
 template <typename Body>
-Status StartThread(std::thread* thread, Body body) {
+Status StartThread(std::thread* thread, const char* name, Body body) {
   sigset_t mask;
   sigset_t before;
   FillAllButFaults(&mask);
@@ -28,6 +29,7 @@ Status StartThread(std::thread* thread, Body body) {
   Status started;
   try {
     *thread = std::thread(std::move(body));
+    (void)::pthread_setname_np(thread->native_handle(), name);
   } catch (...) {  // no thread, or no memory for one
     started = ResourceExhausted("no thread for the guard");
   }
