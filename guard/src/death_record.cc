@@ -94,7 +94,8 @@ void DeathRecord::RunStep(Step step, const Death& death) {
     case kWrite:
       return Write();
     case kPrune:
-      (void)PruneArtifacts(plan_.root.c_str(), plan_.max_artifacts);
+      (void)PruneArtifacts(plan_.root.c_str(), plan_.max_artifacts,
+                           {id_, id_bytes_});
       return;
     case kDone:
       return;

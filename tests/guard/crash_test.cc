@@ -210,6 +210,7 @@ INSTANTIATE_TEST_SUITE_P(
         Way{"exception", SIGABRT,
             "std::terminate: uncaught std::runtime_error: torn \"tail\"",
             "main"},
+        Way{"faulty-what", SIGABRT, "std::terminate", "main"},
         Way{"noexcept", SIGABRT, "std::terminate: uncaught int", "main"},
         Way{"divide", SIGFPE, "SIGFPE: integer division by zero at 0x", "main"},
         Way{"illegal", SIGILL, "SIGILL: illegal opera", "main"},

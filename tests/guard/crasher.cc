@@ -152,6 +152,13 @@ void FillRest(const std::string& directory) {
   WriteToNull();
 }
 
+struct FaultyWhat : std::exception {
+  const char* what() const noexcept override {
+    WriteToNull();
+    return "";
+  }
+};
+
 using Way = std::function<void()>;
 
 std::map<std::string, Way> Ways() {
@@ -160,6 +167,7 @@ std::map<std::string, Way> Ways() {
       {"overflow", [] { (void)Overflow(nullptr); }},
       {"abort", [] { std::abort(); }},
       {"exception", [] { throw std::runtime_error("torn \"tail\""); }},
+      {"faulty-what", [] { throw FaultyWhat(); }},
       {"noexcept",
        [] {
          const auto quiet = []() noexcept { ThrowSeven(); };
