@@ -9,6 +9,7 @@
 
 #include "fault_signals.h"
 #include "fodc/base/status.h"
+#include "fodc/guard/crash.h"
 #include "thread_asker.h"
 
 namespace fodc::guard {
@@ -28,7 +29,11 @@ Status StartThread(std::thread* thread, const char* name, Body body) {
   (void)::pthread_sigmask(SIG_SETMASK, &mask, &before);
   Status started;
   try {
-    *thread = std::thread(std::move(body));
+    *thread = std::thread([body = std::move(body)]() mutable {
+      // Hosts are called on it. Without a stack all but an overflow is told.
+      CoverThisThread().IgnoreError();
+      body();
+    });
     (void)::pthread_setname_np(thread->native_handle(), name);
   } catch (...) {  // no thread, or no memory for one
     started = ResourceExhausted("no thread for the guard");

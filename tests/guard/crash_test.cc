@@ -224,6 +224,7 @@ INSTANTIATE_TEST_SUITE_P(
         Way{"overflow-covered", SIGSEGV, "SIGSEGV: ", "Overflow"},
         Way{"overflow-refreshed", SIGSEGV, "SIGSEGV: ", "Overflow"},
         Way{"overflow-refresher", SIGSEGV, "SIGSEGV: ", "Overflow"},
+        Way{"overflow-callback", SIGSEGV, "SIGSEGV: ", "Overflow"},
         Way{"malloc-lock", SIGSEGV, "SIGSEGV: address not", "WriteToNull"},
         Way{"two-at-once", SIGSEGV, "SIGSEGV: address not", "WriteToNull"},
         Way{"no-descriptor", SIGSEGV, "SIGSEGV: address not", "WriteToNull"},

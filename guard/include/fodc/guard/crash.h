@@ -9,8 +9,9 @@
 //     crash.component = "node";
 //     (void)fodc::guard::ArmCrashHandler(crash);  // first thing in main
 //
-// Does not see: SIGKILL (so the kernel's out-of-memory kill), _exit, and a
-// stack overflow on a thread that has no alternate stack (CoverThisThread).
+// Does not see: SIGKILL (so the kernel's out-of-memory kill), _exit, a stack
+// overflow on a thread that has no alternate stack (CoverThisThread), and a
+// fault on a thread that blocks its signal: the kernel ends the process then.
 #pragma once
 
 #include <chrono>
