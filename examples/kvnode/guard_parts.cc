@@ -5,6 +5,8 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <optional>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -101,8 +103,10 @@ Status GuardParts::StartIsolation(const Options& options) {
 
 Status GuardParts::StartMemory(const Options& options) {
   guard::SoftLimiterOptions soft;
-  FODC_ASSIGN_OR_RETURN(
-      soft.limit, guard::ChooseSoftLimit(options.soft_limit, "", "KVNODE"));
+  std::optional<std::string_view> given;
+  if (options.soft_limit != "auto") given = options.soft_limit;
+  FODC_ASSIGN_OR_RETURN(soft.limit,
+                        guard::ChooseSoftLimit(given, {}, "KVNODE"));
   soft.events = ToNodeLog();
   soft.metrics = metrics_;
   FODC_ASSIGN_OR_RETURN(soft_limiter_,

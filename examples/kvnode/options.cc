@@ -36,8 +36,8 @@ void DeclareFlags(fodc::program::Flags* flags, Options* o) {
   flags->Bool("no-guard", &o->no_guard,
               "without libfodc-guard, to show the difference");
   flags->String("soft-limit", &o->soft_limit,
-                "where memory is given back: 1800MiB, 72%, off (empty: 72% of "
-                "the memory limit)");
+                "where memory is given back: 1800MiB, 72%, off (or empty); "
+                "auto: KVNODE_MEMORY_SOFT_LIMIT, else 72% of the memory limit");
   flags
       ->Float("memory-threshold", &o->memory_threshold_percent,
               "the node stops by itself at this per cent of the memory limit")

@@ -21,7 +21,7 @@ struct Options {
 
   // The guard.
   bool no_guard = false;
-  std::string soft_limit;
+  std::string soft_limit = "auto";
   double memory_threshold_percent = 90;
   std::int64_t heavy_slots = 0;      // 0: two for each CPU
   std::uint64_t inflight_bytes = 0;  // 0: an eighth of the memory limit

@@ -18,6 +18,10 @@ namespace {
 // The handler itself needs 30 KiB, twice as much when it faults.
 constexpr std::size_t kHandlerBytes = std::size_t{96} << 10;
 
+// A signal frame and a walk. Who dies on it has the memory reserve for the
+// rest.
+constexpr std::size_t kTouchedBytes = std::size_t{16} << 10;
+
 std::size_t PageBytes() {
   return static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
 }
@@ -49,6 +53,11 @@ class ThreadsOwnStack {
 
 }  // namespace
 
+void TouchPages(void* memory, std::size_t bytes) {
+  auto* const begin = static_cast<volatile char*>(memory);
+  for (std::size_t i = 0; i < bytes; i += PageBytes()) begin[i] = 0;
+}
+
 AlternateStack::AlternateStack() {
   const std::size_t page = PageBytes();
   const auto frame = static_cast<std::size_t>(
@@ -59,6 +68,7 @@ AlternateStack::AlternateStack() {
                         MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
   if (memory == MAP_FAILED) return;
   (void)::mprotect(memory, page, PROT_NONE);
+  TouchPages(static_cast<char*>(memory) + bytes - kTouchedBytes, kTouchedBytes);
   memory_ = memory;
   mapped_bytes_ = bytes;
 }

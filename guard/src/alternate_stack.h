@@ -7,8 +7,12 @@
 
 namespace fodc::guard {
 
+// Has the kernel give all pages of `memory`, which nobody else uses yet.
+void TouchPages(void* memory, std::size_t bytes);
+
 // What the machine's registers take in a signal frame, and room to unwind,
 // format and write. A page below it faults.
+// What a question to the thread needs is touched.
 class AlternateStack {
  public:
   // data() is null without memory.

@@ -214,7 +214,8 @@ void RemoveUnfinished(const char* root, std::string_view id) {
   (void)::rmdir(Path(root, id).c_str());
 }
 
-int PruneArtifacts(const char* root, std::size_t keep) {
+int PruneArtifacts(const char* root, std::size_t keep,
+                   std::string_view spared) {
   if (keep == 0) return 0;
   const int fd = ::open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   if (fd < 0) return errno;
@@ -226,7 +227,7 @@ int PruneArtifacts(const char* root, std::size_t keep) {
     while (const char* name = scan.Next()) {
       if (!HasPanicFile(fd, name)) continue;
       ++count;
-      first.Put(name);
+      if (name != spared) first.Put(name);
     }
     std::size_t surplus = count > keep ? count - keep : 0;
     is_more = surplus > FirstNames::kMax;

@@ -45,8 +45,10 @@ int WriteIntoArtifact(const char* root, std::string_view id, const char* name,
 void RemoveUnfinished(const char* root, std::string_view id);
 
 // Removes the directories with a panic.json whose names come first, until
-// `keep` are left; other directories are not touched. 0 keeps all. 0, or the
-// errno of what could not be removed.
-int PruneArtifacts(const char* root, std::size_t keep);
+// `keep` are left; other directories are not touched, nor is `spared`, which
+// counts: the one that was just written comes first if the clock was set back.
+// 0 keeps all. 0, or the errno of what could not be removed.
+int PruneArtifacts(const char* root, std::size_t keep,
+                   std::string_view spared = {});
 
 }  // namespace fodc::guard

@@ -12,8 +12,8 @@ Result<std::unique_ptr<ArtifactQueue>> ArtifactQueue::Create(
     std::size_t max_jobs) {
   std::unique_ptr<ArtifactQueue> queue(new ArtifactQueue(max_jobs));
   const MutexLock lock(queue->join_mutex_);
-  FODC_RETURN_IF_ERROR(
-      StartThread(&queue->thread_, [q = queue.get()] { q->Work(); }));
+  FODC_RETURN_IF_ERROR(StartThread(&queue->thread_, "fodc-artifacts",
+                                   [q = queue.get()] { q->Work(); }));
   return queue;
 }
 

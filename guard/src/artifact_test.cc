@@ -97,6 +97,15 @@ TEST_F(ArtifactTest, TheNewestStayAndForeignDirectoriesAreNotTouched) {
   EXPECT_THAT(Ids(), ElementsAre("000", "147", "148", "149", "panic.json"));
 }
 
+// A clock that was set back gives the newest the first name.
+TEST_F(ArtifactTest, WhatWasJustWrittenStays) {
+  for (const char* id : {"1", "2", "3", "4"}) Write(id);
+  EXPECT_EQ(PruneArtifacts(root_.c_str(), 2, "1"), 0);
+  EXPECT_THAT(Ids(), ElementsAre("1", "4"));
+  EXPECT_EQ(PruneArtifacts(root_.c_str(), 1, "1"), 0);
+  EXPECT_THAT(Ids(), ElementsAre("1"));
+}
+
 TEST_F(ArtifactTest, APanicFileOfAnyContentCounts) {
   Write("1");
   ASSERT_EQ(WriteIntoArtifact(root_.c_str(), "1", kPanicFile, "{\"comp"), 0);

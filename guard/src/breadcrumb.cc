@@ -38,23 +38,31 @@ std::shared_ptr<BreadcrumbStore> Exchange(
 }  // namespace
 
 struct BreadcrumbStore::Impl {
+  const bool keeps_last;
   Mutex mutex;
   std::array<std::shared_ptr<const Breadcrumb>, kMaxBreadcrumbs> owned
       FODC_GUARDED_BY(mutex);
-  // The same for who may not lock: the first `size` of `shown` are there.
-  std::array<const Breadcrumb*, kMaxBreadcrumbs> shown{};
-  std::atomic<std::size_t> size{0};
+  // The same for who may not lock. Of all that were `added` the last
+  // kMaxBreadcrumbs are there, each in its turn.
+  std::array<std::atomic<const Breadcrumb*>, kMaxBreadcrumbs> shown{};
+  std::atomic<std::size_t> added{0};
+
+  explicit Impl(bool last) : keeps_last(last) {}
 
   void Add(std::shared_ptr<const Breadcrumb> b) FODC_REQUIRES(mutex) {
-    const std::size_t at = size.load(std::memory_order_relaxed);
-    if (at == kMaxBreadcrumbs) return;
-    shown[at] = b.get();
-    owned[at] = std::move(b);
-    size.store(at + 1, std::memory_order_release);  // for Read below
+    const std::size_t count = added.load(std::memory_order_relaxed);
+    if (count >= kMaxBreadcrumbs && !keeps_last) return;
+    const std::size_t at = count % kMaxBreadcrumbs;
+    // What it replaces goes last: a signal handler on this thread may look.
+    shown[at].store(b.get(), std::memory_order_relaxed);
+    owned[at].swap(b);
+    added.store(count + 1, std::memory_order_release);  // for Read below
   }
 };
 
-BreadcrumbStore::BreadcrumbStore() : impl_(std::make_unique<Impl>()) {}
+BreadcrumbStore::BreadcrumbStore() : BreadcrumbStore(false) {}
+BreadcrumbStore::BreadcrumbStore(bool keeps_last)
+    : impl_(std::make_unique<Impl>(keeps_last)) {}
 BreadcrumbStore::~BreadcrumbStore() = default;
 
 void BreadcrumbStore::Add(Breadcrumb breadcrumb) noexcept {
@@ -69,7 +77,10 @@ void BreadcrumbStore::Add(Breadcrumb breadcrumb) noexcept {
 
 std::vector<Breadcrumb> BreadcrumbStore::List() const {
   std::vector<Breadcrumb> all;
-  for (const Breadcrumb* b : BreadcrumbReader::Read(*this)) all.push_back(*b);
+  BreadcrumbReader::Places places;
+  for (const Breadcrumb* b : BreadcrumbReader::Read(*this, &places)) {
+    all.push_back(*b);
+  }
   return all;
 }
 
@@ -77,16 +88,29 @@ std::shared_ptr<BreadcrumbStore> BreadcrumbStore::Fork() const {
   auto fork = std::make_shared<BreadcrumbStore>();
   const MutexLock lock(impl_->mutex);
   const MutexLock theirs(fork->impl_->mutex);
-  for (std::size_t i = 0; i < impl_->size.load(); ++i) {
-    fork->impl_->Add(impl_->owned[i]);
+  const std::size_t end = impl_->added.load();
+  const std::size_t most =
+      impl_->keeps_last ? kMaxBreadcrumbs / 2 : kMaxBreadcrumbs;
+  for (std::size_t i = end - std::min(end, most); i < end; ++i) {
+    fork->impl_->Add(impl_->owned[i % kMaxBreadcrumbs]);
   }
   return fork;
 }
 
 std::span<const Breadcrumb* const> BreadcrumbReader::Read(
-    const BreadcrumbStore& store) {
-  return {store.impl_->shown.data(),
-          store.impl_->size.load(std::memory_order_acquire)};
+    const BreadcrumbStore& store, Places* places) {
+  const BreadcrumbStore::Impl& impl = *store.impl_;
+  const std::size_t end = impl.added.load(std::memory_order_acquire);
+  const std::size_t size = std::min(end, places->size());
+  for (std::size_t i = 0; i < size; ++i) {
+    (*places)[i] = impl.shown[(end - size + i) % impl.shown.size()].load(
+        std::memory_order_relaxed);
+  }
+  return {places->data(), size};
+}
+
+std::shared_ptr<BreadcrumbStore> BreadcrumbReader::MakeThreadsOwn() {
+  return std::shared_ptr<BreadcrumbStore>(new BreadcrumbStore(true));
 }
 
 const BreadcrumbStore* BreadcrumbReader::OfThisThread() {
@@ -96,7 +120,7 @@ const BreadcrumbStore* BreadcrumbReader::OfThisThread() {
 void AddBreadcrumb(std::string_view stage, std::string_view component,
                    BreadcrumbFields fields) noexcept {
   try {
-    if (t_chain == nullptr) (void)Exchange(std::make_shared<BreadcrumbStore>());
+    if (t_chain == nullptr) (void)Exchange(BreadcrumbReader::MakeThreadsOwn());
     t_chain->Add({SystemClock().Unix(), std::string(stage),
                   std::string(component), std::move(fields)});
   } catch (...) {

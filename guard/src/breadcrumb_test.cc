@@ -76,7 +76,8 @@ TEST(BreadcrumbStoreTest, ThreadsAddAtOnce) {
     threads.emplace_back([&store] {
       for (int i = 0; i < 32; ++i) {
         store.Add(At("x"));
-        for (const Breadcrumb* b : BreadcrumbReader::Read(store)) {
+        BreadcrumbReader::Places places;
+        for (const Breadcrumb* b : BreadcrumbReader::Read(store, &places)) {
           EXPECT_EQ(b->stage, "x");
         }
       }
@@ -96,6 +97,24 @@ TEST(AddBreadcrumbTest, AThreadHasAChainOfItsOwnUntilItEnds) {
     std::thread([] {
       EXPECT_EQ(BreadcrumbReader::OfThisThread(), nullptr);
     }).join();
+  }).join();
+}
+
+// A loop runs for ever; what it did last is what counts.
+TEST(AddBreadcrumbTest, AThreadsOwnChainKeepsTheLast) {
+  std::thread([] {
+    for (int i = 0; i < 200; ++i) AddBreadcrumb(std::to_string(i));
+    const auto stages = StagesOf(*BreadcrumbReader::OfThisThread());
+    ASSERT_THAT(stages, SizeIs(64));
+    EXPECT_EQ(stages.front(), "136");
+    EXPECT_EQ(stages.back(), "199");
+    // And a fork has room for what is done with it.
+    const auto fork = ForkBreadcrumbs();
+    fork->Add(At("task"));
+    const auto forked = StagesOf(*fork);
+    ASSERT_THAT(forked, SizeIs(33));
+    EXPECT_EQ(forked.front(), "168");
+    EXPECT_EQ(forked.back(), "task");
   }).join();
 }
 

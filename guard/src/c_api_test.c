@@ -64,6 +64,53 @@ static void test_status(void)
 	EXPECT(strcmp(fodc_guard_last_error(), "wal is null") == 0);
 }
 
+struct visited {
+	int families;
+	int histograms;
+	int samples;
+	double repairs;
+};
+
+static void on_family(void *user, const char *name, const char *help, int type)
+{
+	struct visited *visited = user;
+
+	EXPECT(strncmp(name, "fodc_guard_", 11) == 0);
+	EXPECT(strlen(help) > 0);
+	++visited->families;
+	if (type == FODC_GUARD_HISTOGRAM)
+		++visited->histograms;
+}
+
+static void on_sample(void *user, const char *name,
+		      const struct fodc_guard_label *labels, size_t count,
+		      double value)
+{
+	struct visited *visited = user;
+
+	++visited->samples;
+	if (strcmp(name, "fodc_guard_wal_tail_repairs_total") == 0 &&
+	    count == 1 && strcmp(labels[0].name, "result") == 0 &&
+	    strcmp(labels[0].value, "repaired") == 0)
+		visited->repairs = value;
+}
+
+static void test_visit(const fodc_guard_metrics *metrics)
+{
+	struct fodc_guard_metric_visitor visitor = {on_family, on_sample};
+	struct visited visited = {0, 0, 0, -1};
+
+	EXPECT(fodc_guard_metrics_visit(metrics, &visitor, &visited) == 0);
+	EXPECT(visited.families > 10);
+	EXPECT(visited.histograms > 0);
+	EXPECT(visited.samples > 10);
+	EXPECT(visited.repairs == 0);
+	visitor.sample = NULL;
+	EXPECT(fodc_guard_metrics_visit(metrics, &visitor, &visited) == 0);
+	EXPECT(fodc_guard_metrics_visit(metrics, NULL, NULL) ==
+	       FODC_GUARD_INVALID_ARGUMENT);
+}
+
 static void test_metrics(void)
 {
 	fodc_guard_metrics *metrics = NULL;
@@ -77,6 +124,7 @@ static void test_metrics(void)
 	EXPECT(length > sizeof small);
 	EXPECT(small[0] == 'a');
 	EXPECT(strstr(page_of(metrics), "fodc_guard_memory_level 0\n") != NULL);
+	test_visit(metrics);
 	fodc_guard_metrics_destroy(metrics);
 	fodc_guard_metrics_destroy(NULL);
 }
@@ -128,6 +176,15 @@ static void test_isolation(void)
 	EXPECT(fodc_guard_admit(isolation, NULL, &script) ==
 	       FODC_GUARD_INVALID_ARGUMENT);
 	fodc_guard_work_release(&script);
+	/* A mistake of the host's is no refusal. */
+	request.class_index = 2;
+	EXPECT(fodc_guard_admit(isolation, &request, &script) ==
+	       FODC_GUARD_INVALID_ARGUMENT);
+	EXPECT(strcmp(fodc_guard_last_error(), "class 2 of 2 is none") == 0);
+	fodc_guard_work_release(&script);
+	EXPECT(strstr(page_of(metrics), "fodc_guard_rejected_total{class="
+					"\"scan\",reason=\"full\"} 0\n") !=
+	       NULL);
 
 	EXPECT(fodc_guard_connect(isolation, "10.0.0.1", &a, NULL) == 0);
 	EXPECT(fodc_guard_connect(isolation, "10.0.0.1", &b, &should_tell) ==
@@ -161,6 +218,40 @@ static void test_isolation(void)
 					"\"large_body\"} 0\n") != NULL);
 	fodc_guard_isolation_destroy(isolation);
 	fodc_guard_metrics_destroy(metrics);
+}
+
+static void test_guarantees(void)
+{
+	static const char *const names[] = {"read", "scan"};
+	static const unsigned guaranteed[] = {2, FODC_GUARD_BY_WEIGHT};
+	struct fodc_guard_isolation_options options;
+	struct fodc_guard_work_request request = {1, NULL, 0, NULL};
+	struct fodc_guard_work a, b, c;
+	fodc_guard_isolation *isolation = NULL;
+
+	fodc_guard_isolation_options_init(&options);
+	EXPECT(options.guaranteed_percent > 0);
+	options.slots = 4;
+	options.class_names = names;
+	options.class_guaranteed = guaranteed;
+	options.class_count = 2;
+	options.guaranteed_percent = 51;
+	EXPECT(fodc_guard_isolation_create(&options, &isolation) ==
+	       FODC_GUARD_INVALID_ARGUMENT);
+	options.guaranteed_percent = 50;
+	EXPECT(fodc_guard_isolation_create(&options, &isolation) == 0);
+	/* Two are for those who read, whatever comes. */
+	EXPECT(fodc_guard_admit(isolation, &request, &a) == 0);
+	EXPECT(fodc_guard_admit(isolation, &request, &b) == 0);
+	EXPECT(fodc_guard_admit(isolation, &request, &c) ==
+	       FODC_GUARD_UNAVAILABLE);
+	fodc_guard_work_release(&c);
+	request.class_index = 0;
+	EXPECT(fodc_guard_admit(isolation, &request, &c) == 0);
+	fodc_guard_work_release(&c);
+	fodc_guard_work_release(&b);
+	fodc_guard_work_release(&a);
+	fodc_guard_isolation_destroy(isolation);
 }
 
 static int add_bytes(void *user, const struct fodc_guard_wal_record *record)
@@ -208,6 +299,8 @@ static void test_wal(const char *directory)
 	fodc_guard_metrics *metrics = NULL;
 	fodc_guard_wal *wal = NULL, *second = NULL;
 	size_t bytes = 0;
+	struct fodc_guard_wal_counters counters;
+	uint64_t size;
 
 	EXPECT(fodc_guard_metrics_create(&metrics) == 0);
 	fodc_guard_wal_options_init(&options);
@@ -251,6 +344,18 @@ static void test_wal(const char *directory)
 	       FODC_GUARD_ABORTED);
 	EXPECT(fodc_guard_wal_append(wal, batch, 1) == 0);
 	EXPECT(fodc_guard_wal_drop_before(wal, 2) == 0);
+	fodc_guard_wal_count(wal, &counters);
+	EXPECT(counters.repaired == 1);
+	EXPECT(counters.dropped_bytes > 0);
+	EXPECT(counters.appended_records == 1);
+	EXPECT(fodc_guard_wal_next_sequence(wal) == 4);
+	size = fodc_guard_wal_size_bytes(wal);
+	EXPECT(size > 0);
+	/* What was in the segment that is over goes. */
+	EXPECT(fodc_guard_wal_roll(wal) == 0);
+	EXPECT(fodc_guard_wal_append(wal, batch, 1) == 0);
+	EXPECT(fodc_guard_wal_drop_before(wal, 4) == 0);
+	EXPECT(fodc_guard_wal_size_bytes(wal) < size);
 	batch[2].payload_bytes = 1;
 	EXPECT(fodc_guard_wal_append(wal, batch, 3) ==
 	       FODC_GUARD_INVALID_ARGUMENT);
@@ -307,6 +412,7 @@ int fodc_guard_c_api_test(const char *directory)
 	test_status();
 	test_metrics();
 	test_isolation();
+	test_guarantees();
 	test_profiles();
 	test_crash();
 	test_wal(directory);

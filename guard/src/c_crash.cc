@@ -41,6 +41,7 @@ void fodc_guard_crash_options_init(struct fodc_guard_crash_options* options) {
   options->max_artifacts = defaults.max_artifacts;
   options->thread_wait_ms = defaults.thread_wait.count();
   options->reserve_bytes = defaults.reserve_bytes;
+  options->memory_reserve_bytes = defaults.memory_reserve_bytes;
 }
 
 int fodc_guard_crash_arm(const struct fodc_guard_crash_options* options) {
@@ -55,6 +56,7 @@ int fodc_guard_crash_arm(const struct fodc_guard_crash_options* options) {
     o.thread_wait = std::chrono::milliseconds(options->thread_wait_ms);
     o.thread_signal = options->thread_signal;
     o.reserve_bytes = options->reserve_bytes;
+    o.memory_reserve_bytes = options->memory_reserve_bytes;
     o.sink = guard::ToSink(options->on_event, options->on_event_user);
     return guard::ArmCrashHandler(o);
   });

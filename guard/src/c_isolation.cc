@@ -38,6 +38,7 @@ static_assert(FODC_GUARD_SLOW_DOWN_HEADERS == fodc::guard::kSlowDownHeaders);
 
 struct fodc_guard_isolation {
   std::unique_ptr<Isolation> isolation;
+  std::size_t class_count;
 };
 
 namespace {
@@ -47,7 +48,6 @@ namespace {
 template <typename T, typename Storage>
 T* In(Storage* storage) {
   static_assert(sizeof(T) <= sizeof storage->opaque);
-  static_assert(alignof(T) <= alignof(Storage));
   static_assert(alignof(T) <= alignof(Storage));
   return std::launder(reinterpret_cast<T*>(storage->opaque));
 }
@@ -83,11 +83,16 @@ Status FillOptions(const fodc_guard_isolation_options& from,
           {std::string(TextOf(from.class_names[i])),
            from.class_weights != nullptr ? from.class_weights[i] : 1,
            {}});
+      if (from.class_guaranteed != nullptr &&
+          from.class_guaranteed[i] != FODC_GUARD_BY_WEIGHT) {
+        to->slots.classes.back().guaranteed = from.class_guaranteed[i];
+      }
     }
   }
   to->heavy_per_peer = from.heavy_per_peer;
   to->connections_per_address = from.connections_per_address;
   to->bytes.budget_bytes = from.budget_bytes;
+  to->bytes.guaranteed_percent = from.guaranteed_percent;
   to->bytes.unit_bytes = from.unit_bytes;
   constexpr std::uint64_t kMostMs = 86'400'000;
   if (from.restore_after_ms > kMostMs) {
@@ -110,6 +115,7 @@ void fodc_guard_isolation_options_init(fodc_guard_isolation_options* options) {
   options->heavy_per_peer = defaults.heavy_per_peer;
   options->connections_per_address = defaults.connections_per_address;
   options->budget_bytes = defaults.bytes.budget_bytes;
+  options->guaranteed_percent = defaults.bytes.guaranteed_percent;
   options->unit_bytes = defaults.bytes.unit_bytes;
   options->restore_after_ms = static_cast<std::uint64_t>(
       std::chrono::duration_cast<std::chrono::milliseconds>(
@@ -128,7 +134,8 @@ int fodc_guard_isolation_create(const fodc_guard_isolation_options* options,
     FODC_RETURN_IF_ERROR(FillOptions(*options, &filled));
     FODC_ASSIGN_OR_RETURN(std::unique_ptr<Isolation> isolation,
                           Isolation::Create(filled));
-    *out = new fodc_guard_isolation{std::move(isolation)};
+    *out = new fodc_guard_isolation{std::move(isolation),
+                                    filled.slots.classes.size()};
     return OkStatus();
   });
 }
@@ -161,6 +168,11 @@ int fodc_guard_admit(fodc_guard_isolation* isolation,
     auto* const admitted = new (work->opaque) HeavyWork();
     if (isolation == nullptr || request == nullptr) {
       return InvalidArgument("isolation or request is null");
+    }
+    if (request->class_index >= isolation->class_count) {
+      return InvalidArgument(fodc::StrCat("class ", request->class_index,
+                                          " of ", isolation->class_count,
+                                          " is none"));
     }
     HeavyRequest heavy;
     heavy.class_index = request->class_index;

@@ -139,6 +139,27 @@ int fodc_guard_life_previous(const fodc_guard_life* life) {
   return static_cast<int>(life->life->previous()->cause);
 }
 
+void fodc_guard_life_last_exit(const fodc_guard_life* life,
+                               fodc_guard_last_exit* out) {
+  if (out == nullptr) return;
+  *out = {};
+  if (life == nullptr) return;
+  out->pressure_streak = life->life->pressure_streak();
+  if (!life->life->previous()) return;
+  const fodc::guard::LastExit& before = *life->life->previous();
+  out->cause = static_cast<int>(before.cause);
+  out->unix_ms = before.unix_ms;
+  out->run_seconds = before.run_seconds;
+  out->rss_bytes = before.numbers.rss_bytes;
+  out->limit_bytes = before.numbers.limit_bytes;
+  out->threshold_bytes = before.numbers.threshold_bytes;
+}
+
+int fodc_guard_life_end(fodc_guard_life* life, int cause) {
+  if (life == nullptr) return 0;
+  return life->life->End(CauseOf(cause)) ? 1 : 0;
+}
+
 int fodc_guard_life_claim(fodc_guard_life* life, int cause) {
   if (life == nullptr) return 0;
   return life->life->Claim(CauseOf(cause)) ? 1 : 0;
@@ -236,6 +257,10 @@ void fodc_guard_memwatch_stop(fodc_guard_memwatch* watch) {
 
 int fodc_guard_memwatch_done(const fodc_guard_memwatch* watch) {
   return watch == nullptr || watch->watch->done() ? 1 : 0;
+}
+
+void fodc_guard_memwatch_wait(const fodc_guard_memwatch* watch) {
+  if (watch != nullptr) watch->watch->WaitDone();
 }
 
 void fodc_guard_memwatch_state(const fodc_guard_memwatch* watch,

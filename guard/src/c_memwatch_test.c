@@ -58,6 +58,7 @@ static void on_event(void *user, int level, const char *message,
 static void test_pressure(const char *directory)
 {
 	struct seen seen = {0, -1, -1, 0, 0, 0};
+	struct fodc_guard_last_exit last;
 	struct fodc_guard_life_options life_options;
 	struct fodc_guard_memwatch_options options;
 	struct fodc_guard_memory_state state;
@@ -84,8 +85,8 @@ static void test_pressure(const char *directory)
 	options.on_event_user = &seen;
 	EXPECT(fodc_guard_memwatch_create(&options, &watch) == 0);
 	EXPECT(fodc_guard_memwatch_start(watch) == 0);
-	while (!fodc_guard_memwatch_done(watch))
-		continue;
+	fodc_guard_memwatch_wait(watch);
+	EXPECT(fodc_guard_memwatch_done(watch) == 1);
 	fodc_guard_memwatch_state(watch, &state);
 	EXPECT(state.level == FODC_GUARD_MEMORY_HARD);
 	fodc_guard_memwatch_destroy(watch);
@@ -104,8 +105,26 @@ static void test_pressure(const char *directory)
 
 	EXPECT(fodc_guard_life_begin(&life_options, &life) == 0);
 	EXPECT(fodc_guard_life_previous(life) == FODC_GUARD_EXIT_PRESSURE);
+	fodc_guard_life_last_exit(life, &last);
+	EXPECT(last.cause == FODC_GUARD_EXIT_PRESSURE);
+	EXPECT(last.unix_ms > 0);
+	EXPECT(last.threshold_bytes == 4096);
+	EXPECT(last.rss_bytes > 4096);
+	EXPECT(last.pressure_streak == 1);
 	EXPECT(fodc_guard_life_conclude(life, 0, "cannot listen") == 1);
 	fodc_guard_life_destroy(life);
+
+	/* Of a host that leaves by another way. */
+	EXPECT(fodc_guard_life_begin(&life_options, &life) == 0);
+	EXPECT(fodc_guard_life_end(life, FODC_GUARD_EXIT_STOP) == 1);
+	EXPECT(fodc_guard_life_end(life, FODC_GUARD_EXIT_ERROR) == 0);
+	fodc_guard_life_destroy(life);
+	EXPECT(fodc_guard_life_begin(&life_options, &life) == 0);
+	EXPECT(fodc_guard_life_previous(life) == FODC_GUARD_EXIT_STOP);
+	fodc_guard_life_destroy(life);
+	EXPECT(fodc_guard_life_end(NULL, FODC_GUARD_EXIT_STOP) == 0);
+	fodc_guard_life_last_exit(NULL, &last);
+	EXPECT(last.cause == FODC_GUARD_EXIT_NONE);
 	fodc_guard_life_destroy(NULL);
 }
 
@@ -170,6 +189,10 @@ static void test_soft_limit(void)
 	       FODC_GUARD_INVALID_ARGUMENT);
 	EXPECT(fodc_guard_soft_limiter_start(limiter) == 0);
 	fodc_guard_soft_limiter_on_level(limiter, FODC_GUARD_MEMORY_SOFT);
+	fodc_guard_soft_limiter_destroy(limiter);
+	options.limit = "";
+	EXPECT(fodc_guard_soft_limiter_create(&options, &limiter) == 0);
+	EXPECT(fodc_guard_soft_limiter_bytes(limiter) == 0);
 	fodc_guard_soft_limiter_destroy(limiter);
 	options.limit = "lots";
 	EXPECT(fodc_guard_soft_limiter_create(&options, &limiter) ==

@@ -29,9 +29,10 @@ int fodc_guard_soft_limiter_create(const fodc_guard_soft_limit_options* options,
     }
     *out = nullptr;
     SoftLimiterOptions filled;
-    FODC_ASSIGN_OR_RETURN(filled.limit,
-                          fodc::guard::ParseSoftLimit(
-                              options->limit != nullptr ? options->limit : ""));
+    if (options->limit != nullptr) {
+      FODC_ASSIGN_OR_RETURN(filled.limit,
+                            fodc::guard::ParseSoftLimit(options->limit));
+    }
     filled.events =
         fodc::guard::ToSink(options->on_event, options->on_event_user);
     filled.metrics = fodc::guard::MetricsOf(options->metrics);

@@ -135,3 +135,33 @@ int fodc_guard_wal_drop_before(fodc_guard_wal* wal, uint64_t sequence) {
 uint64_t fodc_guard_wal_last_sequence(const fodc_guard_wal* wal) {
   return wal != nullptr ? wal->wal->last_sequence() : 0;
 }
+
+int fodc_guard_wal_roll(fodc_guard_wal* wal) {
+  return AtCEdge([&]() -> Status {
+    if (wal == nullptr) return InvalidArgument("wal is null");
+    return wal->wal->Roll();
+  });
+}
+
+uint64_t fodc_guard_wal_next_sequence(const fodc_guard_wal* wal) {
+  return wal != nullptr ? wal->wal->next_sequence() : 0;
+}
+
+uint64_t fodc_guard_wal_size_bytes(const fodc_guard_wal* wal) {
+  return wal != nullptr ? wal->wal->size_bytes() : 0;
+}
+
+void fodc_guard_wal_count(const fodc_guard_wal* wal,
+                          fodc_guard_wal_counters* out) {
+  if (out == nullptr) return;
+  *out = {};
+  if (wal == nullptr) return;
+  const fodc::wal::Counters& c = wal->wal->counters();
+  out->repaired = c.repaired;
+  out->unrepairable = c.unrepairable;
+  out->unrepairable_after_repair = c.unrepairable_after_repair;
+  out->dropped_bytes = c.dropped_bytes;
+  out->appended_records = c.appended_records;
+  out->appended_bytes = c.appended_bytes;
+  out->syncs = c.syncs;
+}

@@ -10,10 +10,12 @@
 #include <string_view>
 #include <utility>
 
+#include "alternate_stack.h"
 #include "artifact.h"
 #include "death_record.h"
 #include "edge.h"
 #include "fatal_handlers.h"
+#include "fodc/base/file.h"
 #include "fodc/base/mutex.h"
 #include "fodc/base/strings.h"
 #include "stack_walk.h"
@@ -30,6 +32,10 @@ constinit Mutex g_mutex;
 constinit CrashPlan* g_plan FODC_GUARDED_BY(g_mutex) = nullptr;
 
 constexpr milliseconds kMaxThreadWait{60000};
+// As much of the record as most deaths fill.
+constexpr std::size_t kTouchedRecordBytes = std::size_t{256} << 10;
+// Threads that may have been started since they were counted last.
+constexpr std::size_t kNewThreads = 64;
 
 // Those of a process that dies.
 constinit ThreadAsker g_threads(&TellStack);
@@ -42,6 +48,12 @@ struct PlanDelete {
   }
 };
 using PlanPtr = std::unique_ptr<CrashPlan, PlanDelete>;
+
+// At the limit of a cgroup a page that is touched first is one too many.
+void TouchRows() {
+  const auto tasks = ListDirectory("/proc/self/task");
+  g_threads.Touch((tasks.ok() ? tasks->size() : 0) + kNewThreads);
+}
 
 void Warn(const CrashOptions& options, std::string_view what,
           const Status& status) {
@@ -78,6 +90,9 @@ Status Prepare(const CrashOptions& options, CrashPlan* plan) {
                         MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (memory == MAP_FAILED) return ErrnoStatus(errno, "memory for a record");
   plan->memory = static_cast<char*>(memory);
+  TouchPages(plan->memory, kTouchedRecordBytes);
+  const Status kept = plan->memory_reserve.Take(options.memory_reserve_bytes);
+  if (!kept.ok()) Warn(options, "crash handler reserves no memory", kept);
 
   if (!root.ok()) return OkStatus();
   if (options.reserve_bytes > 0) {
@@ -103,6 +118,7 @@ Status ArmCrashHandler(const CrashOptions& options) noexcept {
     PlanPtr plan(new CrashPlan);
     FODC_RETURN_IF_ERROR(Prepare(options, plan.get()));
     FODC_RETURN_IF_ERROR(g_threads.Prepare());
+    TouchRows();
     plan->threads = &g_threads;
     FODC_ASSIGN_OR_RETURN(plan->thread_signal,
                           TakeThreadSignal(options.thread_signal));
@@ -136,6 +152,7 @@ Status RefreshCrashHandler() noexcept {
         &g_plan->tables[g_plan->modules.load() == &g_plan->tables[0] ? 1 : 0];
     *other = ModuleTable::Read();
     g_plan->modules.store(other);
+    TouchRows();
     FODC_RETURN_IF_ERROR(CoverThisThread());
     return CoverOtherThreads(g_plan->thread_signal, g_plan->thread_wait,
                              *g_plan->clock);

@@ -62,7 +62,7 @@ Status Deadline::Start(std::chrono::nanoseconds after,
     fd->reset(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
     if (!fd->ok()) return ErrnoStatus(errno, "eventfd");
   }
-  return StartThread(&thread_, [this, after] { Run(after); });
+  return StartThread(&thread_, "fodc-deadline", [this, after] { Run(after); });
 }
 
 void Deadline::Run(std::chrono::nanoseconds after) const {

@@ -19,8 +19,9 @@ constexpr int kMaxSameStamp = 100;
 
 // By number, in the order of Step.
 constexpr std::string_view kStepNames[] = {
-    "directory", "own stack", "threads' stacks", "metadata", "identity",
-    "stacks",    "time",      "breadcrumbs",     "cause",    "threads"};
+    "directory",   "own stack", "outer stack", "threads' stacks",
+    "metadata",    "identity",  "stacks",      "time",
+    "breadcrumbs", "cause",     "threads"};
 
 }  // namespace
 
@@ -58,6 +59,10 @@ void DeathRecord::RunStep(Step step, const Death& death) {
       return MakeDirectory();
     case kWalkOwnStack:
       return WalkOwnStack(death);
+    case kWalkOuterStack:
+      if (death.context == nullptr) return;
+      outer_count_ = WalkOuterStack({frames_, frame_count_}, outer_, &between_);
+      return;
     case kAskThreads:
       (void)plan_.threads->List();
       return plan_.threads->Ask(plan_.thread_signal, plan_.thread_wait,
@@ -81,7 +86,8 @@ void DeathRecord::RunStep(Step step, const Death& death) {
       return out_.AppendTime(at_);
     case kBreadcrumbs:
       if (const BreadcrumbStore* chain = BreadcrumbReader::OfThisThread()) {
-        AppendBreadcrumbs(BreadcrumbReader::Read(*chain), &out_);
+        BreadcrumbReader::Places places;
+        AppendBreadcrumbs(BreadcrumbReader::Read(*chain, &places), &out_);
       }
       return;
     case kCause:
@@ -93,7 +99,8 @@ void DeathRecord::RunStep(Step step, const Death& death) {
     case kWrite:
       return Write();
     case kPrune:
-      (void)PruneArtifacts(plan_.root.c_str(), plan_.max_artifacts);
+      (void)PruneArtifacts(plan_.root.c_str(), plan_.max_artifacts,
+                           {id_, id_bytes_});
       return;
     case kDone:
       return;
@@ -102,6 +109,7 @@ void DeathRecord::RunStep(Step step, const Death& death) {
 
 void DeathRecord::MakeDirectory() {
   plan_.reserve.Release();
+  plan_.memory_reserve.GiveBack();
   at_ = plan_.clock->Unix();
   // Another record of this process may have the same nanosecond.
   for (int tries = 0; tries < kMaxSameStamp; ++tries) {
@@ -160,6 +168,17 @@ void DeathRecord::AppendThreadHead(const AskedThread& t) {
   out_.Append("]");
 }
 
+void DeathRecord::AppendOwnStack() {
+  const ModuleTable& modules = *plan_.modules.load();
+  AppendFrames({frames_, frame_count_}, modules, &out_);
+  if (between_ > 0) {
+    out_.Append("  ... ");
+    out_.AppendUint(between_);
+    out_.Append(" calls are left out\n");
+  }
+  AppendFrames({outer_, outer_count_}, modules, &out_, frame_count_ + between_);
+}
+
 void DeathRecord::AppendStacks(const Death& death) {
   const ModuleTable& modules = *plan_.modules.load();
   out_.Key("goroutineStack");
@@ -169,7 +188,7 @@ void DeathRecord::AppendStacks(const Death& death) {
   out_.Append(" [");
   out_.Append(death.signal == 0 ? "terminated" : SignalName(death.signal));
   out_.Append("]:\n");
-  AppendFrames({frames_, frame_count_}, modules, &out_);
+  AppendOwnStack();
   std::size_t beyond = plan_.threads->beyond();
   for (const AskedThread* t : plan_.threads->threads()) {
     if (out_.size() - mark_ > kMaxStackBytes) {

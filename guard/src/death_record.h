@@ -13,6 +13,7 @@
 
 #include "disk_reserve.h"
 #include "fodc/base/clock.h"
+#include "memory_reserve.h"
 #include "modules.h"
 #include "record.h"
 #include "record_buffer.h"
@@ -31,6 +32,7 @@ struct CrashPlan {
   const Clock* clock = nullptr;
   MonotonicTime armed_at;
   DiskReserve reserve;
+  MemoryReserve memory_reserve;
   // One is shown, the other is made anew.
   ModuleTable tables[2];
   std::atomic<const ModuleTable*> modules{nullptr};
@@ -61,6 +63,7 @@ class DeathRecord {
   enum Step : int {
     kMakeDirectory,
     kWalkOwnStack,
+    kWalkOuterStack,
     kAskThreads,
     kMetadata,
     kIdentity,
@@ -79,6 +82,7 @@ class DeathRecord {
 
   void MakeDirectory();
   void WalkOwnStack(const Death& death);
+  void AppendOwnStack();
   void AppendValue(const Death& death);
   void AppendStacks(const Death& death);
   void AppendThreadHead(const AskedThread& t);
@@ -99,6 +103,10 @@ class DeathRecord {
   std::size_t id_bytes_ = 0;
   std::uintptr_t frames_[AskedThread::kMaxFrames] = {};
   std::size_t frame_count_ = 0;
+  // Of a stack with more: who began it.
+  std::uintptr_t outer_[16] = {};
+  std::size_t outer_count_ = 0;
+  std::size_t between_ = 0;
 };
 
 }  // namespace fodc::guard

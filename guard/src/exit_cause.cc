@@ -138,6 +138,11 @@ struct Life::Impl {
         previous->run_seconds < kShortLifeSeconds) {
       streak = before->begin.pressure_streak + 1;
     }
+    const bool was_killed = previous->cause == ExitCause::kKilled ||
+                            previous->cause == ExitCause::kOomKill;
+    if (was_killed && before->begin.pressure_streak >= kPressureLoop) {
+      streak = before->begin.pressure_streak;
+    }
   }
 
   Status WriteBegin(const LifeBegin& now) {

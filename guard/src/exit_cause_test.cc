@@ -188,6 +188,21 @@ TEST_F(LifeTest, AStreakGrowsAndBreaks) {
   EXPECT_EQ(Begin()->pressure_streak(), 0);
 }
 
+// Else a node that needs more than its threshold would be killed every fourth
+// life.
+TEST_F(LifeTest, AKillOfALifeThatWaitsKeepsTheStreak) {
+  for (int i = 0; i < 3; ++i) Live(1s, ExitCause::kPressure);
+  Live(1s, ExitCause::kKilled);
+  EXPECT_EQ(Begin()->pressure_streak(), 3);  // and was killed, too
+  Live(1s, ExitCause::kStop);
+  EXPECT_EQ(Begin()->pressure_streak(), 0);
+  // One that did not wait is no reason to.
+  Live(1s, ExitCause::kStop);
+  for (int i = 0; i < 2; ++i) Live(1s, ExitCause::kPressure);
+  Live(1s, ExitCause::kKilled);
+  EXPECT_EQ(Begin()->pressure_streak(), 0);
+}
+
 TEST_F(LifeTest, ADirectoryThatCannotBeUsedIsSaidAndNoError) {
   ASSERT_THAT(WriteFileAtomically(tree_.File("file"), "x"), IsOk());
   auto life =

@@ -134,6 +134,8 @@ void FillMask(sigset_t* mask) {
     RecordBuffer text(g_terminated, sizeof(g_terminated));
     text.Append("std::terminate");
     const std::size_t bare = text.size();
+    // If what() faults, that much is known.
+    g_death.terminated = text.text();
     text.Append(": uncaught ");
     const std::size_t named = text.size();
     AppendCurrentException(&text);

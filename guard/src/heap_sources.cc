@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "heap_sources.h"
 
-#include <fcntl.h>
 #include <malloc.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
 #include <array>
@@ -18,8 +16,10 @@
 #include <vector>
 
 #include "allocator_symbols.h"
+#include "dump_file.h"
 #include "environment.h"
 #include "fodc/base/clock.h"
+#include "fodc/base/memory_gauge.h"
 #include "fodc/base/strings.h"
 #include "fodc/base/unique_fd.h"
 #include "fodc/pprof/heap_profile.h"
@@ -115,13 +115,11 @@ class TextProfile {
       }};
 };
 
-// A file without a name: on disk if there is a place, else in memory.
-UniqueFd OpenNameless() {
+Result<UniqueFd> OpenNameless() {
+  FODC_ASSIGN_OR_RETURN(MemoryGauge gauge, MemoryGauge::Open({}));
   const char* directory = ReadVariable("TMPDIR");
-  UniqueFd fd(open(directory != nullptr ? directory : "/tmp",
-                   O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-  if (!fd.ok()) fd.reset(memfd_create("fodc-heap-dump", MFD_CLOEXEC));
-  return fd;
+  return OpenDumpFile(directory != nullptr ? directory : "/tmp",
+                      gauge.ReadBytes().value_or(0), gauge.limit_bytes());
 }
 
 Status FeedLines(int fd, TextProfile* profile) {
@@ -148,8 +146,7 @@ Status FeedLines(int fd, TextProfile* profile) {
 }
 
 Status WriteJemalloc(const pprof::Sink& sink) {
-  const UniqueFd file = OpenNameless();
-  if (!file.ok()) return ErrnoStatus(errno, "make a file for jemalloc's dump");
+  FODC_ASSIGN_OR_RETURN(const UniqueFd file, OpenNameless());
   const std::string path = StrCat("/proc/self/fd/", file.get());
   const char* name = path.c_str();
   const int error = Jemalloc().mallctl("prof.dump", nullptr, nullptr,

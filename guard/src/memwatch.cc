@@ -14,6 +14,7 @@
 #include "edge.h"
 #include "fodc/base/mutex.h"
 #include "fodc/base/strings.h"
+#include "memory_reserve.h"
 #include "memory_sampler.h"
 #include "memwatch_core.h"
 #include "memwatch_impl.h"
@@ -23,8 +24,6 @@
 
 namespace fodc::guard {
 namespace {
-
-constexpr int kLoopRuns = 3;
 
 constexpr std::array<std::pair<MemorySource, std::string_view>, 6> kSources = {
     {{MemorySource::kAuto, "auto"},
@@ -69,32 +68,10 @@ Result<MemorySource> ParseMemorySource(std::string_view text) noexcept {
   });
 }
 
-// Memory that is there when the shutdown needs some.
-class Reserve {
- public:
-  ~Reserve() { GiveBack(); }
-  Status Take(std::uint64_t bytes) {
-    if (bytes == 0 || at_ != nullptr) return OkStatus();
-    void* at = ::mmap(nullptr, bytes, PROT_READ | PROT_WRITE,
-                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
-    if (at == MAP_FAILED) return ErrnoStatus(errno, "mmap of the reserve");
-    at_ = at;
-    bytes_ = bytes;
-    return OkStatus();
-  }
-  void GiveBack() {
-    if (at_ != nullptr) (void)::munmap(std::exchange(at_, nullptr), bytes_);
-  }
-
- private:
-  void* at_ = nullptr;
-  std::uint64_t bytes_ = 0;
-};
-
 struct Memwatch::Impl {
   MemwatchOptions options;
   std::unique_ptr<Watch> watch;  // none: off
-  Reserve reserve;
+  MemoryReserve reserve;         // what the shutdown needs
   Deadline deadline;
   std::thread thread;
   std::atomic<std::thread::id> loop{};
@@ -163,7 +140,8 @@ struct Memwatch::Impl {
           deadline.Start(options.deadline, [this] { return ExitCode(); });
       if (!kept.ok()) return Fail(kept);
     }
-    const Status begun = StartThread(&thread, [this] { Run(); });
+    const Status begun =
+        StartThread(&thread, "fodc-memwatch", [this] { Run(); });
     return begun.ok() ? begun : Fail(begun);
   }
 
@@ -198,7 +176,7 @@ Result<std::unique_ptr<Memwatch>> MakeMemwatch(
   FODC_ASSIGN_OR_RETURN(CoreSettings settings, ToCoreSettings(o));
   if (!IsOff(o.hard) || !IsOff(o.soft)) {
     settings.in_crash_loop = o.crash_loop_guard && o.life != nullptr &&
-                             o.life->pressure_streak() >= kLoopRuns;
+                             o.life->pressure_streak() >= Life::kPressureLoop;
     if (sampler == nullptr) {
       FODC_ASSIGN_OR_RETURN(sampler, MakeMemorySampler(o.source, *o.clock));
     }

@@ -7,6 +7,7 @@
 #include <thread>
 #include <vector>
 
+#include "fodc/base/file.h"
 #include "memwatch_fixture.h"
 
 namespace fodc::guard {
@@ -22,12 +23,19 @@ using ::testing::StartsWith;
 
 TEST_F(MemwatchTest, OffItMakesNoThreadAndIsDoneAtOnce) {
   options_.hard = {};
+  const auto count = [](const char* of) {
+    return ListDirectory(StrCat("/proc/self/", of)).value_or({}).size();
+  };
+  const std::size_t threads = count("task");
+  const std::size_t descriptors = count("fd");
   auto watch = Memwatch::Create(options_);
   ASSERT_THAT(watch, IsOk());
   EXPECT_FALSE((*watch)->enabled());
   EXPECT_FALSE((*watch)->done());
   ASSERT_THAT((*watch)->Start(), IsOk());
   EXPECT_TRUE((*watch)->done());
+  EXPECT_EQ(count("task"), threads);
+  EXPECT_EQ(count("fd"), descriptors);
   EXPECT_THAT(log_.lines(), IsEmpty());
   EXPECT_EQ((*watch)->level(), MemoryLevel::kNormal);
 }

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <atomic>
 #include <map>
-#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -316,11 +315,8 @@ Result<std::unique_ptr<PanicRecorder>> PanicRecorder::Create(
 GuardedResult PanicRecorder::Run(std::string_view component,
                                  const std::function<void()>& task,
                                  const GuardedOptions& options) {
-  // A chain that is there already is the caller's: breadcrumbs go on in it.
-  std::optional<ScopedBreadcrumbs> chain;
-  if (BreadcrumbReader::OfThisThread() == nullptr) {
-    chain.emplace(ForkBreadcrumbs());
-  }
+  // A thread of many tasks must not tell of one what others did.
+  const ScopedBreadcrumbs chain(ForkBreadcrumbs());
   GuardedResult result;
   const ThrowSite site;
   try {

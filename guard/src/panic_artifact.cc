@@ -79,7 +79,7 @@ Status WritePanicArtifact(const std::string& root, std::size_t max_artifacts,
     return ErrnoStatus(error, StrCat("write ", root, "/", id));
   }
   // What is one too many is met again by the next pruning.
-  (void)PruneArtifacts(path, max_artifacts);
+  (void)PruneArtifacts(path, max_artifacts, id);
   return OkStatus();
 }
 

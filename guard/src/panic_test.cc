@@ -298,6 +298,25 @@ TEST_F(PanicTest, AThreadHasAForkOfTheBreadcrumbs) {
   EXPECT_EQ(seen.record->breadcrumbs[1].stage, "inside");
 }
 
+// A loop's thread runs one task after the other.
+TEST_F(PanicTest, ATaskTellsNothingOfThoseBefore) {
+  std::thread([&] {
+    const auto recorder = Make();
+    AddBreadcrumb("loop");
+    for (int i = 0; i < 100; ++i) {
+      (void)recorder->Run("task", [] { AddBreadcrumb("step"); });
+    }
+    const GuardedResult r = recorder->Run("task", [] {
+      AddBreadcrumb("last");
+      ThrowTorn();
+    });
+    ASSERT_TRUE(r.panicked);
+    ASSERT_THAT(r.record->breadcrumbs, SizeIs(2));
+    EXPECT_EQ(r.record->breadcrumbs[0].stage, "loop");
+    EXPECT_EQ(r.record->breadcrumbs[1].stage, "last");
+  }).join();
+}
+
 TEST_F(PanicTest, WhatWasCaughtElsewhereIsRecorded) {
   const auto recorder = Make();
   EXPECT_FALSE(recorder->Record("grpc.queue-sub", nullptr).panicked);

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/guard/profile.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <sys/eventfd.h>
 
@@ -102,10 +101,7 @@ struct ProfileServer::Impl {
   }
 
   Status Start() {
-    return StartThread(&thread, [this] {
-      (void)pthread_setname_np(pthread_self(), "fodc-profiles");
-      loop->Run();
-    });
+    return StartThread(&thread, "fodc-profiles", [this] { loop->Run(); });
   }
 };
 

@@ -146,7 +146,9 @@ std::string SymbolNames(std::string_view asked) {
         info.dli_sname == nullptr) {
       continue;
     }
-    out += StrCat(text, "\t", std::string_view(info.dli_sname), "\n");
+    const std::string_view name = info.dli_sname;
+    if (out.size() + text.size() + name.size() + 2 > kMaxSymbolBytes) break;
+    out += StrCat(text, "\t", name, "\n");
   }
   return out;
 }

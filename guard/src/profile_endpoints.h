@@ -46,7 +46,9 @@ Status WriteThreads(const pprof::Sink& sink);
 Result<std::string> CommandLine();
 // What is asked: addresses "0x12+0xab" as gperftools' clients send them; empty:
 // whether names are known at all. Names are those of dynamic symbols (dladdr),
-// mangled; an address without one is left out.
+// mangled; an address without one is left out, and so is what does not fit
+// kMaxSymbolBytes.
+inline constexpr std::size_t kMaxSymbolBytes = std::size_t{512} << 10;
 std::string SymbolNames(std::string_view asked);
 std::string ProfileIndex();
 

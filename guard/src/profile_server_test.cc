@@ -107,6 +107,20 @@ TEST(ProfileServerTest, GivesItsCommandLineAndNames) {
   EXPECT_THAT(answer, Not(HasSubstr("zz")));
 }
 
+// A short question must not have a process that is short of memory make an
+// answer of megabytes.
+TEST(SymbolNamesTest, AnAnswerIsBounded) {
+  char address[32];
+  (void)snprintf(address, sizeof(address), "0x%lx+",
+                 reinterpret_cast<unsigned long>(&getpid));
+  std::string asked;
+  while (asked.size() < 4 * kMaxSymbolBytes) asked += address;
+  const std::string answer = SymbolNames(asked);
+  EXPECT_LE(answer.size(), kMaxSymbolBytes);
+  EXPECT_GT(answer.size(), kMaxSymbolBytes - 100);
+  EXPECT_EQ(answer.back(), '\n');
+}
+
 TEST(ProfileServerTest, ServesTheStacksOfAllThreads) {
   const auto server = Serve({});
   std::latch is_there(1);

@@ -92,10 +92,11 @@ void AppendBreadcrumbs(std::span<const Breadcrumb* const> all,
 }
 
 void AppendFrames(std::span<const std::uintptr_t> frames,
-                  const ModuleTable& modules, RecordBuffer* out) {
+                  const ModuleTable& modules, RecordBuffer* out,
+                  std::size_t number) {
   for (std::size_t i = 0; i < frames.size(); ++i) {
     out->Append("  #");
-    out->AppendUint(i);
+    out->AppendUint(number + i);
     out->Append(" ");
     out->AppendHex(frames[i]);
     if (const Module* m = modules.Find(frames[i])) {

@@ -45,9 +45,10 @@ void AppendMetadata(const Metadata& all, RecordBuffer* out);
 void AppendBreadcrumbs(std::span<const Breadcrumb* const> all,
                        RecordBuffer* out);
 
-// "  #0 0x55... /usr/bin/node+0x1f2a" and so on, a line each.
+// "  #0 0x55... /usr/bin/node+0x1f2a" and so on from `number`, a line each.
 void AppendFrames(std::span<const std::uintptr_t> frames,
-                  const ModuleTable& modules, RecordBuffer* out);
+                  const ModuleTable& modules, RecordBuffer* out,
+                  std::size_t number = 0);
 
 // "modules:", then "  /usr/bin/node build-id 4f..." and so on, a line each.
 void AppendModules(const ModuleTable& modules, RecordBuffer* out);

@@ -226,7 +226,8 @@ Status SoftLimiter::Start() noexcept {
          {EventLevel::kInfo, "soft memory limit enabled", fields});
     const MutexLock lock(impl_->thread_mutex);
     if (impl_->stopped) return OkStatus();
-    return StartThread(&impl_->thread, [impl = impl_.get()] { impl->Run(); });
+    return StartThread(&impl_->thread, "fodc-soft-limit",
+                       [impl = impl_.get()] { impl->Run(); });
   });
 }
 

@@ -28,7 +28,7 @@ constexpr std::uint64_t kMib = 1 << 20;
 using Kind = SoftLimit::Kind;
 
 TEST(ParseSoftLimitTest, TakesGosSyntaxPerCentAndOff) {
-  EXPECT_EQ(ParseSoftLimit("")->kind, Kind::kDerived);
+  EXPECT_EQ(ParseSoftLimit("")->kind, Kind::kOff);
   EXPECT_EQ(ParseSoftLimit("off")->kind, Kind::kOff);
   EXPECT_EQ(ParseSoftLimit("72%")->percent, 72);
   EXPECT_EQ(ParseSoftLimit("72.5%")->percent, 72.5);
@@ -51,16 +51,26 @@ TEST(ParseSoftLimitTest, RefusesTheRestByName) {
 
 TEST(ChooseSoftLimitTest, TheCommandLineGoesBeforeTheEnvironment) {
   constexpr char kName[] = "T2_MEMORY_SOFT_LIMIT";
-  EXPECT_EQ(ChooseSoftLimit("", "", "T2")->kind, Kind::kDerived);
-  EXPECT_EQ(ChooseSoftLimit("", "3B", "T2")->bytes, 3);
+  EXPECT_EQ(ChooseSoftLimit({}, {}, "T2")->kind, Kind::kDerived);
+  EXPECT_EQ(ChooseSoftLimit({}, "3B", "T2")->bytes, 3);
   {
     const ScopedVariable set(kName, "2B");
-    EXPECT_EQ(ChooseSoftLimit("", "3B", "T2")->bytes, 2);
+    EXPECT_EQ(ChooseSoftLimit({}, "3B", "T2")->bytes, 2);
     EXPECT_EQ(ChooseSoftLimit("1B", "3B", "T2")->bytes, 1);
   }
   const ScopedVariable bad(kName, "lots");
-  EXPECT_THAT(ChooseSoftLimit("", "3B", "T2"),
+  EXPECT_THAT(ChooseSoftLimit({}, "3B", "T2"),
               StatusIs(Code::kInvalidArgument, HasSubstr(kName)));
+}
+
+// Whoever sets it to nothing wants none, not the next one's.
+TEST(ChooseSoftLimitTest, EmptyIsOffWhereverItIsGiven) {
+  EXPECT_EQ(ChooseSoftLimit({}, "", "T3")->kind, Kind::kOff);
+  const ScopedVariable set("T3_MEMORY_SOFT_LIMIT", "");
+  EXPECT_EQ(ChooseSoftLimit({}, "3B", "T3")->kind, Kind::kOff);
+  EXPECT_EQ(ChooseSoftLimit("1B", "3B", "T3")->bytes, 1);
+  const ScopedVariable two("T3_MEMORY_SOFT_LIMIT", "2B");
+  EXPECT_EQ(ChooseSoftLimit(" ", "3B", "T3")->kind, Kind::kOff);
 }
 
 class FakeHeap final : public Heap {

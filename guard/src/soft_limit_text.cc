@@ -35,8 +35,7 @@ Result<SoftLimit> ParseSoftLimit(std::string_view text) noexcept {
     };
     SoftLimit limit;
     std::string_view value = Trim(text);
-    if (value.empty()) return limit;
-    if (value == "off") {
+    if (value.empty() || value == "off") {
       limit.kind = SoftLimit::Kind::kOff;
       return limit;
     }
@@ -56,19 +55,20 @@ Result<SoftLimit> ParseSoftLimit(std::string_view text) noexcept {
   });
 }
 
-Result<SoftLimit> ChooseSoftLimit(std::string_view command_line,
-                                  std::string_view configuration,
+Result<SoftLimit> ChooseSoftLimit(std::optional<std::string_view> command_line,
+                                  std::optional<std::string_view> configuration,
                                   std::string_view prefix) noexcept {
   return AtEdge([&]() -> Result<SoftLimit> {
-    if (!Trim(command_line).empty()) {
-      return ParseSoftLimit(command_line).WithContext("command line");
+    if (command_line) {
+      return ParseSoftLimit(*command_line).WithContext("command line");
     }
     const std::string name = StrCat(prefix, "_MEMORY_SOFT_LIMIT");
     const char* environment = ReadVariable(name.c_str());
-    if (environment != nullptr && !Trim(environment).empty()) {
+    if (environment != nullptr) {
       return ParseSoftLimit(environment).WithContext(name);
     }
-    return ParseSoftLimit(configuration).WithContext("configuration");
+    if (!configuration) return SoftLimit();
+    return ParseSoftLimit(*configuration).WithContext("configuration");
   });
 }
 

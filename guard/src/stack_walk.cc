@@ -26,12 +26,39 @@ struct Walk {
   std::size_t size = 0;
 };
 
-_Unwind_Reason_Code AddFrame(_Unwind_Context* context, void* argument) {
-  auto& walk = *static_cast<Walk*>(argument);
+// Some tenths of a second.
+constexpr std::size_t kMaxWalked = 200'000;
+
+// 0 at the end of the stack.
+std::uintptr_t CallOf(_Unwind_Context* context) {
   int is_before_instruction = 0;
   const std::uintptr_t ip = _Unwind_GetIPInfo(context, &is_before_instruction);
-  if (ip == 0 || walk.size == walk.frames.size()) return _URC_END_OF_STACK;
-  walk.frames[walk.size++] = is_before_instruction != 0 ? ip : ip - 1;
+  return ip == 0 || is_before_instruction != 0 ? ip : ip - 1;
+}
+
+_Unwind_Reason_Code AddFrame(_Unwind_Context* context, void* argument) {
+  auto& walk = *static_cast<Walk*>(argument);
+  const std::uintptr_t call = CallOf(context);
+  if (call == 0 || walk.size == walk.frames.size()) return _URC_END_OF_STACK;
+  walk.frames[walk.size++] = call;
+  return _URC_NO_REASON;
+}
+
+struct OuterWalk {
+  std::span<const std::uintptr_t> inner;
+  std::span<std::uintptr_t> outer;  // a ring
+  std::size_t seen = 0;             // from the first of `inner` on
+};
+
+_Unwind_Reason_Code AddOuterFrame(_Unwind_Context* context, void* argument) {
+  auto& walk = *static_cast<OuterWalk*>(argument);
+  const std::uintptr_t call = CallOf(context);
+  if (call == 0 || walk.seen == kMaxWalked) return _URC_END_OF_STACK;
+  if (walk.seen == 0 && call != walk.inner.front()) return _URC_NO_REASON;
+  if (walk.seen >= walk.inner.size()) {
+    walk.outer[(walk.seen - walk.inner.size()) % walk.outer.size()] = call;
+  }
+  ++walk.seen;
   return _URC_NO_REASON;
 }
 
@@ -62,6 +89,24 @@ std::size_t WalkStack(std::span<std::uintptr_t> frames) {
   Walk walk{frames};
   (void)_Unwind_Backtrace(AddFrame, &walk);
   return walk.size;
+}
+
+std::size_t WalkOuterStack(std::span<const std::uintptr_t> inner,
+                           std::span<std::uintptr_t> outer,
+                           std::size_t* between) {
+  *between = 0;
+  if (inner.empty()) return 0;
+  OuterWalk walk{inner, outer};
+  (void)_Unwind_Backtrace(AddOuterFrame, &walk);
+  if (walk.seen <= inner.size() || walk.seen == kMaxWalked) return 0;
+  const std::size_t further = walk.seen - inner.size();
+  if (further <= outer.size()) return further;
+  *between = further - outer.size();
+  std::rotate(
+      outer.begin(),
+      outer.begin() + static_cast<std::ptrdiff_t>(further % outer.size()),
+      outer.end());
+  return outer.size();
 }
 
 #if defined(__x86_64__) || defined(__aarch64__)

@@ -32,6 +32,15 @@ std::size_t WalkStack(std::span<std::uintptr_t> frames);
 std::size_t WalkInterruptedStack(void* context, const ModuleTable* modules,
                                  std::span<std::uintptr_t> frames);
 
+// Of a stack that goes on behind `inner`, which WalkInterruptedStack gave on
+// this thread: its outermost calls, in the same order, in `outer`. Returns how
+// many;
+// `*between` are in neither. 0 if it does not go on, or for 200,000 calls and
+// more.
+std::size_t WalkOuterStack(std::span<const std::uintptr_t> inner,
+                           std::span<std::uintptr_t> outer,
+                           std::size_t* between);
+
 // The instruction that the signal interrupted; 0 on a machine unknown here.
 std::uintptr_t InterruptedPc(const void* context);
 

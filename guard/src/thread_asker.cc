@@ -6,6 +6,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
@@ -140,6 +141,12 @@ Status ThreadAsker::Prepare() {
   rows_ = static_cast<AskedThread*>(memory);
   g_askers[index_].store(this, std::memory_order_release);
   return OkStatus();
+}
+
+void ThreadAsker::Touch(std::size_t threads) {
+  for (std::size_t i = 0; i < std::min(threads, kMaxThreads); ++i) {
+    (void)rows_[i].state_.fetch_add(0, std::memory_order_relaxed);
+  }
 }
 
 void ThreadAsker::OnSignal(int, siginfo_t* info, void* context) {

@@ -88,6 +88,9 @@ class ThreadAsker {
 
   // Before all else. Again is a no-op. Errors: kResourceExhausted.
   Status Prepare();
+  // The rows of so many threads take memory from now on, not when they are
+  // asked. Also while another thread asks.
+  void Touch(std::size_t threads);
 
   // Begins a round: all threads but the caller's. Returns 0, or errno of
   // /proc/self/task. Async-signal-safe.

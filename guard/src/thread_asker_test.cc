@@ -305,7 +305,7 @@ TEST_F(ThreadAskerTest, AThreadOfTheLibraryTellsItsStackAndTakesNoOtherSignal) {
   std::atomic<pid_t> tid{0};
   std::atomic<bool> is_over{false};
   std::thread own;
-  ASSERT_THAT(StartThread(&own,
+  ASSERT_THAT(StartThread(&own, "own",
                           [&] {
                             tid = ::gettid();
                             while (!is_over) Pause();

@@ -89,12 +89,14 @@ class RealWaiter final : public WatchWaiter {
   Result<std::string> WatchStalls(
       const std::optional<CgroupDirectory>& unified_group) override {
     const char* path = ReadVariable("MEMORY_PRESSURE_WATCH");
-    if (path != nullptr && *path != '\0') return WatchGiven(path);
-    if (unified_group && !unified_group->is_root) {
-      auto own = WatchFile(unified_group->path + "/memory.pressure");
-      if (own.ok()) return own;
-    }
-    return WatchFile("/proc/pressure/memory");
+    if (path == nullptr || *path == '\0') return WatchOwn(unified_group);
+    auto given = WatchGiven(path);
+    if (given.ok()) return given;
+    // It may be a FIFO or a socket, too.
+    auto own = WatchOwn(unified_group);
+    if (!own.ok()) return given;
+    return StrCat(*own, ", as MEMORY_PRESSURE_WATCH cannot be used: ",
+                  given.status().ToString());
   }
 
  private:
@@ -160,6 +162,15 @@ class RealWaiter final : public WatchWaiter {
     }
     *event = std::move(made);
     return OkStatus();
+  }
+
+  Result<std::string> WatchOwn(
+      const std::optional<CgroupDirectory>& unified_group) {
+    if (unified_group && !unified_group->is_root) {
+      auto own = WatchFile(unified_group->path + "/memory.pressure");
+      if (own.ok()) return own;
+    }
+    return WatchFile("/proc/pressure/memory");
   }
 
   Result<std::string> WatchFile(const std::string& path) {

@@ -35,8 +35,8 @@ class WatchWaiter {
                             std::uint64_t soft_bytes,
                             std::uint64_t hard_bytes) = 0;
   // Asks for events when work stalls for memory: with what the service manager
-  // passes in MEMORY_PRESSURE_WATCH and ..._WRITE, else in the group, else on
-  // the machine. What is in force, for people.
+  // passes in MEMORY_PRESSURE_WATCH and ..._WRITE, else (also if that cannot be
+  // used) in the group, else on the machine. What is in force, for people.
   virtual Result<std::string> WatchStalls(
       const std::optional<CgroupDirectory>& unified_group) = 0;
 };

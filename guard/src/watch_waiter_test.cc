@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <string>
@@ -17,8 +18,10 @@ namespace fodc::guard {
 namespace {
 
 using namespace std::chrono_literals;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Optional;
+using ::testing::StartsWith;
 
 class WatchWaiterTest : public ::testing::Test {
  protected:
@@ -56,15 +59,23 @@ TEST_F(WatchWaiterTest, TheServiceManagerCanTurnItOff) {
   EXPECT_THAT(*waiter_->WatchStalls({}), HasSubstr("off"));
 }
 
-TEST_F(WatchWaiterTest, WhatItCannotUseIsAnError) {
-  Pass(tree_.path().c_str(), nullptr);
-  EXPECT_FALSE(waiter_->WatchStalls({}).ok());
-  Pass("/dev/zero", nullptr);
-  EXPECT_THAT(waiter_->WatchStalls({}),
-              StatusIs(Code::kUnimplemented, HasSubstr("/dev/zero")));
-  Pass("/dev/zero", "not base64");
-  EXPECT_THAT(waiter_->WatchStalls({}),
-              StatusIs(Code::kInvalidArgument, HasSubstr("base64")));
+TEST_F(WatchWaiterTest, WhatItCannotUseIsSaidAndTheGroupIsWatched) {
+  const std::string own = tree_.File("memory.pressure");
+  ASSERT_THAT(WriteFileAtomically(own, ""), IsOk());
+  const CgroupDirectory group = {.version = CgroupVersion::kV2,
+                                 .mount = tree_.path(),
+                                 .path = tree_.path()};
+  const std::string fifo = tree_.File("fifo");
+  ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+  const auto told = [&](const std::string& watch, const char* write) {
+    Pass(watch.c_str(), write);
+    return waiter_->WatchStalls(group).value_or("");
+  };
+  EXPECT_THAT(told(fifo, nullptr),
+              AllOf(StartsWith(own + " some "), HasSubstr(fifo)));
+  EXPECT_THAT(told(tree_.path(), nullptr), StartsWith(own + " some "));
+  EXPECT_THAT(told("/dev/zero", nullptr), HasSubstr("/dev/zero"));
+  EXPECT_THAT(told("/dev/zero", "not base64"), HasSubstr("base64"));
 }
 
 TEST_F(WatchWaiterTest, AGroupWithoutTheKernelsFilesIsAnError) {

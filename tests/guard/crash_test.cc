@@ -205,11 +205,12 @@ TEST_P(EveryWayTest, LeavesEvidenceAndEndsByItsSignal) {
 INSTANTIATE_TEST_SUITE_P(
     CrashTest, EveryWayTest,
     ::testing::Values(
-        Way{"overflow", SIGSEGV, "SIGSEGV: ", "Overflow"},
+        Way{"overflow", SIGSEGV, "SIGSEGV: ", "main"},
         Way{"abort", SIGABRT, "SIGABRT: raised by the process itself", "main"},
         Way{"exception", SIGABRT,
             "std::terminate: uncaught std::runtime_error: torn \"tail\"",
             "main"},
+        Way{"faulty-what", SIGABRT, "std::terminate", "main"},
         Way{"noexcept", SIGABRT, "std::terminate: uncaught int", "main"},
         Way{"divide", SIGFPE, "SIGFPE: integer division by zero at 0x", "main"},
         Way{"illegal", SIGILL, "SIGILL: illegal opera", "main"},
@@ -223,6 +224,7 @@ INSTANTIATE_TEST_SUITE_P(
         Way{"overflow-covered", SIGSEGV, "SIGSEGV: ", "Overflow"},
         Way{"overflow-refreshed", SIGSEGV, "SIGSEGV: ", "Overflow"},
         Way{"overflow-refresher", SIGSEGV, "SIGSEGV: ", "Overflow"},
+        Way{"overflow-callback", SIGSEGV, "SIGSEGV: ", "Overflow"},
         Way{"malloc-lock", SIGSEGV, "SIGSEGV: address not", "WriteToNull"},
         Way{"two-at-once", SIGSEGV, "SIGSEGV: address not", "WriteToNull"},
         Way{"no-descriptor", SIGSEGV, "SIGSEGV: address not", "WriteToNull"},

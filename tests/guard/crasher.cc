@@ -27,6 +27,7 @@
 #include "fodc/guard/breadcrumb.h"
 #include "fodc/guard/crash.h"
 #include "fodc/guard/exit_cause.h"
+#include "fodc/guard/memwatch.h"
 
 namespace {
 
@@ -152,6 +153,13 @@ void FillRest(const std::string& directory) {
   WriteToNull();
 }
 
+struct FaultyWhat : std::exception {
+  const char* what() const noexcept override {
+    WriteToNull();
+    return "";
+  }
+};
+
 using Way = std::function<void()>;
 
 std::map<std::string, Way> Ways() {
@@ -160,6 +168,7 @@ std::map<std::string, Way> Ways() {
       {"overflow", [] { (void)Overflow(nullptr); }},
       {"abort", [] { std::abort(); }},
       {"exception", [] { throw std::runtime_error("torn \"tail\""); }},
+      {"faulty-what", [] { throw FaultyWhat(); }},
       {"noexcept",
        [] {
          const auto quiet = []() noexcept { ThrowSeven(); };
@@ -226,6 +235,17 @@ std::map<std::string, Way> Ways() {
            if (!fodc::guard::RefreshCrashHandler().ok()) std::exit(3);
            (void)Overflow(nullptr);
          }).join();
+       }},
+      {"overflow-callback",
+       [] {
+         fodc::guard::MemwatchOptions options;
+         options.source = fodc::guard::MemorySource::kRss;
+         options.hard.bytes = 1;
+         options.on_pressure = [](const fodc::guard::MemoryState&) {
+           (void)Overflow(nullptr);
+         };
+         const auto watch = fodc::guard::Memwatch::Create(options);
+         if (watch.ok() && (*watch)->Start().ok()) (*watch)->WaitDone();
        }},
       {"overflow-bare",
        [] { std::thread([] { (void)Overflow(nullptr); }).join(); }},

@@ -2,10 +2,13 @@
 // The example node with its load, as users run them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <cstdio>
 #include <filesystem>
 
 #include "fodc/base/status_matchers.h"
+#include "fodc/pprof/heap_table_reader.h"
 #include "tests/guard/kvnode_fixture.h"
 
 namespace fodc::test {
@@ -117,6 +120,52 @@ TEST_F(KvnodeTest, EvidenceOfACrashLiesInTheDataDirectory) {
   }
   // And nowhere else.
   EXPECT_FALSE(std::filesystem::exists(dir_.File("kvnode-data")));
+}
+
+// Of 4 MiB that were put, and are in RocksDB's memory.
+TEST_F(KvnodeTest, ItsHeapIsForPprofAndForWhoReadsItsTableAfterAKill) {
+  const std::uint16_t port = FreePort();
+  const std::string profiles = StrCat("127.0.0.1:", FreePort());
+  Server node(
+      "kvnode",
+      {"env", "FODC_GUARD_HEAP_SAMPLE_BYTES=16384", ProgramPath("kvnode"),
+       StrCat("--listen=127.0.0.1:", port), "--profile-listen=" + profiles,
+       "--data-dir=" + dir_.File("data")},
+      dir_.path(), port, "/readyz");
+  ASSERT_TRUE(node.Start());
+  for (int i = 0; i < 64; ++i) {
+    ASSERT_EQ(Request("PUT", node.Url(StrCat("/kv/", i)),
+                      std::string(std::size_t{64} << 10, 'v'))
+                  .status,
+              204);
+  }
+  const std::string url = StrCat("http://", profiles, "/debug/pprof/heap");
+  const HttpAnswer heap = test::Get(url);
+  EXPECT_EQ(heap.status, 200) << heap.body;
+
+  const auto fd = pprof::FindHeapTable("/proc", node.process().pid());
+  ASSERT_THAT(fd, IsOk());
+  const auto view = pprof::HeapTableView::Map(fd->get());
+  ASSERT_THAT(view, IsOk());
+  const Output top = RunToEnd({"/usr/bin/go", "tool", "pprof",
+                               "-symbolize=remote", "-top", "-cum", url},
+                              60s, {{"HOME", dir_.path()}});
+  node.Kill();
+  const auto table = view->Read();
+  ASSERT_THAT(table, IsOk());
+  double in_use = 0;
+  for (const pprof::HeapTableSample& sample : table->samples) {
+    in_use += static_cast<double>(sample.counts.inuse_bytes);
+  }
+  EXPECT_GT(in_use, 3 << 20);
+
+  if (access("/usr/bin/go", X_OK) != 0) {
+    std::puts("SKIPPED: golang-go is not installed");
+    GTEST_SKIP();
+  }
+  EXPECT_THAT(top.out, HasSubstr("Type: inuse_space")) << top.err;
+  EXPECT_THAT(top.out, HasSubstr("kvnode::Store::Apply"));
+  EXPECT_THAT(top.out, HasSubstr("rocksdb::MemTable::Add"));
 }
 
 TEST_F(KvnodeTest, AKillLosesNothingThatWasAcknowledged) {

@@ -18,6 +18,9 @@ inline constexpr std::array<char, 8> kHeapTableMagic = {'F', 'O', 'D', 'C',
                                                         'H', 'E', 'A', 'P'};
 inline constexpr std::uint32_t kHeapTableVersion = 1;
 inline constexpr std::size_t kHeapTableFrames = 60;
+// A reader takes no more: it may be older than the process, and trusts it less.
+inline constexpr std::uint32_t kMaxHeapTableMappings = 4096;
+inline constexpr std::uint32_t kMaxHeapTableSlots = 64 * 1024;
 // Its slot, of no stack, takes what finds no slot of its own.
 inline constexpr std::uint32_t kHeapTableRestSlot = 0;
 // As the memory is called in /proc/<pid>/fd: "/memfd:fodc-heap-table".

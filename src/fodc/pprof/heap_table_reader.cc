@@ -21,8 +21,6 @@ namespace fodc::pprof {
 namespace {
 
 constexpr int kTriesOfSlot = 1000;
-// Nobody needs more; the sum of sizes cannot overflow.
-constexpr std::uint32_t kMaxCapacity = 1 << 20;
 
 // Once: what is checked is what is used, whatever the owner does meanwhile.
 std::uint32_t LoadOnce(const std::uint32_t& value) {
@@ -92,7 +90,8 @@ Result<HeapTableSnapshot> ReadHeapTable(std::span<const std::byte> memory) {
   if (header.header_bytes != sizeof(HeapTableHeader) ||
       header.mapping_bytes != sizeof(Mapping) ||
       header.slot_bytes != sizeof(HeapTableSlot) ||
-      mapping_capacity > kMaxCapacity || slot_capacity > kMaxCapacity ||
+      mapping_capacity > kMaxHeapTableMappings ||
+      slot_capacity > kMaxHeapTableSlots ||
       HeapTableBytes(mapping_capacity, slot_capacity) > memory.size()) {
     return DataLoss(
         StrCat("a heap table that does not fit its ", memory.size(), " bytes"));
@@ -141,7 +140,8 @@ Result<HeapTableView> HeapTableView::Map(int fd, bool touches) {
   struct stat st = {};
   if (fstat(fd, &st) != 0) return ErrnoStatus(errno, "stat the heap table");
   const auto size = static_cast<std::size_t>(st.st_size);
-  if (size == 0 || size > HeapTableBytes(kMaxCapacity, kMaxCapacity)) {
+  if (size == 0 ||
+      size > HeapTableBytes(kMaxHeapTableMappings, kMaxHeapTableSlots)) {
     return DataLoss(StrCat("a heap table of ", size, " bytes"));
   }
   const int flags = MAP_SHARED | (touches ? MAP_POPULATE : 0);

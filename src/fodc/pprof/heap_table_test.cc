@@ -151,10 +151,12 @@ TEST(HeapTableTest, HoldsItsOwnersCode) {
   EXPECT_EQ(t.dropped_mappings, 0u);
 }
 
-TEST(HeapTableTest, RefusesOptionsOfNothing) {
+TEST(HeapTableTest, RefusesOptionsOfNothingOrTooMuch) {
   HeapTableWriter::Options options;
   options.slots = 0;
   HeapTableWriter writer;
+  EXPECT_EQ(writer.Open(options).code(), Code::kInvalidArgument);
+  options.slots = kMaxHeapTableSlots + 1;
   EXPECT_EQ(writer.Open(options).code(), Code::kInvalidArgument);
   ASSERT_THAT(writer.Open(Options()), IsOk());
   EXPECT_EQ(writer.Open(Options()).code(), Code::kFailedPrecondition);
@@ -328,6 +330,31 @@ TEST(ReadHeapTableTest, RefusesAnotherLayout) {
     bytes[word] = ~std::uint64_t{0};
     EXPECT_EQ(read(size).status().code(), Code::kDataLoss) << word;
   }
+}
+
+// It is written by whoever is looked at: a reader that goes through what that
+// claims would be at it for minutes.
+TEST(ReadHeapTableTest, RefusesMoreThanAnOwnerHas) {
+  const auto read = [](std::uint32_t mappings, std::uint32_t slots) {
+    // Of zeros, which take no memory until they are read.
+    const std::size_t size = HeapTableBytes(mappings, slots);
+    void* memory = mmap(nullptr, size, PROT_READ | PROT_WRITE,
+                        MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    auto* header = new (memory) HeapTableHeader;
+    header->header_bytes = sizeof(HeapTableHeader);
+    header->total_bytes = size;
+    header->mapping_bytes = sizeof(Mapping);
+    header->mapping_capacity = mappings;
+    header->slot_bytes = sizeof(HeapTableSlot);
+    header->slot_capacity = slots;
+    const Status status =
+        ReadHeapTable({static_cast<const std::byte*>(memory), size}).status();
+    munmap(memory, size);
+    return status.code();
+  };
+  EXPECT_EQ(read(kMaxHeapTableMappings, kMaxHeapTableSlots), Code::kOk);
+  EXPECT_EQ(read(kMaxHeapTableMappings + 1, 1), Code::kDataLoss);
+  EXPECT_EQ(read(1, kMaxHeapTableSlots + 1), Code::kDataLoss);
 }
 
 }  // namespace

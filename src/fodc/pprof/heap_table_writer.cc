@@ -60,6 +60,13 @@ Status HeapTableWriter::Open(const Options& options) {
       options.mappings == 0 || options.live_samples == 0) {
     return InvalidArgument("a table of heap samples with an option of 0");
   }
+  if (options.slots > kMaxHeapTableSlots ||
+      options.mappings > kMaxHeapTableMappings) {
+    return InvalidArgument(StrCat("a table of heap samples of ", options.slots,
+                                  " slots and ", options.mappings,
+                                  " mappings; at most ", kMaxHeapTableSlots,
+                                  " and ", kMaxHeapTableMappings));
+  }
   const std::uint64_t total = HeapTableBytes(options.mappings, options.slots);
   UniqueFd fd(memfd_create(kHeapTableName, MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd.ok()) return ErrnoStatus(errno, "memfd_create of the heap table");

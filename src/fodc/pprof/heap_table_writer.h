@@ -33,7 +33,7 @@ class HeapTableWriter {
   HeapTableWriter& operator=(const HeapTableWriter&) = delete;
 
   // Makes the memory. Once. Errors: as memfd_create(2) and mmap(2);
-  // kInvalidArgument for an option of 0.
+  // kInvalidArgument for an option of 0, or beyond what a reader takes.
   Status Open(const Options& options);
   int fd() const { return fd_.get(); }
 

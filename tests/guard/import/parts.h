@@ -9,6 +9,7 @@
 #include <fodc/wal/wal.h>
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 #include <utility>
 
@@ -26,8 +27,8 @@ inline guard::Memwatch* watch = nullptr;
 inline guard::SoftLimiter* limiter = nullptr;
 inline guard::Isolation* isolation = nullptr;
 inline Cache* cache = nullptr;
-inline std::string_view flag;
-inline std::string_view configured;
+inline std::optional<std::string_view> flag;
+inline std::optional<std::string_view> configured;
 inline std::string_view user;
 
 void Compact();

@@ -27,7 +27,8 @@ struct Breadcrumb {
 // changes. The fatal-signal handler reads it without a lock.
 class BreadcrumbStore {
  public:
-  // Of one chain. The first ones are kept, further ones ignored.
+  // Of one chain. The first ones are kept, further ones ignored; of a thread's
+  // own chain (AddBreadcrumb) the last ones are.
   static constexpr std::size_t kMaxBreadcrumbs = 64;
 
   BreadcrumbStore();
@@ -39,18 +40,21 @@ class BreadcrumbStore {
   void Add(Breadcrumb breadcrumb) noexcept;
   // Copies.
   std::vector<Breadcrumb> List() const;
-  // A store of its own that begins with all that is in this one: neither sees
-  // what is added to the other later.
+  // A store of its own that begins with all that is in this one (of a thread's
+  // own chain with the last half of kMaxBreadcrumbs, so that there is room):
+  // neither sees what is added to the other later.
   std::shared_ptr<BreadcrumbStore> Fork() const;
 
  private:
   friend class BreadcrumbReader;
   struct Impl;
+  explicit BreadcrumbStore(bool keeps_last);
   std::unique_ptr<Impl> impl_;
 };
 
 // Adds to the chain that the calling thread works on; a thread that works on
-// none gets one of its own, which lasts as long as the thread. Never throws.
+// none gets one of its own, which lasts as long as the thread and keeps what
+// was added last. Never throws.
 void AddBreadcrumb(std::string_view stage, std::string_view component = {},
                    BreadcrumbFields fields = {}) noexcept;
 

@@ -9,8 +9,9 @@
 //     crash.component = "node";
 //     (void)fodc::guard::ArmCrashHandler(crash);  // first thing in main
 //
-// Does not see: SIGKILL (so the kernel's out-of-memory kill), _exit, and a
-// stack overflow on a thread that has no alternate stack (CoverThisThread).
+// Does not see: SIGKILL (so the kernel's out-of-memory kill), _exit, a stack
+// overflow on a thread that has no alternate stack (CoverThisThread), and a
+// fault on a thread that blocks its signal: the kernel ends the process then.
 #pragma once
 
 #include <chrono>
@@ -47,6 +48,10 @@ struct CrashOptions {
   // Disk space held for the record while the process lives (an unlinked file
   // in `directory`), so that a full disk leaves evidence too. 0: none.
   std::size_t reserve_bytes = std::size_t{256} << 10;
+  // Memory held likewise, and given back for the record: at the limit of a
+  // cgroup no other is to be had. Beside it the handler keeps half a megabyte,
+  // and 16 KiB of each alternate stack. 0: none.
+  std::size_t memory_reserve_bytes = std::size_t{512} << 10;
   EventSink sink = {};  // used while arming only
 };
 

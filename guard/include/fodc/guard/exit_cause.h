@@ -79,8 +79,12 @@ class Life {
 
   // None if this is the first life in the directory.
   const std::optional<LastExit>& previous() const noexcept;
+  // From so many on the watchdog waits until memory was seen below its
+  // threshold.
+  static constexpr int kPressureLoop = 3;
   // How many lives right before this one ended by pressure within a minute of
-  // their start.
+  // their start. A life that waited as above and was killed neither adds to it
+  // nor ends it: that is what the waiting may lead to.
   int pressure_streak() const noexcept;
   int pressure_exit_code() const noexcept;
   std::chrono::nanoseconds age() const noexcept;

@@ -156,7 +156,8 @@ class PanicRecorder {
   PanicRecorder(const PanicRecorder&) = delete;
   PanicRecorder& operator=(const PanicRecorder&) = delete;
 
-  // Calls `task` with a chain of breadcrumbs, the thread's own if it has one.
+  // Calls `task` with a chain of breadcrumbs of its own, a fork of the calling
+  // thread's: what the task adds is gone from the thread when it is done.
   // Throws nothing; only the cancellation of the thread (pthread_cancel) goes
   // through.
   GuardedResult Run(std::string_view component,

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -27,14 +28,15 @@ struct SoftLimit {
   std::uint64_t bytes = 0;
   double percent = 0;  // of the cgroup's limit; 1 to 100
 };
-// "off", "1800MiB" (B, KiB, MiB, GiB, TiB), "72%"; empty is kDerived.
+// "off", "1800MiB" (B, KiB, MiB, GiB, TiB), "72%"; empty is off, too.
 // Errors: kInvalidArgument naming the text.
 Result<SoftLimit> ParseSoftLimit(std::string_view text) noexcept;
 // The first that is given: command line, then <prefix>_MEMORY_SOFT_LIMIT, then
-// configuration; empty texts are not given. Errors: as ParseSoftLimit, naming
-// where the text came from.
+// configuration; kDerived if none is. An empty text is given: it is off.
+// Errors: as ParseSoftLimit, naming where the text came from.
 Result<SoftLimit> ChooseSoftLimit(
-    std::string_view command_line, std::string_view configuration,
+    std::optional<std::string_view> command_line,
+    std::optional<std::string_view> configuration,
     std::string_view prefix = "FODC_GUARD") noexcept;
 
 // A cache of the host's. `set_budget` is called on the limiter's thread, and

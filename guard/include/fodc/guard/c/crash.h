@@ -25,6 +25,7 @@ struct fodc_guard_crash_options {
 	int64_t thread_wait_ms;
 	int thread_signal;
 	size_t reserve_bytes;
+	size_t memory_reserve_bytes;
 	fodc_guard_event_fn on_event; /* may be null; only while arming */
 	void *on_event_user;
 };

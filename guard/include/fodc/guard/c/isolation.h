@@ -8,6 +8,7 @@
 #ifndef FODC_GUARD_C_ISOLATION_H_
 #define FODC_GUARD_C_ISOLATION_H_
 
+#include <limits.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -26,6 +27,8 @@ extern "C" {
 #define FODC_GUARD_SLOW_DOWN_CODE "SlowDown"
 #define FODC_GUARD_SLOW_DOWN_HEADERS "Retry-After: 1\r\nConnection: close\r\n"
 
+#define FODC_GUARD_BY_WEIGHT UINT_MAX
+
 /* Thread-safe. */
 typedef struct fodc_guard_isolation fodc_guard_isolation;
 
@@ -34,10 +37,13 @@ struct fodc_guard_isolation_options {
 	/* Null: "read" (0) of weight 2, "scan" (1) of weight 1. */
 	const char *const *class_names;
 	const unsigned *class_weights; /* null: 1 each */
+	/* Slots of each; null, and FODC_GUARD_BY_WEIGHT: by the weights. */
+	const unsigned *class_guaranteed;
 	size_t class_count;
 	unsigned heavy_per_peer;	  /* 0: no limit */
 	unsigned connections_per_address; /* 0: no limit */
 	uint64_t budget_bytes;
+	unsigned guaranteed_percent; /* of it, to small and to large bodies */
 	uint64_t unit_bytes;
 	uint64_t restore_after_ms;
 	fodc_guard_event_fn on_event; /* may be null */
@@ -73,7 +79,8 @@ struct fodc_guard_work_request {
 	const struct fodc_guard_work *parent; /* the work around it, or null */
 };
 
-/* Sets `*work` in any case; it must be released in any case, too, once or more
+/* FODC_GUARD_INVALID_ARGUMENT, which is counted nowhere, for a class that there
+ * is not. Sets `*work` in any case; it must be released in any case, too, once or more
  * often. */
 int fodc_guard_admit(fodc_guard_isolation *isolation,
 		     const struct fodc_guard_work_request *request,

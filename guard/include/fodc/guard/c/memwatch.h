@@ -43,8 +43,23 @@ int fodc_guard_life_begin(const struct fodc_guard_life_options *options,
 void fodc_guard_life_destroy(fodc_guard_life *life);
 /* How the life before ended; FODC_GUARD_EXIT_NONE if there was none. */
 int fodc_guard_life_previous(const fodc_guard_life *life);
+/* Likewise, and all that is known of it; 0 where nothing is. */
+struct fodc_guard_last_exit {
+	int cause;
+	int64_t unix_ms; /* when it ended */
+	double run_seconds;
+	uint64_t rss_bytes;
+	uint64_t limit_bytes;
+	uint64_t threshold_bytes;
+	int pressure_streak; /* lives right before this one that ended by it */
+};
+void fodc_guard_life_last_exit(const fodc_guard_life *life,
+			       struct fodc_guard_last_exit *out);
 /* 1 if this is the first cause, else 0. Async-signal-safe. */
 int fodc_guard_life_claim(fodc_guard_life *life, int cause);
+/* Likewise, and writes last-exit.json, once: of a process that does not come to
+ * fodc_guard_life_conclude. Async-signal-safe. */
+int fodc_guard_life_end(fodc_guard_life *life, int cause);
 /* The exit code of the process. `error`: what the run failed with; null if it
  * did not. Code 0 to 16 of c/status.h; a cancel is no error beside a cause. */
 int fodc_guard_life_conclude(fodc_guard_life *life, int code,
@@ -121,6 +136,8 @@ int fodc_guard_memwatch_start(fodc_guard_memwatch *watch);
 void fodc_guard_memwatch_stop(fodc_guard_memwatch *watch);
 /* 1 if it is over: it fired, was stopped, or was off. */
 int fodc_guard_memwatch_done(const fodc_guard_memwatch *watch);
+/* Until it is. */
+void fodc_guard_memwatch_wait(const fodc_guard_memwatch *watch);
 void fodc_guard_memwatch_state(const fodc_guard_memwatch *watch,
 			       struct fodc_guard_memory_state *out);
 

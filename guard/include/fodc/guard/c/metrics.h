@@ -23,6 +23,33 @@ void fodc_guard_metrics_destroy(fodc_guard_metrics *metrics);
 int fodc_guard_metrics_text(const fodc_guard_metrics *metrics, char *buffer,
 			    size_t size, size_t *length);
 
+enum fodc_guard_metric_type {
+	FODC_GUARD_COUNTER = 0,
+	FODC_GUARD_GAUGE = 1,
+	FODC_GUARD_HISTOGRAM = 2
+};
+
+struct fodc_guard_label {
+	const char *name;
+	const char *value;
+};
+
+/* A family, then its samples; all texts live until the call returns. The name
+ * of a sample of a histogram ends with _bucket (with the label `le`), _sum or
+ * _count. Either may be null. */
+struct fodc_guard_metric_visitor {
+	void (*family)(void *user, const char *name, const char *help,
+		       int type);
+	void (*sample)(void *user, const char *name,
+		       const struct fodc_guard_label *labels,
+		       size_t label_count, double value);
+};
+
+/* Sample by sample, for a registry of the host's. */
+int fodc_guard_metrics_visit(const fodc_guard_metrics *metrics,
+			     const struct fodc_guard_metric_visitor *visitor,
+			     void *user);
+
 #ifdef __cplusplus
 }
 #endif

@@ -15,7 +15,7 @@ extern "C" {
 #endif
 
 struct fodc_guard_soft_limit_options {
-	/* "off", "1800MiB", "72%"; null or empty: 72 % of a cgroup's limit */
+	/* "off" or empty, "1800MiB", "72%"; null: 72 % of a cgroup's limit */
 	const char *limit;
 	fodc_guard_event_fn on_event;
 	void *on_event_user;

@@ -83,8 +83,26 @@ int fodc_guard_wal_append(fodc_guard_wal *wal,
 int fodc_guard_wal_sync(fodc_guard_wal *wal);
 /* Removes segments whose records all come before `sequence`. */
 int fodc_guard_wal_drop_before(fodc_guard_wal *wal, uint64_t sequence);
+/* Ends the segment that is written to: a drop may take it then. */
+int fodc_guard_wal_roll(fodc_guard_wal *wal);
 /* Of the last good record, read or appended. */
 uint64_t fodc_guard_wal_last_sequence(const fodc_guard_wal *wal);
+/* What the next record gets. */
+uint64_t fodc_guard_wal_next_sequence(const fodc_guard_wal *wal);
+uint64_t fodc_guard_wal_size_bytes(const fodc_guard_wal *wal); /* on disk */
+
+/* Since it was opened. */
+struct fodc_guard_wal_counters {
+	uint64_t repaired;
+	uint64_t unrepairable;
+	uint64_t unrepairable_after_repair;
+	uint64_t dropped_bytes;
+	uint64_t appended_records;
+	uint64_t appended_bytes;
+	uint64_t syncs;
+};
+void fodc_guard_wal_count(const fodc_guard_wal *wal,
+			  struct fodc_guard_wal_counters *out);
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// What is to be captured, and what came of it: plain data between whoever
+// decides on a capture and whoever runs it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fodc/base/clock.h"
+#include "fodc/base/status.h"
+#include "fodc/evidence/event_meta.h"
+
+namespace fodc::capture {
+
+// A process by its pid and its start, so that a pid in use again is not taken
+// for it.
+struct CaptureProcess {
+  pid_t pid = 0;
+  std::uint64_t start_ticks = 0;  // field 22 of /proc/<pid>/stat
+};
+
+struct CaptureRequest {
+  UnixTime at{};
+  std::size_t row = 0;  // of the target table
+  std::string target{};
+  std::string incident_id{};
+  std::string ramp_up{};
+  evidence::EventTrigger trigger{};
+  // Of the measure that decided; 0 where memory was not the reason.
+  std::uint64_t bytes = 0;
+  std::uint64_t limit_bytes = 0;
+  std::uint64_t threshold_bytes = 0;
+  std::uint32_t trigger_percent = 0;
+  // The node's process first, then what else belongs to the target. Empty: it
+  // is dead, and only what needs no living target is captured.
+  std::vector<CaptureProcess> processes{};
+  // If it is captured because of one.
+  std::optional<evidence::EventDeath> death{};
+};
+
+// What came of one request.
+struct CaptureResult {
+  std::size_t row = 0;
+  std::string target{};
+  std::string incident_id{};
+  // OK also if steps were cut; else why there is no event at all.
+  Status status{};
+  std::string event_id{};  // empty: there is none
+  // At least one artifact of the target was kept. An event without is a
+  // failure: no cooldown begins.
+  bool has_evidence = false;
+  std::size_t artifacts = 0;
+  std::uint64_t bytes = 0;
+  MonotonicTime decided_at{};     // when the request was made
+  MonotonicTime first_byte_at{};  // of an artifact on disk; 0: none
+  MonotonicTime finished_at{};
+};
+
+// What became known after the moment: added as the next revision.
+struct CaptureAftermath {
+  std::string event_id{};
+  std::optional<evidence::EventDeath> death{};
+};
+
+}  // namespace fodc::capture
