@@ -155,6 +155,8 @@ std::optional<std::chrono::nanoseconds> Watch::Look() {
   // An estimate is no reason to look less often.
   if (near_reads_ > 0)
     wait = std::min<std::chrono::nanoseconds>(wait, Course::kShortestWait);
+  // Whoever does not look within the deadline keeps no killer off.
+  if (is_held_) wait = std::min(wait, wall_rules_.options.deadline / 2);
   state_.is_suppressed = course_.is_suppressed(sample->at);
   state_.seconds_to_limit = course_.SecondsTo(sample->limit_bytes);
   state_.wait_seconds = std::chrono::duration<double>(wait).count();
@@ -164,7 +166,9 @@ std::optional<std::chrono::nanoseconds> Watch::Look() {
 // Off only near the limit, so that as little as possible depends on us.
 void Watch::TendWall(const Sample& sample) {
   if (wall_ == nullptr || is_spent_) return;
-  const std::uint64_t line = sample.lines.capture;
+  // Without a line of incidents that of the stop, which is always there.
+  const std::uint64_t line =
+      sample.lines.capture != 0 ? sample.lines.capture : sample.lines.term;
   const MonotonicTime deadline = sample.at + wall_rules_.options.deadline;
   const auto control = [this, deadline] {
     return wall_rules_.timer->Set(row_, wall_->control_fd(), deadline);
@@ -176,7 +180,7 @@ void Watch::TendWall(const Sample& sample) {
     return;
   }
   if (!wall_->IsHeld()) {  // the timer, or an operator
-    if (has_hit_) tell_(Make(ReportKind::kWallOver, sample));
+    tell_(Make(ReportKind::kWallOver, sample));
     LeaveWall();
     is_spent_ = true;
   } else if (has_hit_) {
