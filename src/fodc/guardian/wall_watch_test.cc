@@ -46,6 +46,7 @@ class ScriptedSubject : public Subject {
     return ReadBytes();
   }
   std::optional<std::uint64_t> ReadResident() override { return {}; }
+  void ReadLimit() override {}
   std::uint64_t limit_bytes() const override { return 1'000'000'000; }
   bool has_cgroup_limit() const override { return true; }
   std::string_view group() const override { return script_.group; }

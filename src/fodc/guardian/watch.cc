@@ -43,6 +43,7 @@ Retired Watch::Arm(std::unique_ptr<Subject> subject, MonotonicTime started) {
   }
   near_reads_ = kNearReads - 1;  // of this one nothing is known
   subject_ = std::move(subject);
+  limit_read_at_ = clock_.Monotonic();
   state_.is_armed = true;
   return std::exchange(retired_, {});
 }
@@ -119,6 +120,11 @@ std::optional<std::uint64_t> Watch::ReadBytes() {
 
 std::optional<Sample> Watch::Read() {
   if (subject_ == nullptr) return {};
+  const MonotonicTime now = clock_.Monotonic();
+  if (now - limit_read_at_ >= kLimitEvery) {
+    limit_read_at_ = now;
+    subject_->ReadLimit();
+  }
   const auto bytes = ReadBytes();
   // Asked after the reading: what was read is then of a process that lived.
   if (subject_->HasEnded()) {
@@ -269,6 +275,7 @@ void Watch::AskToStop(const Sample& sample) {
   } else {
     error = subject_->Signal(SIGTERM);
     counts_.Add(error == 0 ? Action::kTermSent : Action::kTermFailed);
+    if (error == 0) course_.WasSent(sample.at);
   }
   Report report = Make(ReportKind::kTerm, sample);
   report.error = error;
