@@ -69,10 +69,48 @@ TEST_F(RollingUpdateDockerTest, StopsRemovesAndRunsInThatOrder) {
   EXPECT_THAT(again.out, HasSubstr("stopped (exit code 2: it stopped itself "
                                    "under memory pressure)"));
   const std::vector<Words> second = Calls();
-  ASSERT_EQ(second.size(), 8u);
-  EXPECT_EQ(second[3], (Words{"docker", "stop", "-t", "7", "n"}));
-  EXPECT_EQ(second[5], (Words{"docker", "rm", "n"}));
-  EXPECT_EQ(second[6][1], "run");
+  ASSERT_EQ(second.size(), 11u);
+  EXPECT_EQ(second[3].back(), "n");  // its own signal is asked for
+  EXPECT_EQ(second[4], (Words{"docker", "update", "--restart", "no", "n"}));
+  EXPECT_EQ(second[5], (Words{"docker", "kill", "--signal", "SIGTERM", "n"}));
+  EXPECT_EQ(second[8], (Words{"docker", "rm", "n"}));
+  EXPECT_EQ(second[9][1], "run");
+}
+
+TEST_F(RollingUpdateDockerTest, IsStoppedByTheSignalOfItsImage) {
+  ASSERT_TRUE(Recreates({}));
+  (void)Calls();
+  ASSERT_EQ(
+      RollDocker({"--node=n", "--force"}, {{"FAKE_STOP_SIGNAL", "SIGINT"}})
+          .exit_code,
+      0);
+  EXPECT_THAT(Calls(),
+              Contains(Words{"docker", "kill", "--signal", "SIGINT", "n"}));
+}
+
+// A rolling update that nobody allowed to kill kills nobody.
+TEST_F(RollingUpdateDockerTest, OneThatDoesNotEndIsKilledOnlyIfThatIsAllowed) {
+  ASSERT_TRUE(Recreates({}));
+  (void)Calls();
+  const Output output = RollDocker({"--node=n", "--force", "--grace-seconds=0"},
+                                   {{"FAKE_STUBBORN", "1"}});
+  EXPECT_EQ(output.exit_code, 10);
+  EXPECT_THAT(output.err, HasSubstr("n: it is still there after 0 s"));
+  const Words verbs = Verbs();
+  EXPECT_THAT(verbs, Not(Contains("stop")));
+  EXPECT_THAT(verbs, Not(Contains("rm")));
+  (void)RollDocker({"--node=n", "--force", "--grace-seconds=0"},
+                   {{"FAKE_STUBBORN", "1"}});
+  // As before, the engine starts it again if it crashes.
+  EXPECT_EQ(Calls().back(),
+            (Words{"docker", "update", "--restart", "unless-stopped", "n"}));
+
+  EXPECT_EQ(
+      RollDocker({"--node=n", "--force", "--grace-seconds=7", "--force-kill"},
+                 {{"FAKE_STUBBORN", "1"}})
+          .exit_code,
+      0);
+  EXPECT_THAT(Calls(), Contains(Words{"docker", "stop", "-t", "7", "n"}));
 }
 
 TEST_F(RollingUpdateDockerTest, OnlyWhatChangedIsRecreated) {
@@ -132,7 +170,8 @@ TEST_F(RollingUpdateDockerTest, EachStepThatFailsHasItsExitCode) {
   ASSERT_TRUE(Recreates({}));
   EXPECT_EQ(code("inspect"), 13);
   EXPECT_EQ(code("pull"), 11);
-  EXPECT_EQ(code("stop"), 10);
+  EXPECT_EQ(code("update"), 10);
+  EXPECT_EQ(code("kill"), 10);
   EXPECT_EQ(code("rm"), 10);
 }
 

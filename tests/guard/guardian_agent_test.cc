@@ -223,6 +223,19 @@ TEST_F(GuardianAgentTest, AnAgentThatEndsLeavesNoGroupWithoutItsKiller) {
   EXPECT_TRUE(grower.Running());
 }
 
+TEST_F(GuardianAgentTest, AnAgentThatIsKilledLeavesNoGroupWithoutItsKiller) {
+  ASSERT_NO_FATAL_FAILURE(
+      StartAgent({"--guardian-pause-at-wall", "--guardian-capture=50%"}));
+  Process grower = Grow({"--rate=400", "--until=150"});
+  grower.Signal(SIGUSR1);
+  ASSERT_TRUE(WaitUntil([&] { return group_->IsKillerOff(); }, 10s))
+      << agent_->Log();
+  agent_->Kill();
+  EXPECT_TRUE(WaitUntil([&] { return !group_->IsKillerOff(); }, 10s));
+  EXPECT_TRUE(grower.Running());
+}
+
+// Its keeper was killed with it.
 TEST_F(GuardianAgentTest, WhatAKilledAgentLeftIsRepairedAtTheNextStart) {
   ASSERT_NO_FATAL_FAILURE(
       StartAgent({"--guardian-pause-at-wall", "--guardian-capture=50%"}));
@@ -230,6 +243,12 @@ TEST_F(GuardianAgentTest, WhatAKilledAgentLeftIsRepairedAtTheNextStart) {
   grower.Signal(SIGUSR1);
   ASSERT_TRUE(WaitUntil([&] { return group_->IsKillerOff(); }, 10s))
       << agent_->Log();
+  const pid_t agent = agent_->process().pid();
+  const auto keeper = ParseUint(
+      Trim(ReadFile(StrCat("/proc/", agent, "/task/", agent, "/children"))
+               .value_or("")));
+  ASSERT_TRUE(keeper);
+  ASSERT_EQ(::kill(static_cast<pid_t>(*keeper), SIGKILL), 0);
   agent_->Kill();
   EXPECT_TRUE(group_->IsKillerOff());
   // Also by one whose guardian is off.

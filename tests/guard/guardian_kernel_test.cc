@@ -150,6 +150,18 @@ TEST_F(GuardianKernelTest, ADryRunTouchesNothing) {
   EXPECT_EQ(Count(Action::kTermSent), 0U);
 }
 
+TEST_F(GuardianKernelTest, ALimitThatIsLoweredMeanwhileIsHeeded) {
+  MakeGroup(512);
+  rules_.longest_wait = 100ms;
+  StartGuardian();
+  test::Process grower = Grow({"--rate=8"});
+  grower.Signal(SIGUSR1);
+  group_->Write("memory.limit_in_bytes", StrCat(64 * kMib));
+  EXPECT_EQ(grower.WaitExitCode(60s), 0) << grower.Log();
+  EXPECT_EQ(group_->OomKills(), 0U);
+  EXPECT_EQ(Count(Action::kTermSent), 1U);
+}
+
 // It stays over both lines and does not heed SIGTERM.
 TEST_F(GuardianKernelTest, KillsAfterTheGraceOnlyWhereThatIsConfigured) {
   MakeGroup(256);

@@ -34,7 +34,7 @@ state_docker() {
   read -r STATE EXIT_CODE OLD_FINGERPRINT <<<"$out"
   case $STATE in
     running) ;;
-    restarting | created | paused) STATE=starting ;;
+    restarting | paused) STATE=starting ;;
     *) STATE=ended ;;
   esac
 }
@@ -57,12 +57,39 @@ items_docker() {
   ITEMS=("$IMAGE" "$CONTAINER_NAME" "${#DOCKER_ARGS[@]}" ${DOCKER_ARGS[@]+"${DOCKER_ARGS[@]}"})
 }
 
+# Asks it to end, as its image says. `docker stop` would kill it after the grace.
+ask_docker() {
+  local out signal until=$((SECONDS + GRACE_SECONDS))
+  signal=$(on_node docker inspect --type container --format '{{.Config.StopSignal}}' \
+    "$CONTAINER_NAME" 2>&1) || { trouble "docker inspect: $signal"; return "$EXIT_NOT_STOPPED"; }
+  # Whoever is asked to end is not started again by the engine.
+  out=$(on_node docker update --restart no "$CONTAINER_NAME" 2>&1) || {
+    trouble "docker update: $out"; return "$EXIT_NOT_STOPPED"; }
+  if out=$(on_node docker kill --signal "${signal:-SIGTERM}" "$CONTAINER_NAME" 2>&1); then
+    while state_docker || return; [[ $STATE = running || $STATE = starting ]]; do
+      [ "$SECONDS" -lt "$until" ] || { out="it is still there after $GRACE_SECONDS s"; break; }
+      sleep 0.2 9>&-
+    done
+  else
+    out="docker kill: $out"
+    # Perhaps it has just ended by itself.
+    state_docker || return
+  fi
+  [[ $STATE = running || $STATE = starting ]] || return 0
+  trouble "$out"
+  out=$(on_node docker update --restart unless-stopped "$CONTAINER_NAME" 2>&1) ||
+    trouble "the engine will not start it again: docker update: $out"
+  return "$EXIT_NOT_STOPPED"
+}
+
 stop_docker() {
   local out
   [ "$STATE" != absent ] || return 0
   if [ "$STATE" != ended ]; then
-    out=$(on_node docker stop -t "$GRACE_SECONDS" "$CONTAINER_NAME" 2>&1) || {
-      trouble "docker stop: $out"; return "$EXIT_NOT_STOPPED"; }
+    if [ "$FORCE_KILL" = yes ]; then
+      out=$(on_node docker stop -t "$GRACE_SECONDS" "$CONTAINER_NAME" 2>&1) || {
+        trouble "docker stop: $out"; return "$EXIT_NOT_STOPPED"; }
+    else ask_docker || return; fi
     state_docker || return
   fi
   say "stopped ($(tell_exit_code "$EXIT_CODE"))"

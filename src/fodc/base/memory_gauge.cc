@@ -176,8 +176,7 @@ struct MemoryGauge::Impl {
     return m->charge_bytes;
   }
 
-  void ReadLimits() {
-    FindLevels();
+  void ReadKnownLimits() {
     failed = nullptr;
     limit_bytes = physical_bytes;
     uncharged_bytes = 0;  // another group may be looked at from now on
@@ -264,7 +263,11 @@ Status MemoryGauge::last_error() const {
   return ErrnoStatus(impl_->failed_errno, "read " + impl_->failed->path);
 }
 
-void MemoryGauge::ReadLimits() { impl_->ReadLimits(); }
+void MemoryGauge::ReadLimits() {
+  impl_->FindLevels();
+  impl_->ReadKnownLimits();
+}
+void MemoryGauge::ReadKnownLimits() { impl_->ReadKnownLimits(); }
 std::uint64_t MemoryGauge::limit_bytes() const { return impl_->limit_bytes; }
 bool MemoryGauge::has_cgroup_limit() const {
   return impl_->limiting != nullptr;

@@ -58,6 +58,9 @@ class MemoryGauge {
   // Reads all limits anew: they change under a running process. Every 30 s is
   // a good rhythm. A group whose limit can no longer be read counts as without.
   void ReadLimits();
+  // The same of the groups that are known, for less: a process that was moved
+  // is not followed, so that group() is one of them. Allocates nothing.
+  void ReadKnownLimits();
   // Of the last ReadLimits, which Open implies.
   std::uint64_t limit_bytes() const;
   bool has_cgroup_limit() const;

@@ -212,7 +212,7 @@ TEST_F(MemoryGaugeTest, LimitsAreReadAnew) {
   ASSERT_THAT(g, IsOk());
   Write({{"m/a/b/memory.max", StrCat(4 * kMib)}});
   EXPECT_EQ(g->limit_bytes(), 8 * kMib);
-  g->ReadLimits();
+  g->ReadKnownLimits();
   EXPECT_EQ(g->limit_bytes(), 4 * kMib);
   Write({{"m/a/b/memory.max", "max"}, {"m/a/memory.max", StrCat(12 * kMib)}});
   g->ReadLimits();
@@ -230,6 +230,7 @@ TEST_F(MemoryGaugeTest, AProcessThatIsMovedIsFollowed) {
          {"m/c/memory.current", StrCat(3 * kMib, "\n")},
          {"m/c/memory.stat", "inactive_file 0\nactive_file 0\n"},
          {"proc/42/cgroup", "0::/c\n"}});
+  g->ReadKnownLimits();
   EXPECT_EQ(g->limit_bytes(), 8 * kMib);  // not before it looks
   g->ReadLimits();
   EXPECT_EQ(g->limit_bytes(), 4 * kMib);

@@ -107,9 +107,6 @@ void Course::Ask(const Sample& sample, Orders* orders) {
   orders->capture |= !is_captured_;
   is_captured_ = true;
   captured_at_ = sample.at;
-  // Whoever only looks on makes no loop.
-  if (!rules_.dry_run)
-    crash_loop_.OnTermination(sample.at, sample.at - started_);
 }
 
 std::chrono::nanoseconds Course::Wait(const Sample& sample) const {

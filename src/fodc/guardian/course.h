@@ -57,6 +57,11 @@ class Course {
   void Begin(MonotonicTime started);
   // That instance was asked then, by a guardian before this one.
   void WasAsked(MonotonicTime at) { term_at_ = at; }
+  // The order to stop was carried out: it counts for the crash-loop guard. One
+  // that failed, or that a dry run only told, stops nobody and makes no loop.
+  void WasSent(MonotonicTime at) {
+    crash_loop_.OnTermination(at, at - started_);
+  }
   // So was an instance of it, of that age. In the order of time, before all
   // samples.
   void Remember(MonotonicTime at, std::chrono::nanoseconds age) {

@@ -19,6 +19,7 @@
 #include "fodc/base/mutex.h"
 #include "fodc/base/unique_fd.h"
 #include "fodc/guardian/own_survival.h"
+#include "fodc/guardian/wall_keeper.h"
 
 namespace fodc::guardian {
 namespace {
@@ -65,7 +66,8 @@ struct Guardian::Impl {
     Retired retired;
   };
 
-  Impl(const GuardianOptions& o, const Clock& c)
+  Impl(const GuardianOptions& o, const Clock& c,
+       std::unique_ptr<WallKeeper> keeper)
       : options(o),
         clock(c),
         orders(o.rows),
@@ -74,7 +76,7 @@ struct Guardian::Impl {
     WallRules wall_rules;
     wall_rules.options = o.wall;
     if (o.has_walls) {
-      wall_timer = std::make_unique<WallTimer>(o.rows, c);
+      wall_timer = std::make_unique<WallTimer>(o.rows, c, std::move(keeper));
       wall_rules.timer = wall_timer.get();
     }
     watches.reserve(o.rows);
@@ -240,7 +242,13 @@ Guardian::Guardian(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 
 Result<std::unique_ptr<Guardian>> Guardian::Start(
     const GuardianOptions& options, const Clock& clock) {
-  auto impl = std::make_unique<Impl>(options, clock);
+  std::unique_ptr<WallKeeper> keeper;
+  if (options.has_walls) {
+    // Before there is locked memory, which a fork would have copied page by
+    // page at the next write.
+    FODC_ASSIGN_OR_RETURN(keeper, WallKeeper::Start(options.rows));
+  }
+  auto impl = std::make_unique<Impl>(options, clock, std::move(keeper));
   FODC_RETURN_IF_ERROR(impl->Start());
   return std::unique_ptr<Guardian>(new Guardian(std::move(impl)));
 }

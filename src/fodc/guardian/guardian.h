@@ -41,7 +41,8 @@ struct GuardianOptions {
 class Guardian {
  public:
   // Starts the thread. `clock` must outlive it.
-  // Errors: as eventfd(2) and pthread_create(3).
+  // With has_walls a keeper is forked (WallKeeper). Errors: as eventfd(2),
+  // pthread_create(3) and fork(2).
   static Result<std::unique_ptr<Guardian>> Start(const GuardianOptions& options,
                                                  const Clock& clock);
   // Joins. Every killer that it has switched off is on again.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What lets the guardian act when memory is short: the kernel spares its
-// process, and what its thread touches stays in memory.
+// process, and its code, stack and reports stay in memory. The rows it watches
+// lie on the heap and are not locked: they leave memory for swap alone.
 #pragma once
 
 #include <cstddef>

@@ -29,6 +29,8 @@ class Subject {
   // The same, but only as near as it must be below `line`, for less.
   virtual std::optional<std::uint64_t> ReadBytesNear(std::uint64_t line) = 0;
   virtual std::optional<std::uint64_t> ReadResident() = 0;
+  // Reads the limit anew.
+  virtual void ReadLimit() = 0;
   virtual std::uint64_t limit_bytes() const = 0;
   virtual bool has_cgroup_limit() const = 0;
   // The group that is measured; empty if there is none.
@@ -46,7 +48,7 @@ class Subject {
 class KernelSubject final : public Subject {
  public:
   // Opens all it will need, with the limits of now. Events are at the lines of
-  // `levels`.
+  // `levels` for these; a process that is moved is not followed.
   // Nothing if the process may not be guarded: `*refusal` says why.
   static std::unique_ptr<KernelSubject> Open(const ProcessName& who,
                                              const ProcessOptions& options,
@@ -65,6 +67,7 @@ class KernelSubject final : public Subject {
   std::optional<std::uint64_t> ReadResident() override {
     return gauge_.ReadResident();
   }
+  void ReadLimit() override { gauge_.ReadKnownLimits(); }
   std::uint64_t limit_bytes() const override { return gauge_.limit_bytes(); }
   bool has_cgroup_limit() const override { return gauge_.has_cgroup_limit(); }
   std::string_view group() const override { return group_; }

@@ -5,8 +5,9 @@
 // Documentation/admin-guide/cgroup-v1/memory.rst, 10. OOM Control.
 //
 // A group must not stay without its killer: it is on again when the object
-// goes, when nobody has kept it off for a while (WallTimer), and, after a death
-// of the process, with RepairWalls at the next start.
+// goes, when nobody has kept it off for a while (WallTimer), when the process
+// dies (WallKeeper), and, if that was killed as well, with RepairWalls at the
+// next start.
 #pragma once
 
 #include <chrono>

@@ -9,8 +9,12 @@
 
 namespace fodc::guardian {
 
-WallTimer::WallTimer(std::size_t rows, const Clock& clock)
-    : clock_(clock), slots_(rows), thread_([this] { Run(); }) {}
+WallTimer::WallTimer(std::size_t rows, const Clock& clock,
+                     std::unique_ptr<WallKeeper> keeper)
+    : clock_(clock),
+      keeper_(std::move(keeper)),
+      slots_(rows),
+      thread_([this] { Run(); }) {}
 
 WallTimer::~WallTimer() {
   {
@@ -27,6 +31,10 @@ bool WallTimer::Set(std::size_t row, int control_fd, MonotonicTime deadline) {
   if (!slot.fd.ok()) {
     slot.fd = UniqueFd(::fcntl(control_fd, F_DUPFD_CLOEXEC, 0));
     if (!slot.fd.ok()) return false;
+    if (keeper_ != nullptr && !keeper_->Keep(row, slot.fd.get())) {
+      slot.fd.reset();
+      return false;
+    }
     changed_.NotifyAll();
   }
   // Later than before: the thread finds that out when it wakes.
@@ -38,6 +46,8 @@ void WallTimer::Clear(std::size_t row) {
   UniqueFd fd;  // closed without the lock
   const MutexLock lock(mutex_);
   fd = std::move(slots_[row].fd);
+  // Also after the time was up: then it has been kept until now.
+  if (keeper_ != nullptr) keeper_->Drop(row);
 }
 
 void WallTimer::Run() {

@@ -46,6 +46,7 @@ class ScriptedSubject : public Subject {
     return ReadBytes();
   }
   std::optional<std::uint64_t> ReadResident() override { return {}; }
+  void ReadLimit() override {}
   std::uint64_t limit_bytes() const override { return 1'000'000'000; }
   bool has_cgroup_limit() const override { return true; }
   std::string_view group() const override { return script_.group; }
@@ -88,18 +89,19 @@ class ScriptedWall final : public Wall {
 
 class WallWatchTest : public ::testing::Test {
  protected:
-  WallWatchTest()
-      : watch_(0, {}, {.options = {}, .timer = &timer_}, {}, clock_, counts_,
-               [this](const Report& r) { told_.push_back(r.kind); }) {
+  explicit WallWatchTest(const Rules& rules = {},
+                         const WallOptions& options = {})
+      : watch_(0, rules, {.options = options, .timer = &timer_}, {}, clock_,
+               counts_, [this](const Report& r) { told_.push_back(r.kind); }) {
     (void)watch_.Arm(std::make_unique<ScriptedSubject>(script_),
                      clock_.Monotonic() - 1h);
     (void)watch_.PutWall(std::make_unique<ScriptedWall>(script_, fd_.get()),
                          {.pid = 42, .start_ticks = 1});
   }
-  void Look(std::uint64_t percent) {
+  std::optional<std::chrono::nanoseconds> Look(std::uint64_t percent) {
     script_.percent = percent;
     clock_.Advance(10ms);
-    (void)watch_.Look();
+    return watch_.Look();
   }
   std::vector<ReportKind> Told() { return std::exchange(told_, {}); }
 
@@ -123,6 +125,45 @@ TEST_F(WallWatchTest, TheKillerIsOffOnlyNearTheLimit) {
   EXPECT_FALSE(script_.is_off);
   Look(80);
   EXPECT_TRUE(script_.is_off);
+}
+
+class ShortDeadlineTest : public WallWatchTest {
+ protected:
+  ShortDeadlineTest() : WallWatchTest({}, {.deadline = 8ms}) {}
+};
+
+// Or the timer takes a guardian that has nothing to look at for one that hangs.
+TEST_F(ShortDeadlineTest, WhileTheKillerIsOffItLooksWithinTheDeadline) {
+  EXPECT_GE(*Look(50), Course::kShortestWait);
+  EXPECT_LE(*Look(75), 4ms);
+  ASSERT_TRUE(script_.is_off);
+  EXPECT_GE(*Look(50), Course::kShortestWait);
+}
+
+TEST_F(WallWatchTest, AKillerThatComesOnBeforeTheWallIsTold) {
+  Look(80);
+  (void)Told();
+  script_.is_off = false;  // the timer, or an operator
+  Look(80);
+  EXPECT_THAT(Told(), ElementsAre(ReportKind::kWallOver));
+  Look(80);
+  EXPECT_THAT(Told(), IsEmpty());
+  EXPECT_FALSE(script_.is_off);
+}
+
+class WallWithoutIncidentsTest : public WallWatchTest {
+ protected:
+  WallWithoutIncidentsTest()
+      : WallWatchTest({.levels = {.capture = Level()}}) {}
+};
+
+TEST_F(WallWithoutIncidentsTest, TheKillerIsOffFromTheLineOfTheStop) {
+  Look(50);
+  EXPECT_FALSE(script_.is_off);
+  Look(90);
+  EXPECT_TRUE(script_.is_off);
+  Look(85);
+  EXPECT_FALSE(script_.is_off);
 }
 
 TEST_F(WallWatchTest, AtTheWallItIsAskedGivenABreathAndLowered) {

@@ -43,6 +43,7 @@ Retired Watch::Arm(std::unique_ptr<Subject> subject, MonotonicTime started) {
   }
   near_reads_ = kNearReads - 1;  // of this one nothing is known
   subject_ = std::move(subject);
+  limit_read_at_ = clock_.Monotonic();
   state_.is_armed = true;
   return std::exchange(retired_, {});
 }
@@ -119,6 +120,11 @@ std::optional<std::uint64_t> Watch::ReadBytes() {
 
 std::optional<Sample> Watch::Read() {
   if (subject_ == nullptr) return {};
+  const MonotonicTime now = clock_.Monotonic();
+  if (now - limit_read_at_ >= kLimitEvery) {
+    limit_read_at_ = now;
+    subject_->ReadLimit();
+  }
   const auto bytes = ReadBytes();
   // Asked after the reading: what was read is then of a process that lived.
   if (subject_->HasEnded()) {
@@ -155,6 +161,8 @@ std::optional<std::chrono::nanoseconds> Watch::Look() {
   // An estimate is no reason to look less often.
   if (near_reads_ > 0)
     wait = std::min<std::chrono::nanoseconds>(wait, Course::kShortestWait);
+  // Whoever does not look within the deadline keeps no killer off.
+  if (is_held_) wait = std::min(wait, wall_rules_.options.deadline / 2);
   state_.is_suppressed = course_.is_suppressed(sample->at);
   state_.seconds_to_limit = course_.SecondsTo(sample->limit_bytes);
   state_.wait_seconds = std::chrono::duration<double>(wait).count();
@@ -164,7 +172,9 @@ std::optional<std::chrono::nanoseconds> Watch::Look() {
 // Off only near the limit, so that as little as possible depends on us.
 void Watch::TendWall(const Sample& sample) {
   if (wall_ == nullptr || is_spent_) return;
-  const std::uint64_t line = sample.lines.capture;
+  // Without a line of incidents that of the stop, which is always there.
+  const std::uint64_t line =
+      sample.lines.capture != 0 ? sample.lines.capture : sample.lines.term;
   const MonotonicTime deadline = sample.at + wall_rules_.options.deadline;
   const auto control = [this, deadline] {
     return wall_rules_.timer->Set(row_, wall_->control_fd(), deadline);
@@ -176,7 +186,7 @@ void Watch::TendWall(const Sample& sample) {
     return;
   }
   if (!wall_->IsHeld()) {  // the timer, or an operator
-    if (has_hit_) tell_(Make(ReportKind::kWallOver, sample));
+    tell_(Make(ReportKind::kWallOver, sample));
     LeaveWall();
     is_spent_ = true;
   } else if (has_hit_) {
@@ -265,6 +275,7 @@ void Watch::AskToStop(const Sample& sample) {
   } else {
     error = subject_->Signal(SIGTERM);
     counts_.Add(error == 0 ? Action::kTermSent : Action::kTermFailed);
+    if (error == 0) course_.WasSent(sample.at);
   }
   Report report = Make(ReportKind::kTerm, sample);
   report.error = error;

@@ -51,6 +51,8 @@ class Watch {
   // While it looks as often as it can, it reads the memory in full once in so
   // many looks, as long as nothing is reached meanwhile.
   static constexpr int kNearReads = 8;
+  // A limit may be lowered under a running process at any time.
+  static constexpr std::chrono::seconds kLimitEvery{1};
   using Tell = std::function<void(const Report&)>;
 
   // `before`: what guardians before this one did, the oldest first. The
@@ -106,6 +108,7 @@ class Watch {
   std::optional<ProcessName> begun_;  // whose course it is
   MonotonicTime started_;
   bool is_announced_ = false;
+  MonotonicTime limit_read_at_;
   int near_reads_ = 0;  // since the memory was read in full
   WatchState state_;
 

@@ -17,10 +17,13 @@ using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 // What the kernel would say and what was done to the process.
+constexpr std::uint64_t kLimit = 1'000'000'000;
+
 struct Script {
   std::string group = "/a";
   ProcessName name{.pid = 42, .start_ticks = 1};
-  std::optional<std::uint64_t> percent = 0;  // of the limit; none: unreadable
+  std::optional<std::uint64_t> percent = 0;  // of kLimit; none: unreadable
+  std::uint64_t limit = kLimit;              // when it is read anew
   bool has_ended = false;
   int error = 0;  // of Signal
   std::vector<int> signals;
@@ -39,14 +42,15 @@ class ScriptedSubject final : public Subject {
   bool HasEnded() const override { return script_.has_ended; }
   std::optional<std::uint64_t> ReadBytes() override {
     if (!script_.percent) return {};
-    return *script_.percent * (limit_bytes() / 100);
+    return *script_.percent * (kLimit / 100);
   }
   std::optional<std::uint64_t> ReadBytesNear(std::uint64_t line) override {
-    script_.near_lines.push_back(line / (limit_bytes() / 100));
+    script_.near_lines.push_back(line / (kLimit / 100));
     return ReadBytes();
   }
   std::optional<std::uint64_t> ReadResident() override { return 7; }
-  std::uint64_t limit_bytes() const override { return 1'000'000'000; }
+  void ReadLimit() override { limit_ = script_.limit; }
+  std::uint64_t limit_bytes() const override { return limit_; }
   bool has_cgroup_limit() const override { return true; }
   std::string_view group() const override { return script_.group; }
   int Signal(int number) override {
@@ -60,6 +64,7 @@ class ScriptedSubject final : public Subject {
 
  private:
   Script& script_;
+  std::uint64_t limit_ = kLimit;
 };
 
 class WatchTest : public ::testing::Test {
@@ -172,6 +177,43 @@ TEST_F(WatchTest, ASignalThatFailsIsCountedAsThatAndTold) {
   Look(96, 30s);
   EXPECT_EQ(counts_.of(Action::kKillFailed), 1U);
   EXPECT_EQ(script_.releases, 0);
+}
+
+// In a loop of starts that lack a permission nobody has been stopped.
+TEST_F(WatchTest, ASignalThatFailsMakesNoLoop) {
+  script_.error = EPERM;
+  for (std::uint64_t i = 1; i <= 4; ++i) {
+    script_.name.start_ticks = i + 1;
+    Arm(1s);
+    Look(91);
+    Look(91);
+    EXPECT_EQ(counts_.of(Action::kTermFailed), i);
+  }
+  EXPECT_FALSE(watch_->state().is_suppressed);
+}
+
+TEST_F(WatchTest, ADryRunMakesNoLoop) {
+  rules_.dry_run = true;
+  Make();
+  for (std::uint64_t i = 1; i <= 4; ++i) {
+    script_.name.start_ticks = i + 1;
+    Arm(1s);
+    Look(91);
+    Look(91);
+    EXPECT_EQ(counts_.of(Action::kDryRunTerm), i);
+  }
+  EXPECT_FALSE(watch_->state().is_suppressed);
+}
+
+TEST_F(WatchTest, ALimitThatIsLoweredIsSeenWithinASecond) {
+  Look(50);
+  script_.limit = kLimit / 2 + kLimit / 20;  // it has 91 % of that
+  Look(50, 500ms);
+  EXPECT_EQ(watch_->state().limit_bytes, kLimit);
+  Look(50, 500ms);
+  EXPECT_EQ(watch_->state().limit_bytes, script_.limit);
+  Look(50);
+  EXPECT_THAT(script_.signals, ElementsAre(SIGTERM));
 }
 
 TEST_F(WatchTest, AnEndDisarmsAndNothingIsSignalled) {
