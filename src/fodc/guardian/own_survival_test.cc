@@ -62,10 +62,6 @@ bool IsRefused(const Status& status) {
 }
 
 TEST(LockedPagesTest, AreInMemoryFromTheStart) {
-#ifdef FODC_SANITIZED
-  std::printf("SKIPPED: the sanitizers' mlock locks nothing\n");
-  GTEST_SKIP();
-#endif
   const LockedPages pages(100'000);
   EXPECT_GE(pages.size(), 100'000U);
   if (IsRefused(pages.status())) GTEST_SKIP();
@@ -75,10 +71,6 @@ TEST(LockedPagesTest, AreInMemoryFromTheStart) {
 }
 
 TEST(LockCodeTest, AllOfTheProgramAndOfTheCLibrary) {
-#ifdef FODC_SANITIZED
-  std::printf("SKIPPED: the sanitizers' mlock locks nothing\n");
-  GTEST_SKIP();
-#endif
   if (IsRefused(LockCode())) GTEST_SKIP();
   for (const std::uintptr_t function :
        {reinterpret_cast<std::uintptr_t>(&LockCode),
