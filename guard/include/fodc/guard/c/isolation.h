@@ -80,8 +80,8 @@ struct fodc_guard_work_request {
 };
 
 /* FODC_GUARD_INVALID_ARGUMENT, which is counted nowhere, for a class that there
- * is not. Sets `*work` in any case; it must be released in any case, too, once or more
- * often. */
+ * is not. Sets `*work` in any case; it must be released in any case, too, once
+ * or more often. */
 int fodc_guard_admit(fodc_guard_isolation *isolation,
 		     const struct fodc_guard_work_request *request,
 		     struct fodc_guard_work *work);
