@@ -21,7 +21,10 @@ std::unique_ptr<MemorySource> MemoryRow::Follow(
   const bool is_same = before != nullptr && source_ != nullptr &&
                        before->pid() == source_->pid() &&
                        before->start_ticks() == source_->start_ticks();
-  if (!is_same) forecast_.Reset();
+  if (!is_same) {
+    forecast_.Reset();
+    is_climbing_ = false;
+  }
   absence_ = why;
   absence_text_ = std::move(problem);
   limits_read_at_ = {};
@@ -90,7 +93,6 @@ MemoryLook MemoryRow::Look(const Clock& clock, bool is_scrape) {
   ++state_.looks;
   const std::optional<PressureSample> sample = Read(clock);
   if (!sample) {
-    look.is_calm = std::exchange(is_climbing_, false);
     // What cannot be read now may be readable later; who is gone is not.
     if (source_ != nullptr && !source_->HasEnded())
       look.wait = cadence_.longest;

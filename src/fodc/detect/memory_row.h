@@ -42,7 +42,7 @@ struct MemoryState {
 // What one look led to.
 struct MemoryLook {
   bool fires = false;
-  bool is_calm = false;  // the climb is over that made it fire
+  bool is_calm = false;  // well below the line after it fired
   // Until the next; nothing: there is nothing to look at.
   std::optional<std::chrono::nanoseconds> wait;
 };

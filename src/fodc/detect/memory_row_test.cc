@@ -178,7 +178,7 @@ TEST_F(MemoryRowTest, WhoHasEndedIsLookedAtNoMore) {
   EXPECT_TRUE(LookAt(800).fires);
   script_.has_ended = true;
   const MemoryLook look = LookAt(990);
-  EXPECT_TRUE(look.is_calm);
+  EXPECT_FALSE(look.is_calm);  // of the dead there is more to tell
   EXPECT_FALSE(look.fires);
   EXPECT_FALSE(look.wait);
   EXPECT_EQ(reason(), PressureReason::kNoTarget);

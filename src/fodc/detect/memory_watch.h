@@ -54,7 +54,7 @@ class MemoryWatch {
   struct Callbacks {
     // A capture is to begin: OnCaptured must follow.
     std::function<void(const PressureFiring&)> on_fire;
-    // The climb is over, or the target is gone.
+    // A target that made it fire is well below the line again.
     std::function<void(std::size_t row)> on_calm;
   };
 
