@@ -120,7 +120,8 @@ void Keep(evidence::ArtifactSink* sink, StepOutcome outcome, std::string reason,
 }
 
 // What became of the request, in `step`.
-void Settle(const net::HttpClientResult& answer, Body* body,
+void Settle(const net::HttpClientResult& answer, std::uint64_t max_bytes,
+            std::uint64_t budget_left_bytes, Body* body,
             evidence::ArtifactSink* sink, EventStep* step) {
   const auto fail = [&](std::string reason) {
     step->outcome = StepOutcome::kFailed;
@@ -135,6 +136,12 @@ void Settle(const net::HttpClientResult& answer, Body* body,
   if (!body->has_begun() || sink->bytes() == 0)
     return fail(answer.status.message());
   if (Status s = body->Cut(); !s.ok()) return fail(s.message());
+  // The disk is full before a limit of ours is met: what is smaller needs the
+  // room, meta.json above all.
+  if (answer.status.code() == Code::kResourceExhausted &&
+      sink->bytes() < max_bytes && budget_left_bytes > 0) {
+    return fail(answer.status.message());
+  }
   Keep(sink, StepOutcome::kCut, answer.status.message(), step);
 }
 
@@ -170,7 +177,8 @@ EventStep RunFetch(const Fetch& fetch, net::HttpClient& client,
     }
     Body body(fetch, **sink);
     const net::HttpClientResult answer = Get(url, left, &body, client, stop);
-    Settle(answer, &body, sink->get(), &step);
+    Settle(answer, fetch.max_bytes, writer.budget_left_bytes(), &body,
+           sink->get(), &step);
     if (!IsNotThere(answer)) break;
   }
   if (step.outcome == StepOutcome::kFailed) (*sink)->Discard();

@@ -40,10 +40,10 @@ struct Fetch {
 // Blocks until the body is in its file, or until it is known that it will not
 // be. The receipt is
 //   complete   the whole body,
-//   cut        what came of it: deadline, stop, limit, disk full, connection
-//              broken in mid-body,
-//   failed     without a file: no answer, another one than 200, or not the
-//              content that was asked for.
+//   cut        what came of it: deadline, stop, limit, connection broken in
+//              mid-body,
+//   failed     without a file: no answer, another one than 200, not the
+//              content that was asked for, or no room on the disk.
 // `client`'s thread blocks on the disk meanwhile.
 evidence::EventStep RunFetch(const Fetch& fetch, net::HttpClient& client,
                              evidence::EventWriter& writer,
