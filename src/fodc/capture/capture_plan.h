@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fodc/capture/capture_request.h"
@@ -36,7 +37,7 @@ enum class StepKind : std::uint8_t {
 struct CaptureStep {
   StepKind kind = StepKind::kCounters;
   std::string name{};    // of its receipt
-  std::string file{};    // empty: none, or named when it runs (kLogs)
+  std::string file{};    // empty: none; of kLogs how names begin
   std::string source{};  // a path or URL, where it is known beforehand
   const ProfileType* profile = nullptr;  // of kProfile
   std::uint64_t max_bytes = 0;           // of the file
@@ -72,6 +73,9 @@ struct CapturePlanOptions {
   std::uint64_t max_log_bytes = 256u << 10;  // of one file
   std::uint64_t max_text_bytes = 1u << 20;   // of any other step
 };
+
+// "<prefix>.<name of the file>": the name of an artifact, whatever the path.
+std::string ArtifactNameOf(std::string_view prefix, std::string_view path);
 
 // The cheapest and most perishable first; what needs no living target last, and
 // alone if `request` names no process. A profile for which the forecast leaves

@@ -69,6 +69,7 @@ struct CaptureResult {
 struct CaptureAftermath {
   std::string event_id{};
   std::optional<evidence::EventDeath> death{};
+  std::size_t row = 0;  // of the target table, for its log files
 };
 
 }  // namespace fodc::capture
