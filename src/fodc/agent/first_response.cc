@@ -101,7 +101,9 @@ Result<std::unique_ptr<FirstResponse>> FirstResponse::Create(
                [r](const detect::PressureFiring& f) { r->OnPressure(f); },
            .on_calm =
                [r](std::size_t row) {
-                 r->Post([r, row] { r->EndCalm(row); });
+                 r->Post([r, row] {
+                   r->rows_[row].calm_at = r->loop_.clock().Monotonic();
+                 });
                }}));
   r->timer_ =
       loop.RunEvery(kRetry, [r](const net::EventLoop::Tick&) { r->OnTick(); });
@@ -264,7 +266,12 @@ void FirstResponse::OnTick() {
   const MonotonicTime now = loop_.clock().Monotonic();
   for (std::size_t i = 0; i < rows_.size(); ++i) {
     Row& row = rows_[i];
+    if (row.calm_at && now - *row.calm_at >= kSettle) EndCalm(i);
     if (!table[i].instance) continue;
+    if (row.oom_kill_at && now - *row.oom_kill_at >= kSettle) {
+      row.oom_kill_at.reset();
+      OnOomKill(i);
+    }
     if (!row.is_followed || now - row.tried_at >= kRefresh)
       Open(i, *table[i].instance);
     const std::chrono::duration<double> age(
@@ -300,18 +307,20 @@ void FirstResponse::LookAtDeaths(std::size_t i) {
   const bool is_oom_kill = kills > row.oom_kills;
   row.deaths = known.deaths_total;
   row.oom_kills = kills;
-  if (died > 0) {
-    OnDeath(i, is_oom_kill, died);
-  } else if (is_oom_kill) {
-    TriggerDecision d;
-    d.summary =
-        StrCat("The kernel killed a process of ", row.target, " for memory.");
-    d.inputs = {{"oom_kills", static_cast<double>(kills)}};
-    const std::string id = Happened(i, TriggerKind::kOomKill, std::move(d), "",
-                                    known.instance.has_value());
-    // It may be the node itself, whose end is told in a moment.
-    if (row.death_incident.empty()) row.death_incident = id;
-  }
+  if (is_oom_kill) row.oom_kill_at = loop_.clock().Monotonic();
+  if (died > 0)
+    OnDeath(i, std::exchange(row.oom_kill_at, {}).has_value(), died);
+}
+
+void FirstResponse::OnOomKill(std::size_t i) {
+  Row& row = rows_[i];
+  TriggerDecision d;
+  d.summary =
+      StrCat("The kernel killed a process of ", row.target, " for memory.");
+  d.inputs = {{"oom_kills", static_cast<double>(row.oom_kills)}};
+  const std::string id =
+      Happened(i, TriggerKind::kOomKill, std::move(d), "", /*is_alive=*/true);
+  if (!id.empty()) incidents_.End(id, "");
 }
 
 void FirstResponse::OnDeath(std::size_t i, bool is_oom_kill,
@@ -340,6 +349,7 @@ void FirstResponse::OnDeath(std::size_t i, bool is_oom_kill,
     numbers.push_back({"time_to_death_seconds", *known.last_uptime_seconds});
 
   // What was captured before tells how it went on.
+  row.calm_at.reset();
   bool is_covered = false;
   for (const std::string& id :
        incidents_.Open(i, TriggerKind::kMemoryPressure)) {
@@ -525,6 +535,7 @@ void FirstResponse::OnPressure(const detect::PressureFiring& firing) {
   // First, so that the loop hears of it before it hears that it is over.
   Post([this, id, i, target, decision] {
     in_flight_[id] = {.kind = TriggerKind::kMemoryPressure, .row = i};
+    rows_[i].calm_at.reset();
     incidents_.Begin(id, TriggerKind::kMemoryPressure, i, target,
                      decision.reason, decision);
   });
@@ -536,6 +547,7 @@ void FirstResponse::OnPressure(const detect::PressureFiring& firing) {
 }
 
 void FirstResponse::EndCalm(std::size_t i) {
+  rows_[i].calm_at.reset();
   for (const std::string& id : incidents_.Open(i, TriggerKind::kMemoryPressure))
     incidents_.End(id, "It is well below the line again.");
 }

@@ -67,6 +67,9 @@ class FirstResponse {
   // members are looked up anew every kRefresh.
   static constexpr std::chrono::seconds kRetry{1};
   static constexpr std::chrono::seconds kRefresh{30};
+  // The memory of who is being killed is gone, and the kill counted, before it
+  // is seen to be dead: so long a death is waited for.
+  static constexpr std::chrono::seconds kSettle{2};
 
   // The references must outlive it. `scrapers`: those of the targets' pages.
   // Errors: those of MemoryWatch::Start.
@@ -122,6 +125,8 @@ class FirstResponse {
     std::uint64_t start_ticks = 0;
     std::uint64_t deaths = 0;
     std::uint64_t oom_kills = 0;
+    std::optional<MonotonicTime> oom_kill_at = {};  // of whom is not known yet
+    std::optional<MonotonicTime> calm_at = {};      // not settled yet
     bool is_followed = false;
     MonotonicTime tried_at = {};
     std::string death_incident = {};  // open; empty: none
@@ -147,6 +152,7 @@ class FirstResponse {
   void RefreshProcesses();
   void LookAtDeaths(std::size_t row);
   void OnDeath(std::size_t row, bool is_oom_kill, std::uint64_t count);
+  void OnOomKill(std::size_t row);
   void LookAtEndpoints(std::size_t row);
   void EndCalm(std::size_t row);
 
