@@ -264,7 +264,7 @@ TEST(HttpDocTest, AgentTableIsItsRoutes) {
                             .diagnosis_required = false,
                             .version = "x",
                             .revision = ""},
-                           {.page = nullptr, .not_ready = nullptr});
+                           {.page = nullptr, .not_ready = nullptr, .explain = nullptr});
   ASSERT_TRUE(server.ok()) << server.status().ToString();
   EXPECT_THAT(Documented("fodc-agent"), ContainerEq(Real((*server)->routes())));
 }

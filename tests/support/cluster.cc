@@ -41,6 +41,8 @@ std::vector<std::string> AgentArgv(const TempDirectory& dir,
   argv.push_back("--prometheus-listen-addr=" + Loopback(http));
   argv.push_back("--diagnosis-listen-addr=" + Loopback(http));
   argv.push_back("--reconnect-interval=500ms");
+  // Not the one that all agents of the machine share.
+  argv.push_back("--pressure-profiler-dir=" + dir.File("events-" + o.pod));
   if (!o.recorder_dir.empty()) {
     argv.push_back("--recorder-dir=" + dir.File(o.recorder_dir));
     argv.push_back("--recorder-spill-interval=500ms");

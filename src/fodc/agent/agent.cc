@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <utility>
 
+#include "fodc/agent/evidence_captures.h"
+#include "fodc/agent/explain.h"
+#include "fodc/agent/features.h"
 #include "fodc/agent/guardian_watch.h"
 #include "fodc/agent/identity.h"
 #include "fodc/agent/incident_file.h"
@@ -95,13 +98,7 @@ struct Agent::Impl {
         last_seen_targets(collect::LastSeenTargets(recording)),
         collector(checked.endpoints, ScrapeOptionsOf(o, checked), loop, client,
                   recording),
-        targets(
-            collect::MakeTargetSpecs(
-                checked.endpoints, {.pid = o.target_pid,
-                                    .comm = o.target_comm,
-                                    .port = o.target_port,
-                                    .has_cgroup = !o.ktm_cgroup_path.empty()}),
-            {}, loop, recording),
+        targets(TargetRows(o, checked.endpoints), {}, loop, recording),
         own_readings(loop.clock(), recording, collector, budget),
         incident_file(
             loop, o.recorder_dir, pod_name,
@@ -115,6 +112,8 @@ struct Agent::Impl {
   void KeepInstanceIdLate();
   void StartKernelTelemetry();
   Status StartGuardian();
+  Status StartCaptures();
+  recorder::FileInfo WindowInfo() const;
   void OnIncident();
   void OnAppended();
   void StartNodeQuery();
@@ -151,6 +150,8 @@ struct Agent::Impl {
   IncidentFile incident_file;
   std::unique_ptr<KernelWatch> kernel_watch;  // null if --ktm-enabled is false
   std::unique_ptr<GuardianWatch> guardian_watch;  // null if it is off
+  // Null if --pressure-profiler-enabled is false.
+  std::unique_ptr<EvidenceCaptures> captures;
   link::AgentLink link;
   std::unique_ptr<node::NodeQuery> node_query;  // none without ports
   program::OwnMetrics metrics;
@@ -184,7 +185,12 @@ Status Agent::Impl::Start() {
                      .version = program::Version(),
                      .revision = std::string(program::GitRevision())},
                     {.page = [this](auto format) { return MakePage(format); },
-                     .not_ready = [this] { return NotReady(); }}));
+                     .not_ready = [this] { return NotReady(); },
+                     .explain =
+                         [this] {
+                           return ExplainJson(captures ? &captures->response()
+                                                       : nullptr);
+                         }}));
   AddServerMetrics(&metrics, [this]() -> const net::HttpServerStats& {
     return server->stats();
   });
@@ -199,6 +205,7 @@ Status Agent::Impl::Start() {
   collector.set_on_recorded([this] { OnAppended(); });
   targets.set_on_recorded([this] { OnAppended(); });
   FODC_RETURN_IF_ERROR(StartGuardian());
+  FODC_RETURN_IF_ERROR(StartCaptures());
   collector.Start();
   StartKernelTelemetry();
   link.Start();
@@ -228,9 +235,11 @@ void Agent::Impl::RestoreTargets() {
     target_file.Write(targets.Keep());
     if (kernel_watch) kernel_watch->Follow();
     if (guardian_watch) guardian_watch->Follow();
+    if (captures) captures->response().Follow();
   });
   target_file.set_on_late([this](const std::vector<target::KeptRow>& kept) {
     targets.Merge(kept);
+    if (captures) captures->response().Rebase();
   });
 }
 
@@ -247,6 +256,7 @@ void Agent::Impl::StartKernelTelemetry() {
 void Agent::Impl::OnIncident() {
   incident_file.Write();
   link.OnIncident();
+  if (captures) captures->response().OnIncidents();
 }
 
 Status Agent::Impl::StartGuardian() {
@@ -281,8 +291,37 @@ Status Agent::Impl::StartGuardian() {
   return {};
 }
 
+Status Agent::Impl::StartCaptures() {
+  if (options.capture.enabled) {
+    FODC_ASSIGN_OR_RETURN(
+        captures, EvidenceCaptures::Create(
+                      {.pod_name = pod_name,
+                       .directory = options.capture.dir,
+                       .checked = checked.capture,
+                       .has_detector = WantsKernelTelemetry(options, checked),
+                       .endpoints = checked.endpoints,
+                       .info = [this] { return WindowInfo(); }},
+                      targets, collector, recording, loop, incidents));
+    captures->response().set_on_incident([this] { OnIncident(); });
+    captures->response().set_role(identity.role());
+    captures->response().Follow();
+  }
+  AddFirstResponseMetrics(&metrics, captures ? &captures->response() : nullptr);
+  AddCaptureMetrics(&metrics, captures.get());
+  return {};
+}
+
+recorder::FileInfo Agent::Impl::WindowInfo() const {
+  recorder::FileInfo info = {{"label.pod_name", identity.pod_name()},
+                             {"label.node_role", identity.role()}};
+  for (const auto& [name, value] : identity.labels())
+    info.emplace("label." + name, value);
+  return info;
+}
+
 void Agent::Impl::OnAppended() {
   if (kernel_watch) kernel_watch->OnAppended();
+  if (captures) captures->response().OnAppended();
   link.OnAppended();
 }
 
@@ -311,6 +350,7 @@ void Agent::Impl::StartNodeQuery() {
         if (stopping || !identity.Learn(info.role, info.labels)) return;
         LogInfo("the node said who it is",
                 {{"node", info.name}, {"role", identity.role()}});
+        if (captures) captures->response().set_role(identity.role());
         link.OnIdentityChanged();
       });
   node_query->Start();
@@ -342,7 +382,7 @@ link::AgentLink::Options Agent::Impl::LinkOptions() const {
   o.max_backoff = options.reconnect_interval;
   o.min_backoff = std::min(o.min_backoff, options.reconnect_interval);
   o.open_lifecycle_streams = options.lifecycle_port > 0;
-  o.open_pressure_stream = options.pressure_profiler_enabled;
+  o.open_pressure_stream = options.capture.enabled;
   o.stale_after = stale_after();
   return o;
 }

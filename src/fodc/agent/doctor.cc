@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "fodc/agent/capabilities.h"
+#include "fodc/agent/doctor_capture.h"
 #include "fodc/agent/doctor_guardian.h"
 #include "fodc/agent/doctor_targets.h"
 #include "fodc/agent/features.h"
@@ -247,6 +248,8 @@ Diagnosis Examine(const Options& options, const Checked& checked,
   for (KernelAnswer& a : TargetAnswers(options, checked, around))
     d.answers.push_back(std::move(a));
   for (KernelAnswer& a : GuardianAnswers(options, checked, around))
+    d.answers.push_back(std::move(a));
+  for (KernelAnswer& a : CaptureAnswers(options, checked, around))
     d.answers.push_back(std::move(a));
   AddCapabilities(FeaturesOf(options, checked), around, &d);
   d.answers.push_back(PressureStalls(around));

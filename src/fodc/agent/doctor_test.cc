@@ -63,6 +63,12 @@ class DoctorTest : public ::testing::Test {
         "42 (db) S 1 1 1 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 500 8192 1 0\n");
     Put("proc/42/comm", "db\n");
     Put("proc/42/cgroup", "0::/db\n");
+    Put("proc/42/statm", "1000 1000 0 0 0 0 0\n");
+    Put("proc/meminfo", "MemTotal: 16777216 kB\n");
+    Put("sys/fs/cgroup/db/memory.max", "1048576000\n");
+    Put("sys/fs/cgroup/db/memory.current", "209715200\n");
+    Put("sys/fs/cgroup/db/memory.stat",
+        "inactive_file 0\nactive_file 0\nslab_reclaimable 0\n");
     Put("sys/fs/cgroup/db/cgroup.procs", "42\n");
     EXPECT_THAT(MakeDirectories(tree_.File("proc/42/fd")), IsOk());
     EXPECT_EQ(::symlink("socket:[77]", tree_.File("proc/42/fd/3").c_str()), 0);
@@ -85,6 +91,17 @@ TEST_F(DoctorTest, AKernelThatAllowsAllIsFull) {
   EXPECT_EQ(d.health, Health::kFull) << DiagnosisText(d);
   EXPECT_THAT(DiagnosisText(d), Not(HasSubstr("MISSING")));
   EXPECT_THAT(DiagnosisText(d), HasSubstr("an array by thread id, 524288"));
+}
+
+TEST_F(DoctorTest, SaysWhereTheFirstResponseStands) {
+  EXPECT_THAT(DiagnosisText(Look()),
+              HasSubstr("ok       first response: armed: would capture pid 42 "
+                        "(db) at 750 MiB of 1000 MiB; it has 200 MiB"));
+  options_.capture.dir = tree_.File("proc/meminfo/events");
+  EXPECT_THAT(DiagnosisText(Look()),
+              HasSubstr("MISSING  --pressure-profiler-dir"));
+  options_.capture.enabled = false;
+  EXPECT_THAT(DiagnosisText(Look()), HasSubstr("first response: switched off"));
 }
 
 TEST_F(DoctorTest, WithoutPermissionThereIsNothing) {

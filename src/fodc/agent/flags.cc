@@ -9,7 +9,7 @@ namespace fodc::agent {
 namespace {
 
 // Go's, for features that later versions bring.
-constexpr std::array<std::string_view, 15> kWithoutEffect = {
+constexpr std::array<std::string_view, 9> kWithoutEffect = {
     "crash-source-dir",
     "panic-diagnostics-enabled",
     "panic-diagnostics-dir",
@@ -19,12 +19,6 @@ constexpr std::array<std::string_view, 15> kWithoutEffect = {
     "schema-registry-port",
     "lifecycle-report-dir",
     "lifecycle-cache-ttl",
-    "pressure-profiler-trigger-percent",
-    "pressure-profiler-pprof-port",
-    "pressure-profiler-cooldown",
-    "pressure-profiler-dir",
-    "pressure-profiler-max-artifacts",
-    "pressure-profiler-max-disk-bytes",
 };
 
 void AddGoFlagsWithoutEffect(program::Flags* f, Options* o) {
@@ -50,22 +44,6 @@ void AddGoFlagsWithoutEffect(program::Flags* f, Options* o) {
             "directory of lifecycle reports");
   f->Duration("lifecycle-cache-ttl", &o->lifecycle_cache_ttl,
               "how long a lifecycle answer is kept");
-  f->Bool("pressure-profiler-enabled", &o->pressure_profiler_enabled,
-          "captures at memory pressure");
-  f->Int("pressure-profiler-trigger-percent",
-         &o->pressure_profiler_trigger_percent,
-         "pressure that triggers one; 1 to 100");
-  f->String("pressure-profiler-pprof-port", &o->pressure_profiler_pprof_port,
-            "port of the node's pprof endpoints");
-  f->Duration("pressure-profiler-cooldown", &o->pressure_profiler_cooldown,
-              "least time between two captures");
-  f->String("pressure-profiler-dir", &o->pressure_profiler_dir,
-            "where they go");
-  f->Int("pressure-profiler-max-artifacts", &o->pressure_profiler_max_artifacts,
-         "how many are kept");
-  f->Int("pressure-profiler-max-disk-bytes",
-         &o->pressure_profiler_max_disk_bytes,
-         "how much of the disk they may take");
 }
 
 void AddKernelFlags(program::Flags* f, Options* o) {
@@ -181,6 +159,7 @@ void AddFlags(program::Flags* f, Options* o) {
             "taken, the agent goes on without");
   AddKernelFlags(f, o);
   AddGuardianFlags(f, &o->guardian);
+  AddCaptureFlags(f, &o->capture);
   AddGoFlagsWithoutEffect(f, o);
 }
 

@@ -6,6 +6,7 @@
 
 #include "fodc/agent/identity.h"
 #include "fodc/base/strings.h"
+#include "fodc/collect/targets.h"
 #include "fodc/fleet/agent.h"
 #include "fodc/program/addresses.h"
 
@@ -142,23 +143,6 @@ Status CheckWithoutEffect(const Options& o) {
       InRange("--schema-registry-port", o.schema_registry_port, 0, 65535));
   FODC_RETURN_IF_ERROR(InRange("--lifecycle-cache-ttl", o.lifecycle_cache_ttl,
                                nanoseconds(0), long_time));
-  FODC_RETURN_IF_ERROR(InRange("--pressure-profiler-cooldown",
-                               o.pressure_profiler_cooldown, nanoseconds(0),
-                               long_time));
-  FODC_RETURN_IF_ERROR(InRange("--pressure-profiler-max-artifacts",
-                               o.pressure_profiler_max_artifacts, 0, kMost));
-  FODC_RETURN_IF_ERROR(InRange("--pressure-profiler-max-disk-bytes",
-                               o.pressure_profiler_max_disk_bytes, 0, kMost));
-  if (o.pressure_profiler_enabled) {
-    FODC_RETURN_IF_ERROR(
-        Port("--pressure-profiler-pprof-port", o.pressure_profiler_pprof_port)
-            .status());
-    if (o.pressure_profiler_dir.empty()) {
-      return InvalidArgument(
-          "--pressure-profiler-dir is empty; with --pressure-profiler-enabled "
-          "it must name a directory");
-    }
-  }
   return {};
 }
 
@@ -204,6 +188,15 @@ Status CheckKernelTelemetry(const Options& o, Checked* c) {
 
 }  // namespace
 
+std::vector<target::TargetSpec> TargetRows(
+    const Options& options, const std::vector<collect::Endpoint>& endpoints) {
+  return collect::MakeTargetSpecs(
+      endpoints, {.pid = options.target_pid,
+                  .comm = options.target_comm,
+                  .port = options.target_port,
+                  .has_cgroup = !options.ktm_cgroup_path.empty()});
+}
+
 Result<Checked> Check(const Options& o) {
   using std::chrono::hours;
   using std::chrono::milliseconds;
@@ -225,10 +218,8 @@ Result<Checked> Check(const Options& o) {
   FODC_RETURN_IF_ERROR(InRange("--max-fodc-diagnosis-memory-usage-percentage",
                                o.max_fodc_diagnosis_memory_usage_percentage, 0,
                                100));
-  if (o.pressure_profiler_enabled) {
-    FODC_RETURN_IF_ERROR(InRange("--pressure-profiler-trigger-percent",
-                                 o.pressure_profiler_trigger_percent, 1, 100));
-  }
+  FODC_ASSIGN_OR_RETURN(c.capture,
+                        CheckCapture(o.capture, TargetRows(o, c.endpoints)));
 
   // What Go leaves open.
   if (o.poll_metrics_timeout.count() != 0) {

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "fodc/agent/capture_flags.h"
 #include "fodc/agent/guardian_flags.h"
 #include "fodc/base/cgroup.h"
 #include "fodc/base/status.h"
@@ -76,6 +77,7 @@ struct Options {
   std::vector<std::string> detect_bound;
 
   GuardianFlags guardian;
+  CaptureFlags capture;
 
   // Accepted from Go's agent; what they rule does not exist here yet.
   std::string crash_source_dir;
@@ -88,13 +90,6 @@ struct Options {
   std::int64_t schema_registry_port = 17912;
   std::string lifecycle_report_dir = "/tmp/lifecycle-reports";
   Duration lifecycle_cache_ttl = std::chrono::minutes(10);
-  bool pressure_profiler_enabled = true;
-  std::int64_t pressure_profiler_trigger_percent = 75;
-  std::string pressure_profiler_pprof_port = "6060";
-  Duration pressure_profiler_cooldown = std::chrono::minutes(5);
-  std::string pressure_profiler_dir = "/tmp/pressure-profiles";
-  std::int64_t pressure_profiler_max_artifacts = 16;
-  std::int64_t pressure_profiler_max_disk_bytes = 536'870'912;
 };
 
 // Whether there are kernel telemetry and the detector of slow reads.
@@ -115,8 +110,13 @@ struct Checked {
   detect::Options detect;
   detect::SignalMap signals;
   guardian::Rules guardian;
+  CheckedCapture capture;
   std::string role;  // as the wire has it; empty: not given
 };
+
+// The rows of the target table.
+std::vector<target::TargetSpec> TargetRows(
+    const Options& options, const std::vector<collect::Endpoint>& endpoints);
 
 // Checks each value alone and against the others, in the order of the flags'
 // contract. Errors: kInvalidArgument naming flag, value and limit.

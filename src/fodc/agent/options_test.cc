@@ -74,12 +74,11 @@ TEST(CheckTest, RefusesWhatGoRefuses) {
       StatusIs(bad, HasSubstr("--max-fodc-diagnosis-memory-usage-percentage")));
   for (const std::int64_t percent : {0, 101}) {
     EXPECT_THAT(
-        CheckWith(
-            [=](Options& o) { o.pressure_profiler_trigger_percent = percent; }),
+        CheckWith([=](Options& o) { o.capture.trigger_percent = percent; }),
         StatusIs(bad, HasSubstr("--pressure-profiler-trigger-percent")));
     EXPECT_TRUE(CheckWith([=](Options& o) {
-                  o.pressure_profiler_trigger_percent = percent;
-                  o.pressure_profiler_enabled = false;
+                  o.capture.trigger_percent = percent;
+                  o.capture.enabled = false;
                 }).ok());
   }
 }
@@ -233,22 +232,22 @@ TEST(CheckTest, RefusesWhatCanOnlyBeAMistake) {
   refused([](Options& o) { o.lifecycle_port = 65536; }, "--lifecycle-port");
   refused([](Options& o) { o.schema_registry_port = -1; },
           "--schema-registry-port");
-  refused([](Options& o) { o.pressure_profiler_pprof_port = "http"; },
+  refused([](Options& o) { o.capture.pprof_port = "http"; },
           "--pressure-profiler-pprof-port");
-  refused([](Options& o) { o.pressure_profiler_dir = ""; },
+  refused([](Options& o) { o.capture.dir = ""; },
           "--pressure-profiler-dir is empty");
-  refused([](Options& o) { o.pressure_profiler_cooldown = -1s; },
+  refused([](Options& o) { o.capture.cooldown = -1s; },
           "--pressure-profiler-cooldown");
-  refused([](Options& o) { o.pressure_profiler_max_artifacts = -1; },
+  refused([](Options& o) { o.capture.max_artifacts = -1; },
           "--pressure-profiler-max-artifacts");
-  refused([](Options& o) { o.pressure_profiler_max_disk_bytes = -1; },
+  refused([](Options& o) { o.capture.max_disk_bytes = -1; },
           "--pressure-profiler-max-disk-bytes");
   EXPECT_TRUE(CheckWith([](Options& o) {
                 o.panic_diagnostics_enabled = false;
                 o.panic_diagnostics_dir = "";
-                o.pressure_profiler_enabled = false;
-                o.pressure_profiler_pprof_port = "";
-                o.pressure_profiler_dir = "";
+                o.capture.enabled = false;
+                o.capture.pprof_port = "";
+                o.capture.dir = "";
               }).ok());
 }
 

@@ -84,6 +84,9 @@ void Server::AddRoutes() {
     r.status = 503;
     return r;
   });
+  main_.Route("/explain", Access::kViewer, [this](const HttpRequest&) {
+    return net::JsonResponse(sources_.explain());
+  });
   main_.Route("/version", Access::kPublic, [this](const HttpRequest&) {
     std::string json = "{\"program\":\"fodc-agent\",\"version\":";
     AppendJsonString(&json, version_);

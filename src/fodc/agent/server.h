@@ -31,6 +31,8 @@ class Server {
     std::function<std::unique_ptr<LatestPage>(exposition::Format)> page;
     // Why the agent is not ready; nothing if it is.
     std::function<std::vector<std::string>()> not_ready;
+    // JSON: each trigger, armed or why not, and its last decision.
+    std::function<std::string()> explain;
   };
 
   // `loop` must outlive it.

@@ -33,7 +33,8 @@ class AgentServerTest : public ::testing::Test {
                   return std::make_unique<LatestPage>(
                       std::vector<LatestPage::Part>(), own, format);
                 },
-            .not_ready = [this] { return reasons_; }};
+            .not_ready = [this] { return reasons_; },
+            .explain = [] { return "{\"enabled\":false}\n"; }};
   }
   Result<std::unique_ptr<Server>> Start(std::string main, std::string diagnosis,
                                         bool required = false) {
@@ -82,6 +83,8 @@ TEST_F(AgentServerTest, AnswersItsRoutes) {
   EXPECT_EQ(Get(port, "/version").body,
             "{\"program\":\"fodc-agent\",\"version\":\"1.2\",\"revision\":"
             "\"abc\"}\n");
+  EXPECT_EQ(Get(port, "/explain").body, "{\"enabled\":false}\n");
+  EXPECT_EQ(Get(port, "/explain").content_type, "application/json");
   EXPECT_EQ(Get(port, "/nothing").http_status, 404);
 }
 

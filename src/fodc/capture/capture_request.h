@@ -28,6 +28,7 @@ struct CaptureRequest {
   UnixTime at{};
   std::size_t row = 0;  // of the target table
   std::string target{};
+  std::string role{};  // as it is now, for meta.json
   std::string incident_id{};
   std::string ramp_up{};
   evidence::EventTrigger trigger{};
@@ -36,6 +37,9 @@ struct CaptureRequest {
   std::uint64_t limit_bytes = 0;
   std::uint64_t threshold_bytes = 0;
   std::uint32_t trigger_percent = 0;
+  // The forecast; nothing: the limit is not near. What takes longer is not
+  // tried.
+  std::optional<double> seconds_to_limit{};
   // The node's process first, then what else belongs to the target. Empty: it
   // is dead, and only what needs no living target is captured.
   std::vector<CaptureProcess> processes{};
@@ -65,6 +69,7 @@ struct CaptureResult {
 struct CaptureAftermath {
   std::string event_id{};
   std::optional<evidence::EventDeath> death{};
+  std::size_t row = 0;  // of the target table, for its log files
 };
 
 }  // namespace fodc::capture

@@ -142,6 +142,10 @@ std::uint64_t Targets::group_oom_kills() const {
   return kills;
 }
 
+std::uint64_t Targets::group_oom_kills(std::size_t i) const {
+  return readers_[i]->group_oom_kills();
+}
+
 void Targets::set_on_recorded(std::function<void()> callback) {
   on_recorded_ = std::move(callback);
 }

@@ -72,6 +72,8 @@ class Targets {
   // gone before its next frame are missing; a group of several targets counts
   // for each.
   std::uint64_t group_oom_kills() const;
+  // The same of row `i` alone.
+  std::uint64_t group_oom_kills(std::size_t i) const;
 
   const target::TargetTable& table() const { return table_; }
   // Of row `i`, as its series' label `target` has it.

@@ -10,9 +10,9 @@
 #include <utility>
 
 #include "fodc/base/memory_gauge.h"
+#include "fodc/base/threshold_events.h"
 #include "fodc/guardian/levels.h"
 #include "fodc/guardian/process.h"
-#include "fodc/guardian/threshold_events.h"
 
 namespace fodc::guardian {
 

@@ -29,6 +29,7 @@ using std::chrono::nanoseconds;
 // A reading step of libcurl, held by each kept handle. Larger ones cost memory
 // and gain little (README.md).
 constexpr long kReadBytes = 64 * 1024;
+constexpr std::size_t kDecodedAtOnce = 1024;
 constexpr std::size_t kMaxHeaderBytes = 256 * 1024;
 // Of a body that the caller's sink does not get.
 constexpr std::size_t kMaxErrorBodyBytes = 64 * 1024;
@@ -83,6 +84,7 @@ struct Transfer {
   std::size_t OnHeader(std::string_view line);
   Status BeginBody();
   std::size_t OnBody(std::string_view bytes);
+  Status PassOn(std::string_view decoded);
   Status TooLarge() const {
     return ResourceExhausted(StrCat("the body is larger than the limit of ",
                                     request.max_body_bytes, " bytes"));
@@ -138,6 +140,11 @@ Status Transfer::BeginBody() {
   return OkStatus();
 }
 
+Status Transfer::PassOn(std::string_view decoded) {
+  result.body_bytes += decoded.size();
+  return decoded.empty() ? OkStatus() : request.sink(decoded);
+}
+
 std::size_t Transfer::OnBody(std::string_view bytes) {
   if (!body_begun) {
     if (Status s = BeginBody(); !s.ok()) return Fail(std::move(s));
@@ -145,20 +152,23 @@ std::size_t Transfer::OnBody(std::string_view bytes) {
   result.wire_bytes += bytes.size();
   if (result.wire_bytes > limit) return Fail(TooLarge());
   if (to_sink) {
-    std::string_view decoded = bytes;
-    if (decoder) {
+    if (!decoder) {
+      if (Status s = PassOn(bytes); !s.ok()) return Fail(std::move(s));
+      return bytes.size();
+    }
+    for (std::string_view rest = bytes; !rest.empty();) {
+      // A part at a time: it may become a thousand times as large.
+      const std::string_view part = rest.substr(0, kDecodedAtOnce);
+      rest.remove_prefix(part.size());
       piece.clear();
       // What may still come, so that the sum keeps the limit.
       const std::size_t left = limit - result.body_bytes;
-      if (Status s = decoder->Add(bytes, &piece, left); !s.ok()) {
+      if (Status s = decoder->Add(part, &piece, left); !s.ok()) {
         return Fail(s.code() == Code::kResourceExhausted ? TooLarge()
                                                          : std::move(s));
       }
-      decoded = piece;
+      if (Status s = PassOn(piece); !s.ok()) return Fail(std::move(s));
     }
-    result.body_bytes += decoded.size();
-    if (decoded.empty()) return bytes.size();
-    if (Status s = request.sink(decoded); !s.ok()) return Fail(std::move(s));
     return bytes.size();
   }
   if (decoder) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // cgroup v1: an event when a group's usage crosses a line. It only makes the
-// guardian look sooner: it fires in both directions, counts page cache, and
+// watcher look sooner: it fires in both directions, counts page cache, and
 // once more when the group is removed. Linux,
 // Documentation/admin-guide/cgroup-v1/memory.rst, 9. Memory thresholds.
 #pragma once
@@ -12,7 +12,7 @@
 #include "fodc/base/status.h"
 #include "fodc/base/unique_fd.h"
 
-namespace fodc::guardian {
+namespace fodc {
 
 class ThresholdEvents {
  public:
@@ -31,4 +31,4 @@ class ThresholdEvents {
   UniqueFd usage_;  // the kernel drops the lines when it is closed
 };
 
-}  // namespace fodc::guardian
+}  // namespace fodc

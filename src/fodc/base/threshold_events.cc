@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "fodc/guardian/threshold_events.h"
+#include "fodc/base/threshold_events.h"
 
 #include <fcntl.h>
 #include <sys/eventfd.h>
@@ -10,7 +10,7 @@
 #include "fodc/base/file.h"
 #include "fodc/base/strings.h"
 
-namespace fodc::guardian {
+namespace fodc {
 
 Result<ThresholdEvents> ThresholdEvents::Open(
     const CgroupDirectory& group, std::initializer_list<std::uint64_t> at) {
@@ -39,4 +39,4 @@ void ThresholdEvents::Drain() const {
   (void)!::read(event_.get(), &count, sizeof count);
 }
 
-}  // namespace fodc::guardian
+}  // namespace fodc

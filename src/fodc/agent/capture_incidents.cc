@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/agent/capture_incidents.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "fodc/base/log.h"
+#include "fodc/base/strings.h"
+
+namespace fodc::agent {
+namespace {
+
+std::string AdviceFor(TriggerKind kind) {
+  switch (kind) {
+    case TriggerKind::kMemoryPressure:
+    case TriggerKind::kOomKill:
+      return "compare the heap profiles of the event: what grew; look at "
+             "fodc_container_memory_bytes before it; raise the limit if this "
+             "is what the target needs";
+    case TriggerKind::kTargetGone:
+    case TriggerKind::kTargetRestarted:
+    case TriggerKind::kDeathLoop:
+      return "read the last log lines of the event, and how it ended";
+    case TriggerKind::kReadLatency:
+    case TriggerKind::kEndpointDown:
+      return "look at the threads and goroutines of the event: what they wait "
+             "for";
+  }
+  return {};
+}
+
+void SetNumber(std::vector<evidence::IncidentNumber>* numbers,
+               const std::string& name, double value) {
+  const auto there =
+      std::ranges::find(*numbers, name, &evidence::IncidentNumber::name);
+  if (there != numbers->end()) {
+    there->value = value;
+  } else if (numbers->size() < evidence::kMaxIncidentNumbers) {
+    numbers->push_back({name, value});
+  }
+}
+
+}  // namespace
+
+std::string DeathText(const evidence::EventDeath& death) {
+  if (death.oom_killed) {
+    return "The kernel killed it for memory.";
+  }
+  if (death.signal) return StrCat("It ended by signal ", *death.signal, ".");
+  if (death.exit_code) {
+    return StrCat("It ended with status ", *death.exit_code, ".");
+  }
+  return "It ended; how is not known.";
+}
+
+void CaptureIncidents::Begin(const std::string& id, TriggerKind kind,
+                             std::size_t row, const std::string& target,
+                             std::string cause,
+                             const TriggerDecision& decision) {
+  Entry entry;
+  entry.kind = kind;
+  entry.row = row;
+  evidence::Incident& i = entry.incident;
+  i.id = id;
+  i.detector = kFirstResponse;
+  i.verdict = TriggerName(kind);
+  i.cause = std::move(cause);
+  i.target = target;
+  i.advice = AdviceFor(kind);
+  i.started_ms = std::max<std::int64_t>(ToUnixMillis(decision.at), 1);
+  i.revision = 0;
+  i.summary = decision.summary;
+  i.numbers = decision.inputs;
+  Entry& kept = entries_[id] = std::move(entry);
+  Revise(kept, "");
+}
+
+void CaptureIncidents::Revise(Entry& entry, std::string_view text) {
+  evidence::Incident& i = entry.incident;
+  ++i.revision;
+  // The clock may have been set back.
+  i.updated_ms = std::max(i.started_ms, ToUnixMillis(clock_.Unix()));
+  if (i.ended_ms != 0) i.ended_ms = std::min(i.ended_ms, i.updated_ms);
+  if (!text.empty() &&
+      i.summary.size() + text.size() + 1 <= evidence::kMaxIncidentTextBytes) {
+    i.summary += StrCat(" ", text);
+  }
+  const auto put = list_.Put(i);
+  if (!put.ok()) {
+    LogError("an incident cannot be kept", {{"error", put.status()}});
+    return;
+  }
+  if (on_changed_) on_changed_();
+}
+
+CaptureIncidents::Entry* CaptureIncidents::Find(const std::string& id) {
+  const auto it = entries_.find(id);
+  return it == entries_.end() ? nullptr : &it->second;
+}
+
+std::vector<std::string> CaptureIncidents::Open(std::size_t row,
+                                                TriggerKind kind) const {
+  std::vector<std::string> open;
+  for (const auto& [id, entry] : entries_) {
+    if (entry.row == row && entry.kind == kind && entry.incident.is_open())
+      open.push_back(id);
+  }
+  return open;
+}
+
+void CaptureIncidents::OnCaptured(const capture::CaptureResult& result) {
+  Entry* const entry = Find(result.incident_id);
+  if (entry == nullptr) return;
+  entry->is_captured = true;
+  if (!result.event_id.empty()) entry->event_id = result.event_id;
+  SetNumber(&entry->incident.numbers, "evidence_artifacts",
+            static_cast<double>(result.artifacts));
+  Revise(*entry,
+         result.has_evidence ? StrCat("Evidence: ", result.event_id, ".")
+         : result.status.ok()
+             ? std::string("Nothing of it could be captured.")
+             : StrCat("Nothing could be captured: ", result.status.message(),
+                      "."));
+  Forget(result.incident_id);
+}
+
+void CaptureIncidents::OnDeath(const std::string& id,
+                               const evidence::EventDeath& death) {
+  Entry* const entry = Find(id);
+  if (entry == nullptr) return;
+  const bool is_first = !entry->death;
+  entry->death = death;
+  auto* const numbers = &entry->incident.numbers;
+  if (death.signal) SetNumber(numbers, "exit_signal", *death.signal);
+  if (death.exit_code) SetNumber(numbers, "exit_code", *death.exit_code);
+  SetNumber(numbers, "oom_killed", death.oom_killed ? 1 : 0);
+  SetNumber(numbers, "deaths", death.count);
+  // The next ones are counted: a text that grows with each helps nobody.
+  Revise(*entry, is_first ? DeathText(death) : std::string());
+}
+
+void CaptureIncidents::Become(const std::string& id, TriggerKind kind,
+                              std::vector<evidence::IncidentNumber> numbers) {
+  Entry* const entry = Find(id);
+  if (entry == nullptr) return;
+  const bool is_news = entry->kind != kind;
+  entry->kind = kind;
+  entry->incident.verdict = TriggerName(kind);
+  for (evidence::IncidentNumber& n : numbers)
+    SetNumber(&entry->incident.numbers, n.name, n.value);
+  Revise(*entry,
+         is_news ? "It dies again and again, soon after each start." : "");
+}
+
+void CaptureIncidents::End(const std::string& id, std::string_view text) {
+  Entry* const entry = Find(id);
+  if (entry == nullptr || !entry->incident.is_open()) return;
+  entry->incident.ended_ms =
+      std::max(entry->incident.started_ms, ToUnixMillis(clock_.Unix()));
+  Revise(*entry, text);
+  Forget(id);
+}
+
+// What is over and captured changes no more.
+void CaptureIncidents::Forget(const std::string& id) {
+  const auto it = entries_.find(id);
+  if (it != entries_.end() && it->second.is_captured &&
+      !it->second.incident.is_open()) {
+    entries_.erase(it);
+  }
+}
+
+}  // namespace fodc::agent

@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/agent/evidence_captures.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "fodc/base/log.h"
+#include "fodc/base/mutex.h"
+#include "fodc/recorder/snapshot.h"
+
+namespace fodc::agent {
+namespace {
+
+// A loop that takes longer has other worries than a window.
+constexpr std::chrono::milliseconds kSlice{50};
+constexpr int kSlices = 60;
+constexpr std::size_t kPiece = 256u << 10;
+
+// What the loop hands to a thread of the runner.
+struct Taken {
+  Mutex mutex;
+  CondVar there;
+  struct Value {
+    recorder::Snapshot snapshot;
+    recorder::FileInfo info;
+  };
+  std::optional<Value> value FODC_GUARDED_BY(mutex);
+};
+
+}  // namespace
+
+EvidenceCaptures::EvidenceCaptures(Surroundings around,
+                                   const collect::Targets& targets,
+                                   const recorder::Recording& recording,
+                                   net::EventLoop& loop)
+    : around_(std::move(around)),
+      targets_(targets),
+      recording_(recording),
+      loop_(loop) {
+  for (const target::Row& row : targets_.table().rows()) {
+    std::vector<capture::CaptureEndpoint>& pages = endpoints_.emplace_back();
+    for (const collect::Endpoint& e : around_.endpoints) {
+      if (e.container_name == row.spec.container_name)
+        pages.push_back({.name = e.name, .url = e.url});
+    }
+  }
+}
+
+EvidenceCaptures::~EvidenceCaptures() {
+  is_closing_.store(true);
+  response_.reset();  // its thread asks the runner
+  runner_.reset();
+}
+
+Result<std::unique_ptr<EvidenceCaptures>> EvidenceCaptures::Create(
+    Surroundings around, const collect::Targets& targets,
+    const collect::Collector& collector, const recorder::Recording& recording,
+    net::EventLoop& loop, evidence::IncidentList& incidents) {
+  std::unique_ptr<EvidenceCaptures> captures(
+      new EvidenceCaptures(std::move(around), targets, recording, loop));
+  EvidenceCaptures* const c = captures.get();
+  const Surroundings& a = c->around_;
+  auto store = evidence::EventStore::Open({.root = a.directory});
+  Status usable = store.ok() ? (*store)->CheckWritable() : store.status();
+  if (store.ok()) c->store_ = *std::move(store);
+  if (!usable.ok()) {
+    c->problem_ = usable.WithContext("--pressure-profiler-dir").message();
+    LogWarn("nothing can be captured", {{"error", c->problem_}});
+  }
+  FODC_ASSIGN_OR_RETURN(
+      c->response_,
+      FirstResponse::Create(
+          {.pod_name = a.pod_name,
+           .incarnation = recording.incarnation(),
+           .pressure = a.checked.pressure,
+           .has_detector = a.has_detector,
+           .memory = {.trigger_percent = a.checked.pressure.trigger_percent,
+                      .hard_percent = a.checked.pressure.hard_percent},
+           .problem = c->problem_},
+          targets, collector.scrapers(), recording, loop, incidents,
+          {.begin =
+               [c](capture::CaptureRequest request) {
+                 return c->runner_->Begin(std::move(request));
+               },
+           .add_aftermath =
+               [c](capture::CaptureAftermath aftermath) {
+                 return c->runner_->AddAftermath(std::move(aftermath));
+               }}));
+  if (c->problem_.empty()) c->StartRunner();
+  return captures;
+}
+
+void EvidenceCaptures::StartRunner() {
+  capture::CaptureRunnerOptions o;
+  o.pod_name = around_.pod_name;
+  o.targets = around_.checked.targets;
+  o.profiles = around_.checked.profiles;
+  o.retention = around_.checked.retention;
+  o.endpoints = [this](std::size_t row) { return endpoints_[row]; };
+  o.window = [this](UnixTime from, UnixTime to,
+                    const capture::WindowSink& sink) {
+    return WriteWindow(from, to, sink);
+  };
+  runner_ = std::make_unique<capture::CaptureRunner>(
+      std::move(o),
+      capture::CaptureRunner::Callbacks{
+          .on_captured = response_->CapturedCallback(),
+          .on_committed =
+              [this, &loop = loop_, alive = std::weak_ptr<int>(alive_)](
+                  std::string id, std::uint32_t) {
+                loop.Post([this, alive, id = std::move(id)] {
+                  if (!alive.expired() && on_event_) on_event_(id);
+                });
+              }},
+      store_.get(), loop_.clock());
+  const auto events = store_->List();
+  if (events.ok()) {
+    response_->Restore(*events);
+  } else {
+    LogWarn("cooldowns of earlier captures are not known",
+            {{"error", events.status()}});
+  }
+}
+
+void AddCaptureMetrics(program::OwnMetrics* metrics,
+                       const EvidenceCaptures* captures) {
+  metrics->AddCallback([captures](std::vector<program::OwnFamily>* out) {
+    const capture::CaptureStats stats =
+        captures == nullptr ? capture::CaptureStats() : captures->stats();
+    const auto add = [out](std::string name, exposition::MetricType type,
+                           std::string help, double value) {
+      program::OwnFamily family{
+          .name = name, .type = type, .help = std::move(help)};
+      family.samples.push_back({.name = std::move(name), .value = value});
+      out->push_back(std::move(family));
+    };
+    using enum exposition::MetricType;
+    add("fodc_agent_capture_artifacts_total", kCounter,
+        "Files of evidence that were kept.",
+        static_cast<double>(stats.artifacts));
+    add("fodc_agent_capture_bytes_total", kCounter, "Their bytes.",
+        static_cast<double>(stats.bytes));
+    add("fodc_agent_capture_cut_steps_total", kCounter,
+        "Steps of captures that were cut.", static_cast<double>(stats.cut));
+    add("fodc_agent_capture_aftermaths_total", kCounter,
+        "Events to which what came after them was added.",
+        static_cast<double>(stats.aftermaths));
+    add("fodc_agent_captures_in_progress", kGauge, "Captures that wait or run.",
+        static_cast<double>(stats.waiting + stats.running));
+    program::OwnFamily failures{
+        .name = "fodc_agent_pressure_failures_total",
+        .type = kCounter,
+        .help =
+            "What failed in captures: the event's directory, a profile, or "
+            "keeping the event within its bounds."};
+    for (const auto& [reason, count] :
+         {std::pair<const char*, std::uint64_t>{"fetch",
+                                                stats.profile_failures},
+          {"finalize", stats.retention_failures + stats.aftermath_failures},
+          {"mkdir", stats.failed}}) {
+      failures.samples.push_back({.name = failures.name,
+                                  .labels = {{"reason", reason}},
+                                  .value = static_cast<double>(count)});
+    }
+    out->push_back(std::move(failures));
+  });
+}
+
+capture::CaptureStats EvidenceCaptures::stats() const {
+  return runner_ == nullptr ? capture::CaptureStats() : runner_->stats();
+}
+
+Status EvidenceCaptures::WriteWindow(UnixTime from, UnixTime to,
+                                     const capture::WindowSink& sink) {
+  const auto taken = std::make_shared<Taken>();
+  loop_.Post([this, taken, alive = std::weak_ptr<int>(alive_)] {
+    if (alive.expired()) return;
+    const MutexLock lock(taken->mutex);
+    taken->value.emplace(recording_.Take(), around_.info());
+    taken->there.NotifyOne();
+  });
+  std::optional<Taken::Value> value;
+  for (int i = 0; i < kSlices && !value && !is_closing_.load(); ++i) {
+    const MutexLock lock(taken->mutex);
+    if (!taken->value) (void)taken->there.WaitFor(taken->mutex, kSlice);
+    value = std::move(taken->value);
+  }
+  if (!value) return DeadlineExceeded("the recording was not given in time");
+  const std::string file = recorder::EncodeRecordingFile(
+      value->snapshot, value->info,
+      {.from_unix_ms = ToUnixMillis(from), .to_unix_ms = ToUnixMillis(to)});
+  for (std::size_t at = 0; at < file.size(); at += kPiece) {
+    FODC_RETURN_IF_ERROR(sink(std::string_view(file).substr(at, kPiece)));
+  }
+  return {};
+}
+
+}  // namespace fodc::agent

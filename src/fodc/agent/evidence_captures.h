@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+// The agent's event store, whoever runs captures into it, and the first
+// response that asks for them.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "fodc/agent/capture_flags.h"
+#include "fodc/agent/first_response.h"
+#include "fodc/capture/capture_runner.h"
+#include "fodc/collect/collector.h"
+#include "fodc/evidence/event_store.h"
+#include "fodc/program/own_metrics.h"
+#include "fodc/recorder/recording.h"
+#include "fodc/recorder/recording_file.h"
+
+namespace fodc::agent {
+
+// Belongs to the loop's thread.
+class EvidenceCaptures {
+ public:
+  struct Surroundings {
+    std::string pod_name;
+    std::string directory;  // --pressure-profiler-dir
+    CheckedCapture checked;
+    bool has_detector = true;
+    std::vector<collect::Endpoint> endpoints;
+    // What a captured window says of the node; called on the loop.
+    std::function<recorder::FileInfo()> info;
+  };
+
+  // A directory that cannot be used is no error: nothing is captured then, and
+  // it is said why. The references must outlive it.
+  // Errors: those of FirstResponse::Create.
+  static Result<std::unique_ptr<EvidenceCaptures>> Create(
+      Surroundings around, const collect::Targets& targets,
+      const collect::Collector& collector, const recorder::Recording& recording,
+      net::EventLoop& loop, evidence::IncidentList& incidents);
+  // Ends what runs within moments.
+  ~EvidenceCaptures();
+
+  FirstResponse& response() { return *response_; }
+  const FirstResponse& response() const { return *response_; }
+  // Null if the directory cannot be used.
+  evidence::EventStore* store() { return store_.get(); }
+  // All 0 without a store.
+  capture::CaptureStats stats() const;
+  // Called on the loop when an event has a new revision.
+  void set_on_event(std::function<void(const std::string& id)> callback) {
+    on_event_ = std::move(callback);
+  }
+
+ private:
+  EvidenceCaptures(Surroundings around, const collect::Targets& targets,
+                   const recorder::Recording& recording, net::EventLoop& loop);
+  void StartRunner();
+  // On a thread of the runner: the loop gives the snapshot.
+  Status WriteWindow(UnixTime from, UnixTime to,
+                     const capture::WindowSink& sink);
+
+  const Surroundings around_;
+  const collect::Targets& targets_;
+  const recorder::Recording& recording_;
+  net::EventLoop& loop_;
+  std::string problem_;
+  std::vector<std::vector<capture::CaptureEndpoint>> endpoints_;  // by row
+  std::function<void(const std::string& id)> on_event_;
+  std::shared_ptr<int> alive_ = std::make_shared<int>(0);
+  std::atomic<bool> is_closing_{false};
+  std::unique_ptr<evidence::EventStore> store_;
+  // The response's thread asks the runner, whose threads answer to the loop.
+  std::unique_ptr<capture::CaptureRunner> runner_;
+  std::unique_ptr<FirstResponse> response_;
+};
+
+// All at 0 where `captures` is null.
+void AddCaptureMetrics(program::OwnMetrics* metrics,
+                       const EvidenceCaptures* captures);
+
+}  // namespace fodc::agent

@@ -1,0 +1,201 @@
+// SPDX-License-Identifier: Apache-2.0
+// The first response, wired: what happens to the targets becomes captures and
+// incidents; what came of them, paces. Why a trigger did not fire can always
+// be asked.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fodc/agent/capture_incidents.h"
+#include "fodc/agent/trigger.h"
+#include "fodc/base/forecast.h"
+#include "fodc/base/mutex.h"
+#include "fodc/capture/capture_request.h"
+#include "fodc/collect/scraper.h"
+#include "fodc/collect/targets.h"
+#include "fodc/detect/death_loop.h"
+#include "fodc/detect/memory_source.h"
+#include "fodc/detect/memory_watch.h"
+#include "fodc/detect/missed_rounds.h"
+#include "fodc/evidence/event_store.h"
+#include "fodc/evidence/incident_list.h"
+#include "fodc/net/event_loop.h"
+#include "fodc/recorder/recording.h"
+
+namespace fodc::agent {
+
+struct FirstResponseSettings {
+  std::string pod_name;
+  std::uint64_t incarnation = 0;       // of the agent
+  detect::PressureOptions pressure{};  // its pace is that of all triggers
+  CadenceOptions cadence{};
+  detect::DeathLoopOptions death_loop{};
+  int down_rounds = 3;
+  bool has_detector = true;  // of slow reads
+  // What came after the moment is added then, or at the target's death.
+  std::chrono::nanoseconds aftermath_after = std::chrono::seconds(30);
+  detect::KernelMemoryOptions memory{};
+  // Why nothing can be captured at all; empty: it can.
+  std::string problem{};
+};
+
+// Whoever runs captures. Thread-safe; neither waits.
+struct CaptureHands {
+  // OK: OnCaptured follows.
+  std::function<Status(capture::CaptureRequest)> begin;
+  std::function<Status(capture::CaptureAftermath)> add_aftermath;
+};
+
+// Counters since the start.
+struct FirstResponseCounts {
+  std::uint64_t captured = 0;  // with evidence
+  std::uint64_t empty = 0;     // without
+  std::uint64_t failed = 0;    // there is no event at all
+};
+
+// Belongs to the loop's thread.
+class FirstResponse {
+ public:
+  // A process that could not be opened is tried again this often; limits and
+  // members are looked up anew every kRefresh.
+  static constexpr std::chrono::seconds kRetry{1};
+  static constexpr std::chrono::seconds kRefresh{30};
+  // The memory of who is being killed is gone, and the kill counted, before it
+  // is seen to be dead: so long a death is waited for.
+  static constexpr std::chrono::seconds kSettle{2};
+
+  // The references must outlive it. `scrapers`: those of the targets' pages.
+  // Errors: those of MemoryWatch::Start.
+  static Result<std::unique_ptr<FirstResponse>> Create(
+      const FirstResponseSettings& settings, const collect::Targets& targets,
+      const std::vector<std::unique_ptr<collect::Scraper>>& scrapers,
+      const recorder::Recording& recording, net::EventLoop& loop,
+      evidence::IncidentList& incidents, CaptureHands hands);
+  ~FirstResponse();
+
+  // What earlier lives captured: their cooldowns go on. Before anything else.
+  void Restore(const std::vector<evidence::EventInfo>& events);
+  // The targets' counts have grown by those of earlier lives: no news.
+  void Rebase();
+  // A target has appeared, died or come back.
+  void Follow();
+  // Frames have been appended: scrapes may have ended, targets died.
+  void OnAppended();
+  // The list of incidents has changed.
+  void OnIncidents();
+  // Takes what came of a capture, on any thread; it may outlive this object.
+  std::function<void(capture::CaptureResult)> CapturedCallback();
+  // The role of the node, for meta.json.
+  void set_role(const std::string& role);
+  // Called when it has changed the list of incidents.
+  void set_on_incident(std::function<void()> callback) {
+    on_incident_ = std::move(callback);
+  }
+
+  struct RowView {
+    std::string target;
+    pid_t pid = 0;  // 0: nobody is found
+    detect::MemoryState memory = {};
+    std::vector<TriggerView> triggers = {};  // by TriggerKind
+  };
+  std::vector<RowView> View() const;
+  const std::vector<FirstResponseCounts>& counts() const { return counts_; }
+  const std::string& problem() const { return settings_.problem; }
+
+ private:
+  struct Endpoint {
+    const collect::Scraper* scraper = nullptr;
+    detect::MissedRounds rounds;
+    std::uint64_t scrapes = 0;
+  };
+  struct Row {
+    std::string target;
+    EventTriggers triggers;
+    detect::DeathLoop death_loop;
+    std::vector<Endpoint> endpoints = {};
+    // As last seen.
+    pid_t pid = 0;
+    std::uint64_t start_ticks = 0;
+    std::uint64_t deaths = 0;
+    std::uint64_t oom_kills = 0;
+    std::optional<MonotonicTime> oom_kill_at = {};  // of whom is not known yet
+    std::optional<MonotonicTime> calm_at = {};      // not settled yet
+    bool is_followed = false;
+    MonotonicTime tried_at = {};
+    std::string death_incident = {};  // open; empty: none
+    std::string down_incident = {};   // likewise
+  };
+  // What the watching thread needs of a row.
+  struct Shared {
+    std::string role;
+    std::vector<capture::CaptureProcess> processes;
+  };
+  struct InFlight {
+    TriggerKind kind;
+    std::size_t row;
+  };
+
+  FirstResponse(const FirstResponseSettings& settings,
+                const collect::Targets& targets,
+                const std::vector<std::unique_ptr<collect::Scraper>>& scrapers,
+                const recorder::Recording& recording, net::EventLoop& loop,
+                evidence::IncidentList& incidents, CaptureHands hands);
+  void OnTick();
+  void Open(std::size_t row, const target::Instance& instance);
+  void RefreshProcesses();
+  void LookAtDeaths(std::size_t row);
+  void OnDeath(std::size_t row, bool is_oom_kill, std::uint64_t count);
+  void OnOomKill(std::size_t row);
+  void LookAtEndpoints(std::size_t row);
+  void EndCalm(std::size_t row);
+
+  // On the watching thread.
+  void OnPressure(const detect::PressureFiring& firing);
+  // Runs it on the loop, unless this object is gone by then. Thread-safe.
+  void Post(net::Task task);
+
+  std::string NextId(std::size_t row);
+  // It happened: asks the trigger, and begins a capture and, if `incident_id`
+  // is empty, an incident. The incident's id; empty if it did not fire.
+  std::string Happened(std::size_t row, TriggerKind kind,
+                       TriggerDecision decision, std::string cause,
+                       bool is_alive, std::string incident_id = {},
+                       std::optional<evidence::EventDeath> death = {});
+  Status Begin(capture::CaptureRequest request);
+  void Finish(const capture::CaptureResult& result);
+  void AddAftermath(const std::string& event_id,
+                    std::optional<evidence::EventDeath> death);
+
+  const FirstResponseSettings settings_;
+  const collect::Targets& targets_;
+  const recorder::Recording& recording_;
+  net::EventLoop& loop_;
+  evidence::IncidentList& list_;
+  const CaptureHands hands_;
+  CaptureIncidents incidents_;
+  std::function<void()> on_incident_;
+  std::vector<Row> rows_;
+  std::vector<FirstResponseCounts> counts_;    // by TriggerKind
+  std::map<std::string, InFlight> in_flight_;  // by incident
+  std::vector<std::string> verdicts_;  // incidents of others, seen already
+  std::map<std::string, net::EventLoop::Handle> aftermaths_;  // by event
+  MonotonicTime refreshed_at_;
+
+  mutable Mutex mutex_;
+  std::vector<Shared> shared_ FODC_GUARDED_BY(mutex_);
+  std::uint64_t ids_ FODC_GUARDED_BY(mutex_) = 0;
+
+  std::shared_ptr<int> alive_ = std::make_shared<int>(0);
+  net::EventLoop::Handle timer_;
+  // Last: its thread uses the others.
+  std::unique_ptr<detect::MemoryWatch> watch_;
+};
+
+}  // namespace fodc::agent

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
+#include <iterator>
+#include <string_view>
+#include <utility>
+
+#include "fodc/base/strings.h"
+#include "fodc/capture/capture_run.h"
+#include "fodc/capture/event_steps.h"
+
+namespace fodc::capture {
+namespace {
+
+using evidence::EventMeta;
+using evidence::EventStep;
+
+constexpr std::string_view kWindowAfter = "window-after";
+constexpr std::string_view kLogAfter = "log-after";
+constexpr std::chrono::nanoseconds kStepTime = std::chrono::seconds(4);
+
+const std::vector<std::string>* LogFilesOf(const CaptureRunnerOptions& options,
+                                           const CaptureAftermath& aftermath) {
+  if (aftermath.row >= options.targets.size()) return nullptr;
+  return &options.targets[aftermath.row].log_files;
+}
+
+}  // namespace
+
+Status RunAftermath(const CaptureAftermath& aftermath,
+                    const CaptureTools& tools, LogTails* tails) {
+  FODC_ASSIGN_OR_RETURN(
+      const auto writer,
+      tools.store.Reopen(aftermath.event_id, tools.options.budget));
+  EventMeta meta = writer->meta();
+  EventSteps steps(*writer, tools.patient, tools.clock, tools.stop);
+  // There may have been one before: its files stay.
+  const auto before =
+      std::count_if(meta.steps.begin(), meta.steps.end(),
+                    [](const EventStep& s) { return s.step == kWindowAfter; });
+  const std::string number = before == 0 ? "" : StrCat(".", before + 1);
+  if (tools.options.window) {
+    meta.steps.push_back(steps.Stream(
+        {.name = std::string(kWindowAfter),
+         .file = StrCat(kWindowAfter, number, ".fdr"),
+         .max_bytes = tools.options.plan.max_window_bytes,
+         .deadline = kStepTime},
+        [&](const WindowSink& sink) {
+          return tools.options.window(writer->at(), tools.clock.Unix(), sink);
+        }));
+  }
+  const StepOrder logs = {.name = std::string(kLogAfter),
+                          .file = StrCat(kLogAfter, number),
+                          .max_bytes = tools.options.plan.max_log_bytes,
+                          .deadline = kStepTime};
+  std::vector<EventStep> lines;
+  if (!tails->empty()) {
+    lines = steps.LinesSince(logs, tails);
+  } else if (const auto* patterns = LogFilesOf(tools.options, aftermath);
+             patterns != nullptr && !patterns->empty()) {
+    // The agent has been started anew since.
+    lines = steps.LastLines(logs, *patterns, tails);
+  }
+  std::move(lines.begin(), lines.end(), std::back_inserter(meta.steps));
+  if (aftermath.death) meta.death = aftermath.death;
+  FODC_RETURN_IF_ERROR(writer->Commit(std::move(meta)));
+  tools.on_committed(writer->id(), writer->meta().revision);
+  return OkStatus();
+}
+
+}  // namespace fodc::capture

@@ -1,0 +1,381 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/capture/capture_run.h"
+
+#include <algorithm>
+#include <functional>
+#include <optional>
+#include <string_view>
+#include <utility>
+
+#include "fodc/base/strings.h"
+#include "fodc/capture/fetch.h"
+#include "fodc/capture/held_process.h"
+#include "fodc/capture/process_text.h"
+#include "fodc/pprof/heap_table_reader.h"
+
+namespace fodc::capture {
+namespace {
+
+using evidence::EventMeta;
+using evidence::EventStep;
+using evidence::StepOutcome;
+
+bool HasFile(const EventStep& step) {
+  return step.outcome == StepOutcome::kComplete ||
+         step.outcome == StepOutcome::kCut;
+}
+
+// Whether the step's artifact tells of the target itself, and not of what was
+// known anyway.
+bool IsEvidence(StepKind kind, bool is_dead) {
+  switch (kind) {
+    case StepKind::kCounters:
+    case StepKind::kCommit:
+    case StepKind::kArguments:
+    case StepKind::kEnvironment:
+    case StepKind::kConfigFile:
+      return false;
+    case StepKind::kWindow:
+      return is_dead;
+    default:
+      return true;
+  }
+}
+
+class Run {
+ public:
+  Run(const CaptureRequest& request, const CaptureTools& tools,
+      CaptureTally* tally, LogTails* tails)
+      : request_(request), tools_(tools), tally_(tally), tails_(tails) {
+    if (request.row < tools.options.targets.size())
+      target_ = &tools.options.targets[request.row];
+  }
+
+  CaptureResult Execute();
+
+ private:
+  std::vector<CaptureStep> MakePlan() const;
+  void HoldProcesses();
+  void RunStep(const CaptureStep& step);
+  std::optional<std::string> WhyNot(const CaptureStep& step,
+                                    std::chrono::nanoseconds left) const;
+  PatientThread::Work WorkOf(const CaptureStep& step) const;
+  EventStep FetchStep(const CaptureStep& step, std::vector<std::string> urls,
+                      Fetch::Content content, std::chrono::nanoseconds left);
+  EventStep HeapTableStep(const StepOrder& order);
+  void Add(const CaptureStep& step, EventStep receipt);
+  Status Commit();
+  EventMeta Meta() const;
+  Status NodeStatus() const;
+
+  const CaptureRequest& request_;
+  const CaptureTools& tools_;
+  CaptureTally* const tally_;
+  LogTails* const tails_;
+  const CaptureTarget* target_ = nullptr;
+
+  HeldProcesses processes_;
+  Status gone_;  // why there is no process, where there was to be one
+  MonotonicTime begun_{};
+  std::unique_ptr<evidence::EventWriter> writer_;
+  std::optional<EventSteps> steps_;
+  std::vector<EventStep> receipts_;
+  std::vector<evidence::EventProfile> profiles_;
+  bool is_committed_ = false;
+  CaptureResult result_;
+};
+
+void Run::HoldProcesses() {
+  for (const CaptureProcess& process : request_.processes) {
+    auto held = HeldProcess::Open(tools_.options.proc_root, process);
+    if (held.ok()) {
+      processes_.push_back(
+          std::make_shared<const HeldProcess>(*std::move(held)));
+      continue;
+    }
+    // Without the node its helpers tell little, and its endpoints are
+    // another's.
+    if (&process == &request_.processes.front()) {
+      gone_ = std::move(held).status();
+      return;
+    }
+  }
+}
+
+Status Run::NodeStatus() const {
+  if (!gone_.ok()) return gone_;
+  if (processes_.empty()) return NotFound("the target is dead");
+  if (!processes_.front()->IsAlive())
+    return NotFound("the target died in mid-capture");
+  return OkStatus();
+}
+
+std::vector<CaptureStep> Run::MakePlan() const {
+  CapturePlanOptions plan = tools_.options.plan;
+  plan.profiles = tools_.options.profiles;
+  plan.has_profiles = target_ != nullptr && !target_->profiles.is_none();
+  plan.has_window = tools_.options.window != nullptr;
+  if (target_ != nullptr) {
+    plan.config_files = target_->config_files;
+    plan.has_log_files = !target_->log_files.empty();
+  }
+  if (tools_.options.endpoints)
+    plan.endpoints = tools_.options.endpoints(request_.row);
+  return PlanCapture(request_, plan);
+}
+
+std::optional<std::string> Run::WhyNot(const CaptureStep& step,
+                                       std::chrono::nanoseconds left) const {
+  if (!step.skip_reason.empty()) return step.skip_reason;
+  if (tools_.stop.stop_requested()) return "the agent ends";
+  if (step.needs_life) {
+    if (Status s = NodeStatus(); !s.ok()) return s.message();
+  }
+  if (left <= std::chrono::nanoseconds(0)) return "no time was left";
+  return {};
+}
+
+PatientThread::Work Run::WorkOf(const CaptureStep& step) const {
+  const auto files = [this, &step](std::string name) -> PatientThread::Work {
+    return
+        [processes = processes_, name = std::move(name), max = step.max_bytes] {
+          return ProcessFilesText(processes, name, max);
+        };
+  };
+  const auto text =
+      [this, &step](Result<StepText> (*read)(
+          const HeldProcesses&, std::size_t)) -> PatientThread::Work {
+    return [processes = processes_, read, max = step.max_bytes] {
+      return read(processes, max);
+    };
+  };
+  switch (step.kind) {
+    case StepKind::kStatus:
+      return files("status");
+    case StepKind::kSmapsRollup:
+      return files("smaps_rollup");
+    case StepKind::kLimits:
+      return files("limits");
+    case StepKind::kMounts:
+      return files("mountinfo");
+    case StepKind::kCgroup:
+      return text(CgroupText);
+    case StepKind::kSockets:
+      return text(SocketsText);
+    case StepKind::kThreads:
+      return text(ThreadsText);
+    case StepKind::kArguments:
+      return text(ArgumentsText);
+    case StepKind::kEnvironment:
+      return text(EnvironmentText);
+    case StepKind::kConfigFile:
+      return [path = step.source, max = step.max_bytes]() -> Result<StepText> {
+        FODC_ASSIGN_OR_RETURN(LogTail file, LogTail::Open(path));
+        FODC_ASSIGN_OR_RETURN(LogPiece piece, file.Last(max));
+        StepText out = {.text = std::move(piece.text)};
+        if (piece.is_cut)
+          out.cut_reason = StrCat("it begins at byte ", piece.from);
+        return out;
+      };
+    default:
+      return {};
+  }
+}
+
+EventStep Run::FetchStep(const CaptureStep& step, std::vector<std::string> urls,
+                         Fetch::Content content,
+                         std::chrono::nanoseconds left) {
+  Fetch fetch = {.step = step.name,
+                 .file = step.file,
+                 .urls = std::move(urls),
+                 .content = content,
+                 .max_bytes = step.max_bytes,
+                 .deadline = left};
+  fetch.check_peer = [node = processes_.front()]() -> Status {
+    if (node->IsAlive()) return OkStatus();
+    return NotFound("the target died before it answered");
+  };
+  EventStep receipt =
+      RunFetch(fetch, tools_.client, *writer_, tools_.stop, tools_.clock);
+  receipt.source = ReceiptText(receipt.source);
+  receipt.reason = ReceiptText(receipt.reason);
+  return receipt;
+}
+
+EventStep Run::HeapTableStep(const StepOrder& order) {
+  const auto table = [&]() -> Result<UniqueFd> {
+    return pprof::FindHeapTable(tools_.options.proc_root,
+                                processes_.front()->pid());
+  }();
+  if (!table.ok()) return steps_->Skipped(order.name, table.status().message());
+  return steps_->Stream(order, [&](const WindowSink& sink) -> Status {
+    FODC_ASSIGN_OR_RETURN(const auto view,
+                          pprof::HeapTableView::Map(table->get()));
+    FODC_ASSIGN_OR_RETURN(const auto snapshot, view.Read());
+    return pprof::WriteHeapProfile(snapshot, tools_.clock.Unix(), sink);
+  });
+}
+
+void Run::Add(const CaptureStep& step, EventStep receipt) {
+  if (HasFile(receipt)) {
+    ++result_.artifacts;
+    result_.bytes += receipt.bytes;
+    if (result_.first_byte_at == MonotonicTime{})
+      result_.first_byte_at = tools_.clock.Monotonic();
+    if (IsEvidence(step.kind, request_.processes.empty()))
+      result_.has_evidence = true;
+  }
+  if (receipt.outcome == StepOutcome::kCut) ++tally_->cut;
+  const bool is_profile =
+      step.kind == StepKind::kProfile || step.kind == StepKind::kHeapTable;
+  if (is_profile && receipt.outcome == StepOutcome::kFailed)
+    ++tally_->profile_failures;
+  // A profile that was cut opens nowhere; its receipt tells of it.
+  if (is_profile && receipt.outcome == StepOutcome::kComplete) {
+    profiles_.push_back(
+        {.type = receipt.step,
+         .filename = receipt.file,
+         .format = std::string(step.profile ? step.profile->format : "pprof"),
+         .size_bytes = receipt.bytes});
+  }
+  receipts_.push_back(std::move(receipt));
+}
+
+void Run::RunStep(const CaptureStep& step) {
+  const auto left = std::min(step.max_duration,
+                             begun_ + step.latest - tools_.clock.Monotonic());
+  if (step.kind == StepKind::kCommit) {
+    // Whatever comes, this much is kept. If it fails the last one may not.
+    if (result_.has_evidence) Commit().IgnoreError();
+    return;
+  }
+  if (const auto why = WhyNot(step, left))
+    return Add(step, steps_->Skipped(step.name, *why));
+  const StepOrder order = {.name = step.name,
+                           .file = step.file,
+                           .source = step.source,
+                           .max_bytes = step.max_bytes,
+                           .deadline = left};
+  switch (step.kind) {
+    case StepKind::kCounters:
+      // The first bytes: nothing is waited for.
+      return Add(step,
+                 steps_->Text(order, CountersText(request_, processes_,
+                                                  tools_.options.proc_root,
+                                                  step.max_bytes)));
+    case StepKind::kProfile:
+      return Add(
+          step,
+          FetchStep(step,
+                    target_->profiles.Urls(*step.profile,
+                                           tools_.options.plan.cpu_profile),
+                    step.profile->format == "text" ? Fetch::Content::kText
+                                                   : Fetch::Content::kProfile,
+                    left));
+    case StepKind::kPage:
+      return Add(step, FetchStep(step, {step.source}, Fetch::Content::kAnything,
+                                 left));
+    case StepKind::kHeapTable:
+      return Add(step, HeapTableStep(order));
+    case StepKind::kLogs:
+      for (EventStep& receipt :
+           steps_->LastLines(order, target_->log_files, tails_)) {
+        Add(step, std::move(receipt));
+      }
+      return;
+    case StepKind::kWindow:
+      return Add(step, steps_->Stream(order, [this](const WindowSink& sink) {
+        return tools_.options.window(request_.at - tools_.options.window_before,
+                                     tools_.clock.Unix(), sink);
+      }));
+    default:
+      return Add(step, steps_->Text(order, WorkOf(step)));
+  }
+}
+
+EventMeta Run::Meta() const {
+  EventMeta meta;
+  meta.pod_name = tools_.options.pod_name;
+  meta.role = request_.role;
+  if (target_ != nullptr) meta.source_endpoint = target_->profiles.Name();
+  meta.profiles = profiles_;
+  meta.rss_bytes = request_.bytes;
+  meta.cgroup_limit_bytes = request_.limit_bytes;
+  meta.threshold_bytes = request_.threshold_bytes;
+  meta.trigger_percent = request_.trigger_percent;
+  meta.incident_id = request_.incident_id;
+  meta.target = request_.target;
+  meta.ramp_up = request_.ramp_up;
+  meta.trigger = request_.trigger;
+  meta.steps = receipts_;
+  meta.death = request_.death;
+  return meta;
+}
+
+Status Run::Commit() {
+  FODC_RETURN_IF_ERROR(writer_->Commit(Meta()));
+  is_committed_ = true;
+  tools_.on_committed(writer_->id(), writer_->meta().revision);
+  return OkStatus();
+}
+
+CaptureResult Run::Execute() {
+  result_ = {.row = request_.row,
+             .target = request_.target,
+             .incident_id = request_.incident_id};
+  begun_ = tools_.clock.Monotonic();
+  const auto end = [this](Status status) {
+    result_.status = std::move(status);
+    result_.finished_at = tools_.clock.Monotonic();
+    return std::move(result_);
+  };
+  if (tools_.stop.stop_requested()) return end(Cancelled("the agent ends"));
+  HoldProcesses();
+  auto writer = tools_.store.Begin(request_.at, tools_.options.budget);
+  if (!writer.ok()) return end(std::move(writer).status());
+  writer_ = *std::move(writer);
+  tools_.on_begun(writer_->id());
+  steps_.emplace(*writer_, tools_.patient, tools_.clock, tools_.stop);
+  for (const CaptureStep& step : MakePlan()) RunStep(step);
+
+  Status status = result_.has_evidence
+                      ? Commit()
+                      : NotFound("no evidence of the target was to be had");
+  if (!status.ok() && !result_.has_evidence) {
+    for (const EventStep& receipt : receipts_) {
+      if (receipt.reason.empty()) continue;
+      status = status.WithContext(StrCat(receipt.step, ": ", receipt.reason));
+      break;
+    }
+  }
+  const std::string id = writer_->id();
+  writer_.reset();
+  // What was committed before may be there although the last commit failed.
+  if (!status.ok() && is_committed_) {
+    const auto kept = tools_.store.Read(id);
+    if (kept.ok()) {
+      status = OkStatus();
+      result_.artifacts = kept->meta.steps.size();
+      result_.bytes = kept->bytes;
+    }
+  }
+  if (status.ok()) {
+    result_.event_id = id;
+  } else {
+    result_.has_evidence = false;
+    result_.artifacts = 0;
+    result_.bytes = 0;
+    tails_->clear();
+  }
+  return end(std::move(status));
+}
+
+}  // namespace
+
+CaptureResult RunCapture(const CaptureRequest& request,
+                         const CaptureTools& tools, CaptureTally* tally,
+                         LogTails* tails) {
+  return Run(request, tools, tally, tails).Execute();
+}
+
+}  // namespace fodc::capture

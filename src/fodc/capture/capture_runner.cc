@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/capture/capture_runner.h"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <stop_token>
+#include <thread>
+#include <utility>
+#include <variant>
+
+#include "fodc/base/log.h"
+#include "fodc/base/mutex.h"
+#include "fodc/base/strings.h"
+#include "fodc/base/thread_priority.h"
+#include "fodc/capture/capture_run.h"
+
+namespace fodc::capture {
+
+class CaptureRunner::Impl {
+ public:
+  Impl(CaptureRunnerOptions options, Callbacks callbacks,
+       evidence::EventStore* store, const Clock& clock);
+  ~Impl();
+
+  Status Begin(CaptureRequest request);
+  Status AddAftermath(CaptureAftermath aftermath);
+  CaptureStats stats() const;
+
+ private:
+  struct Capture {
+    CaptureRequest request;
+    MonotonicTime decided_at;
+  };
+  using Job = std::variant<Capture, CaptureAftermath>;
+  // A job that runs.
+  struct Running {
+    std::optional<std::size_t> row;  // of a capture
+    std::string event_id;            // empty until it is known
+  };
+  using Slot = std::map<std::uint64_t, Running>::iterator;
+
+  void Work();
+  std::deque<Job>::iterator NextJob() FODC_REQUIRES(mutex_);
+  bool IsBusy(std::size_t row) const FODC_REQUIRES(mutex_);
+  CaptureTools Tools(PatientThread* patient, Slot slot);
+  void RunOne(const Capture& capture, PatientThread* patient, Slot slot);
+  void RunOne(const CaptureAftermath& aftermath, PatientThread* patient,
+              Slot slot);
+  void Retain();
+  LogTails TakeTails(const std::string& event_id);
+  void Follow(const std::string& event_id, LogTails tails);
+
+  const CaptureRunnerOptions options_;
+  const Callbacks callbacks_;
+  evidence::EventStore& store_;
+  const Clock& clock_;
+  net::HttpClient client_;
+  std::stop_source stop_;
+
+  mutable Mutex mutex_;
+  CondVar changed_;
+  std::deque<Job> waiting_ FODC_GUARDED_BY(mutex_);
+  std::map<std::uint64_t, Running> running_ FODC_GUARDED_BY(mutex_);
+  std::uint64_t next_slot_ FODC_GUARDED_BY(mutex_) = 0;
+  // The newest events last.
+  std::deque<std::pair<std::string, LogTails>> followed_
+      FODC_GUARDED_BY(mutex_);
+  CaptureStats stats_ FODC_GUARDED_BY(mutex_);
+
+  std::vector<std::jthread> threads_;  // last: they use the others
+};
+
+CaptureRunner::Impl::Impl(CaptureRunnerOptions options, Callbacks callbacks,
+                          evidence::EventStore* store, const Clock& clock)
+    : options_(std::move(options)),
+      callbacks_(std::move(callbacks)),
+      store_(*store),
+      clock_(clock) {
+  const std::size_t threads = std::max<std::size_t>(options_.threads, 1);
+  threads_.reserve(threads);
+  for (std::size_t i = 0; i < threads; ++i)
+    threads_.emplace_back([this] { Work(); });
+}
+
+CaptureRunner::Impl::~Impl() {
+  stop_.request_stop();
+  {
+    MutexLock lock(mutex_);
+    changed_.NotifyAll();
+  }
+  threads_.clear();
+}
+
+bool CaptureRunner::Impl::IsBusy(std::size_t row) const {
+  const auto is_of_row = [row](const Job& job) {
+    const auto* capture = std::get_if<Capture>(&job);
+    return capture != nullptr && capture->request.row == row;
+  };
+  return std::any_of(waiting_.begin(), waiting_.end(), is_of_row) ||
+         std::any_of(running_.begin(), running_.end(),
+                     [row](const auto& r) { return r.second.row == row; });
+}
+
+Status CaptureRunner::Impl::Begin(CaptureRequest request) {
+  MutexLock lock(mutex_);
+  const auto refuse = [this](Status status) FODC_REQUIRES(mutex_) {
+    ++stats_.refused;
+    return status;
+  };
+  if (IsBusy(request.row)) {
+    return refuse(Unavailable(
+        StrCat("a capture of ", request.target, " is in progress")));
+  }
+  if (waiting_.size() >= options_.max_waiting) {
+    return refuse(ResourceExhausted(
+        StrCat(options_.max_waiting, " captures are waiting")));
+  }
+  ++stats_.begun;
+  waiting_.push_back(Capture{std::move(request), clock_.Monotonic()});
+  changed_.NotifyOne();
+  return OkStatus();
+}
+
+Status CaptureRunner::Impl::AddAftermath(CaptureAftermath aftermath) {
+  MutexLock lock(mutex_);
+  if (waiting_.size() >= options_.max_waiting) {
+    ++stats_.aftermath_failures;
+    return ResourceExhausted(
+        StrCat(options_.max_waiting, " captures are waiting"));
+  }
+  waiting_.push_back(std::move(aftermath));
+  changed_.NotifyOne();
+  return OkStatus();
+}
+
+// Captures first: what is perishable goes before what is not.
+std::deque<CaptureRunner::Impl::Job>::iterator CaptureRunner::Impl::NextJob() {
+  const auto capture = std::find_if(
+      waiting_.begin(), waiting_.end(),
+      [](const Job& job) { return std::holds_alternative<Capture>(job); });
+  if (capture != waiting_.end()) return capture;
+  return std::find_if(
+      waiting_.begin(), waiting_.end(),
+      [this](const Job& job) FODC_REQUIRES(mutex_) {
+        const auto& id = std::get<CaptureAftermath>(job).event_id;
+        return std::none_of(
+            running_.begin(), running_.end(),
+            [&id](const auto& r) { return r.second.event_id == id; });
+      });
+}
+
+void CaptureRunner::Impl::Work() {
+  RunSoon();
+  PatientThread patient;
+  for (;;) {
+    std::optional<Job> job;
+    Slot slot;
+    {
+      MutexLock lock(mutex_);
+      auto next = NextJob();
+      while (next == waiting_.end()) {
+        if (stop_.stop_requested() && waiting_.empty()) return;
+        changed_.Wait(mutex_);
+        next = NextJob();
+      }
+      job = std::move(*next);
+      waiting_.erase(next);
+      Running running;
+      if (const auto* capture = std::get_if<Capture>(&*job)) {
+        running.row = capture->request.row;
+      } else {
+        running.event_id = std::get<CaptureAftermath>(*job).event_id;
+      }
+      slot = running_.emplace(next_slot_++, std::move(running)).first;
+    }
+    std::visit([&](const auto& what) { RunOne(what, &patient, slot); }, *job);
+  }
+}
+
+CaptureTools CaptureRunner::Impl::Tools(PatientThread* patient, Slot slot) {
+  return {.options = options_,
+          .store = store_,
+          .client = client_,
+          .patient = *patient,
+          .clock = clock_,
+          .stop = stop_.get_token(),
+          .on_begun =
+              [this, slot](const std::string& id) {
+                MutexLock lock(mutex_);
+                slot->second.event_id = id;
+              },
+          .on_committed =
+              [this](const std::string& id, std::uint32_t revision) {
+                if (callbacks_.on_committed)
+                  callbacks_.on_committed(id, revision);
+              }};
+}
+
+void CaptureRunner::Impl::RunOne(const Capture& capture, PatientThread* patient,
+                                 Slot slot) {
+  CaptureTally tally;
+  LogTails tails;
+  CaptureResult result =
+      RunCapture(capture.request, Tools(patient, slot), &tally, &tails);
+  result.decided_at = capture.decided_at;
+  if (result.status.ok()) {
+    // Only now: a capture that fails is to cost nothing.
+    Retain();
+    Follow(result.event_id, std::move(tails));
+  }
+  {
+    MutexLock lock(mutex_);
+    running_.erase(slot);
+    if (result.status.ok()) {
+      ++stats_.captured;
+      stats_.artifacts += result.artifacts;
+      stats_.bytes += result.bytes;
+    } else {
+      ++stats_.failed;
+    }
+    stats_.profile_failures += tally.profile_failures;
+    stats_.cut += tally.cut;
+    stats_.last = result;
+    changed_.NotifyAll();
+  }
+  if (callbacks_.on_captured) callbacks_.on_captured(std::move(result));
+}
+
+void CaptureRunner::Impl::RunOne(const CaptureAftermath& aftermath,
+                                 PatientThread* patient, Slot slot) {
+  LogTails tails = TakeTails(aftermath.event_id);
+  const Status status =
+      stop_.stop_requested()
+          ? Cancelled("the agent ends")
+          : RunAftermath(aftermath, Tools(patient, slot), &tails);
+  if (status.ok()) Follow(aftermath.event_id, std::move(tails));
+  if (!status.ok() && status.code() != Code::kCancelled) {
+    Log(LogLevel::kWarn, "what came after an event was not added",
+        {{"event", aftermath.event_id}, {"error", status}});
+  }
+  MutexLock lock(mutex_);
+  running_.erase(slot);
+  ++(status.ok() ? stats_.aftermaths : stats_.aftermath_failures);
+  changed_.NotifyAll();
+}
+
+void CaptureRunner::Impl::Retain() {
+  const auto report = store_.Retain(options_.retention, clock_.Unix());
+  std::size_t failures = 0;
+  if (!report.ok()) {
+    failures = 1;
+    Log(LogLevel::kWarn, "old events were not looked through",
+        {{"error", report.status()}});
+  } else {
+    failures = report->failures.size();
+    for (const Status& s : report->failures)
+      Log(LogLevel::kWarn, "an old event was not deleted", {{"error", s}});
+  }
+  MutexLock lock(mutex_);
+  stats_.retention_failures += failures;
+}
+
+LogTails CaptureRunner::Impl::TakeTails(const std::string& event_id) {
+  MutexLock lock(mutex_);
+  const auto it =
+      std::find_if(followed_.begin(), followed_.end(),
+                   [&](const auto& f) { return f.first == event_id; });
+  if (it == followed_.end()) return {};
+  LogTails tails = std::move(it->second);
+  followed_.erase(it);
+  return tails;
+}
+
+void CaptureRunner::Impl::Follow(const std::string& event_id, LogTails tails) {
+  if (tails.empty()) return;
+  MutexLock lock(mutex_);
+  followed_.emplace_back(event_id, std::move(tails));
+  while (followed_.size() > options_.max_followed) followed_.pop_front();
+}
+
+CaptureStats CaptureRunner::Impl::stats() const {
+  MutexLock lock(mutex_);
+  CaptureStats stats = stats_;
+  stats.waiting = waiting_.size();
+  stats.running = running_.size();
+  return stats;
+}
+
+CaptureRunner::CaptureRunner(CaptureRunnerOptions options, Callbacks callbacks,
+                             evidence::EventStore* store, const Clock& clock)
+    : impl_(std::make_unique<Impl>(std::move(options), std::move(callbacks),
+                                   store, clock)) {}
+
+CaptureRunner::~CaptureRunner() = default;
+
+Status CaptureRunner::Begin(CaptureRequest request) {
+  return impl_->Begin(std::move(request));
+}
+
+Status CaptureRunner::AddAftermath(CaptureAftermath aftermath) {
+  return impl_->AddAftermath(std::move(aftermath));
+}
+
+CaptureStats CaptureRunner::stats() const { return impl_->stats(); }
+
+}  // namespace fodc::capture

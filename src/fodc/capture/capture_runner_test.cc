@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/capture/capture_runner.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <future>
+
+#include "fodc/capture/capture_runner_testing.h"
+
+namespace fodc::capture {
+namespace {
+
+using namespace std::chrono_literals;  // NOLINT(google-build-using-namespace)
+using evidence::EventMeta;
+using evidence::StepOutcome;
+using net::RawServer;
+using ::testing::_;
+using ::testing::AllOf;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+using ::testing::Not;
+using ::testing::SizeIs;
+
+TEST_F(CaptureRunnerTest, CapturesATargetThatStands) {
+  WriteTree(tree_.path(), {{"node.yaml", "password: hunter2\nport: 1\n"},
+                           {"logs/node.log", "one\ntoken=hunter2\n"}});
+  options_.targets = {{.config_files = {tree_.File("node.yaml")},
+                       .log_files = {tree_.File("logs/*.log")}}};
+  options_.endpoints = [this](std::size_t row) -> std::vector<CaptureEndpoint> {
+    EXPECT_EQ(row, 0u);
+    return {{.name = "page", .url = server_->Url("/metrics")}};
+  };
+  options_.window = [this](UnixTime from, UnixTime to, const WindowSink& sink) {
+    EXPECT_EQ(from, now_ - 15min);
+    EXPECT_GT(to, now_);
+    return sink("recording");
+  };
+  serve_ = [](int fd, const std::string& request) {
+    return PathOf(request) == "/metrics" ? Answer(fd, "200 OK", "up 1\n")
+                                         : Answer(fd, "200 OK", kHeapText);
+  };
+  Start();
+  const CaptureResult result = Capture(Request());
+  ASSERT_THAT(result.status, IsOk());
+  EXPECT_TRUE(result.has_evidence);
+  EXPECT_EQ(result.target, "db-0");
+  EXPECT_EQ(result.incident_id, "incident-1");
+  EXPECT_LE(result.decided_at, result.first_byte_at);
+  EXPECT_LE(result.first_byte_at, result.finished_at);
+
+  const EventMeta meta = Meta(result.event_id);
+  EXPECT_EQ(meta.captured_at, now_);
+  EXPECT_EQ(meta.pod_name, "pod-1");
+  EXPECT_EQ(meta.role, "data");
+  EXPECT_EQ(meta.source_endpoint, server_->Url(""));
+  EXPECT_EQ(meta.rss_bytes, 800u);
+  EXPECT_EQ(meta.cgroup_limit_bytes, 1000u);
+  EXPECT_EQ(meta.threshold_bytes, 750u);
+  EXPECT_EQ(meta.trigger_percent, 75u);
+  EXPECT_EQ(meta.incident_id, "incident-1");
+  EXPECT_EQ(meta.ramp_up, "ramp-1");
+  EXPECT_EQ(meta.trigger.kind, "memory_pressure");
+  ASSERT_THAT(meta.profiles, SizeIs(2));
+  EXPECT_EQ(meta.profiles[0].type, "heap");
+  EXPECT_EQ(meta.profiles[0].filename, "heap.pprof");
+  EXPECT_EQ(meta.profiles[0].format, "pprof");
+  EXPECT_EQ(meta.profiles[1].type, "goroutine");
+  for (const char* name :
+       {"counters", "status", "smaps_rollup", "limits", "mounts", "sockets",
+        "thread-states", "cmdline", "environ", "page-0", "config-0", "log-0",
+        "window"}) {
+    const evidence::EventStep step = Step(meta, name);
+    EXPECT_EQ(step.outcome, StepOutcome::kComplete)
+        << name << ": " << step.reason;
+    EXPECT_THAT(step.sha256, SizeIs(64)) << name;
+    EXPECT_GT(step.bytes, 0u) << name;
+  }
+  EXPECT_EQ(result.artifacts,
+            std::count_if(meta.steps.begin(), meta.steps.end(),
+                          [](auto& s) { return !s.file.empty(); }));
+  const std::string& id = result.event_id;
+  EXPECT_EQ(Text(id, "heap.pprof"), kHeapText);
+  EXPECT_EQ(Text(id, "page.0.prom"), "up 1\n");
+  EXPECT_EQ(Text(id, "window.fdr"), "recording");
+  EXPECT_EQ(Text(id, "config.0.node.yaml"), "password: [redacted]\nport: 1\n");
+  EXPECT_EQ(Text(id, "log.0.node.log"), "one\ntoken=[redacted]\n");
+  EXPECT_THAT(Text(id, "status.txt"), HasSubstr("Name:\tkvnode"));
+
+  const CaptureStats stats = runner_->stats();
+  EXPECT_EQ(stats.begun, 1u);
+  EXPECT_EQ(stats.captured, 1u);
+  EXPECT_EQ(stats.failed, 0u);
+  EXPECT_EQ(stats.artifacts, result.artifacts);
+  EXPECT_EQ(stats.bytes, result.bytes);
+  ASSERT_TRUE(stats.last.has_value());
+  EXPECT_EQ(stats.last->event_id, id);
+}
+
+// What comes after the profiles may be lost, not they.
+TEST_F(CaptureRunnerTest, CommitsAsSoonAsThereAreProfiles) {
+  std::promise<void> let_go;
+  options_.window = [&](UnixTime, UnixTime, const WindowSink& sink) {
+    let_go.get_future().wait();
+    return sink("recording");
+  };
+  Start();
+  ASSERT_THAT(runner_->Begin(Request()), IsOk());
+  AwaitCommits(1);
+  ASSERT_THAT(Ids(), SizeIs(1));
+  const EventMeta early = Meta(Ids().front());
+  EXPECT_EQ(early.revision, 1u);
+  EXPECT_THAT(early.profiles, SizeIs(2));
+  EXPECT_EQ(results(), 0u);
+  let_go.set_value();
+  EXPECT_THAT(Await().status, IsOk());
+  EXPECT_EQ(Meta(Ids().front()).revision, 2u);
+}
+
+TEST_F(CaptureRunnerTest, OneCaptureOfARowAtATime) {
+  std::promise<void> asked;
+  std::promise<void> let_go;
+  bool is_first = true;
+  serve_ = [&](int fd, const std::string&) {
+    if (std::exchange(is_first, false)) {
+      asked.set_value();
+      let_go.get_future().wait();
+    }
+    return Answer(fd, "200 OK", kHeapText);
+  };
+  Start();
+  ASSERT_THAT(runner_->Begin(Request()), IsOk());
+  asked.get_future().wait();
+  EXPECT_THAT(runner_->Begin(Request()),
+              StatusIs(Code::kUnavailable, HasSubstr("in progress")));
+  EXPECT_EQ(runner_->stats().refused, 1u);
+  EXPECT_EQ(runner_->stats().running, 1u);
+  let_go.set_value();
+  EXPECT_THAT(Await().status, IsOk());
+  EXPECT_THAT(Capture(Request()).status, IsOk());
+  EXPECT_THAT(Ids(), SizeIs(2));
+}
+
+TEST_F(CaptureRunnerTest, AStormIsBounded) {
+  options_.targets.resize(100);
+  options_.max_waiting = 3;
+  options_.threads = 1;
+  options_.plan.wall_budget = 2s;
+  std::promise<void> let_go;
+  const auto held = let_go.get_future().share();
+  std::promise<void> asked;
+  bool is_first = true;
+  serve_ = [&](int fd, const std::string&) {
+    if (std::exchange(is_first, false)) asked.set_value();
+    held.wait();
+    return Answer(fd, "200 OK", kHeapText);
+  };
+  Start();
+  ASSERT_THAT(runner_->Begin(Request(99)), IsOk());
+  asked.get_future().wait();
+  int begun = 0;
+  for (std::size_t row = 0; row < 99; ++row) {
+    const Status status = runner_->Begin(Request(row));
+    begun += status.ok() ? 1 : 0;
+    if (status.ok()) continue;
+    EXPECT_THAT(status, StatusIs(Code::kResourceExhausted, HasSubstr("3")));
+  }
+  EXPECT_EQ(begun, 3);
+  EXPECT_EQ(runner_->stats().refused, 96u);
+  EXPECT_EQ(runner_->stats().waiting, 3u);
+  let_go.set_value();
+  Await(4);
+  EXPECT_EQ(runner_->stats().waiting, 0u);
+}
+
+TEST_F(CaptureRunnerTest, OfADeadTargetWhatNeedsNoLivingOne) {
+  WriteTree(tree_.path(), {{"node.log", "panic: the end\n"}});
+  options_.targets = {{.log_files = {tree_.File("node.log")}}};
+  options_.window = [](UnixTime, UnixTime, const WindowSink& sink) {
+    return sink("recording");
+  };
+  serve_ = [](int, const std::string&) -> bool {
+    ADD_FAILURE() << "it was asked";
+    return false;
+  };
+  Start();
+  CaptureRequest request = Request();
+  request.processes.clear();
+  request.death = evidence::EventDeath{.signal = 9, .summary = "killed"};
+  const CaptureResult result = Capture(request);
+  ASSERT_THAT(result.status, IsOk());
+  EXPECT_EQ(Text(result.event_id, "log.0.node.log"), "panic: the end\n");
+  const EventMeta meta = Meta(result.event_id);
+  EXPECT_EQ(meta.death, request.death);
+  EXPECT_THAT(meta.profiles, IsEmpty());
+  EXPECT_THAT(meta.steps, SizeIs(3));  // counters, log, window
+}
+
+TEST_F(CaptureRunnerTest, RetentionRunsAfterTheCommit) {
+  for (int i = 1; i <= 3; ++i)
+    AddEvent(store_.get(), now_ - i * 1h, {{"f", "x"}});
+  options_.retention.max_events = 2;
+  Start();
+  const CaptureResult result = Capture(Request());
+  ASSERT_THAT(result.status, IsOk());
+  EXPECT_THAT(Ids(), SizeIs(2));
+  EXPECT_EQ(Ids().front(), result.event_id);
+}
+
+TEST_F(CaptureRunnerTest, ItsEndKeepsWhatWasComplete) {
+  std::promise<void> asked;
+  serve_ = [&](int fd, const std::string& request) {
+    if (PathOf(request) == "/debug/pprof/heap")
+      return Answer(fd, "200 OK", kHeapText);
+    asked.set_value();
+    RawServer::WaitForClient(fd);
+    return false;
+  };
+  options_.threads = 1;
+  Start();
+  ASSERT_THAT(runner_->Begin(Request(0)), IsOk());
+  asked.get_future().wait();
+  ASSERT_THAT(runner_->Begin(Request(1)), IsOk());
+  runner_.reset();
+  ASSERT_EQ(results(), 2u);
+  const CaptureResult first = Await(1);
+  ASSERT_THAT(first.status, IsOk());
+  const EventMeta meta = Meta(first.event_id);
+  EXPECT_EQ(Step(meta, "heap").outcome, StepOutcome::kComplete);
+  EXPECT_EQ(Step(meta, "goroutine").outcome, StepOutcome::kFailed);
+  EXPECT_EQ(Step(meta, "limits").outcome, StepOutcome::kSkipped);
+  EXPECT_THAT(Await(2).status, StatusIs(Code::kCancelled, _));
+  // Nothing half.
+  EXPECT_THAT(ListDirectory(root_), IsOkAndHolds(ElementsAre(first.event_id)));
+  const auto files = ListDirectory(Path(first.event_id));
+  ASSERT_THAT(files, IsOk());
+  for (const std::string& name : *files)
+    EXPECT_THAT(name, AllOf(Not(HasSubstr("part")), Not(HasSubstr("tmp"))));
+}
+
+}  // namespace
+}  // namespace fodc::capture
