@@ -203,11 +203,12 @@ EventStep Run::FetchStep(const CaptureStep& step, std::vector<std::string> urls,
 }
 
 EventStep Run::HeapTableStep(const StepOrder& order) {
-  const auto table = [&]() -> Result<UniqueFd> {
-    return pprof::FindHeapTable(tools_.options.proc_root,
-                                processes_.front()->pid());
-  }();
+  const auto table =
+      pprof::FindHeapTable(tools_.options.proc_root, processes_.front()->pid());
   if (!table.ok()) return steps_->Skipped(order.name, table.status().message());
+  // If it still lives, the table is its own.
+  if (Status s = NodeStatus(); !s.ok())
+    return steps_->Skipped(order.name, s.message());
   return steps_->Stream(order, [&](const WindowSink& sink) -> Status {
     FODC_ASSIGN_OR_RETURN(const auto view,
                           pprof::HeapTableView::Map(table->get()));
