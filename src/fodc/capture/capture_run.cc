@@ -290,7 +290,10 @@ void Run::RunStep(const CaptureStep& step) {
                                      tools_.clock.Unix(), sink);
       }));
     default:
-      return Add(step, steps_->Text(order, WorkOf(step)));
+      return Add(
+          step,
+          steps_->Text(order, step.needs_life ? tools_.processes : tools_.files,
+                       WorkOf(step)));
   }
 }
 
@@ -336,7 +339,7 @@ CaptureResult Run::Execute() {
   if (!writer.ok()) return end(std::move(writer).status());
   writer_ = *std::move(writer);
   tools_.on_begun(writer_->id());
-  steps_.emplace(*writer_, tools_.patient, tools_.clock, tools_.stop);
+  steps_.emplace(*writer_, tools_.files, tools_.clock, tools_.stop);
   for (const CaptureStep& step : MakePlan()) RunStep(step);
 
   Status status = result_.has_evidence
@@ -356,7 +359,7 @@ CaptureResult Run::Execute() {
     const auto kept = tools_.store.Read(id);
     if (kept.ok()) {
       status = OkStatus();
-      result_.artifacts = kept->meta.steps.size();
+      result_.artifacts = evidence::EventFiles(kept->meta).size();
       result_.bytes = kept->bytes;
     }
   }
