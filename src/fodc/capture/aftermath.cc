@@ -32,7 +32,7 @@ Status RunAftermath(const CaptureAftermath& aftermath,
       const auto writer,
       tools.store.Reopen(aftermath.event_id, tools.options.budget));
   EventMeta meta = writer->meta();
-  EventSteps steps(*writer, tools.patient, tools.clock, tools.stop);
+  EventSteps steps(*writer, tools.files, tools.clock, tools.stop);
   // There may have been one before: its files stay.
   const auto before =
       std::count_if(meta.steps.begin(), meta.steps.end(),

@@ -121,8 +121,9 @@ std::vector<CaptureStep> PlanCapture(const CaptureRequest& request,
   plan.AddText(StepKind::kCounters, "counters", kFileTime,
                /*needs_life=*/false);
   plan.AddText(StepKind::kStatus, "status", kFileTime);
-  plan.AddText(StepKind::kSmapsRollup, "smaps_rollup", kFileTime);
   plan.AddText(StepKind::kCgroup, "cgroup", kFileTime);
+  // It waits for the lock of the memory map, on which the others need not wait.
+  plan.AddText(StepKind::kSmapsRollup, "smaps_rollup", kFileTime);
   plan.AddProfiles(/*defaults=*/true);
   plan.Add({.kind = StepKind::kHeapTable,
             .name = "heap-table",

@@ -17,8 +17,8 @@ namespace fodc::capture {
 enum class StepKind : std::uint8_t {
   kCounters,     // of the decision, the processes and the machine
   kStatus,       // /proc/<pid>/status
-  kSmapsRollup,  // /proc/<pid>/smaps_rollup
   kCgroup,       // the files of the target's group, limits of those above it
+  kSmapsRollup,  // /proc/<pid>/smaps_rollup
   kProfile,
   kHeapTable,  // the table of heap samples that libfodc-guard shares
   kCommit,     // what there is until here is kept, whatever comes

@@ -45,7 +45,7 @@ const CaptureStep& Find(const std::vector<CaptureStep>& steps,
 TEST(CapturePlanTest, TheMostPerishableComesFirst) {
   EXPECT_THAT(
       Names(PlanCapture(Living(), Everything())),
-      ElementsAre("counters", "status", "smaps_rollup", "cgroup", "heap",
+      ElementsAre("counters", "status", "cgroup", "smaps_rollup", "heap",
                   "goroutine", "heap-table", "commit", "allocator", "mutex",
                   "block", "threads", "heap-gc", "cpu", "limits", "mounts",
                   "sockets", "thread-states", "cmdline", "environ", "page-0",

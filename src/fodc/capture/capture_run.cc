@@ -203,11 +203,12 @@ EventStep Run::FetchStep(const CaptureStep& step, std::vector<std::string> urls,
 }
 
 EventStep Run::HeapTableStep(const StepOrder& order) {
-  const auto table = [&]() -> Result<UniqueFd> {
-    return pprof::FindHeapTable(tools_.options.proc_root,
-                                processes_.front()->pid());
-  }();
+  const auto table =
+      pprof::FindHeapTable(tools_.options.proc_root, processes_.front()->pid());
   if (!table.ok()) return steps_->Skipped(order.name, table.status().message());
+  // If it still lives, the table is its own.
+  if (Status s = NodeStatus(); !s.ok())
+    return steps_->Skipped(order.name, s.message());
   return steps_->Stream(order, [&](const WindowSink& sink) -> Status {
     FODC_ASSIGN_OR_RETURN(const auto view,
                           pprof::HeapTableView::Map(table->get()));
@@ -289,7 +290,10 @@ void Run::RunStep(const CaptureStep& step) {
                                      tools_.clock.Unix(), sink);
       }));
     default:
-      return Add(step, steps_->Text(order, WorkOf(step)));
+      return Add(
+          step,
+          steps_->Text(order, step.needs_life ? tools_.processes : tools_.files,
+                       WorkOf(step)));
   }
 }
 
@@ -335,7 +339,7 @@ CaptureResult Run::Execute() {
   if (!writer.ok()) return end(std::move(writer).status());
   writer_ = *std::move(writer);
   tools_.on_begun(writer_->id());
-  steps_.emplace(*writer_, tools_.patient, tools_.clock, tools_.stop);
+  steps_.emplace(*writer_, tools_.files, tools_.clock, tools_.stop);
   for (const CaptureStep& step : MakePlan()) RunStep(step);
 
   Status status = result_.has_evidence
@@ -355,7 +359,7 @@ CaptureResult Run::Execute() {
     const auto kept = tools_.store.Read(id);
     if (kept.ok()) {
       status = OkStatus();
-      result_.artifacts = kept->meta.steps.size();
+      result_.artifacts = evidence::EventFiles(kept->meta).size();
       result_.bytes = kept->bytes;
     }
   }

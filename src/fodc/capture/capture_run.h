@@ -29,7 +29,9 @@ struct CaptureTools {
   const CaptureRunnerOptions& options;
   evidence::EventStore& store;
   net::HttpClient& client;
-  PatientThread& patient;
+  // Two, so that a target that hangs does not keep its logs from being read.
+  PatientThread& processes;
+  PatientThread& files;
   const Clock& clock;
   std::stop_token stop{};
   // The event has got its id; it has a revision on disk.

@@ -38,15 +38,19 @@ class CaptureRunner::Impl {
     std::optional<std::size_t> row;  // of a capture
     std::string event_id;            // empty until it is known
   };
+  // Of one thread.
+  struct Readers {
+    PatientThread processes;
+    PatientThread files;
+  };
   using Slot = std::map<std::uint64_t, Running>::iterator;
 
   void Work();
   std::deque<Job>::iterator NextJob() FODC_REQUIRES(mutex_);
   bool IsBusy(std::size_t row) const FODC_REQUIRES(mutex_);
-  CaptureTools Tools(PatientThread* patient, Slot slot);
-  void RunOne(const Capture& capture, PatientThread* patient, Slot slot);
-  void RunOne(const CaptureAftermath& aftermath, PatientThread* patient,
-              Slot slot);
+  CaptureTools Tools(Readers* readers, Slot slot);
+  void RunOne(const Capture& capture, Readers* readers, Slot slot);
+  void RunOne(const CaptureAftermath& aftermath, Readers* readers, Slot slot);
   void Retain();
   LogTails TakeTails(const std::string& event_id);
   void Follow(const std::string& event_id, LogTails tails);
@@ -152,7 +156,7 @@ std::deque<CaptureRunner::Impl::Job>::iterator CaptureRunner::Impl::NextJob() {
 
 void CaptureRunner::Impl::Work() {
   RunSoon();
-  PatientThread patient;
+  Readers readers;
   for (;;) {
     std::optional<Job> job;
     Slot slot;
@@ -174,15 +178,16 @@ void CaptureRunner::Impl::Work() {
       }
       slot = running_.emplace(next_slot_++, std::move(running)).first;
     }
-    std::visit([&](const auto& what) { RunOne(what, &patient, slot); }, *job);
+    std::visit([&](const auto& what) { RunOne(what, &readers, slot); }, *job);
   }
 }
 
-CaptureTools CaptureRunner::Impl::Tools(PatientThread* patient, Slot slot) {
+CaptureTools CaptureRunner::Impl::Tools(Readers* readers, Slot slot) {
   return {.options = options_,
           .store = store_,
           .client = client_,
-          .patient = *patient,
+          .processes = readers->processes,
+          .files = readers->files,
           .clock = clock_,
           .stop = stop_.get_token(),
           .on_begun =
@@ -197,12 +202,12 @@ CaptureTools CaptureRunner::Impl::Tools(PatientThread* patient, Slot slot) {
               }};
 }
 
-void CaptureRunner::Impl::RunOne(const Capture& capture, PatientThread* patient,
+void CaptureRunner::Impl::RunOne(const Capture& capture, Readers* readers,
                                  Slot slot) {
   CaptureTally tally;
   LogTails tails;
   CaptureResult result =
-      RunCapture(capture.request, Tools(patient, slot), &tally, &tails);
+      RunCapture(capture.request, Tools(readers, slot), &tally, &tails);
   result.decided_at = capture.decided_at;
   if (result.status.ok()) {
     // Only now: a capture that fails is to cost nothing.
@@ -228,12 +233,12 @@ void CaptureRunner::Impl::RunOne(const Capture& capture, PatientThread* patient,
 }
 
 void CaptureRunner::Impl::RunOne(const CaptureAftermath& aftermath,
-                                 PatientThread* patient, Slot slot) {
+                                 Readers* readers, Slot slot) {
   LogTails tails = TakeTails(aftermath.event_id);
   const Status status =
       stop_.stop_requested()
           ? Cancelled("the agent ends")
-          : RunAftermath(aftermath, Tools(patient, slot), &tails);
+          : RunAftermath(aftermath, Tools(readers, slot), &tails);
   if (status.ok()) Follow(aftermath.event_id, std::move(tails));
   if (!status.ok() && status.code() != Code::kCancelled) {
     Log(LogLevel::kWarn, "what came after an event was not added",

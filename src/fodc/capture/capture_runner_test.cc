@@ -3,10 +3,13 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <future>
 
 #include "fodc/capture/capture_runner_testing.h"
+#include "fodc/pprof/heap_table_writer.h"
+#include "fodc/pprof/profile.h"
 
 namespace fodc::capture {
 namespace {
@@ -96,6 +99,54 @@ TEST_F(CaptureRunnerTest, CapturesATargetThatStands) {
   EXPECT_EQ(stats.bytes, result.bytes);
   ASSERT_TRUE(stats.last.has_value());
   EXPECT_EQ(stats.last->event_id, id);
+}
+
+TEST_F(CaptureRunnerTest, TheTableThatATargetSharesNeedsNoRequest) {
+  pprof::HeapTableWriter table;
+  ASSERT_THAT(table.Open({}), IsOk());
+  const std::uint64_t stack[] = {0xabc};
+  table.RecordAllocation(0x1000, 64 << 20, stack);
+  has_endpoint_ = false;
+  Start();
+  CaptureRequest request = Request();
+  request.processes = {Named(::getpid())};
+  const CaptureResult result = Capture(request);
+  ASSERT_THAT(result.status, IsOk());
+  const EventMeta meta = Meta(result.event_id);
+  ASSERT_THAT(meta.profiles, SizeIs(1));
+  EXPECT_EQ(meta.profiles[0].type, "heap-table");
+  const auto profile =
+      pprof::ReadProfile(Text(result.event_id, "heap-table.pprof"));
+  ASSERT_THAT(profile, IsOk());
+  EXPECT_EQ(profile->sample_count(), 1u);
+}
+
+TEST_F(CaptureRunnerTest, TakesMoreProfilesWhereTheOperatorAsks) {
+  const std::vector<std::string> names = {"allocator", "mutex", "cpu"};
+  options_.profiles = *ChooseProfileTypes(names);
+  options_.plan.cpu_profile = 1s;
+  serve_ = [](int fd, const std::string& request) {
+    const std::string_view path = PathOf(request);
+    if (path == "/debug/pprof/allocator")
+      return Answer(fd, "200 OK", "in use: 1\n");
+    if (path == "/pprof/contention")
+      return Answer(fd, "200 OK", "--- contention\n");
+    if (path == "/debug/pprof/profile?seconds=1" ||
+        path == "/debug/pprof/heap") {
+      return Answer(fd, "200 OK", kHeapText);
+    }
+    return Answer(fd, "404 Not Found", "");
+  };
+  Start();
+  const CaptureResult result = Capture(Request());
+  ASSERT_THAT(result.status, IsOk());
+  const EventMeta meta = Meta(result.event_id);
+  ASSERT_THAT(meta.profiles, SizeIs(4));
+  EXPECT_EQ(meta.profiles[1].type, "allocator");
+  EXPECT_EQ(meta.profiles[1].format, "text");
+  EXPECT_THAT(Step(meta, "mutex").source, HasSubstr("/pprof/contention"));
+  EXPECT_EQ(Step(meta, "cpu").outcome, StepOutcome::kComplete);
+  EXPECT_EQ(Step(meta, "goroutine").reason, "HTTP 404");
 }
 
 // What comes after the profiles may be lost, not they.

@@ -66,10 +66,11 @@ void EventSteps::Write(const Result<StepText>& text, const StepOrder& order,
   }
 }
 
-EventStep EventSteps::Text(const StepOrder& order, PatientThread::Work work) {
+EventStep EventSteps::Text(const StepOrder& order, PatientThread& reader,
+                           PatientThread::Work work) {
   const MonotonicTime begun = clock_.Monotonic();
   EventStep step = Begin(order);
-  Write(patient_.Run(std::move(work), order.deadline, stop_), order, &step);
+  Write(reader.Run(std::move(work), order.deadline, stop_), order, &step);
   step.duration = clock_.Monotonic() - begun;
   return step;
 }
@@ -136,7 +137,7 @@ std::vector<EventStep> EventSteps::LastLines(
     std::shared_ptr<LogTail> tail;
   };
   auto found = std::make_shared<Found>();
-  const auto listed = patient_.Run(
+  const auto listed = files_.Run(
       [found, patterns]() -> Result<StepText> {
         found->paths = FindLogFiles(patterns, kMaxLogFiles);
         return StepText();
@@ -160,7 +161,7 @@ std::vector<EventStep> EventSteps::LastLines(
     one.deadline = begun + order.deadline - clock_.Monotonic();
     auto opened = std::make_shared<Found>();
     steps.push_back(Text(
-        one,
+        one, files_,
         [opened, path = paths[i], max = order.max_bytes]() -> Result<StepText> {
           FODC_ASSIGN_OR_RETURN(LogTail tail, LogTail::Open(path));
           auto shared = std::make_shared<LogTail>(std::move(tail));
@@ -186,7 +187,7 @@ std::vector<EventStep> EventSteps::LinesSince(const StepOrder& order,
     one.file = ArtifactNameOf(StrCat(order.file, ".", i), tail->path());
     one.source = tail->path();
     one.deadline = begun + order.deadline - clock_.Monotonic();
-    steps.push_back(Text(one, [tail, max = order.max_bytes] {
+    steps.push_back(Text(one, files_, [tail, max = order.max_bytes] {
       return TextOf(tail->More(max));
     }));
     if (steps.back().outcome != StepOutcome::kFailed) kept.push_back(tail);

@@ -41,15 +41,14 @@ struct StepOrder {
 // thread-safe.
 class EventSteps {
  public:
-  EventSteps(evidence::EventWriter& writer, PatientThread& patient,
+  // `files` reads the files of disks.
+  EventSteps(evidence::EventWriter& writer, PatientThread& files,
              const Clock& clock, std::stop_token stop)
-      : writer_(writer),
-        patient_(patient),
-        clock_(clock),
-        stop_(std::move(stop)) {}
+      : writer_(writer), files_(files), clock_(clock), stop_(std::move(stop)) {}
 
-  // Text that `work` reads.
-  evidence::EventStep Text(const StepOrder& order, PatientThread::Work work);
+  // Text that `work` reads, on `reader`.
+  evidence::EventStep Text(const StepOrder& order, PatientThread& reader,
+                           PatientThread::Work work);
   // Text that there is.
   evidence::EventStep Text(const StepOrder& order, const StepText& text);
   // What `write` gives, piece by piece, to a sink that ends with the deadline.
@@ -76,7 +75,7 @@ class EventSteps {
              evidence::EventStep* step);
 
   evidence::EventWriter& writer_;
-  PatientThread& patient_;
+  PatientThread& files_;
   const Clock& clock_;
   const std::stop_token stop_;
 };

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <mutex>
@@ -113,6 +114,25 @@ TEST(HttpClientTest, GivesTheBodyToASinkPieceByPiece) {
   EXPECT_EQ(got, text);
   EXPECT_EQ(r.body, "");
   EXPECT_EQ(r.body_bytes, text.size());
+}
+
+// A sink writes to a disk through little memory, whatever a target sends.
+TEST(HttpClientTest, NoPieceForASinkIsLargeAlthoughABombIs) {
+  constexpr std::size_t kBytes = 64u << 20;
+  const std::string bomb = test::Gzip(std::string(kBytes, '\0'));
+  RawServer server(Always(Ok(bomb, "Content-Encoding: gzip\r\n")));
+  HttpClient client;
+  std::size_t largest = 0;
+  const HttpClientResult r =
+      GetAndWait(client, {.url = server.Url(),
+                          .max_body_bytes = kBytes,
+                          .sink = [&](std::string_view piece) {
+                            largest = std::max(largest, piece.size());
+                            return OkStatus();
+                          }});
+  ASSERT_THAT(r.status, IsOk());
+  EXPECT_EQ(r.body_bytes, kBytes);
+  EXPECT_LE(largest, 2u << 20);
 }
 
 TEST(HttpClientTest, AFailingSinkEndsTheRequestWithItsStatus) {
