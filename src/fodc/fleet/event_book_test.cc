@@ -39,7 +39,7 @@ Agent Node(const std::string& pod, const AgentId& id,
   a.kind = kind;
   a.identity.pod_name = pod;
   a.identity.role = "ROLE_DATA";
-  if (kind == AgentKind::kFlight) a.identity.instance_id = "instance-" + pod;
+  if (kind == AgentKind::kFlight) a.identity.instance_id = "instance";
   return a;
 }
 
