@@ -3,6 +3,7 @@
 // agent's end.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <functional>
 #include <memory>
@@ -24,7 +25,8 @@ class FlightEvidence {
 
   // The proxy has the feature. `room`: what its messages bear.
   void Begin(std::size_t room) {
-    sender_.set_max_piece(room);
+    // Beside its data a piece has names and numbers.
+    sender_.set_max_piece(room - std::min<std::size_t>(room, 256));
     news_.Begin();
   }
   void OnChanged() { news_.OnChanged(); }

@@ -35,7 +35,7 @@ class FakeV1Proxy {
     grpc::ServerBuilder builder;
     streams_ = std::make_unique<ServerStreams>(
         builder, [this](ServerStreams::Call& call) { Accept(call); },
-        std::make_shared<std::atomic<std::size_t>>(0));
+        std::make_shared<std::atomic<std::size_t>>(1));
     builder.SetMaxReceiveMessageSize(64 << 20);
     // What is not read stays with the agent.
     builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
@@ -95,8 +95,9 @@ class V1AgentTest : public ::testing::Test {
   }
 
   // Our agent, registered with the bytes that the recorded proxy answered.
-  void Register() {
+  void Register(EvidenceSource* evidence = nullptr) {
     agent_ = std::make_unique<TestAgent>(loop_, options_);
+    agent_->set_evidence(evidence);
     agent_->identity().labels = {{"type", "warm"}, {"empty", ""}};
     agent_->StartLink();
     ASSERT_TRUE(Until([&] {
@@ -167,6 +168,12 @@ class V1AgentTest : public ::testing::Test {
     recording.SpliceLines(source, 0, 0, lines);
     (void)recording.Append(source, {1000, 1'800'000'000'000}, values,
                            std::nullopt);
+  }
+
+  void RunFor(std::chrono::milliseconds time) {
+    bool is_over = false;
+    const auto timer = loop_.RunAfter(time, [&is_over] { is_over = true; });
+    ASSERT_TRUE(Until([&] { return is_over; }));
   }
 
   net::EventLoop loop_{SystemClock()};
