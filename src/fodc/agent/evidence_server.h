@@ -21,9 +21,9 @@ namespace fodc::agent {
 class EvidenceServer final : public link::EvidenceSource {
  public:
   struct Options {
-    evidence::RetentionLimits retention;  // how much may be pinned
-    std::size_t max_listed = 256;         // the newest events
-    std::size_t max_waiting = 256;        // questions; beyond: kUnavailable
+    evidence::RetentionLimits retention{};  // how much may be pinned
+    std::size_t max_listed = 256;           // the newest events
+    std::size_t max_waiting = 256;          // questions; beyond: kUnavailable
   };
 
   // `loop` must outlive it; `store` is kept for what runs when it goes.
