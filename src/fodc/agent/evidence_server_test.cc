@@ -12,6 +12,8 @@
 #include <string>
 
 #include "fodc/evidence/event_store_testing.h"
+#include "fodc/link/evidence_testing.h"
+#include "fodc/link/flight_link_testing.h"
 #include "fodc/net/event_loop.h"
 
 namespace fodc::agent {
@@ -21,6 +23,21 @@ using evidence::EventMeta;
 using ::testing::_;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+
+// A copy of the event in this capsule.
+Status Take(evidence::EventStore* store, const std::string& capsule) {
+  std::size_t at = 0;
+  return store
+      ->Import(
+          [&](std::span<char> buffer) -> Result<std::size_t> {
+            const std::size_t n =
+                capsule.copy(buffer.data(), buffer.size(), at);
+            at += n;
+            return n;
+          },
+          evidence::kPlenty)
+      .status();
+}
 
 class EvidenceServerTest : public evidence::EventStoreTest {
  protected:
@@ -116,15 +133,7 @@ TEST_F(EvidenceServerTest, ACapsuleIsMadeAsItIsRead) {
   const std::string capsule = ReadAll(1000);
   // It is one: another store takes it.
   const auto other = evidence::OpenStore(tree_.File("other"));
-  std::size_t at = 0;
-  const auto content = other->Import(
-      [&](std::span<char> buffer) -> Result<std::size_t> {
-        const std::size_t n = capsule.copy(buffer.data(), buffer.size(), at);
-        at += n;
-        return n;
-      },
-      evidence::kPlenty);
-  ASSERT_THAT(content, IsOk());
+  ASSERT_THAT(Take(other.get(), capsule), IsOk());
   EXPECT_EQ(other->List()->at(0).id, id);
   EXPECT_THAT(Open({.event_id = id, .offset = 1}),
               StatusIs(Code::kOutOfRange, _));
@@ -185,6 +194,59 @@ TEST_F(EvidenceServerTest, NobodyHearsOfAServerThatIsGone) {
   bool done = false;
   ASSERT_TRUE(loop_.Offload([] {}, [&] { done = true; }));
   ASSERT_TRUE(loop_.RunUntil([&] { return done; }));
+}
+
+class EvidenceOverLinkTest : public link::FlightLinkTest {
+ protected:
+  TempDirectory tree_;
+  const std::shared_ptr<evidence::EventStore> store_ =
+      evidence::OpenStore(tree_.File("events"));
+};
+
+TEST_F(EvidenceOverLinkTest, FileAndCapsuleArriveAtAProxyAsTheyAreOnDisk) {
+  const std::string text = link::Noise(3'000'000);
+  EventMeta meta;
+  meta.profiles = {
+      {.type = "heap", .filename = "heap.pprof", .size_bytes = text.size()}};
+  const std::string id =
+      evidence::AddEvent(store_.get(), SystemClock().Unix(),
+                         {{"heap.pprof", text}, {"log.txt", "hi"}}, meta);
+  EvidenceServer evidence(loop_, store_, EvidenceServer::Options{},
+                          [this] { agent_->link().OnEvidence(); });
+  StartServer();
+  relay_ = std::make_unique<test::TcpRelay>(server_->port());
+  agent_ = std::make_unique<link::TestAgent>(loop_, AgentOptions());
+  agent_->set_evidence(&evidence);
+  agent_->StartLink();
+  const auto listed = [&]() -> std::shared_ptr<const fleet::ListedEvent> {
+    const auto nodes = fleet_->events().Find("pod");
+    return nodes.empty() ? nullptr : nodes[0]->events[0];
+  };
+  ASSERT_TRUE(Until([&] { return listed() != nullptr; }));
+  EXPECT_EQ(listed()->id, id);
+  EXPECT_EQ(listed()->meta.profiles[0].filepath, "heap.pprof");
+  const fleet::AgentId agent = fleet_->List()->front().id;
+
+  link::TestDownload file(*server_, agent, {id, "heap.pprof", 0, std::nullopt});
+  link::TestDownload capsule(*server_, agent, {id, "", 0, std::nullopt});
+  for (link::TestDownload* d : {&file, &capsule}) {
+    ASSERT_TRUE(Until([d] { return d->Pull(); }));
+    ASSERT_THAT(*d->end(), IsOk());
+  }
+  EXPECT_TRUE(file.bytes() == text);
+  EXPECT_EQ(file.answer().sha256, listed()->meta.steps[0].sha256);
+  const auto copies = evidence::OpenStore(tree_.File("copies"));
+  ASSERT_THAT(Take(copies.get(), capsule.bytes()), IsOk());
+  EXPECT_EQ(copies->Read(id)->meta.profiles, listed()->meta.profiles);
+
+  // A pin is told to whoever asks next.
+  std::optional<Status> pinned;
+  server_->Pin(agent, id, true,
+               SystemClock().Monotonic() + std::chrono::seconds(60),
+               [&](const Status& s) { pinned = s; });
+  ASSERT_TRUE(Until([&] { return pinned && listed()->is_pinned; }));
+  EXPECT_THAT(*pinned, IsOk());
+  EXPECT_TRUE(store_->Read(id)->is_pinned);
 }
 
 }  // namespace

@@ -30,6 +30,9 @@ using std::chrono::milliseconds;
 // What a message needs beside its entries, a heartbeat included.
 constexpr std::size_t kEnvelopeBytes = 64;
 
+// Of those that wait to leave.
+constexpr std::size_t kMaxAnswers = 64;
+
 // One message of entries.
 struct Batch {
   AgentMessage message;
@@ -55,7 +58,10 @@ class FlightClient final : public Conversation, private Stream::Handler {
         incident_news_(context.incidents),
         evidence_(
             context.evidence, [this] { Pump(); },
-            [this](const AgentMessage& m) { stream_->Write(Encode(m)); }) {
+            [this](const AgentMessage& m) {
+              // Who asks on without reading is not answered.
+              if (stream_->queued() < kMaxAnswers) stream_->Write(Encode(m));
+            }) {
     stream_->Attach(this);
     SendHello();
     stream_->Read();

@@ -50,7 +50,8 @@ class ServerStreams {
   // While `*hurries` is not 0, messages are taken one by one as they come, and
   // not several at once a little later.
   ServerStreams(grpc::ServerBuilder& builder, Accept accept,
-                std::shared_ptr<const std::atomic<std::size_t>> hurries);
+                std::shared_ptr<const std::atomic<std::size_t>> hurries =
+                    std::make_shared<std::atomic<std::size_t>>(0));
   ~ServerStreams();
   ServerStreams(const ServerStreams&) = delete;
   ServerStreams& operator=(const ServerStreams&) = delete;

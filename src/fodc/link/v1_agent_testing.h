@@ -6,7 +6,6 @@
 #include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <map>
 #include <memory>
 #include <set>
@@ -34,8 +33,7 @@ class FakeV1Proxy {
   explicit FakeV1Proxy(net::EventLoop& loop) : loop_(loop) {
     grpc::ServerBuilder builder;
     streams_ = std::make_unique<ServerStreams>(
-        builder, [this](ServerStreams::Call& call) { Accept(call); },
-        std::make_shared<std::atomic<std::size_t>>(1));
+        builder, [this](ServerStreams::Call& call) { Accept(call); });
     builder.SetMaxReceiveMessageSize(64 << 20);
     // What is not read stays with the agent.
     builder.AddChannelArgument(GRPC_ARG_HTTP2_BDP_PROBE, 0);
