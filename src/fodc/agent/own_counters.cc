@@ -115,6 +115,8 @@ void AddLinkMetrics(program::OwnMetrics* metrics, const link::AgentLink* link) {
                 "Frames that the proxy will never get.");
     Family incidents(out, "fodc_agent_link_incidents_total", kCounter,
                      "Incidents told to the proxy, each revision.");
+    Family evidence(out, "fodc_agent_link_evidence_bytes_total", kCounter,
+                    "Bytes of files and capsules sent to the proxy.");
     Family round_trip(out, "fodc_agent_link_round_trip_seconds", kGauge,
                       "Newest round trip to the proxy; 0 if unknown.");
     Family in_flight(out, "fodc_agent_link_in_flight_bytes", kGauge,
@@ -138,6 +140,7 @@ void AddLinkMetrics(program::OwnMetrics* metrics, const link::AgentLink* link) {
       gaps.Add(proxy, s.gaps);
       lost.Add(proxy, s.gap_frames);
       incidents.Add(proxy, s.incidents_sent);
+      evidence.Add(proxy, s.evidence_bytes_sent);
       round_trip.Add(proxy, static_cast<double>(s.round_trip.count()) / 1e6);
       in_flight.Add(proxy, static_cast<std::uint64_t>(s.in_flight_bytes));
       answers.Add(proxy, s.v1_answers);

@@ -56,26 +56,49 @@ class EventBook {
 
   // All events that the node has now, in one step. Those that break
   // CheckEventMeta, or whose id is none, are left out: the first failure is
-  // returned, the rest taken in.
+  // returned, the rest taken in. Of one id the last holds. Beyond a limit the
+  // oldest events go: of a node its own, of all those of the node that has
+  // most; of nodes the one told of longest ago.
   Status Replace(const Agent& agent, std::vector<ListedEvent> events);
   // One that is new or has changed; or is gone.
   Status Put(const Agent& agent, ListedEvent event);
   void Erase(const Agent& agent, std::string_view event_id);
 
-  // By pod name, then by who told last. Nodes without events are not listed.
+  // By pod name, then the one told of last first. Nodes without events are not
+  // listed.
   std::vector<std::shared_ptr<const NodeEvents>> List() const;
   // Of that pod (case does not count), the one told of last first.
   std::vector<std::shared_ptr<const NodeEvents>> Find(
       std::string_view pod_name) const;
+  // What this agent told, or null.
+  std::shared_ptr<const NodeEvents> Of(const AgentId& agent) const;
 
   Stats stats() const;
 
  private:
-  Limits limits_;
-  // Named by pod and, of a flight agent, its instance: what a returning agent
-  // finds again.
-  std::map<std::string, std::shared_ptr<const NodeEvents>> nodes_;
+  using Events = std::vector<std::shared_ptr<const ListedEvent>>;
+  struct Node {
+    std::shared_ptr<const NodeEvents> told;
+    std::uint64_t number = 0;  // grows with each telling
+    std::size_t bytes = 0;
+  };
+
+  Status Check(const ListedEvent& event);
+  // What was known of the agent's node, which is named `name` from now on.
+  Events TakeKnown(const Agent& agent, const std::string& name);
+  void Keep(const Agent& agent, std::string name, Events events);
+  void Drop(std::map<std::string, Node>::iterator it);
+  void Fit();
+
+  const Limits limits_;
+  // By pod and, of a flight agent, instance: what a returning agent finds
+  // again. One in conflict is apart until the other has gone.
+  std::map<std::string, Node> nodes_;
   Stats stats_;
+  std::uint64_t last_number_ = 0;
 };
+
+// What it takes in memory, about.
+std::size_t EventBytes(const ListedEvent& event);
 
 }  // namespace fodc::fleet

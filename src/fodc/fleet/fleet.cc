@@ -28,7 +28,8 @@ Fleet::Fleet(const Clock& clock, const Options& options)
     : clock_(clock),
       options_(options),
       series_pool_(std::make_shared<recorder::SeriesPool>()),
-      registry_(clock, options.registry) {}
+      registry_(clock, options.registry),
+      events_(options.events) {}
 
 Registry::Admission Fleet::Admit(const Registry::Claim& claim) {
   Notice();  // first: who comes after an absence was not there before it
@@ -322,6 +323,7 @@ Fleet::Stats Fleet::stats() const {
   s.memory_bytes += s.shared_bytes;
   s.pool_bytes = pool_bytes_;
   s.absences = absences_;
+  s.events = events_.stats();
   s.incidents = incident_stats_;
   for (const auto& [id, held] : mirrors_) {
     const std::size_t open = held.incidents.open();

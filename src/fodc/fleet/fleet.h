@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The proxy's memory of its agents: the registry, and for each flight agent one
-// mirrored recording, out of one pool of bytes, and its incidents.
+// mirrored recording, out of one pool of bytes, and its incidents; of each
+// node, its events.
 #pragma once
 
 #include <chrono>
@@ -14,6 +15,7 @@
 #include "fodc/base/clock.h"
 #include "fodc/evidence/incident_list.h"
 #include "fodc/fleet/agent.h"
+#include "fodc/fleet/event_book.h"
 #include "fodc/fleet/memory_arbiter.h"
 #include "fodc/fleet/mirror.h"
 #include "fodc/fleet/registry.h"
@@ -35,6 +37,7 @@ class Fleet {
     // lose some.
     evidence::IncidentList::Limits incidents;
     std::size_t incident_bytes = 64u << 20;
+    EventBook::Limits events;
   };
 
   // Of incidents; counters since the start, and where said present values.
@@ -65,6 +68,7 @@ class Fleet {
                                         // series not included
     std::uint64_t absences = 0;         // see Notice
     IncidentStats incidents;
+    EventBook::Stats events;
   };
 
   // `clock` must outlive the fleet.
@@ -114,6 +118,10 @@ class Fleet {
   Registry& registry() { return registry_; }
   const Registry& registry() const { return registry_; }
 
+  // They stay when their agent goes, from the registry too.
+  EventBook& events() { return events_; }
+  const EventBook& events() const { return events_; }
+
   // --- Views.
   AgentList List() const { return registry_.List(); }
   // Null for an agent without one (v1).
@@ -152,6 +160,7 @@ class Fleet {
   // Before the mirrors: they refer to it.
   const std::shared_ptr<recorder::SeriesPool> series_pool_;
   Registry registry_;
+  EventBook events_;
   std::map<AgentId, Held> mirrors_;
   std::size_t used_bytes_ = 0;  // sum of Held::bytes
   std::size_t text_bytes_ = 0;  // sum of Held::text_bytes

@@ -151,6 +151,10 @@ AgentLink::~AgentLink() {
   impl_->context.open_streams->WaitForNone();
 }
 
+void AgentLink::set_evidence(EvidenceSource* source) {
+  impl_->context.evidence = source;
+}
+
 void AgentLink::Start() {
   RouteLibraryLogs();
   for (const std::string& text : impl_->context.options.proxies) {
@@ -181,6 +185,10 @@ void AgentLink::OnAppended() {
 
 void AgentLink::OnIncident() {
   for (const auto& [target, session] : impl_->sessions) session->OnIncident();
+}
+
+void AgentLink::OnEvidence() {
+  for (const auto& [target, session] : impl_->sessions) session->OnEvidence();
 }
 
 void AgentLink::OnIdentityChanged() {

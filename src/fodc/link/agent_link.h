@@ -13,6 +13,7 @@
 #include "fodc/base/status.h"
 #include "fodc/evidence/incident_list.h"
 #include "fodc/fleet/agent.h"
+#include "fodc/link/evidence_source.h"
 #include "fodc/net/event_loop.h"
 #include "fodc/net/unique_function.h"
 #include "fodc/recorder/recording.h"
@@ -43,6 +44,7 @@ struct ProxyLinkStats {
   std::uint64_t gap_frames = 0;      // ... and so many frames are lost
                                      // to this proxy
   std::uint64_t incidents_sent = 0;  // revisions of them
+  std::uint64_t evidence_bytes_sent = 0;
   std::uint64_t v1_answers = 0;
   std::uint64_t v1_dropped_samples = 0;  // beyond v1's message size
   std::size_t in_flight_bytes = 0;       // now, not acknowledged
@@ -96,11 +98,18 @@ class AgentLink {
             const Options& options);
   ~AgentLink();
 
+  // Before Start. What proxies get of the events on disk; it must outlive the
+  // link. Without it they are told of none, and get none.
+  void set_evidence(EvidenceSource* source);
+
   void Start();
   // A frame was appended: it goes out now.
   void OnAppended();
   // The list of incidents has changed: every proxy is told.
   void OnIncident();
+  // There is another event on disk, or one has changed or gone: every proxy of
+  // ours is told. A v1 proxy asks.
+  void OnEvidence();
   // Role, labels, ... changed: every proxy is told.
   void OnIdentityChanged();
   // Says goodbye, ends every session and calls `done`, at `limit` the latest.

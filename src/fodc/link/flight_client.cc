@@ -14,6 +14,7 @@
 #include "fodc/flight/v1/flight.pb.h"
 #include "fodc/link/client_stream.h"
 #include "fodc/link/flight_codec.h"
+#include "fodc/link/flight_evidence.h"
 #include "fodc/link/incident_news.h"
 #include "fodc/link/proxy_session.h"
 #include "fodc/recorder/log_reader.h"
@@ -28,6 +29,9 @@ using std::chrono::milliseconds;
 
 // What a message needs beside its entries, a heartbeat included.
 constexpr std::size_t kEnvelopeBytes = 64;
+
+// Of those that wait to leave.
+constexpr std::size_t kMaxAnswers = 64;
 
 // One message of entries.
 struct Batch {
@@ -51,7 +55,13 @@ class FlightClient final : public Conversation, private Stream::Handler {
                                  "/fodc.flight.v1.FlightService/Connect", {},
                                  DecoderOf<ProxyMessage>(kMaxParts))),
         last_heard_(context.Now()),
-        incident_news_(context.incidents) {
+        incident_news_(context.incidents),
+        evidence_(
+            context.evidence, [this] { Pump(); },
+            [this](const AgentMessage& m) {
+              // Who asks on without reading is not answered.
+              if (stream_->queued() < kMaxAnswers) stream_->Write(Encode(m));
+            }) {
     stream_->Attach(this);
     SendHello();
     stream_->Read();
@@ -71,6 +81,8 @@ class FlightClient final : public Conversation, private Stream::Handler {
     incident_news_.OnChanged();
     Pump();
   }
+
+  void OnEvidence() override { evidence_.OnChanged(); }
 
   void OnIdentityChanged() override {
     identity_changed_ = true;
@@ -96,6 +108,9 @@ class FlightClient final : public Conversation, private Stream::Handler {
     hello->set_agent_version(context_.options.agent_version);
     hello->set_protocol(kFlightProtocol);
     hello->add_features(std::string(kIncidentsFeature));
+    if (context_.evidence != nullptr) {
+      hello->add_features(std::string(kEvidenceFeature));
+    }
     PutIdentity(context_.identity(), hello->mutable_identity());
     stream_->Write(Encode(m));
   }
@@ -129,6 +144,12 @@ class FlightClient final : public Conversation, private Stream::Handler {
         Break(Unavailable(StrCat("the proxy says: ", m.goodbye().reason())),
               milliseconds(m.goodbye().retry_after_ms()));
         return;
+      case ProxyMessage::kEvidenceFetch:
+      case ProxyMessage::kEvidenceCredit:
+      case ProxyMessage::kEvidenceCancel:
+      case ProxyMessage::kEventPin:
+        evidence_.OnMessage(m);
+        break;
       case ProxyMessage::BODY_NOT_SET:
         break;  // of a later version
     }
@@ -142,6 +163,7 @@ class FlightClient final : public Conversation, private Stream::Handler {
     dead_after_ = milliseconds(std::max(w.dead_after_ms(), 1u));
     StartAt(w);
     incident_news_.Begin(w);
+    if (HasFeature(w, kEvidenceFeature)) evidence_.Begin(MessageRoom());
     events_.welcomed();
     SetConflict(w.conflict());
     // Twice as often as heartbeats are due: each waits one tick for entries to
@@ -240,6 +262,12 @@ class FlightClient final : public Conversation, private Stream::Handler {
       stream_->Write(Encode(m));
     }
     (void)TellIncidents();
+    SendEntries();
+    // Frames go first, and no more than one piece is before the next of them.
+    if (stream_->queued() == 0) SendEvidence();
+  }
+
+  void SendEntries() {
     const std::uint64_t in_flight = entry_bytes_ - acknowledged_bytes_;
     if (in_flight >= window_bytes_) return;
     const std::size_t room = std::min<std::size_t>(context_.options.batch_bytes,
@@ -283,18 +311,31 @@ class FlightClient final : public Conversation, private Stream::Handler {
         static_cast<std::size_t>(entry_bytes_ - acknowledged_bytes_);
   }
 
+  std::size_t MessageRoom() const {
+    const std::size_t limit =
+        message_bytes_ == 0 ? context_.options.batch_bytes
+                            : std::min<std::size_t>(
+                                  context_.options.batch_bytes, message_bytes_);
+    return limit - std::min(limit, kEnvelopeBytes);
+  }
+
+  void SendEvidence() {
+    AgentMessage m;
+    const bool any = evidence_.Take(
+        MessageRoom(), [this](std::size_t bytes) { LeaveOut(bytes); }, &m);
+    if (!any) return;
+    stats_.evidence_bytes_sent += m.evidence_piece().data().size();
+    stream_->Write(Encode(m));
+  }
+
   // One message of them. Whether there was any. They are few and small, and do
   // not count as bytes in flight.
   bool TellIncidents() {
     if (!incident_news_.any()) return false;
     AgentMessage m;
-    const std::size_t limit =
-        message_bytes_ == 0 ? context_.options.batch_bytes
-                            : std::min<std::size_t>(
-                                  context_.options.batch_bytes, message_bytes_);
     incident_news_.Take(
-        limit - std::min(limit, kEnvelopeBytes),
-        [this](std::size_t bytes) { LeaveOut(bytes); }, m.mutable_incidents());
+        MessageRoom(), [this](std::size_t bytes) { LeaveOut(bytes); },
+        m.mutable_incidents());
     const int count = m.incidents().incidents_size();
     if (count == 0) return false;
     stats_.incidents_sent += static_cast<std::uint64_t>(count);
@@ -371,6 +412,7 @@ class FlightClient final : public Conversation, private Stream::Handler {
   net::EventLoop::Handle timer_;
   MonotonicTime last_heard_;
   IncidentNews incident_news_;
+  FlightEvidence evidence_;
   MonotonicTime last_tick_;
   bool welcomed_ = false;
   bool leaving_ = false;

@@ -20,6 +20,7 @@ inline constexpr std::uint32_t kFlightProtocol = 1;
 
 // What Hello and Welcome say when they have it.
 inline constexpr std::string_view kIncidentsFeature = "incidents";
+inline constexpr std::string_view kEvidenceFeature = "evidence";
 template <typename Greeting>
 bool HasFeature(const Greeting& greeting, std::string_view feature) {
   return std::find(greeting.features().begin(), greeting.features().end(),

@@ -21,6 +21,7 @@ struct AgentWord {
   AgentMessage message;
   std::vector<recorder::LogEntry> entries;
   std::vector<evidence::Incident> incidents;
+  std::vector<fleet::ListedEvent> events;
 };
 
 }  // namespace
@@ -42,6 +43,16 @@ Decoder FlightAgentDecoder(std::size_t max_message_bytes) {
       FODC_ASSIGN_OR_RETURN(word->incidents,
                             TakeIncidents(word->message.mutable_incidents()));
     }
+    if (word->message.body_case() == AgentMessage::kEventList) {
+      FODC_ASSIGN_OR_RETURN(
+          word->events,
+          TakeEvents(word->message.mutable_event_list()->mutable_events()));
+    }
+    if (word->message.body_case() == AgentMessage::kEventChanges) {
+      FODC_ASSIGN_OR_RETURN(
+          word->events,
+          TakeEvents(word->message.mutable_event_changes()->mutable_events()));
+    }
     return Decoded(std::move(word));
   };
 }
@@ -51,7 +62,9 @@ FlightSession::FlightSession(ServerCore& core,
     : AgentSession(stream->peer()),
       core_(core),
       stream_(std::move(stream)),
-      last_heard_(core.Now()) {}
+      last_heard_(core.Now()),
+      fetches_(core,
+               [this](const ProxyMessage& m) { stream_->Write(Encode(m)); }) {}
 
 FlightSession::~FlightSession() { stream_->Detach(); }
 
@@ -116,6 +129,22 @@ void FlightSession::OnMessage(Decoded message, std::size_t bytes) {
     case AgentMessage::kIncidents:
       TakeIn(std::move(word->incidents));
       break;
+    case AgentMessage::kEventList:
+      TakeIn(m.event_list(), std::move(word->events));
+      break;
+    case AgentMessage::kEventChanges:
+      TakeIn(m.event_changes(), std::move(word->events));
+      break;
+    case AgentMessage::kEvidencePiece:
+      status = fetches_.OnPiece(m.mutable_evidence_piece());
+      if (!status.ok()) {
+        Refuse(status);
+        return;
+      }
+      break;
+    case AgentMessage::kPinAnswer:
+      fetches_.OnPinAnswer(m.pin_answer());
+      break;
     case AgentMessage::kProbeAnswer:
       if (m.probe_answer().number() == probe_number_) {
         const auto probes = std::exchange(probes_, {});
@@ -164,12 +193,72 @@ void FlightSession::TakeIn(std::vector<evidence::Incident> incidents) {
            {"status", status}});
 }
 
+void FlightSession::TakeIn(const flight::v1::EventList& list,
+                           std::vector<fleet::ListedEvent> events) {
+  if (list.is_first()) stage_.Clear();
+  for (fleet::ListedEvent& e : events) stage_.Add(std::move(e));
+  const fleet::Agent* agent = core_.fleet.registry().Find(id_);
+  if (!list.is_last() || agent == nullptr) return;
+  std::size_t left_out = 0;
+  std::vector<fleet::ListedEvent> all = stage_.TakeAll(&left_out);
+  TellRefusedEvent(core_.fleet.events().Replace(*agent, std::move(all)));
+  if (left_out > 0) {
+    TellRefusedEvent(ResourceExhausted(StrCat(left_out, " are too many")));
+  }
+}
+
+void FlightSession::TakeIn(const flight::v1::EventChanges& changes,
+                           std::vector<fleet::ListedEvent> events) {
+  const fleet::Agent* agent = core_.fleet.registry().Find(id_);
+  if (agent == nullptr) return;
+  for (fleet::ListedEvent& e : events) {
+    TellRefusedEvent(core_.fleet.events().Put(*agent, std::move(e)));
+  }
+  for (const std::string& id : changes.gone()) {
+    core_.fleet.events().Erase(*agent, id);
+  }
+}
+
+void FlightSession::TellRefusedEvent(const Status& status) {
+  if (status.ok() || std::exchange(told_refused_event_, true)) return;
+  LogWarn("not all events that an agent lists can be kept",
+          {{"agent_id", id_},
+           {"pod_name", core_.fleet.registry().Find(id_)->identity.pod_name},
+           {"status", status}});
+}
+
+// A flight agent tells by itself.
+void FlightSession::RefreshEvents(std::function<void(const Status&)> done) {
+  done(OkStatus());
+}
+
+void FlightSession::Fetch(const fleet::EvidenceQuestion& question,
+                          MonotonicTime deadline,
+                          fleet::EvidenceCommander::FetchCallback done) {
+  if (!has_evidence_) {
+    done(Unavailable(StrCat("agent ", id_, " keeps no evidence")));
+    return;
+  }
+  fetches_.Fetch(question, deadline, std::move(done));
+}
+
+void FlightSession::Pin(const std::string& event_id, bool pinned,
+                        MonotonicTime deadline,
+                        fleet::EvidenceCommander::DoneCallback done) {
+  if (!has_evidence_) {
+    done(Unavailable(StrCat("agent ", id_, " keeps no evidence")));
+    return;
+  }
+  fetches_.Pin(event_id, pinned, deadline, std::move(done));
+}
+
 Status FlightSession::OnHello(const flight::v1::Hello& hello) {
   auto claim = std::make_shared<fleet::Registry::Claim>();
   claim->kind = fleet::AgentKind::kFlight;
   FODC_ASSIGN_OR_RETURN(claim->identity, TakeIdentity(hello.identity()));
   claim->version = hello.agent_version();
   has_incidents_ = HasFeature(hello, kIncidentsFeature);
+  has_evidence_ = HasFeature(hello, kEvidenceFeature);
   const std::weak_ptr<AgentSession> weak = shared_from_this();
   admitting_ = true;
   core_.Admit(
@@ -199,6 +288,7 @@ void FlightSession::Welcome(bool conflict, bool resumed) {
   w->set_proxy_version(core_.options.version);
   w->set_protocol(kFlightProtocol);
   w->add_features(std::string(kIncidentsFeature));
+  w->add_features(std::string(kEvidenceFeature));
   w->set_proxy_instance_id(core_.options.instance_id);
   w->set_session_id(id_);
   w->set_heartbeat_interval_ms(static_cast<std::uint32_t>(
@@ -289,6 +379,8 @@ void FlightSession::Finish(const Status& status) {
   core_.CloseSoon(stream_, status);
   const auto probes = std::exchange(probes_, {});
   for (const auto& probe : probes) probe(false);
+  fetches_.Close(
+      Unavailable(StrCat("agent ", id_, " disconnected during profile fetch")));
   if (!id_.empty()) core_.TellLeft(id_, status, leaves_in_order_);
   core_.End(this);
 }
@@ -323,6 +415,7 @@ void FlightSession::Tick(MonotonicTime now) {
     for (const auto& probe : probes) probe(false);
     if (ended_) return;
   }
+  fetches_.Tick(now);
   const auto silence = now - last_heard_;
   if (id_.empty() ? !admitting_ && silence > core_.options.first_message_timeout
                   : silence > core_.options.flight_dead_after) {

@@ -9,9 +9,13 @@
 #include <span>
 #include <vector>
 
+#include "fodc/link/evidence_codec.h"
+#include "fodc/link/flight_fetches.h"
 #include "fodc/link/server_core.h"
 
 namespace fodc::flight::v1 {
+class EventChanges;
+class EventList;
 class Heartbeat;
 class Hello;
 }  // namespace fodc::flight::v1
@@ -30,6 +34,11 @@ class FlightSession final : public AgentSession, private Stream::Handler {
   void Dismiss(const Status& status, std::uint32_t retry_after_ms) override;
   void Tick(MonotonicTime now) override;
   void AddStats(LinkServer::Stats* stats) const override;
+  void RefreshEvents(std::function<void(const Status&)> done) override;
+  void Fetch(const fleet::EvidenceQuestion& question, MonotonicTime deadline,
+             fleet::EvidenceCommander::FetchCallback done) override;
+  void Pin(const std::string& event_id, bool pinned, MonotonicTime deadline,
+           fleet::EvidenceCommander::DoneCallback done) override;
 
  private:
   void OnMessage(Decoded message, std::size_t bytes) override;
@@ -43,6 +52,11 @@ class FlightSession final : public AgentSession, private Stream::Handler {
   void Welcome(bool conflict, bool resumed);
   Status TakeIn(std::span<const recorder::LogEntry> entries);
   void TakeIn(std::vector<evidence::Incident> incidents);
+  void TakeIn(const flight::v1::EventList& list,
+              std::vector<fleet::ListedEvent> events);
+  void TakeIn(const flight::v1::EventChanges& changes,
+              std::vector<fleet::ListedEvent> events);
+  void TellRefusedEvent(const Status& status);
   void Acknowledge();
   void Refuse(const Status& status);
   void Finish(const Status& status);
@@ -61,6 +75,10 @@ class FlightSession final : public AgentSession, private Stream::Handler {
   bool owes_acknowledgement_ = false;
   bool told_conflict_ = false;  // what the agent knows
   bool has_incidents_ = false;  // it has the feature
+  bool has_evidence_ = false;
+  bool told_refused_event_ = false;  // in the log
+  EventStage stage_;
+  FlightFetches fetches_;
   std::vector<std::function<void(bool)>> probes_;
   MonotonicTime probe_until_;
   std::uint64_t probe_number_ = 0;

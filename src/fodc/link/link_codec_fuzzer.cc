@@ -12,6 +12,7 @@
 
 #include "fodc/evidence/incident_list.h"
 #include "fodc/exposition/names.h"
+#include "fodc/link/evidence_codec.h"
 #include "fodc/link/flight_codec.h"
 #include "fodc/link/v1_codec.h"
 #include "fodc/recorder/recording.h"
@@ -87,6 +88,53 @@ void FlightIncidents(const std::uint8_t* data, std::size_t size) {
   }
 }
 
+// A book keeps to its bounds, and what it keeps is told again as it is.
+void KeepEvents(std::vector<fleet::ListedEvent> events) {
+  const fleet::EventBook::Limits limits{
+      .max_nodes = 2, .max_events_per_node = 8, .max_bytes = 64u << 10};
+  fleet::EventBook book(limits);
+  EventStage stage;
+  for (fleet::ListedEvent& e : events) stage.Add(std::move(e));
+  std::size_t left_out = 0;
+  events = stage.TakeAll(&left_out);
+  fleet::Agent agent;
+  agent.id = agent.identity.pod_name = "a";
+  book.Replace(agent, events).IgnoreError();
+  const fleet::EventBook::Stats s = book.stats();
+  if (s.events > limits.max_events_per_node || s.bytes > limits.max_bytes) {
+    std::abort();
+  }
+  if (s.events == 0) return;
+  flight::v1::EventList again;
+  for (const auto& e : book.Of("a")->events) PutEvent(*e, again.add_events());
+  const auto back = TakeEvents(again.mutable_events());
+  if (!back.ok() || back->size() != s.events) std::abort();
+  for (const fleet::ListedEvent& e : *back) {
+    if (e.id.empty()) std::abort();
+  }
+}
+
+void FlightEvents(const std::uint8_t* data, std::size_t size) {
+  flight::v1::EventList message;
+  if (!Read(data, size, &message)) return;
+  auto events = TakeEvents(message.mutable_events());
+  if (events.ok()) KeepEvents(*std::move(events));
+}
+
+void V1Record(const std::uint8_t* data, std::size_t size) {
+  banyandb::fodc::v1::PressureProfileRecord message;
+  if (!Read(data, size, &message)) return;
+  const std::string path =
+      message.profiles_size() > 0 ? message.profiles(0).filepath() : "";
+  if (CheckPathBelow("/a/b", path).ok() && !path.starts_with("/")) std::abort();
+  fleet::ListedEvent event = TakeRecord(&message);
+  banyandb::fodc::v1::PressureProfileRecord again;
+  PutRecord(event, "/a", &again);
+  std::vector<fleet::ListedEvent> events;
+  events.push_back(std::move(event));
+  KeepEvents(std::move(events));
+}
+
 void V1AnswerOfAnAgent(const std::uint8_t* data, std::size_t size) {
   V1Answer message;
   if (!Read(data, size, &message)) return;
@@ -143,6 +191,12 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
       break;
     case 4:
       FlightIncidents(data + 1, size - 1);
+      break;
+    case 5:
+      FlightEvents(data + 1, size - 1);
+      break;
+    case 6:
+      V1Record(data + 1, size - 1);
       break;
     default:
       V1QuestionOfAProxy(data + 1, size - 1);

@@ -145,6 +145,10 @@ void ProxySession::OnIncident() {
   if (conversation_ != nullptr) conversation_->OnIncident();
 }
 
+void ProxySession::OnEvidence() {
+  if (conversation_ != nullptr) conversation_->OnEvidence();
+}
+
 void ProxySession::OnIdentityChanged() {
   if (conversation_ != nullptr) conversation_->OnIdentityChanged();
 }

@@ -28,6 +28,7 @@ struct AgentContext {
   const evidence::IncidentList& incidents;
   const std::function<fleet::AgentIdentity()> identity;
   const AgentLink::Options options;
+  EvidenceSource* evidence = nullptr;  // null: there is none
   const std::shared_ptr<Pending> open_streams = std::make_shared<Pending>();
 
   MonotonicTime Now() const { return loop.clock().Monotonic(); }
@@ -46,6 +47,7 @@ class Conversation {
   virtual ~Conversation() = default;
   virtual void OnAppended() = 0;
   virtual void OnIncident() {}  // v1 has no word for it
+  virtual void OnEvidence() {}  // a v1 proxy asks
   virtual void OnIdentityChanged() = 0;
   // Ends it in good order; `over` follows, or the owner loses patience.
   virtual void Goodbye(const std::string& reason) = 0;
@@ -68,6 +70,7 @@ class ProxySession {
 
   void OnAppended();
   void OnIncident();
+  void OnEvidence();
   void OnIdentityChanged();
   void Stop(const std::string& reason);
   bool stopped() const { return stopped_ && conversation_ == nullptr; }

@@ -12,6 +12,7 @@
 
 #include "fodc/base/log.h"
 #include "fodc/base/strings.h"
+#include "fodc/link/evidence_desk.h"
 #include "fodc/link/flight_server.h"
 #include "fodc/link/library_log.h"
 #include "fodc/link/server_core.h"
@@ -210,7 +211,8 @@ Result<std::unique_ptr<LinkServer>> LinkServer::Start(net::EventLoop& loop,
   grpc::ServerBuilder builder;
   impl->streams = std::make_unique<ServerStreams>(
       builder,
-      [raw = impl.get()](ServerStreams::Call& call) { raw->Accept(call); });
+      [raw = impl.get()](ServerStreams::Call& call) { raw->Accept(call); },
+      impl->core.hurries());
   builder.SetMaxReceiveMessageSize(static_cast<int>(o.max_message_bytes));
   builder.SetMaxSendMessageSize(-1);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
@@ -305,6 +307,22 @@ void LinkServer::RequestMetrics(const fleet::AgentId& agent,
     return;
   }
   session->Ask(question, deadline, std::move(later));
+}
+
+void LinkServer::RefreshEvents(const std::vector<fleet::AgentId>& agents,
+                               MonotonicTime deadline, DoneCallback done) {
+  link::RefreshEvents(impl_->core, agents, deadline, std::move(done));
+}
+
+void LinkServer::Fetch(const fleet::AgentId& agent,
+                       const fleet::EvidenceQuestion& question,
+                       MonotonicTime deadline, FetchCallback done) {
+  FetchEvidence(impl_->core, agent, question, deadline, std::move(done));
+}
+
+void LinkServer::Pin(const fleet::AgentId& agent, const std::string& event_id,
+                     bool pinned, MonotonicTime deadline, DoneCallback done) {
+  PinEvent(impl_->core, agent, event_id, pinned, deadline, std::move(done));
 }
 
 LinkServer::Stats LinkServer::stats() const {

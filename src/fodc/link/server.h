@@ -8,9 +8,11 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "fodc/base/status.h"
 #include "fodc/fleet/agent_commander.h"
+#include "fodc/fleet/evidence_commander.h"
 #include "fodc/fleet/fleet.h"
 #include "fodc/fleet/question_queue.h"
 #include "fodc/net/event_loop.h"
@@ -20,7 +22,8 @@ namespace fodc::link {
 
 // Every method belongs to the loop's thread. A thread of the server's decodes
 // and checks each message and posts it; no more than one per stream waits.
-class LinkServer final : public fleet::AgentCommander {
+class LinkServer final : public fleet::AgentCommander,
+                         public fleet::EvidenceCommander {
  public:
   struct Options {
     std::string listen_address = ":17912";  // "HOST:PORT"; port 0: any
@@ -49,6 +52,13 @@ class LinkServer final : public fleet::AgentCommander {
     // Unacknowledged entries that a flight agent may have under way.
     std::size_t in_flight_bytes = 1u << 20;
     std::size_t flight_message_bytes = 4u << 20;
+
+    // Of a download: from asking for more to its coming.
+    std::chrono::nanoseconds evidence_piece_timeout = std::chrono::seconds(30);
+    // So long a slow reader may keep a v1 agent from saying anything else.
+    std::chrono::nanoseconds v1_stall_timeout = std::chrono::seconds(10);
+    // Downloads under way, of all agents.
+    std::size_t max_fetches = 64;
 
     // Bounds against hostile or broken peers.
     std::size_t max_streams = 16384;
@@ -105,6 +115,14 @@ class LinkServer final : public fleet::AgentCommander {
   void RequestMetrics(const fleet::AgentId& agent,
                       const fleet::MetricsQuestion& question,
                       MonotonicTime deadline, MetricsCallback done) override;
+
+  void RefreshEvents(const std::vector<fleet::AgentId>& agents,
+                     MonotonicTime deadline, DoneCallback done) override;
+  void Fetch(const fleet::AgentId& agent,
+             const fleet::EvidenceQuestion& question, MonotonicTime deadline,
+             FetchCallback done) override;
+  void Pin(const fleet::AgentId& agent, const std::string& event_id,
+           bool pinned, MonotonicTime deadline, DoneCallback done) override;
 
   Stats stats() const;
 

@@ -147,6 +147,11 @@ AgentSession* ServerCore::Find(const fleet::AgentId& id) const {
   return it == by_id_.end() ? nullptr : it->second.get();
 }
 
+std::shared_ptr<void> ServerCore::Hurry() {
+  ++*hurries_;
+  return {nullptr, [hurries = hurries_](void*) { --*hurries; }};
+}
+
 void ServerCore::CloseSoon(std::shared_ptr<Stream> stream,
                            const Status& status) {
   if (stream == nullptr) return;

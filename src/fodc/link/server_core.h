@@ -2,6 +2,7 @@
 // For this room only: what the sessions of the server share.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <memory>
@@ -12,6 +13,7 @@
 #include <vector>
 
 #include "fodc/base/status.h"
+#include "fodc/fleet/evidence_commander.h"
 #include "fodc/fleet/fleet.h"
 #include "fodc/link/server.h"
 #include "fodc/link/server_stream.h"
@@ -36,6 +38,16 @@ class AgentSession : public std::enable_shared_from_this<AgentSession> {
   // Every tick_period.
   virtual void Tick(MonotonicTime now) = 0;
   virtual void AddStats(LinkServer::Stats* stats) const = 0;
+
+  // Of a v1 agent. `done` may be called within, and after the session's end.
+  virtual void RefreshEvents(std::function<void(const Status&)> done) = 0;
+  // As fleet::EvidenceCommander has them, but callbacks may come within.
+  virtual void Fetch(const fleet::EvidenceQuestion& question,
+                     MonotonicTime deadline,
+                     fleet::EvidenceCommander::FetchCallback done) = 0;
+  virtual void Pin(const std::string& event_id, bool pinned,
+                   MonotonicTime deadline,
+                   fleet::EvidenceCommander::DoneCallback done) = 0;
 
  protected:
   fleet::AgentId id_;
@@ -71,6 +83,13 @@ class ServerCore {
   // Of the fleet, every half of its heartbeat timeout.
   void Sweep();
   LinkServer::Stats TakeStats() const;
+  // As long as anybody holds one, messages are read as they come: a download
+  // is under way.
+  std::shared_ptr<void> Hurry();
+  std::size_t hurried() const { return hurries_->load(); }
+  const std::shared_ptr<std::atomic<std::size_t>>& hurries() const {
+    return hurries_;
+  }
 
   net::EventLoop& loop;
   fleet::Fleet& fleet;
@@ -96,6 +115,8 @@ class ServerCore {
   std::map<std::string, Bucket> buckets_;
   std::vector<std::pair<std::shared_ptr<Stream>, MonotonicTime>> closing_;
   MonotonicTime last_tick_;
+  const std::shared_ptr<std::atomic<std::size_t>> hurries_ =
+      std::make_shared<std::atomic<std::size_t>>(0);
 };
 
 }  // namespace fodc::link

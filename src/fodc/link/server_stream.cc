@@ -167,8 +167,12 @@ void ServerStreams::Incoming::Over() {
   Delete();
 }
 
-ServerStreams::ServerStreams(grpc::ServerBuilder& builder, Accept accept)
-    : accept_(std::move(accept)), queue_(builder.AddCompletionQueue()) {
+ServerStreams::ServerStreams(
+    grpc::ServerBuilder& builder, Accept accept,
+    std::shared_ptr<const std::atomic<std::size_t>> hurries)
+    : accept_(std::move(accept)),
+      hurries_(std::move(hurries)),
+      queue_(builder.AddCompletionQueue()) {
   builder.RegisterAsyncGenericService(&service_);
 }
 
@@ -204,7 +208,7 @@ void ServerStreams::Run() {
   bool ok = false;
   while (queue_->Next(&tag, &ok)) {
     Incoming::Finish(tag, ok);
-    for (bool more = true; more;) {
+    for (bool more = true; more && hurries_->load() == 0;) {
       std::this_thread::sleep_for(kGather);
       more = false;
       for (int idle = 0; idle < kIdlePolls; ++idle) {

@@ -47,7 +47,11 @@ class ServerStreams {
   };
   using Accept = std::function<void(Call&)>;
 
-  ServerStreams(grpc::ServerBuilder& builder, Accept accept);
+  // While `*hurries` is not 0, messages are taken one by one as they come, and
+  // not several at once a little later.
+  ServerStreams(grpc::ServerBuilder& builder, Accept accept,
+                std::shared_ptr<const std::atomic<std::size_t>> hurries =
+                    std::make_shared<std::atomic<std::size_t>>(0));
   ~ServerStreams();
   ServerStreams(const ServerStreams&) = delete;
   ServerStreams& operator=(const ServerStreams&) = delete;
@@ -67,6 +71,7 @@ class ServerStreams {
   void Run();
 
   const Accept accept_;
+  const std::shared_ptr<const std::atomic<std::size_t>> hurries_;
   grpc::AsyncGenericService service_;
   std::unique_ptr<grpc::ServerCompletionQueue> queue_;
   std::unique_ptr<grpc::Server> server_;

@@ -61,6 +61,7 @@ void TestAgent::StartLink() {
   link_ = std::make_unique<AgentLink>(
       loop_, *recording_, incidents_, [this] { return identity_; },
       options_.link);
+  link_->set_evidence(evidence_);
   link_->Start();
 }
 

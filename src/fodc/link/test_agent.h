@@ -45,6 +45,8 @@ class TestAgent {
   std::unique_ptr<TestAgent> Reborn(std::size_t lost,
                                     recorder::Incarnation incarnation = 0);
 
+  // Before StartLink; outlives the agent.
+  void set_evidence(EvidenceSource* source) { evidence_ = source; }
   // The list takes it, and the link is told.
   void Put(const evidence::Incident& incident);
 
@@ -66,6 +68,7 @@ class TestAgent {
   fleet::AgentIdentity identity_;
   std::unique_ptr<recorder::Recording> recording_;
   evidence::IncidentList incidents_;
+  EvidenceSource* evidence_ = nullptr;
   std::unique_ptr<AgentLink> link_;
   std::map<std::string, int> lines_;  // of each source
   int appended_ = 0;

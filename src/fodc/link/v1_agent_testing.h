@@ -93,8 +93,9 @@ class V1AgentTest : public ::testing::Test {
   }
 
   // Our agent, registered with the bytes that the recorded proxy answered.
-  void Register() {
+  void Register(EvidenceSource* evidence = nullptr) {
     agent_ = std::make_unique<TestAgent>(loop_, options_);
+    agent_->set_evidence(evidence);
     agent_->identity().labels = {{"type", "warm"}, {"empty", ""}};
     agent_->StartLink();
     ASSERT_TRUE(Until([&] {
@@ -165,6 +166,12 @@ class V1AgentTest : public ::testing::Test {
     recording.SpliceLines(source, 0, 0, lines);
     (void)recording.Append(source, {1000, 1'800'000'000'000}, values,
                            std::nullopt);
+  }
+
+  void RunFor(std::chrono::milliseconds time) {
+    bool is_over = false;
+    const auto timer = loop_.RunAfter(time, [&is_over] { is_over = true; });
+    ASSERT_TRUE(Until([&] { return is_over; }));
   }
 
   net::EventLoop loop_{SystemClock()};

@@ -13,6 +13,7 @@
 #include "fodc/link/client_stream.h"
 #include "fodc/link/proxy_session.h"
 #include "fodc/link/v1_codec.h"
+#include "fodc/link/v1_profile_answers.h"
 
 namespace fodc::link {
 namespace {
@@ -121,6 +122,7 @@ class V1Client final : public Conversation, private Stream::Handler {
     leaving_ = true;
     timer_.Cancel();
     for (const auto& s : streams_) s->HalfClose();
+    if (profiles_ != nullptr) profiles_->HalfClose();
     registration_->Close(OkStatus());
   }
 
@@ -133,6 +135,7 @@ class V1Client final : public Conversation, private Stream::Handler {
     // A stream may be telling us right now: they die with this object, but end
     // at once, for whoever lets the loop go waits for their ends.
     for (const auto& s : streams_) s->Cancel();
+    if (profiles_ != nullptr) profiles_->Cancel();
     events_.over(status, {});
   }
 
@@ -266,27 +269,17 @@ class V1Client final : public Conversation, private Stream::Handler {
         "StreamCrashDiagnostics",
         [](const Decoded&, DataStream* stream) { stream->Next(); });
     if (context_.options.open_pressure_stream) {
-      Open<v1::StreamPressureProfilesResponse>(
-          "StreamPressureProfiles",
-          [](const Decoded& question, DataStream* stream) {
-            const auto& m =
-                *std::static_pointer_cast<v1::StreamPressureProfilesResponse>(
-                    question);
-            v1::StreamPressureProfilesRequest answer;
-            if (m.has_list_profiles()) {
-              answer.mutable_list_complete()->set_request_id(
-                  m.list_profiles().request_id());
-              stream->Send(answer);
-            } else if (m.has_fetch_profile()) {
-              v1::PressureProfileChunk* chunk = answer.mutable_chunk();
-              chunk->set_request_id(m.fetch_profile().request_id());
-              chunk->set_profile_id(m.fetch_profile().profile_id());
-              chunk->set_type(m.fetch_profile().type());
-              chunk->set_error("pressure profiler not available");
-              chunk->set_last(true);
-              stream->Send(answer);
-            }
-            stream->Next();
+      profiles_ = std::make_unique<V1ProfileAnswers>(
+          context_.evidence,
+          OpenClientStream(
+              context_.loop, context_.open_streams, channel_,
+              "/banyandb.fodc.v1.FODCService/StreamPressureProfiles",
+              {{"agent_id", agent_id_}},
+              DecoderOf<v1::StreamPressureProfilesResponse>(kMaxParts)),
+          [this](std::size_t bytes) { stats_.evidence_bytes_sent += bytes; },
+          [this](const Status& status) {
+            Break(status.ok() ? Unavailable("the proxy ended a stream")
+                              : status);
           });
     }
   }
@@ -360,6 +353,7 @@ class V1Client final : public Conversation, private Stream::Handler {
   bool leaving_ = false;
   bool over_ = false;
   std::vector<std::unique_ptr<DataStream>> streams_;
+  std::unique_ptr<V1ProfileAnswers> profiles_;
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

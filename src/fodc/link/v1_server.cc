@@ -59,6 +59,9 @@ constexpr std::size_t kMaxAnswerParts = 2'000'000;
 // message at all ends the stream.
 constexpr std::size_t kSmallAnswerBytes = 64u << 10;
 
+// Of pressure profiles: a piece has 1 MiB.
+constexpr std::size_t kMaxPressureBytes = 2u << 20;
+
 Decoder V1StreamDecoder(V1Stream kind, std::shared_ptr<V1Shared> shared,
                         const Clock& clock) {
   switch (kind) {
@@ -83,7 +86,16 @@ Decoder V1StreamDecoder(V1Stream kind, std::shared_ptr<V1Shared> shared,
     case V1Stream::kCrash:
       return DecoderOf<v1::StreamCrashDiagnosticsRequest>(kMaxParts);
     case V1Stream::kPressure:
-      return DecoderOf<v1::StreamPressureProfilesRequest>(kMaxParts);
+      return [](const grpc::ByteBuffer& bytes) -> Result<Decoded> {
+        if (bytes.Length() > kMaxPressureBytes) {
+          return ResourceExhausted(StrCat("message of ", bytes.Length(),
+                                          " bytes; the limit is ",
+                                          kMaxPressureBytes));
+        }
+        auto m = std::make_shared<v1::StreamPressureProfilesRequest>();
+        FODC_RETURN_IF_ERROR(DecodeBounded(bytes, kMaxParts, m.get()));
+        return Decoded(std::move(m));
+      };
     case V1Stream::kSchema:
       return DecoderOf<v1::StreamSchemaRegistryRequest>(kMaxParts);
   }
@@ -98,7 +110,14 @@ V1Session::V1Session(ServerCore& core,
     : AgentSession(registration->peer()),
       core_(core),
       registration_(std::move(registration)),
-      opened_at_(core.Now()) {
+      opened_at_(core.Now()),
+      profiles_(core, id_, [this] {
+        Data& pressure = At(V1Stream::kPressure);
+        if (pressure.stream != nullptr &&
+            std::exchange(pressure.owes_read, false)) {
+          pressure.stream->Read();
+        }
+      }) {
   for (std::size_t i = 0; i < kV1Streams; ++i) {
     data_[i].session = this;
     data_[i].kind = static_cast<V1Stream>(i);
@@ -219,6 +238,7 @@ void V1Session::Finish(const Status& status) {
       core_.CloseSoon(std::exchange(d.stream, nullptr), status);
     }
   }
+  profiles_.SetStream(nullptr);
   const auto probes = std::exchange(probes_, {});
   for (const auto& probe : probes) probe(false);
   questions_timer_.Cancel();
@@ -256,12 +276,27 @@ Status V1Session::Bind(V1Stream kind, std::shared_ptr<ServerStream> stream,
   d.shared = std::move(shared);
   d.stream->Attach(&d);
   d.stream->Read();
+  if (kind == V1Stream::kPressure) {
+    d.owes_read = false;
+    profiles_.SetStream([this](const auto& command) {
+      At(V1Stream::kPressure).stream->Write(Encode(command));
+    });
+  }
   return OkStatus();
 }
 
 void V1Session::Data::OnMessage(Decoded message, std::size_t) {
   const auto self = session->shared_from_this();
   session->Heard();
+  if (kind == V1Stream::kPressure) {
+    session->profiles_.OnMessage(
+        std::static_pointer_cast<v1::StreamPressureProfilesRequest>(message)
+            .get());
+    if (session->profiles_.is_full()) {
+      owes_read = true;
+      return;
+    }
+  }
   // What other streams bring has no reader yet; it proves life, no more.
   if (kind == V1Stream::kMetrics) {
     if (message == nullptr) {
@@ -296,6 +331,7 @@ void V1Session::Data::OnDone(const Status&) {
 
 void V1Session::Lost(Data* data) {
   data->stream = nullptr;
+  if (data->kind == V1Stream::kPressure) profiles_.SetStream(nullptr);
   if (data->kind == V1Stream::kMetrics) {
     questions_->Close(
         Unavailable(StrCat("agent ", id_, " closed its metrics stream")));
@@ -387,7 +423,45 @@ void V1Session::ArmQuestions() {
   questions_timer_ = core_.loop.RunAt(next, [this] { ArmQuestions(); });
 }
 
+void V1Session::RefreshEvents(std::function<void(const Status&)> done) {
+  profiles_.List(std::move(done));
+}
+
+void V1Session::Fetch(const fleet::EvidenceQuestion& question,
+                      MonotonicTime deadline,
+                      fleet::EvidenceCommander::FetchCallback done) {
+  if (question.artifact.empty() || question.offset != 0 || question.length) {
+    done(Unimplemented(StrCat("agent ", id_,
+                              " speaks v1: of an event it sends whole profiles "
+                              "and nothing else")));
+    return;
+  }
+  const fleet::Agent* agent = core_.fleet.registry().Find(id_);
+  const auto nodes = core_.fleet.events().Find(
+      agent == nullptr ? "" : agent->identity.pod_name);
+  for (const auto& node : nodes) {
+    if (node->kind != fleet::AgentKind::kV1) continue;
+    for (const auto& event : node->events) {
+      if (event->id != question.event_id) continue;
+      for (const evidence::EventProfile& p : event->meta.profiles) {
+        if (p.filename != question.artifact) continue;
+        profiles_.Fetch({event->id, p.type, p.filepath, p.size_bytes}, deadline,
+                        std::move(done));
+        return;
+      }
+    }
+  }
+  done(NotFound(StrCat("no ", question.artifact, " of event ",
+                       question.event_id, " is listed")));
+}
+
+void V1Session::Pin(const std::string&, bool, MonotonicTime,
+                    fleet::EvidenceCommander::DoneCallback done) {
+  done(Unimplemented(StrCat("agent ", id_, " speaks v1, which pins nothing")));
+}
+
 void V1Session::Tick(MonotonicTime now) {
+  profiles_.Tick(now);
   if (id_.empty() && now - opened_at_ > core_.options.first_message_timeout +
                                             2 * core_.options.probe_timeout) {
     Finish(DeadlineExceeded("no registration came"));

@@ -15,6 +15,7 @@
 #include "fodc/base/mutex.h"
 #include "fodc/fleet/question_queue.h"
 #include "fodc/link/server_core.h"
+#include "fodc/link/v1_profiles.h"
 
 namespace fodc::link {
 
@@ -71,6 +72,11 @@ class V1Session final : public AgentSession, private Stream::Handler {
   void Dismiss(const Status& status, std::uint32_t retry_after_ms) override;
   void Tick(MonotonicTime now) override;
   void AddStats(LinkServer::Stats* stats) const override;
+  void RefreshEvents(std::function<void(const Status&)> done) override;
+  void Fetch(const fleet::EvidenceQuestion& question, MonotonicTime deadline,
+             fleet::EvidenceCommander::FetchCallback done) override;
+  void Pin(const std::string& event_id, bool pinned, MonotonicTime deadline,
+           fleet::EvidenceCommander::DoneCallback done) override;
 
  private:
   // One of the six.
@@ -83,6 +89,7 @@ class V1Session final : public AgentSession, private Stream::Handler {
     V1Stream kind = V1Stream::kMetrics;
     std::shared_ptr<ServerStream> stream;
     std::shared_ptr<V1Shared> shared;
+    bool owes_read = false;  // kPressure: what came must be taken first
   };
   Data& At(V1Stream kind) { return data_[static_cast<std::size_t>(kind)]; }
 
@@ -110,7 +117,8 @@ class V1Session final : public AgentSession, private Stream::Handler {
   net::EventLoop::Handle questions_timer_;
   int silent_rounds_ = 0;  // questions in a row that were not answered in time
   MonotonicTime silent_since_;  // when the last of them was given up
-  bool trying_ = false;         // one is under way for which nobody waits
+  V1Profiles profiles_;
+  bool trying_ = false;  // one is under way for which nobody waits
 };
 
 }  // namespace fodc::link

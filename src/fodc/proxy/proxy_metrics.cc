@@ -109,6 +109,16 @@ void CollectFleet(const fleet::Fleet& fleet, Families* out) {
   w.Counter("fodc_proxy_incidents_dropped_total",
             "Incidents that gave way to others for want of room.")
       .Value(s.incidents.dropped);
+  w.Gauge("fodc_proxy_events", "Events that nodes have, as agents told.")
+      .Value(s.events.events);
+  w.Gauge("fodc_proxy_event_bytes", "The memory of their list.")
+      .Value(s.events.bytes);
+  w.Counter("fodc_proxy_events_refused_total",
+            "Listed events that broke a rule and were left out.")
+      .Value(s.events.refused);
+  w.Counter("fodc_proxy_events_dropped_total",
+            "Listed events that gave way to others for want of room.")
+      .Value(s.events.dropped);
   w.Counter("fodc_proxy_absences_total",
             "Times that the proxy did nothing for more than 0.35 s.")
       .Value(s.absences);
