@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "fodc/agent/evidence_captures.h"
+#include "fodc/agent/evidence_server.h"
 #include "fodc/agent/explain.h"
 #include "fodc/agent/features.h"
 #include "fodc/agent/guardian_watch.h"
@@ -113,6 +114,7 @@ struct Agent::Impl {
   void StartKernelTelemetry();
   Status StartGuardian();
   Status StartCaptures();
+  void ServeEvidence();
   recorder::FileInfo WindowInfo() const;
   void OnIncident();
   void OnAppended();
@@ -152,6 +154,7 @@ struct Agent::Impl {
   std::unique_ptr<GuardianWatch> guardian_watch;  // null if it is off
   // Null if --pressure-profiler-enabled is false.
   std::unique_ptr<EvidenceCaptures> captures;
+  std::unique_ptr<EvidenceServer> evidence_server;  // null without a store
   link::AgentLink link;
   std::unique_ptr<node::NodeQuery> node_query;  // none without ports
   program::OwnMetrics metrics;
@@ -305,10 +308,21 @@ Status Agent::Impl::StartCaptures() {
     captures->response().set_on_incident([this] { OnIncident(); });
     captures->response().set_role(identity.role());
     captures->response().Follow();
+    ServeEvidence();
   }
   AddFirstResponseMetrics(&metrics, captures ? &captures->response() : nullptr);
   AddCaptureMetrics(&metrics, captures.get());
   return {};
+}
+
+void Agent::Impl::ServeEvidence() {
+  if (!captures->store()) return;
+  evidence_server = std::make_unique<EvidenceServer>(
+      loop, captures->store(),
+      EvidenceServer::Options{.retention = checked.capture.retention},
+      [this] { link.OnEvidence(); });
+  captures->set_on_event([this](const std::string&) { link.OnEvidence(); });
+  link.set_evidence(evidence_server.get());
 }
 
 recorder::FileInfo Agent::Impl::WindowInfo() const {

@@ -46,7 +46,7 @@ class EvidenceCaptures {
   FirstResponse& response() { return *response_; }
   const FirstResponse& response() const { return *response_; }
   // Null if the directory cannot be used.
-  evidence::EventStore* store() { return store_.get(); }
+  const std::shared_ptr<evidence::EventStore>& store() const { return store_; }
   // All 0 without a store.
   capture::CaptureStats stats() const;
   // Called on the loop when an event has a new revision.
@@ -71,7 +71,7 @@ class EvidenceCaptures {
   std::function<void(const std::string& id)> on_event_;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   std::atomic<bool> is_closing_{false};
-  std::unique_ptr<evidence::EventStore> store_;
+  std::shared_ptr<evidence::EventStore> store_;
   // The response's thread asks the runner, whose threads answer to the loop.
   std::unique_ptr<capture::CaptureRunner> runner_;
   std::unique_ptr<FirstResponse> response_;
