@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/agent/trigger.h"
 
+#include <algorithm>
+#include <cmath>
 #include <utility>
+
+#include "fodc/base/strings.h"
 
 namespace fodc::agent {
 namespace {
@@ -9,6 +13,43 @@ namespace {
 constexpr std::array<std::string_view, kTriggerKinds> kNames = {
     "memory_pressure", "oom_kill",     "target_gone",  "target_restarted",
     "death_loop",      "read_latency", "endpoint_down"};
+
+std::string MiB(std::uint64_t bytes) {
+  return StrCat((bytes + (1u << 19)) >> 20, " MiB");
+}
+
+std::vector<evidence::IncidentNumber> InputsOf(
+    const detect::PressureDecision& d, std::optional<double> seconds_left) {
+  std::vector<evidence::IncidentNumber> inputs = {
+      {"memory_bytes", static_cast<double>(d.sample.bytes)},
+      {"memory_limit_bytes", static_cast<double>(d.sample.limit_bytes)},
+      {"threshold_bytes", static_cast<double>(d.threshold_bytes)},
+      {"hard_bytes", static_cast<double>(d.hard_bytes)},
+      {"captured_bytes", static_cast<double>(d.captured_bytes)}};
+  if (seconds_left) inputs.push_back({"seconds_to_limit", *seconds_left});
+  if (d.left.count() > 0) {
+    inputs.push_back(
+        {"wait_left_seconds", std::chrono::duration<double>(d.left).count()});
+  }
+  return inputs;
+}
+
+std::string PressureText(const std::string& target,
+                         const detect::PressureDecision& d) {
+  const double share = d.sample.limit_bytes == 0
+                           ? 0
+                           : 100 * static_cast<double>(d.sample.bytes) /
+                                 static_cast<double>(d.sample.limit_bytes);
+  const std::string_view of =
+      d.sample.measure == detect::PressureMeasure::kResident
+          ? " of the machine's memory"
+      : d.sample.measure == detect::PressureMeasure::kPage
+          ? ", as its page tells"
+          : "";
+  return StrCat("Memory of ", target, " is ", MiB(d.sample.bytes), " of ",
+                MiB(d.sample.limit_bytes), " (", std::llround(share), " %", of,
+                ").");
+}
 
 }  // namespace
 
@@ -21,6 +62,20 @@ std::optional<TriggerKind> FindTrigger(std::string_view name) {
     if (kNames[i] == name) return static_cast<TriggerKind>(i);
   }
   return {};
+}
+
+TriggerDecision DecisionOf(const std::string& target,
+                           const detect::PressureDecision& d,
+                           std::optional<double> seconds_left,
+                           const Clock& clock) {
+  TriggerDecision out;
+  out.at = clock.Unix() - std::max(clock.Monotonic() - d.sample.at,
+                                   std::chrono::nanoseconds(0));
+  out.fires = d.fires();
+  out.reason = detect::PressureReasonName(d.reason);
+  out.inputs = InputsOf(d, seconds_left);
+  out.summary = PressureText(target, d);
+  return out;
 }
 
 EventTriggers::EventTriggers(const detect::CapturePaceOptions& pace)

@@ -13,6 +13,7 @@
 
 #include "fodc/base/clock.h"
 #include "fodc/detect/capture_pace.h"
+#include "fodc/detect/pressure_trigger.h"
 #include "fodc/evidence/incident.h"
 
 namespace fodc::agent {
@@ -42,6 +43,12 @@ struct TriggerDecision {
   std::string summary{};
   std::vector<evidence::IncidentNumber> inputs{};
 };
+
+// A decision on memory pressure, in the words of all triggers.
+TriggerDecision DecisionOf(const std::string& target,
+                           const detect::PressureDecision& decision,
+                           std::optional<double> seconds_to_limit,
+                           const Clock& clock);
 
 // What is shown of one trigger of one target.
 struct TriggerView {
