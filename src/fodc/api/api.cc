@@ -9,6 +9,7 @@
 #include "fodc/api/cluster_text.h"
 #include "fodc/api/cpu_watch.h"
 #include "fodc/api/documents.h"
+#include "fodc/api/evidence_routes.h"
 #include "fodc/api/incident_filter.h"
 #include "fodc/api/incidents_text.h"
 #include "fodc/api/instant_page.h"
@@ -466,6 +467,10 @@ void Api::Install(net::HttpServer* server) {
   server->Route(
       "/incidents", Access::kViewer,
       [impl](const HttpRequest& request) { return impl->Incidents(request); });
+  InstallEvidenceRoutes(
+      impl->loop, impl->fleet, impl->options.evidence,
+      [impl](const HttpRequest& request) { return impl->ParseFilter(request); },
+      server);
   server->Route("/sd", Access::kViewer, [impl](const HttpRequest& request) {
     return impl->Discovery(request);
   });

@@ -14,6 +14,7 @@
 #include "fodc/base/status.h"
 #include "fodc/exposition/metric.h"
 #include "fodc/fleet/agent_commander.h"
+#include "fodc/fleet/evidence_commander.h"
 #include "fodc/fleet/fleet.h"
 #include "fodc/net/event_loop.h"
 #include "fodc/net/http_server.h"
@@ -40,6 +41,9 @@ struct ApiOptions {
   std::chrono::nanoseconds page_deadline = std::chrono::seconds(5);
   // A window waits so long, or for the time that v1 gives, if that is less.
   std::chrono::nanoseconds window_deadline = std::chrono::seconds(10);
+  // Asked for the bodies of evidence; must outlive the api. Null: there are
+  // none to be had.
+  fleet::EvidenceCommander* evidence = nullptr;
   std::size_t line_cache_bytes = 64u << 20;
   // Answers at work at a time. Each holds what it shows, however slowly its
   // reader takes it. Beyond: 503.

@@ -197,6 +197,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::size_t taken_bytes_ = 0;         // ... what it took in it
   bool header_sent_ = false;
   bool chunked_ = true;
+  std::uint64_t source_left_ = 0;  // of response_.source_bytes
   bool unflushed_ = false;
   bool woken_ = false;
   std::string header_;

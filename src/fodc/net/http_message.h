@@ -72,6 +72,10 @@ struct HttpResponse {
   std::string body{};
   std::shared_ptr<const std::string> shared_body{};  // one text for many
   std::unique_ptr<BodySource> source{};              // sent in chunks
+  // How much `source` gives, if that is known: the body then has a
+  // Content-Length in place of chunks. It needs `may_compress` off. A source
+  // that gives more or less cuts the connection.
+  std::optional<std::uint64_t> source_bytes{};
 
   // What the body's bytes are already coded in. Other than identity, they are
   // sent as they are: the handler has looked at the request's coding.

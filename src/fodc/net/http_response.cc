@@ -97,7 +97,8 @@ void Connection::Respond(HttpResponse response) {
   taken_bytes_ = 0;
   unflushed_ = false;
   woken_ = false;
-  chunked_ = is_http11_;
+  chunked_ = is_http11_ && !response_.source_bytes;
+  source_left_ = response_.source_bytes.value_or(0);
   if (server_.stopping || response_.close) keep_alive_ = false;
   if (response_.close) server_.refusals.Count(server_.loop.clock().Monotonic());
 
@@ -123,7 +124,7 @@ void Connection::Respond(HttpResponse response) {
   }
   if (is_head) {
     source_.reset();
-    header_ = MakeHeader(std::nullopt);
+    header_ = MakeHeader(response_.source_bytes);
     rest_ = {};
     return SendSlice();
   }
@@ -231,6 +232,13 @@ void Connection::Pump() {
   } else {
     piece_.swap(raw_);
   }
+  if (response_.source_bytes) {
+    if (piece_.size() > source_left_ ||
+        (done && piece_.size() < source_left_)) {
+      return AbortBody(DataLoss("the body is not as long as was said"));
+    }
+    source_left_ -= piece_.size();
+  }
   if (done) return SendPiece(true, &Connection::Finish);
   if (*step == BodyStep::kMore) {
     if (!piece_.empty()) return SendPiece(false, &Connection::Pump);
@@ -249,7 +257,9 @@ void Connection::SendPiece(bool last, Step next) {
   std::string_view tail;
   if (!header_sent_) {
     header_sent_ = true;
-    if (last) {  // the whole body at once: its length is known
+    if (response_.source_bytes) {
+      header_ = MakeHeader(*response_.source_bytes);
+    } else if (last) {  // the whole body at once: its length is known
       header_ = MakeHeader(piece_.size());
       chunked_ = false;
     } else {

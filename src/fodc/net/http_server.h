@@ -144,7 +144,8 @@ class HttpServer {
   HttpServer& operator=(const HttpServer&) = delete;
 
   // `pattern`: an exact path with `{placeholder}` for whole, non-empty
-  // segments. An exact segment goes before a placeholder. Aborts on a second
+  // segments, or with an ending behind it (`{id}.txt`). An exact segment goes
+  // before a placeholder, a longer ending before a shorter. Aborts on a second
   // route of the same method and shape.
   void Route(std::string pattern, Access access, HttpHandler handler,
              std::string method = "GET");

@@ -10,22 +10,39 @@ namespace fodc::net {
 namespace {
 
 bool IsPlaceholder(std::string_view segment) {
-  return segment.size() >= 2 && segment.front() == '{' && segment.back() == '}';
+  return segment.size() >= 2 && segment.front() == '{' &&
+         segment.find('}') != segment.npos;
+}
+
+// What must stand behind a placeholder's value: ".x" of "{id}.x".
+std::string_view Suffix(std::string_view placeholder) {
+  return placeholder.substr(placeholder.find('}') + 1);
+}
+
+bool Fits(std::string_view pattern, std::string_view segment) {
+  if (!IsPlaceholder(pattern)) return pattern == segment;
+  const std::string_view suffix = Suffix(pattern);
+  return segment.size() > suffix.size() && segment.ends_with(suffix);
 }
 
 bool SameShape(const std::vector<std::string>& a,
                const std::vector<std::string>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                     [](const std::string& x, const std::string& y) {
-                      return x == y || (IsPlaceholder(x) && IsPlaceholder(y));
+                      return x == y || (IsPlaceholder(x) && IsPlaceholder(y) &&
+                                        Suffix(x) == Suffix(y));
                     });
 }
 
-// Exact segments go first, from the left.
+// Exact segments go first, then longer suffixes, from the left.
 bool Before(const std::vector<std::string>& a,
             const std::vector<std::string>& b) {
   for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
     if (IsPlaceholder(a[i]) != IsPlaceholder(b[i])) return IsPlaceholder(b[i]);
+    if (!IsPlaceholder(a[i])) continue;
+    const std::size_t x = Suffix(a[i]).size();
+    const std::size_t y = Suffix(b[i]).size();
+    if (x != y) return x > y;
   }
   return false;
 }
@@ -64,18 +81,17 @@ Result<Router::Match> Router::Find(std::string_view method,
   Match match;
   for (const auto& entry : entries_) {
     const Entry& e = *entry;
-    const bool fits = std::equal(
-        e.segments.begin(), e.segments.end(), segments.begin(), segments.end(),
-        [](const std::string& pattern, const std::string& s) {
-          return IsPlaceholder(pattern) ? !s.empty() : pattern == s;
-        });
+    const bool fits = std::equal(e.segments.begin(), e.segments.end(),
+                                 segments.begin(), segments.end(), Fits);
     if (!fits) continue;
     match.path_known = true;
     if (e.info.method != method) continue;
     match.entry = &e;
     for (std::size_t i = 0; i < segments.size(); ++i) {
       if (IsPlaceholder(e.segments[i])) {
-        match.path_values.push_back(std::move(segments[i]));
+        std::string& value = segments[i];
+        value.resize(value.size() - Suffix(e.segments[i]).size());
+        match.path_values.push_back(std::move(value));
       }
     }
     break;

@@ -143,6 +143,7 @@ Result<std::unique_ptr<Proxy>> Proxy::Start(net::EventLoop& loop,
   api_options.ready = [p]() -> Status {
     return p->stopping ? Unavailable("the proxy is stopping") : OkStatus();
   };
+  api_options.evidence = p->link.get();
   api_options.observe_v1_seconds =
       [latency = p->metrics.AddHistogram(
            "fodc_proxy_v1_answer_seconds", "Time until a v1 agent answered.",

@@ -1,0 +1,445 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/api/evidence_routes.h"
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "fodc/api/evidence_text.h"
+#include "fodc/api/text_body.h"
+#include "fodc/base/strings.h"
+#include "fodc/evidence/event_id.h"
+
+namespace fodc::api {
+namespace {
+
+using net::Access;
+using net::HttpRequest;
+using net::HttpResponse;
+using net::Responder;
+using RequestPtr = std::shared_ptr<const HttpRequest>;
+
+constexpr auto kAnswerTime = std::chrono::seconds(10);
+constexpr std::size_t kMaxIdBytes = 128;
+constexpr std::size_t kMaxTypeBytes = 32;
+
+// What is asked for, of an event that some agent told of.
+struct Found {
+  NodeEventsRef node;
+  std::shared_ptr<const fleet::ListedEvent> event;
+};
+
+// An id is looked for in memory only; this keeps nonsense out of messages.
+Status CheckId(std::string_view id) {
+  const bool is_plain = std::all_of(id.begin(), id.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           (c >= '0' && c <= '9') || c == '.' || c == '_' || c == '-' ||
+           c == ':';
+  });
+  if (is_plain && id.size() <= kMaxIdBytes && !id.starts_with('.')) {
+    return OkStatus();
+  }
+  return InvalidArgument(
+      StrCat("an id has letters, digits and . _ - : only, and ", kMaxIdBytes,
+             " of them at most"));
+}
+
+bool IsProfileType(std::string_view type) {
+  return type.size() <= kMaxTypeBytes &&
+         std::all_of(type.begin(), type.end(), [](char c) {
+           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
+         });
+}
+
+// First to last byte, both included.
+struct ByteRange {
+  std::uint64_t first = 0;
+  std::uint64_t last = 0;
+};
+
+// Of a body of `size` bytes. Nothing: it is to be sent whole, also where the
+// header is none of ours (several ranges, another unit). kOutOfRange: no byte
+// of it is there.
+Result<std::optional<ByteRange>> ParseRange(std::string_view header,
+                                            std::uint64_t size) {
+  constexpr std::string_view kUnit = "bytes=";
+  if (!header.starts_with(kUnit)) return std::optional<ByteRange>();
+  header.remove_prefix(kUnit.size());
+  const std::size_t dash = header.find('-');
+  if (dash == header.npos) return std::optional<ByteRange>();
+  const std::string_view from = header.substr(0, dash);
+  const std::string_view to = header.substr(dash + 1);
+  const auto first = ParseUint(from);
+  const auto last = ParseUint(to);
+  if ((!from.empty() && !first) || (!to.empty() && !last) ||
+      (!first && !last)) {
+    return std::optional<ByteRange>();
+  }
+  if (!first) {  // the last so many
+    if (*last == 0 || size == 0) return OutOfRange("no byte of it is there");
+    return std::optional(ByteRange{size - std::min(*last, size), size - 1});
+  }
+  if (last && *last < *first) return std::optional<ByteRange>();
+  if (*first >= size) return OutOfRange("no byte of it is there");
+  return std::optional(
+      ByteRange{*first, last ? std::min(*last, size - 1) : size - 1});
+}
+
+std::string FileName(std::string name) {
+  for (char& c : name) {
+    const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                          (c >= '0' && c <= '9') || c == '.' || c == '_' ||
+                          c == '-';
+    if (!is_plain) c = '_';
+  }
+  return name;
+}
+
+bool NamesTag(std::string_view header, std::string_view etag) {
+  if (Trim(header) == "*") return true;
+  for (std::string_view tag : Split(header, ',')) {
+    tag = Trim(tag);
+    if (tag.starts_with("W/")) tag.remove_prefix(2);
+    if (tag == etag) return true;
+  }
+  return false;
+}
+
+// The digest that the event's receipts have of a file; empty: none.
+std::string_view KnownDigest(const evidence::EventMeta& meta,
+                             std::string_view file) {
+  for (const evidence::EventStep& step : meta.steps) {
+    if (step.file == file) return step.sha256;
+  }
+  return {};
+}
+
+std::optional<std::uint64_t> KnownSize(const evidence::EventMeta& meta,
+                                       std::string_view file) {
+  for (const evidence::EventProfile& p : meta.profiles) {
+    if (p.filename == file) return p.size_bytes;
+  }
+  for (const evidence::EventStep& step : meta.steps) {
+    if (step.file == file) return step.bytes;
+  }
+  return std::nullopt;
+}
+
+class EvidenceRoutes : public std::enable_shared_from_this<EvidenceRoutes> {
+ public:
+  EvidenceRoutes(net::EventLoop& loop, fleet::Fleet& fleet,
+                 fleet::EvidenceCommander* commander, FilterParser parse_filter)
+      : loop_(loop),
+        fleet_(fleet),
+        commander_(commander),
+        parse_filter_(std::move(parse_filter)) {}
+
+  void List(const HttpRequest& request, Responder responder);
+  void Profile(const RequestPtr& request, Responder responder);
+  void Events(const RequestPtr& request, Responder responder);
+  void Artifact(const RequestPtr& request, Responder responder);
+  void Capsule(const RequestPtr& request, Responder responder);
+  void Pin(const RequestPtr& request, Responder responder, bool pinned);
+
+ private:
+  using SharedResponder = std::shared_ptr<Responder>;
+  using FoundCallback = net::UniqueFunction<void(const Found&)>;
+
+  std::optional<Found> Look(const std::string& pod, std::string_view id) const;
+  // Looks; if there is nothing, has the pod's v1 agents asked and looks again.
+  // Answers itself when the event is not there.
+  void Find(const std::string& pod, const std::string& id,
+            const SharedResponder& responder, FoundCallback done);
+  void Send(const RequestPtr& request, const SharedResponder& responder,
+            const Found& found, const std::string& file,
+            const std::string& saved_as);
+  // Those that can be asked: online v1 agents that `takes`.
+  template <typename Takes>
+  void Refresh(const Takes& takes, net::UniqueFunction<void()> done);
+  MonotonicTime Deadline() const {
+    return loop_.clock().Monotonic() + kAnswerTime;
+  }
+
+  net::EventLoop& loop_;
+  fleet::Fleet& fleet_;
+  fleet::EvidenceCommander* const commander_;
+  const FilterParser parse_filter_;
+};
+
+template <typename Takes>
+void EvidenceRoutes::Refresh(const Takes& takes,
+                             net::UniqueFunction<void()> done) {
+  std::vector<fleet::AgentId> agents;
+  for (const fleet::Agent& agent : *fleet_.List()) {
+    if (agent.kind == fleet::AgentKind::kV1 &&
+        agent.status == fleet::AgentStatus::kOnline && takes(agent)) {
+      agents.push_back(agent.id);
+    }
+  }
+  if (commander_ == nullptr || agents.empty()) return done();
+  // Who does not answer is shown as it was last told of.
+  commander_->RefreshEvents(
+      agents, Deadline(),
+      [done = std::move(done)](const Status&) mutable { done(); });
+}
+
+void EvidenceRoutes::List(const HttpRequest& request, Responder responder) {
+  auto filter = parse_filter_(request);
+  if (!filter.ok()) return responder.Send(net::StatusError(filter.status()));
+  const auto takes = [filter = *filter](const fleet::Agent& a) {
+    return filter.Takes(a.identity.role, a.identity.pod_name,
+                        a.identity.labels);
+  };
+  Refresh(takes, [self = shared_from_this(), filter = *std::move(filter),
+                  responder = std::move(responder)]() mutable {
+    if (responder.cancelled()) return;
+    const fleet::AgentList agents = self->fleet_.List();
+    std::vector<NodeEventsRef> nodes;
+    for (NodeEventsRef& node : self->fleet_.events().List()) {
+      const auto agent =
+          std::find_if(agents->begin(), agents->end(),
+                       [&](const auto& a) { return a.id == node->agent; });
+      // The labels of a node that is gone are, too.
+      const fleet::Labels labels =
+          agent == agents->end() ? fleet::Labels() : agent->identity.labels;
+      if (filter.Takes(node->role, node->pod_name, labels)) {
+        nodes.push_back(std::move(node));
+      }
+    }
+    responder.Send(
+        StreamText(self->loop_, self, "application/json",
+                   std::make_unique<ProfilesText>(std::move(nodes))));
+  });
+}
+
+std::optional<Found> EvidenceRoutes::Look(const std::string& pod,
+                                          std::string_view id) const {
+  for (const NodeEventsRef& node : fleet_.events().Find(pod)) {
+    for (const auto& event : node->events) {
+      if (event->id == id || event->meta.incident_id == id) {
+        return Found{node, event};
+      }
+    }
+  }
+  return std::nullopt;
+}
+
+void EvidenceRoutes::Find(const std::string& pod, const std::string& id,
+                          const SharedResponder& responder,
+                          FoundCallback done) {
+  if (const Status s = CheckId(id); !s.ok()) {
+    return responder->Send(net::StatusError(s));
+  }
+  if (const auto found = Look(pod, id)) return done(*found);
+  Refresh(
+      [&](const fleet::Agent& a) {
+        return EqualsIgnoreCase(a.identity.pod_name, pod);
+      },
+      [self = shared_from_this(), pod, id, responder,
+       done = std::move(done)]() mutable {
+        if (responder->cancelled()) return;
+        if (const auto found = self->Look(pod, id)) return done(*found);
+        responder->Send(net::TextError(404, "no evidence of that id is known"));
+      });
+}
+
+void EvidenceRoutes::Send(const RequestPtr& request,
+                          const SharedResponder& responder, const Found& found,
+                          const std::string& file,
+                          const std::string& saved_as) {
+  if (commander_ == nullptr) {
+    return responder->Send(net::TextError(503, "no agent can be asked"));
+  }
+  const evidence::EventMeta& meta = found.event->meta;
+  const std::string_view digest = KnownDigest(meta, file);
+  const std::string known_tag =
+      digest.empty() ? std::string() : StrCat('"', digest, '"');
+  const auto if_none = request->Header("If-None-Match");
+  if (!known_tag.empty() && !if_none.empty() && NamesTag(if_none, known_tag)) {
+    HttpResponse same;
+    same.status = 304;
+    same.headers.emplace_back("ETag", known_tag);
+    same.may_compress = false;
+    return responder->Send(std::move(same));
+  }
+  // A part is given only of what is known by its digest, and not by agents that
+  // have no offsets.
+  std::optional<ByteRange> range;
+  const auto size = KnownSize(meta, file);
+  const auto if_range = request->Header("If-Range");
+  if (size && !known_tag.empty() && found.node->kind != fleet::AgentKind::kV1 &&
+      (if_range.empty() || if_range == known_tag)) {
+    const auto parsed = ParseRange(request->Header("Range"), *size);
+    if (!parsed.ok()) {
+      HttpResponse none = net::TextError(416, parsed.status().message());
+      none.headers.emplace_back("Content-Range", StrCat("bytes */", *size));
+      return responder->Send(std::move(none));
+    }
+    range = *parsed;
+  }
+  fleet::EvidenceQuestion question;
+  question.event_id = found.event->id;
+  question.artifact = file;
+  if (range) {
+    question.offset = range->first;
+    question.length = range->last - range->first + 1;
+  }
+  commander_->Fetch(
+      found.node->agent, question, Deadline(),
+      [responder, range, size, digest = std::string(digest),
+       saved_as](Result<fleet::EvidenceAnswer> answer) {
+        if (responder->cancelled()) return;
+        if (!answer.ok()) {
+          return responder->Send(net::StatusError(answer.status()));
+        }
+        if (range && (answer->size_bytes != size ||
+                      (!answer->sha256.empty() && answer->sha256 != digest))) {
+          return responder->Send(
+              net::TextError(503, "it has just changed; ask again"));
+        }
+        HttpResponse response;
+        response.content_type = "application/octet-stream";
+        response.may_compress = false;
+        response.headers.emplace_back(
+            "Content-Disposition",
+            StrCat("attachment; filename=\"", FileName(saved_as), '"'));
+        const std::string& now =
+            answer->sha256.empty() ? digest : answer->sha256;
+        if (!now.empty()) {
+          response.headers.emplace_back("ETag", StrCat('"', now, '"'));
+          response.headers.emplace_back("Accept-Ranges", "bytes");
+        }
+        response.source_bytes = answer->size_bytes;
+        if (range) {
+          response.status = 206;
+          response.source_bytes = range->last - range->first + 1;
+          response.headers.emplace_back(
+              "Content-Range",
+              StrCat("bytes ", range->first, '-', range->last, '/', *size));
+        }
+        response.source = std::move(answer->body);
+        responder->Send(std::move(response));
+      });
+}
+
+void EvidenceRoutes::Profile(const RequestPtr& request, Responder responder) {
+  const auto& values = request->path_values;
+  if (!IsProfileType(values[2])) {
+    return responder.Send(net::TextError(400, "Unknown profile type"));
+  }
+  auto shared = std::make_shared<Responder>(std::move(responder));
+  Find(values[0], values[1], shared,
+       [self = shared_from_this(), request, shared](const Found& found) {
+         const auto& v = request->path_values;
+         for (const auto& profile : found.event->meta.profiles) {
+           if (profile.type != v[2]) continue;
+           return self->Send(request, shared, found, profile.filename,
+                             StrCat(v[0], '-', found.node->role, '-', v[1], '-',
+                                    v[2], ".pprof"));
+         }
+         shared->Send(net::TextError(404, "Profile not found"));
+       });
+}
+
+void EvidenceRoutes::Events(const RequestPtr& request, Responder responder) {
+  const auto& values = request->path_values;
+  auto shared = std::make_shared<Responder>(std::move(responder));
+  Find(values[0], values[1], shared, [request, shared](const Found& found) {
+    shared->Send(net::JsonResponse(
+        EventsDocument(*found.node, request->path_values[1])));
+  });
+}
+
+void EvidenceRoutes::Artifact(const RequestPtr& request, Responder responder) {
+  const auto& values = request->path_values;
+  if (const Status s = evidence::CheckArtifactName(values[2]); !s.ok()) {
+    return responder.Send(net::StatusError(s));
+  }
+  auto shared = std::make_shared<Responder>(std::move(responder));
+  Find(values[0], values[1], shared,
+       [self = shared_from_this(), request, shared](const Found& found) {
+         const std::string& file = request->path_values[2];
+         if (!KnownSize(found.event->meta, file)) {
+           return shared->Send(
+               net::TextError(404, "the event has no such artifact"));
+         }
+         self->Send(
+             request, shared, found, file,
+             StrCat(found.node->pod_name, '-', found.event->id, '-', file));
+       });
+}
+
+void EvidenceRoutes::Capsule(const RequestPtr& request, Responder responder) {
+  const auto& values = request->path_values;
+  auto shared = std::make_shared<Responder>(std::move(responder));
+  Find(values[0], values[1], shared,
+       [self = shared_from_this(), request, shared](const Found& found) {
+         self->Send(
+             request, shared, found, "",
+             StrCat(found.node->pod_name, '-', found.event->id, ".tar.zst"));
+       });
+}
+
+void EvidenceRoutes::Pin(const RequestPtr& request, Responder responder,
+                         bool pinned) {
+  const auto& values = request->path_values;
+  auto shared = std::make_shared<Responder>(std::move(responder));
+  Find(values[0], values[1], shared,
+       [self = shared_from_this(), shared, pinned](const Found& found) {
+         if (self->commander_ == nullptr) {
+           return shared->Send(net::TextError(503, "no agent can be asked"));
+         }
+         self->commander_->Pin(
+             found.node->agent, found.event->id, pinned, self->Deadline(),
+             [shared, pinned](const Status& s) {
+               shared->Send(s.ok() ? net::TextResponse(pinned ? "pinned\n"
+                                                              : "unpinned\n")
+                                   : net::StatusError(s));
+             });
+       });
+}
+
+}  // namespace
+
+void InstallEvidenceRoutes(net::EventLoop& loop, fleet::Fleet& fleet,
+                           fleet::EvidenceCommander* commander,
+                           FilterParser parse_filter, net::HttpServer* server) {
+  const auto routes = std::make_shared<EvidenceRoutes>(loop, fleet, commander,
+                                                       std::move(parse_filter));
+  server->Route("/pressure-profiles", Access::kViewer,
+                [routes](const RequestPtr& request, Responder responder) {
+                  routes->List(*request, std::move(responder));
+                });
+  server->Route("/pressure-profiles/{pod}/{id}/{type}", Access::kOperator,
+                [routes](const RequestPtr& request, Responder responder) {
+                  routes->Profile(request, std::move(responder));
+                });
+  server->Route("/incidents/{pod}/{id}", Access::kViewer,
+                [routes](const RequestPtr& request, Responder responder) {
+                  routes->Events(request, std::move(responder));
+                });
+  server->Route("/incidents/{pod}/{id}.tar.zst", Access::kOperator,
+                [routes](const RequestPtr& request, Responder responder) {
+                  routes->Capsule(request, std::move(responder));
+                });
+  server->Route("/incidents/{pod}/{id}/{artifact}", Access::kOperator,
+                [routes](const RequestPtr& request, Responder responder) {
+                  routes->Artifact(request, std::move(responder));
+                });
+  for (const bool pinned : {true, false}) {
+    server->Route(
+        pinned ? "/incidents/{pod}/{id}/pin" : "/incidents/{pod}/{id}/unpin",
+        Access::kOperator,
+        [routes, pinned](const RequestPtr& request, Responder responder) {
+          routes->Pin(request, std::move(responder), pinned);
+        },
+        "POST");
+  }
+}
+
+}  // namespace fodc::api
