@@ -8,12 +8,14 @@
 #include <nlohmann/json.hpp>
 
 #include "fodc/base/file.h"
+#include "fodc/base/file_testing.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/ctl/capsule_testing.h"
 #include "fodc/ctl/timeline_testing.h"
 #include "fodc/evidence/capsule_testing.h"
 #include "fodc/pprof/profile_testing.h"
 #include "fodc/recorder/recording_file.h"
+#include "tests/support/paths.h"
 
 namespace fodc::ctl {
 namespace {
@@ -182,6 +184,30 @@ TEST_F(CapsuleCommandTest, WhatIsNotThereIsSaid) {
   const json story = json::parse(Text(
       WriteCapsule({}, {{"a.txt", "x"}, {"gone.txt", "y"}}, "gone.txt"), true));
   EXPECT_EQ(story["missing"][0], "gone.txt");
+}
+
+// An event that the Go agent recorded: no receipts, no recording, no death.
+TEST_F(CapsuleCommandTest, TellsOfWhatGoCaptured) {
+  const std::string from = test::SourcePath(
+      "tests/data/wire/files/pressure-profiles/"
+      "20261121T073132.740756132Z");
+  const std::string root = tree_.File("events");
+  const std::string id = "20261121T073132.740756132Z";
+  for (const char* name : {"meta.json", "heap.pprof", "goroutine.pprof"}) {
+    const auto bytes = ReadFile(StrCat(from, "/", name));
+    ASSERT_THAT(bytes, IsOk());
+    WriteTree(root, {{StrCat(id, "/", name), *bytes}});
+  }
+  const auto store = evidence::OpenStore(root);
+  const std::string path = tree_.File("go");
+  ASSERT_THAT(WriteFileAtomically(path, DrainCapsule(*store, id)), IsOk());
+  const std::string text = Text(path);
+  EXPECT_FALSE(is_damaged_);
+  EXPECT_THAT(text, HasSubstr("event 20261121T073132.740756132Z, revision 0: 2 "
+                              "files, "));
+  EXPECT_THAT(text, HasSubstr("\nheap.pprof\ninuse_space: "));
+  EXPECT_THAT(text, HasSubstr("\ngoroutine.pprof\ngoroutine: "));
+  EXPECT_THAT(text, HasSubstr("runtime.gopark"));
 }
 
 TEST_F(CapsuleCommandTest, ABadFileInItSpoilsOnlyItself) {

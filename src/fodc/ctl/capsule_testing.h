@@ -22,6 +22,20 @@ namespace fodc::ctl {
 
 inline const UnixTime kCapturedAt = FakeClock().Unix();
 
+inline std::string DrainCapsule(const evidence::EventStore& store,
+                                std::string_view id) {
+  const auto capsule = evidence::CapsuleWriter::Make(store, id);
+  EXPECT_THAT(capsule, IsOk());
+  std::string bytes;
+  std::string buffer(1 << 16, '\0');
+  for (;;) {
+    const auto n = (*capsule)->Read(buffer);
+    EXPECT_THAT(n, IsOk());
+    if (!n.ok() || *n == 0) return bytes;
+    bytes.append(buffer, 0, *n);
+  }
+}
+
 class CapsuleTest : public testing::Test {
  protected:
   // Profiles are what ends in .pprof, of the type that the rest of the name
@@ -55,16 +69,7 @@ class CapsuleTest : public testing::Test {
     if (!gone.empty()) {
       EXPECT_EQ(::unlink(StrCat(root.path(), "/", id, "/", gone).c_str()), 0);
     }
-    const auto capsule = evidence::CapsuleWriter::Make(*store, id);
-    EXPECT_THAT(capsule, IsOk());
-    std::string bytes;
-    std::string buffer(1 << 16, '\0');
-    for (;;) {
-      const auto n = (*capsule)->Read(buffer);
-      EXPECT_THAT(n, IsOk());
-      if (!n.ok() || *n == 0) return bytes;
-      bytes.append(buffer, 0, *n);
-    }
+    return DrainCapsule(*store, id);
   }
   // The path.
   std::string WriteCapsule(const evidence::EventMeta& meta,
