@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "fodc/base/status.h"
@@ -41,8 +42,8 @@ class PartKeeper final : public evidence::CapsuleVisitor {
                 std::uint64_t bytes) override;
   Status OnBytes(std::string_view bytes) override;
 
-  // After the reading has ended well.
-  const std::vector<CapsulePart>& parts() const { return parts_; }
+  // After the reading has ended well. Once.
+  std::vector<CapsulePart> TakeParts() { return std::move(parts_); }
 
  private:
   enum class Taking : std::uint8_t { kMeta, kWhole, kEnd, kNothing };

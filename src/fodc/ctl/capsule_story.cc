@@ -46,10 +46,10 @@ class Teller {
     top_options_.max_rows = options.top_rows;
   }
 
-  void Take(const CapsulePart& part) {
+  void Take(CapsulePart part) {
     switch (part.kind) {
       case CapsulePart::Kind::kProfile:
-        return TakeProfile(part);
+        return TakeProfile(std::move(part));
       case CapsulePart::Kind::kRecording:
         return TakeRecording(part);
       case CapsulePart::Kind::kLog:
@@ -70,7 +70,7 @@ class Teller {
   }
 
  private:
-  void TakeProfile(const CapsulePart& part) {
+  void TakeProfile(CapsulePart part) {
     CapsuleStory::Profile& told = story_.profiles.emplace_back();
     told.file = part.name;
     if (part.is_too_large) {
@@ -78,7 +78,7 @@ class Teller {
       return;
     }
     Result<pprof::Profile> profile =
-        pprof::ReadProfile(part.bytes, kProfileLimits);
+        pprof::ReadProfile(std::move(part.bytes), kProfileLimits);
     Result<pprof::TopReport> top =
         profile.ok() ? pprof::Top(*profile, top_options_) : profile.status();
     if (!top.ok()) {
@@ -164,7 +164,7 @@ Result<CapsuleStory> ReadCapsuleStory(const std::string& path,
   FODC_ASSIGN_OR_RETURN(story.content,
                         evidence::ReadCapsuleFile(path, &keeper));
   Teller teller(options, &story);
-  for (const CapsulePart& part : keeper.parts()) teller.Take(part);
+  for (CapsulePart& part : keeper.TakeParts()) teller.Take(std::move(part));
   teller.End();
   return story;
 }

@@ -173,11 +173,12 @@ std::optional<double> Value(const Wanted& wanted, const Sample& sample,
   if (!wanted.is_counter) return sample.value;
   if (before == nullptr) return std::nullopt;
   // Of a counter that began anew all of it is growth.
-  const double growth = sample.value < before->value
-                            ? sample.value
-                            : sample.value - before->value;
-  if (wanted.unit != Unit::kShare) return growth;
-  return growth * 1000 / static_cast<double>(sample.unix_ms - before->unix_ms);
+  double growth = sample.value < before->value ? sample.value
+                                               : sample.value - before->value;
+  if (wanted.unit == Unit::kShare)
+    growth *= 1000 / static_cast<double>(sample.unix_ms - before->unix_ms);
+  // Two that are far apart may be beyond any number.
+  return std::isfinite(growth) ? std::optional(growth) : std::nullopt;
 }
 
 std::string ValueText(double value, Unit unit) {

@@ -93,6 +93,15 @@ TEST(TimelineTest, NothingIsNoTable) {
                   .rows.empty());
 }
 
+TEST(TimelineTest, GrowthBeyondAnyNumberIsNone) {
+  const std::string kills =
+      "fodc_container_memory_events_total{event=\"oom_kill\",target=\"etcd\"}";
+  const Timeline timeline =
+      Make({{-20'000, {{kills, -1e308}}}, {-1000, {{kills, 1e308}}}});
+  ASSERT_EQ(timeline.rows.size(), 2u);
+  EXPECT_EQ(timeline.rows[1].values[0], std::nullopt);
+}
+
 TEST(TimelineTest, IsJoinedOfTheTimeBeforeAndAfter) {
   const std::string series =
       "fodc_target_resident_memory_bytes{target=\"etcd\"}";
