@@ -159,10 +159,26 @@ TEST(FodcctlDocTest, BlocksAreWhatHelpPrints) {
     shown.insert(line);
     at = end;
   }
-  for (const char* command :
-       {"", " nodes", " incidents", " metrics", " window", " recording",
-        " recording stat", " recording cat", " recording import", " pprof",
-        " pprof top", " pprof diff", " pprof raw"}) {
+  for (const char* command : {"",
+                              " nodes",
+                              " incidents",
+                              " metrics",
+                              " window",
+                              " recording",
+                              " recording stat",
+                              " recording cat",
+                              " recording import",
+                              " pprof",
+                              " pprof top",
+                              " pprof diff",
+                              " pprof raw",
+                              " incident",
+                              " incident show",
+                              " incident get",
+                              " incident pin",
+                              " incident unpin",
+                              " capsule",
+                              " capsule open"}) {
     EXPECT_TRUE(shown.contains(StrCat("fodcctl", command, " --help")))
         << command;
   }

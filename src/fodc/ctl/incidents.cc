@@ -18,39 +18,6 @@ const std::vector<std::string> kHead{"STARTED", "LASTED",  "STATE", "NODE",
 const std::vector<bool> kIsNumber{false, true,  false, false,
                                   false, false, false, false};
 
-IncidentRow ParseIncident(const json& incident) {
-  IncidentRow row;
-  row.id = Text(incident, "id");
-  row.node = Text(incident, "name");
-  if (row.node.empty()) row.node = Text(incident, "pod_name");
-  row.target = Text(incident, "target");
-  row.detector = Text(incident, "detector");
-  row.verdict = Text(incident, "verdict");
-  row.cause = Text(incident, "cause");
-  row.summary = Text(incident, "summary");
-  row.advice = Text(incident, "advice");
-  row.is_open = Text(incident, "state") == "open";
-  const json* watched = Member(incident, "watched");
-  row.is_watched =
-      watched != nullptr && watched->is_boolean() && watched->get<bool>();
-  row.started_unix_ms = Time(incident, "started_at");
-  row.updated_unix_ms = Time(incident, "updated_at");
-  row.ended_unix_ms = Time(incident, "ended_at");
-  for (const json& n : Elements(incident, "numbers")) {
-    row.numbers.emplace_back(Text(n, "name"), Number(n, "value"));
-  }
-  for (const json& signal : Elements(incident, "missing_signals")) {
-    if (signal.is_string()) {
-      row.missing_signals.push_back(signal.get<std::string>());
-    }
-  }
-  if (const json* agent = Member(incident, "agent"); agent != nullptr) {
-    row.agent_status = Text(*agent, "status");
-    row.silence_seconds = Number(*agent, "silence_seconds");
-  }
-  return row;
-}
-
 std::string Lasted(const IncidentRow& row, std::int64_t now_unix_ms) {
   const bool lasts = row.is_open && row.is_watched;
   const auto end = !row.is_open ? row.ended_unix_ms
@@ -117,6 +84,39 @@ std::string Details(const IncidentRow& row) {
 }
 
 }  // namespace
+
+IncidentRow ParseIncident(const json& incident) {
+  IncidentRow row;
+  row.id = Text(incident, "id");
+  row.node = Text(incident, "name");
+  if (row.node.empty()) row.node = Text(incident, "pod_name");
+  row.target = Text(incident, "target");
+  row.detector = Text(incident, "detector");
+  row.verdict = Text(incident, "verdict");
+  row.cause = Text(incident, "cause");
+  row.summary = Text(incident, "summary");
+  row.advice = Text(incident, "advice");
+  row.is_open = Text(incident, "state") == "open";
+  const json* watched = Member(incident, "watched");
+  row.is_watched =
+      watched != nullptr && watched->is_boolean() && watched->get<bool>();
+  row.started_unix_ms = Time(incident, "started_at");
+  row.updated_unix_ms = Time(incident, "updated_at");
+  row.ended_unix_ms = Time(incident, "ended_at");
+  for (const json& n : Elements(incident, "numbers")) {
+    row.numbers.emplace_back(Text(n, "name"), Number(n, "value"));
+  }
+  for (const json& signal : Elements(incident, "missing_signals")) {
+    if (signal.is_string()) {
+      row.missing_signals.push_back(signal.get<std::string>());
+    }
+  }
+  if (const json* agent = Member(incident, "agent"); agent != nullptr) {
+    row.agent_status = Text(*agent, "status");
+    row.silence_seconds = Number(*agent, "silence_seconds");
+  }
+  return row;
+}
 
 Result<Incidents> ParseIncidents(std::string_view text) {
   const json document = json::parse(text.begin(), text.end(), nullptr,

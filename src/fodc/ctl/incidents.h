@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -41,6 +42,9 @@ struct Incidents {
 
 // Errors: kDataLoss if the text is not what /incidents answers.
 Result<Incidents> ParseIncidents(std::string_view json);
+
+// One element of that list, whatever it has.
+IncidentRow ParseIncident(const nlohmann::json& incident);
 
 // One line each, a head line, columns padded to what they hold; with `details`
 // what speaks for each below its line. What is open lasts until `now_unix_ms`.
