@@ -273,14 +273,14 @@ TEST(HttpDocTest, IncidentsHaveTheFieldsAndParametersThatAreListed) {
 
 TEST(HttpDocTest, AgentTableIsItsRoutes) {
   net::EventLoop loop(SystemClock());
-  const auto server =
-      agent::Server::Start(loop,
-                           {.listen_address = "127.0.0.1:0",
-                            .diagnosis_address = "127.0.0.1:0",
-                            .diagnosis_required = false,
-                            .version = "x",
-                            .revision = ""},
-                           {.page = nullptr, .not_ready = nullptr, .explain = nullptr});
+  const auto server = agent::Server::Start(
+      loop,
+      {.listen_address = "127.0.0.1:0",
+       .diagnosis_address = "127.0.0.1:0",
+       .diagnosis_required = false,
+       .version = "x",
+       .revision = ""},
+      {.page = nullptr, .not_ready = nullptr, .explain = nullptr});
   ASSERT_TRUE(server.ok()) << server.status().ToString();
   EXPECT_THAT(Documented("fodc-agent"), ContainerEq(Real((*server)->routes())));
 }
