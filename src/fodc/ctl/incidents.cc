@@ -13,10 +13,33 @@ namespace {
 
 using nlohmann::json;
 
-const std::vector<std::string> kHead{"STARTED", "LASTED",  "STATE", "NODE",
-                                     "TARGET",  "VERDICT", "AGENT", "SUMMARY"};
-const std::vector<bool> kIsNumber{false, true,  false, false,
-                                  false, false, false, false};
+// EVENTS: how many of evidence.
+const std::vector<std::string> kHead{"STARTED", "LASTED", "STATE",
+                                     "NODE",    "TARGET", "VERDICT",
+                                     "AGENT",   "EVENTS", "SUMMARY"};
+const std::vector<bool> kIsNumber{false, true,  false, false, false,
+                                  false, false, true,  false};
+
+IncidentEvent ParseEvent(const json& event) {
+  IncidentEvent out;
+  out.id = Text(event, "id");
+  out.bytes = Count(event, "bytes");
+  const json* pinned = Member(event, "pinned");
+  out.is_pinned =
+      pinned != nullptr && pinned->is_boolean() && pinned->get<bool>();
+  for (const json& place : Elements(event, "lies")) {
+    if (place.is_string()) out.lies.push_back(place.get<std::string>());
+  }
+  return out;
+}
+
+std::string Join(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) {
+    out += StrCat(out.empty() ? "" : ", ", word);
+  }
+  return out;
+}
 
 std::string Lasted(const IncidentRow& row, std::int64_t now_unix_ms) {
   const bool lasts = row.is_open && row.is_watched;
@@ -57,6 +80,7 @@ TableLine MakeLine(const IncidentRow& row, std::int64_t now_unix_ms) {
           or_dash(row.cause.empty() ? row.verdict
                                     : StrCat(row.verdict, " ", row.cause)),
           AgentCell(row),
+          row.evidence.empty() ? "-" : StrCat(row.evidence.size()),
           or_dash(row.summary)};
 }
 
@@ -69,11 +93,14 @@ std::string Details(const IncidentRow& row) {
     lines.push_back(StrCat(name, ": ", value ? number : "-"));
   }
   if (!row.missing_signals.empty()) {
-    std::string list;
-    for (const std::string& signal : row.missing_signals) {
-      list += StrCat(list.empty() ? "" : ", ", signal);
-    }
-    lines.push_back("missing signals: " + list);
+    lines.push_back("missing signals: " + Join(row.missing_signals));
+  }
+  for (const IncidentEvent& event : row.evidence) {
+    std::string line = StrCat("evidence: event ", event.id);
+    if (event.bytes) line += StrCat(", ", *event.bytes, " bytes");
+    if (event.is_pinned) line += ", pinned";
+    if (!event.lies.empty()) line += ", lies at: " + Join(event.lies);
+    lines.push_back(std::move(line));
   }
   lines.push_back(StrCat("detector: ", row.detector, "; id: ", row.id));
   std::string out;
@@ -110,6 +137,9 @@ IncidentRow ParseIncident(const json& incident) {
     if (signal.is_string()) {
       row.missing_signals.push_back(signal.get<std::string>());
     }
+  }
+  for (const json& event : Elements(incident, "evidence")) {
+    row.evidence.push_back(ParseEvent(event));
   }
   if (const json* agent = Member(incident, "agent"); agent != nullptr) {
     row.agent_status = Text(*agent, "status");

@@ -14,6 +14,14 @@
 
 namespace fodc::ctl {
 
+// An event that an incident has.
+struct IncidentEvent {
+  std::string id;
+  std::optional<std::uint64_t> bytes;
+  bool is_pinned = false;
+  std::vector<std::string> lies;  // agent, ...
+};
+
 // One of the proxy's /incidents. What is absent there is absent here.
 struct IncidentRow {
   std::string id;
@@ -31,6 +39,7 @@ struct IncidentRow {
   std::optional<std::int64_t> ended_unix_ms;
   std::vector<std::pair<std::string, std::optional<double>>> numbers;
   std::vector<std::string> missing_signals;
+  std::vector<IncidentEvent> evidence;
   std::string agent_status;  // online, offline, conflict
   std::optional<double> silence_seconds;
 };
