@@ -68,7 +68,7 @@ void ReadSelector(std::string_view text) {
 
 void ReadRange(std::string_view text) {
   for (const std::uint64_t size :
-       {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{10}, ~0ull}) {
+       {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{10}, UINT64_MAX}) {
     const auto range = ParseByteRange(text, size);
     if (range.ok() && *range &&
         ((*range)->first > (*range)->last || (*range)->last >= size)) {
