@@ -237,7 +237,7 @@ TEST(HttpDocTest, IncidentsHaveTheFieldsAndParametersThatAreListed) {
       fleet.TakeIncidents(fleet.Admit(claim).id, {std::move(incident)}).ok());
   std::string text;
   api::IncidentsText answer(fleet, SystemClock().Monotonic(), {},
-                            [](const fleet::Agent&) { return true; });
+                            [](const fleet::Agent&) { return true; }, nullptr);
   ASSERT_FALSE(answer.Append(&text, 1u << 20));
   const auto document = nlohmann::json::parse(text);
   const auto& shown = document["incidents"][0];

@@ -7,7 +7,6 @@
 #include <utility>
 
 #include "fodc/agent/evidence_captures.h"
-#include "fodc/agent/evidence_server.h"
 #include "fodc/agent/explain.h"
 #include "fodc/agent/features.h"
 #include "fodc/agent/guardian_watch.h"
@@ -32,6 +31,7 @@
 #include "fodc/detect/detector.h"
 #include "fodc/guardian/wall_record.h"
 #include "fodc/link/agent_link.h"
+#include "fodc/link/evidence_server.h"
 #include "fodc/net/http_client.h"
 #include "fodc/node/node_query.h"
 #include "fodc/program/log_sink.h"
@@ -154,7 +154,7 @@ struct Agent::Impl {
   std::unique_ptr<GuardianWatch> guardian_watch;  // null if it is off
   // Null if --pressure-profiler-enabled is false.
   std::unique_ptr<EvidenceCaptures> captures;
-  std::unique_ptr<EvidenceServer> evidence_server;  // null without a store
+  std::unique_ptr<link::EvidenceServer> evidence_server;  // null without a store
   link::AgentLink link;
   std::unique_ptr<node::NodeQuery> node_query;  // none without ports
   program::OwnMetrics metrics;
@@ -317,9 +317,9 @@ Status Agent::Impl::StartCaptures() {
 
 void Agent::Impl::ServeEvidence() {
   if (!captures->store()) return;
-  evidence_server = std::make_unique<EvidenceServer>(
+  evidence_server = std::make_unique<link::EvidenceServer>(
       loop, captures->store(),
-      EvidenceServer::Options{.retention = checked.capture.retention},
+      link::EvidenceServer::Options{.retention = checked.capture.retention},
       [this] { link.OnEvidence(); });
   captures->set_on_event([this](const std::string&) { link.OnEvidence(); });
   link.set_evidence(evidence_server.get());

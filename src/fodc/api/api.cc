@@ -403,9 +403,9 @@ HttpResponse Api::Impl::Incidents(const HttpRequest& request) {
   if (!nodes.ok()) return net::StatusError(nodes.status());
   fleet.Notice();
   const auto takes = [&](const fleet::Agent& a) { return Takes(*nodes, a); };
-  return StreamText(
-      loop, std::move(slot), "application/json",
-      std::make_unique<IncidentsText>(fleet, Now(), *filter, takes));
+  return StreamText(loop, std::move(slot), "application/json",
+                    std::make_unique<IncidentsText>(fleet, Now(), *filter,
+                                                    takes, options.copies));
 }
 
 HttpResponse Api::Impl::Discovery(const HttpRequest& request) const {
@@ -456,6 +456,7 @@ void Api::Install(net::HttpServer* server) {
       [impl](const HttpRequest& request) { return impl->Incidents(request); });
   InstallEvidenceRoutes(impl->loop, impl->fleet,
                         {.commander = impl->options.evidence,
+                         .copies = impl->options.copies,
                          .parse_filter =
                              [impl](const HttpRequest& request) {
                                return impl->ParseFilter(request);

@@ -15,6 +15,7 @@
 #include "fodc/exposition/metric.h"
 #include "fodc/fleet/agent_commander.h"
 #include "fodc/fleet/evidence_commander.h"
+#include "fodc/fleet/evidence_copies.h"
 #include "fodc/fleet/fleet.h"
 #include "fodc/net/event_loop.h"
 #include "fodc/net/http_server.h"
@@ -44,6 +45,8 @@ struct ApiOptions {
   // Asked for the bodies of evidence; must outlive the api. Null: there are
   // none to be had.
   fleet::EvidenceCommander* evidence = nullptr;
+  // The proxy's own copies; must outlive the api. Null: it keeps none.
+  fleet::EvidenceCopies* copies = nullptr;
   std::size_t line_cache_bytes = 64u << 20;
   // Answers at work at a time. Each holds what it shows, however slowly its
   // reader takes it. Beyond: 503.

@@ -30,10 +30,15 @@ using RequestPtr = std::shared_ptr<const HttpRequest>;
 constexpr auto kAnswerTime = std::chrono::seconds(10);
 constexpr std::size_t kMaxIdBytes = 128;
 
-// What is asked for, of an event that some agent told of.
+// What is asked for.
 struct Found {
   NodeEventsRef node;
-  std::shared_ptr<const fleet::ListedEvent> event;
+  KnownEvent known;
+  bool from_copy = false;  // where its body is to be had
+
+  const fleet::ListedEvent& event() const {
+    return from_copy ? *known.copy : *known.event;
+  }
 };
 
 // An id is looked for in memory only; this keeps nonsense out of messages.
@@ -106,6 +111,7 @@ class EvidenceRoutes : public std::enable_shared_from_this<EvidenceRoutes> {
       : loop_(loop),
         fleet_(fleet),
         commander_(options.commander),
+        copies_(options.copies),
         options_(std::move(options)) {}
 
   void List(const HttpRequest& request, Responder responder);
@@ -124,10 +130,12 @@ class EvidenceRoutes : public std::enable_shared_from_this<EvidenceRoutes> {
   // Answers itself when the event is not there.
   void Find(const std::string& pod, const std::string& id,
             const SharedResponder& responder, FoundCallback done);
-  // `failure`: what is shown of one before the first byte.
+  // From the agent; from the copy, if there is one, when the agent's is not to
+  // be had. `failure`: what is shown of one before the first byte. `slot`: what
+  // an earlier try had; empty at the first.
   void Send(const RequestPtr& request, const SharedResponder& responder,
             const Found& found, const std::string& file,
-            const std::string& saved_as, FailureText failure);
+            const std::string& saved_as, FailureText failure, Slot slot = {});
   // Those that can be asked: online v1 agents that `takes`.
   template <typename Takes>
   void Refresh(const Takes& takes, net::UniqueFunction<void()> done);
@@ -138,6 +146,7 @@ class EvidenceRoutes : public std::enable_shared_from_this<EvidenceRoutes> {
   net::EventLoop& loop_;
   fleet::Fleet& fleet_;
   fleet::EvidenceCommander* const commander_;
+  fleet::EvidenceCopies* const copies_;
   const EvidenceRouteOptions options_;
 };
 
@@ -172,8 +181,10 @@ void EvidenceRoutes::List(const HttpRequest& request, Responder responder) {
                   responder = std::move(responder)]() mutable {
     if (responder.cancelled()) return;
     const fleet::AgentList agents = self->fleet_.List();
-    std::vector<NodeEventsRef> nodes;
-    for (NodeEventsRef& node : self->fleet_.events().List()) {
+    std::vector<KnownNode> nodes;
+    for (KnownNode& known :
+         ListEvidence(self->fleet_.events(), self->copies_)) {
+      const NodeEventsRef& node = known.node;
       const auto agent =
           std::find_if(agents->begin(), agents->end(),
                        [&](const auto& a) { return a.id == node->agent; });
@@ -181,7 +192,7 @@ void EvidenceRoutes::List(const HttpRequest& request, Responder responder) {
       const fleet::Labels labels =
           agent == agents->end() ? fleet::Labels() : agent->identity.labels;
       if (filter.Takes(node->role, node->pod_name, labels)) {
-        nodes.push_back(std::move(node));
+        nodes.push_back(std::move(known));
       }
     }
     responder.Send(
@@ -192,11 +203,9 @@ void EvidenceRoutes::List(const HttpRequest& request, Responder responder) {
 
 std::optional<Found> EvidenceRoutes::Look(const std::string& pod,
                                           std::string_view id) const {
-  for (const NodeEventsRef& node : fleet_.events().Find(pod)) {
-    for (const auto& event : node->events) {
-      if (event->id == id || event->meta.incident_id == id) {
-        return Found{node, event};
-      }
+  for (const KnownNode& node : FindEvidence(fleet_.events(), copies_, pod)) {
+    for (const KnownEvent& known : node.events) {
+      if (known.Is(id)) return Found{node.node, known, !known.at_agent};
     }
   }
   return std::nullopt;
@@ -224,12 +233,12 @@ void EvidenceRoutes::Find(const std::string& pod, const std::string& id,
 void EvidenceRoutes::Send(const RequestPtr& request,
                           const SharedResponder& responder, const Found& found,
                           const std::string& file, const std::string& saved_as,
-                          FailureText failure) {
-  if (commander_ == nullptr) {
+                          FailureText failure, Slot slot) {
+  if (!found.from_copy && commander_ == nullptr) {
     return responder->Send(
         net::StatusError(failure(Unavailable("no agent can be asked"))));
   }
-  const evidence::EventMeta& meta = found.event->meta;
+  const evidence::EventMeta& meta = found.event().meta;
   const std::string_view digest = KnownDigest(meta, file);
   const std::string known_tag =
       digest.empty() ? std::string() : StrCat('"', digest, '"');
@@ -246,7 +255,8 @@ void EvidenceRoutes::Send(const RequestPtr& request,
   std::optional<ByteRange> range;
   const auto size = KnownSize(meta, file);
   const auto if_range = request->Header("If-Range");
-  if (size && !known_tag.empty() && found.node->kind != fleet::AgentKind::kV1 &&
+  if (size && !known_tag.empty() &&
+      (found.from_copy || found.node->kind != fleet::AgentKind::kV1) &&
       (if_range.empty() || if_range == known_tag)) {
     const auto parsed = ParseByteRange(request->Header("Range"), *size);
     if (!parsed.ok()) {
@@ -256,10 +266,10 @@ void EvidenceRoutes::Send(const RequestPtr& request,
     }
     range = *parsed;
   }
-  Slot slot = options_.downloads->Take(shared_from_this());
+  if (!slot) slot = options_.downloads->Take(shared_from_this());
   if (!slot) return responder->Send(options_.downloads->Busy());
   fleet::EvidenceQuestion question;
-  question.event_id = found.event->id;
+  question.event_id = found.event().id;
   question.artifact = file;
   if (range) {
     question.offset = range->first;
@@ -270,44 +280,53 @@ void EvidenceRoutes::Send(const RequestPtr& request,
   question.withdrawal = std::make_shared<fleet::Withdrawal>();
   responder->OnCancel(
       [withdrawal = question.withdrawal] { withdrawal->Withdraw(); });
-  commander_->Fetch(
-      found.node->agent, question, Deadline(),
-      [responder, range, size, digest = std::string(digest), saved_as,
-       slot = std::move(slot), failure = std::move(failure)](
-          Result<fleet::EvidenceAnswer> answer) mutable {
-        if (responder->cancelled()) return;
-        if (!answer.ok()) {
-          return responder->Send(net::StatusError(failure(answer.status())));
-        }
-        if (range && (answer->size_bytes != size ||
-                      (!answer->sha256.empty() && answer->sha256 != digest))) {
-          return responder->Send(
-              net::TextError(503, "it has just changed; ask again"));
-        }
-        HttpResponse response;
-        response.content_type = "application/octet-stream";
-        response.may_compress = false;
-        response.headers.emplace_back(
-            "Content-Disposition",
-            StrCat("attachment; filename=\"", FileName(saved_as), '"'));
-        const std::string& now =
-            answer->sha256.empty() ? digest : answer->sha256;
-        if (!now.empty()) {
-          response.headers.emplace_back("ETag", StrCat('"', now, '"'));
-          response.headers.emplace_back("Accept-Ranges", "bytes");
-        }
-        response.source_bytes = answer->size_bytes;
-        if (range) {
-          response.status = 206;
-          response.source_bytes = range->last - range->first + 1;
-          response.headers.emplace_back(
-              "Content-Range",
-              StrCat("bytes ", range->first, '-', range->last, '/', *size));
-        }
-        response.source = std::make_unique<EvidenceBody>(
-            std::move(answer->body), std::move(slot), std::move(failure));
-        responder->Send(std::move(response));
-      });
+  auto done = [self = shared_from_this(), request, found, file, responder,
+               range, size, digest = std::string(digest), saved_as,
+               slot = std::move(slot), failure = std::move(failure)](
+                  Result<fleet::EvidenceAnswer> answer) mutable {
+    if (responder->cancelled()) return;
+    if (!answer.ok() && !found.from_copy && found.known.copy != nullptr &&
+        (file.empty() || KnownSize(found.known.copy->meta, file))) {
+      found.from_copy = true;
+      return self->Send(request, responder, found, file, saved_as,
+                        std::move(failure), std::move(slot));
+    }
+    if (!answer.ok()) {
+      return responder->Send(net::StatusError(failure(answer.status())));
+    }
+    if (range && (answer->size_bytes != size ||
+                  (!answer->sha256.empty() && answer->sha256 != digest))) {
+      return responder->Send(
+          net::TextError(503, "it has just changed; ask again"));
+    }
+    HttpResponse response;
+    response.content_type = "application/octet-stream";
+    response.may_compress = false;
+    response.headers.emplace_back(
+        "Content-Disposition",
+        StrCat("attachment; filename=\"", FileName(saved_as), '"'));
+    const std::string& now = answer->sha256.empty() ? digest : answer->sha256;
+    if (!now.empty()) {
+      response.headers.emplace_back("ETag", StrCat('"', now, '"'));
+      response.headers.emplace_back("Accept-Ranges", "bytes");
+    }
+    response.source_bytes = answer->size_bytes;
+    if (range) {
+      response.status = 206;
+      response.source_bytes = range->last - range->first + 1;
+      response.headers.emplace_back(
+          "Content-Range",
+          StrCat("bytes ", range->first, '-', range->last, '/', *size));
+    }
+    response.source = std::make_unique<EvidenceBody>(
+        std::move(answer->body), std::move(slot), std::move(failure));
+    responder->Send(std::move(response));
+  };
+  if (found.from_copy) {
+    copies_->Fetch(found.node->pod_name, question, std::move(done));
+  } else {
+    commander_->Fetch(found.node->agent, question, Deadline(), std::move(done));
+  }
 }
 
 void EvidenceRoutes::Profile(const RequestPtr& request, Responder responder) {
@@ -319,7 +338,7 @@ void EvidenceRoutes::Profile(const RequestPtr& request, Responder responder) {
   Find(values[0], values[1], shared,
        [self = shared_from_this(), request, shared](const Found& found) {
          const auto& v = request->path_values;
-         for (const auto& profile : found.event->meta.profiles) {
+         for (const auto& profile : found.event().meta.profiles) {
            if (profile.type != v[2]) continue;
            return self->Send(request, shared, found, profile.filename,
                              StrCat(v[0], '-', found.node->role, '-', v[1], '-',
@@ -333,10 +352,15 @@ void EvidenceRoutes::Profile(const RequestPtr& request, Responder responder) {
 void EvidenceRoutes::Events(const RequestPtr& request, Responder responder) {
   const auto& values = request->path_values;
   auto shared = std::make_shared<Responder>(std::move(responder));
-  Find(values[0], values[1], shared, [request, shared](const Found& found) {
-    shared->Send(net::JsonResponse(
-        EventsDocument(*found.node, request->path_values[1])));
-  });
+  Find(values[0], values[1], shared,
+       [self = shared_from_this(), request, shared](const Found& found) {
+         const auto& v = request->path_values;
+         for (const KnownNode& node :
+              FindEvidence(self->fleet_.events(), self->copies_, v[0])) {
+           if (node.node != found.node) continue;
+           return shared->Send(net::JsonResponse(EventsDocument(node, v[1])));
+         }
+       });
 }
 
 void EvidenceRoutes::Artifact(const RequestPtr& request, Responder responder) {
@@ -348,13 +372,13 @@ void EvidenceRoutes::Artifact(const RequestPtr& request, Responder responder) {
   Find(values[0], values[1], shared,
        [self = shared_from_this(), request, shared](const Found& found) {
          const std::string& file = request->path_values[2];
-         if (!KnownSize(found.event->meta, file)) {
+         if (!KnownSize(found.event().meta, file)) {
            return shared->Send(
                net::TextError(404, "the event has no such artifact"));
          }
          self->Send(
              request, shared, found, file,
-             StrCat(found.node->pod_name, '-', found.event->id, '-', file),
+             StrCat(found.node->pod_name, '-', found.event().id, '-', file),
              AsItIs);
        });
 }
@@ -366,7 +390,7 @@ void EvidenceRoutes::Capsule(const RequestPtr& request, Responder responder) {
        [self = shared_from_this(), request, shared](const Found& found) {
          self->Send(
              request, shared, found, "",
-             StrCat(found.node->pod_name, '-', found.event->id, ".tar.zst"),
+             StrCat(found.node->pod_name, '-', found.event().id, ".tar.zst"),
              AsItIs);
        });
 }
@@ -377,15 +401,28 @@ void EvidenceRoutes::Pin(const RequestPtr& request, Responder responder,
   auto shared = std::make_shared<Responder>(std::move(responder));
   Find(values[0], values[1], shared,
        [self = shared_from_this(), shared, pinned](const Found& found) {
+         const auto answer = [shared, pinned](const Status& s) {
+           shared->Send(
+               s.ok() ? net::TextResponse(pinned ? "pinned\n" : "unpinned\n")
+                      : net::StatusError(s));
+         };
+         const auto pin_copy = [self, found, pinned](auto done) {
+           self->copies_->Pin(found.node->pod_name, found.event().id, pinned,
+                              std::move(done));
+         };
+         if (found.from_copy) return pin_copy(answer);
          if (self->commander_ == nullptr) {
-           return shared->Send(net::TextError(503, "no agent can be asked"));
+           return answer(Unavailable("no agent can be asked"));
          }
+         // Wherever it lies. One of the two is enough.
          self->commander_->Pin(
-             found.node->agent, found.event->id, pinned, self->Deadline(),
-             [shared, pinned](const Status& s) {
-               shared->Send(s.ok() ? net::TextResponse(pinned ? "pinned\n"
-                                                              : "unpinned\n")
-                                   : net::StatusError(s));
+             found.node->agent, found.event().id, pinned, self->Deadline(),
+             [answer, pin_copy,
+              has_copy = found.known.copy != nullptr](const Status& at_agent) {
+               if (!has_copy) return answer(at_agent);
+               pin_copy([answer, at_agent](const Status& at_proxy) {
+                 answer(at_proxy.ok() ? at_proxy : at_agent);
+               });
              });
        });
 }

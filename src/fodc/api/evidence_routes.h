@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The routes of evidence: what nodes have, and its bodies as agents send them.
+// The routes of evidence: what nodes have, and its bodies as agents send them,
+// or as the proxy has copied them.
 #pragma once
 
 #include <functional>
@@ -9,6 +10,7 @@
 #include "fodc/api/slots.h"
 #include "fodc/base/status.h"
 #include "fodc/fleet/evidence_commander.h"
+#include "fodc/fleet/evidence_copies.h"
 #include "fodc/fleet/fleet.h"
 #include "fodc/net/event_loop.h"
 #include "fodc/net/http_server.h"
@@ -22,6 +24,9 @@ struct EvidenceRouteOptions {
   // Asked for bodies. Null: none can be had, and listings are as they were last
   // told.
   fleet::EvidenceCommander* commander = nullptr;
+  // What is had from there when it is not to be had from the agent. Null: there
+  // are none.
+  fleet::EvidenceCopies* copies = nullptr;
   FilterParser parse_filter;
   // Lists of profiles, and bodies, at work at a time.
   std::shared_ptr<Slots> lists;

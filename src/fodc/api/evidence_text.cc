@@ -38,8 +38,17 @@ void WriteSizes(const evidence::EventMeta& meta, JsonWriter* json) {
   json->Int(meta.trigger_percent);
 }
 
-void AppendRow(const fleet::NodeEvents& node, const fleet::ListedEvent& event,
+void WriteLies(const KnownEvent& known, JsonWriter* json) {
+  json->Key("lies");
+  json->BeginArray();
+  if (known.at_agent) json->String("agent");
+  if (known.copy != nullptr) json->String("proxy");
+  json->EndArray();
+}
+
+void AppendRow(const fleet::NodeEvents& node, const KnownEvent& known,
                std::string* out) {
+  const fleet::ListedEvent& event = *known.event;
   JsonWriter json(out);
   json.BeginObject();
   json.Key("captured_at");
@@ -56,6 +65,7 @@ void AppendRow(const fleet::NodeEvents& node, const fleet::ListedEvent& event,
   json.String(event.meta.source_endpoint);
   WriteProfiles(event.meta, &json);
   WriteSizes(event.meta, &json);
+  WriteLies(known, &json);
   json.EndObject();
 }
 
@@ -108,14 +118,8 @@ void WriteSteps(const evidence::EventMeta& meta, JsonWriter* json) {
   json->EndArray();
 }
 
-void WriteLies(JsonWriter* json) {
-  json->Key("lies");
-  json->BeginArray();
-  json->String("agent");
-  json->EndArray();
-}
-
-void WriteEvent(const fleet::ListedEvent& event, JsonWriter* json) {
+void WriteEvent(const KnownEvent& known, JsonWriter* json) {
+  const fleet::ListedEvent& event = *known.event;
   const evidence::EventMeta& meta = event.meta;
   json->BeginObject();
   json->Key("id");
@@ -132,7 +136,7 @@ void WriteEvent(const fleet::ListedEvent& event, JsonWriter* json) {
   json->Int(event.bytes);
   json->Key("pinned");
   json->Bool(event.is_pinned);
-  WriteLies(json);
+  WriteLies(known, json);
   json->Key("trigger");
   json->BeginObject();
   json->Key("kind");
@@ -149,7 +153,8 @@ void WriteEvent(const fleet::ListedEvent& event, JsonWriter* json) {
 
 }  // namespace
 
-void WriteEventNote(const fleet::ListedEvent& event, JsonWriter* json) {
+void WriteEventNote(const KnownEvent& known, JsonWriter* json) {
+  const fleet::ListedEvent& event = *known.event;
   json->BeginObject();
   json->Key("id");
   json->String(event.id);
@@ -159,7 +164,7 @@ void WriteEventNote(const fleet::ListedEvent& event, JsonWriter* json) {
   json->Int(event.bytes);
   json->Key("pinned");
   json->Bool(event.is_pinned);
-  WriteLies(json);
+  WriteLies(known, json);
   json->EndObject();
 }
 
@@ -169,7 +174,7 @@ bool ProfilesText::Append(std::string* out, std::size_t max_bytes) {
   if (first) out->push_back('[');
   begun_ = true;
   while (node_ < nodes_.size()) {
-    const fleet::NodeEvents& node = *nodes_[node_];
+    const KnownNode& node = nodes_[node_];
     if (event_ == node.events.size()) {
       ++node_;
       event_ = 0;
@@ -178,28 +183,26 @@ bool ProfilesText::Append(std::string* out, std::size_t max_bytes) {
     if (out->size() >= stop) return true;
     if (!first) out->push_back(',');
     first = false;
-    AppendRow(node, *node.events[event_++], out);
+    AppendRow(*node.node, node.events[event_++], out);
   }
   out->append("]\n");
   return false;
 }
 
-std::string EventsDocument(const fleet::NodeEvents& node, std::string_view id) {
+std::string EventsDocument(const KnownNode& node, std::string_view id) {
   std::string out;
   JsonWriter json(&out);
   json.BeginObject();
   json.Key("pod_name");
-  json.String(node.pod_name);
+  json.String(node.node->pod_name);
   json.Key("role");
-  json.String(node.role);
+  json.String(node.node->role);
   json.Key("agent_id");
-  json.String(node.agent);
+  json.String(node.node->agent);
   json.Key("events");
   json.BeginArray();
-  for (const auto& event : node.events) {
-    if (event->id == id || event->meta.incident_id == id) {
-      WriteEvent(*event, &json);
-    }
+  for (const KnownEvent& known : node.events) {
+    if (known.Is(id)) WriteEvent(known, &json);
   }
   json.EndArray();
   json.EndObject();

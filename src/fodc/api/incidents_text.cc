@@ -17,7 +17,8 @@ using evidence::Incident;
 
 IncidentsText::IncidentsText(
     const fleet::Fleet& fleet, MonotonicTime now, const IncidentFilter& filter,
-    const std::function<bool(const fleet::Agent&)>& takes)
+    const std::function<bool(const fleet::Agent&)>& takes,
+    const fleet::EvidenceCopies* copies)
     : agents_(fleet.List()), now_(now) {
   for (const fleet::Agent& agent : *agents_) {
     const evidence::IncidentList* incidents = fleet.incidents(agent.id);
@@ -36,16 +37,17 @@ IncidentsText::IncidentsText(
       });
   rows_.resize(shown);
   // Each node's events once, however many incidents it has.
-  std::map<const fleet::Agent*, std::vector<NodeEventsRef>> events;
+  std::map<const fleet::Agent*, std::vector<KnownNode>> events;
   for (Row& row : rows_) {
     const auto [it, is_new] = events.try_emplace(row.agent);
     if (is_new) {
-      it->second = fleet.events().Find(row.agent->identity.pod_name);
+      it->second =
+          FindEvidence(fleet.events(), copies, row.agent->identity.pod_name);
     }
-    for (const NodeEventsRef& node : it->second) {
-      for (const auto& event : node->events) {
-        if (event->meta.incident_id == row.incident->id) {
-          row.events.push_back(event);
+    for (const KnownNode& node : it->second) {
+      for (const KnownEvent& known : node.events) {
+        if (known.event->meta.incident_id == row.incident->id) {
+          row.events.push_back(known);
         }
       }
     }
@@ -118,7 +120,7 @@ void IncidentsText::AppendRow(const Row& row, std::string* out) const {
   json.EndArray();
   json.Key("evidence");
   json.BeginArray();
-  for (const auto& event : row.events) WriteEventNote(*event, &json);
+  for (const KnownEvent& known : row.events) WriteEventNote(known, &json);
   json.EndArray();
   json.Key("agent");
   json.BeginObject();

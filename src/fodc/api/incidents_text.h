@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "fodc/api/incident_filter.h"
+#include "fodc/api/known_evidence.h"
 #include "fodc/base/clock.h"
 #include "fodc/evidence/incident_list.h"
 #include "fodc/fleet/agent.h"
-#include "fodc/fleet/event_book.h"
 #include "fodc/fleet/fleet.h"
 
 namespace fodc::api {
@@ -20,10 +20,11 @@ namespace fodc::api {
 // What the proxy knows at the moment of its making; needs the fleet no more.
 class IncidentsText {
  public:
-  // `takes` chooses the nodes.
+  // `takes` chooses the nodes; `copies` may be null.
   IncidentsText(const fleet::Fleet& fleet, MonotonicTime now,
                 const IncidentFilter& filter,
-                const std::function<bool(const fleet::Agent&)>& takes);
+                const std::function<bool(const fleet::Agent&)>& takes,
+                const fleet::EvidenceCopies* copies);
 
   // Appends what comes next. Returns whether something is left.
   bool Append(std::string* out, std::size_t max_bytes);
@@ -32,7 +33,7 @@ class IncidentsText {
   struct Row {
     const fleet::Agent* agent;  // of agents_
     evidence::IncidentRef incident;
-    std::vector<std::shared_ptr<const fleet::ListedEvent>> events;  // of it
+    std::vector<KnownEvent> events;  // of it
   };
   void AppendRow(const Row& row, std::string* out) const;
 

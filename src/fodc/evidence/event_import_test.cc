@@ -90,6 +90,19 @@ TEST_F(EventImportTest, OneThatBreaksOffLeavesWhatWasThere) {
   EXPECT_THAT(ListDirectory(copies_), IsOkAndHolds(IsEmpty()));
 }
 
+TEST_F(EventImportTest, WhatIsNotAcceptedLeavesWhatWasThere) {
+  const auto refuse = [](const CapsuleContent& content) {
+    return InvalidArgument("not " + content.id);
+  };
+  EXPECT_THAT(copy_->Import(Capsule(), kPlenty, refuse),
+              StatusIs(Code::kInvalidArgument, HasSubstr("not " + id_)));
+  EXPECT_THAT(ListDirectory(copies_), IsOkAndHolds(IsEmpty()));
+  ASSERT_THAT(copy_->Import(Capsule(), kPlenty), IsOk());
+  Amend("b");
+  EXPECT_FALSE(copy_->Import(Capsule(), kPlenty, refuse).ok());
+  EXPECT_EQ(copy_->Read(id_)->meta.revision, 1u);
+}
+
 TEST_F(EventImportTest, AStartSweepsHalfACopy) {
   ASSERT_THAT(copy_->Import(Capsule(), kPlenty), IsOk());
   const std::string part = "." + id_ + ".part";

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -88,11 +89,15 @@ class EventStore {
 
   // A copy of another store's event, from its capsule. It is there when all of
   // it is known to be right. One that is there in an older revision is replaced
-  // at once, and stays pinned.
-  // Errors: as ReadCapsule and Begin; kAlreadyExists if it is there in this
-  // revision or a newer one; kUnavailable while it is written or deleted.
+  // at once, and stays pinned. `accept`, if any, sees it before it takes
+  // anyone's place, and may refuse it: a capsule says itself which event it is.
+  // Errors: as ReadCapsule, Begin and `accept`; kAlreadyExists if it is there
+  // in this revision or a newer one; kUnavailable while it is written or
+  // deleted.
+  using AcceptCapsule = std::function<Status(const CapsuleContent&)>;
   Result<CapsuleContent> Import(const ReadBytes& read,
-                                const EventBudget& budget);
+                                const EventBudget& budget,
+                                const AcceptCapsule& accept = {});
 
   // Events with a valid meta.json, the newest first, `max` at most.
   Result<std::vector<EventInfo>> List(std::size_t max = 1024) const;

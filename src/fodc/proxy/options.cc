@@ -3,6 +3,7 @@
 
 #include "fodc/base/strings.h"
 #include "fodc/program/addresses.h"
+#include "fodc/proxy/evidence_keeper.h"
 
 namespace fodc::proxy {
 namespace {
@@ -78,6 +79,19 @@ void DeclareFlags(program::Flags* flags, ProxyOptions* o) {
             "most HTTP connections at a time")
       .AtLeast(1)
       .AtMost(100'000);
+  flags->String("evidence-dir", &o->evidence_dir,
+                "directory for copies of the nodes' evidence, so that it "
+                "outlives them; empty: none are kept");
+  flags
+      ->Int("evidence-max-artifacts", &o->evidence_max_artifacts,
+            "events of all nodes together of which copies are kept")
+      .AtLeast(1)
+      .AtMost(EvidenceKeeper::kMaxCopies);
+  flags
+      ->Bytes("evidence-max-disk-bytes", &o->evidence_max_disk_bytes,
+              "bytes of the copies of all nodes together")
+      .AtLeast(1 << 20)
+      .AtMost(kMostMemory);
   flags
       ->Duration("shutdown-timeout", &o->shutdown_timeout,
                  "time for answers and streams to end after SIGTERM")

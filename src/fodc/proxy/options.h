@@ -27,6 +27,9 @@ struct ProxyOptions {
   std::uint64_t recorder_memory_per_agent = 10u << 20;
   std::uint64_t recorder_memory = 1u << 30;
   std::int64_t http_max_connections = 1024;
+  std::string evidence_dir;  // empty: no copies are kept
+  std::int64_t evidence_max_artifacts = 256;
+  std::uint64_t evidence_max_disk_bytes = 4ULL << 30;
   std::chrono::nanoseconds shutdown_timeout = std::chrono::seconds(5);
   program::LogOptions log;
 };

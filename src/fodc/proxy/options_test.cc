@@ -50,10 +50,14 @@ TEST(ProxyOptionsTest, ReadsEveryFlag) {
        "--max-agents=7", "--grpc-max-msg-size=600000", "--http-read-timeout=1s",
        "--http-write-timeout=2s", "--heartbeat-interval=5s",
        "--recorder-memory-per-agent=1MiB", "--recorder-memory=64MiB",
-       "--http-max-connections=9", "--shutdown-timeout=3s"},
+       "--http-max-connections=9", "--shutdown-timeout=3s", "--evidence-dir=/e",
+       "--evidence-max-artifacts=5", "--evidence-max-disk-bytes=2MiB"},
       &o);
   ASSERT_TRUE(outcome.run) << outcome.error;
   EXPECT_EQ(o.max_agents, 7);
+  EXPECT_EQ(o.evidence_dir, "/e");
+  EXPECT_EQ(o.evidence_max_artifacts, 5);
+  EXPECT_EQ(o.evidence_max_disk_bytes, 2u << 20);
   EXPECT_EQ(o.recorder_memory_per_agent, 1u << 20);
   EXPECT_EQ(o.recorder_memory, 64u << 20);
   EXPECT_EQ(o.shutdown_timeout, std::chrono::seconds(3));
@@ -84,6 +88,10 @@ TEST(ProxyOptionsTest, NamesFlagValueAndLimit) {
               HasSubstr("17TiB is more than the maximum of 16TiB"));
   EXPECT_THAT(ErrorOf({"--recorder-memory-per-agent=1TiB"}),
               HasSubstr("must be at least --recorder-memory-per-agent"));
+  EXPECT_THAT(ErrorOf({"--evidence-max-artifacts=0"}),
+              AllOf(HasSubstr("--evidence-max-artifacts"), HasSubstr("1")));
+  EXPECT_THAT(ErrorOf({"--evidence-max-artifacts=1025"}), HasSubstr("1024"));
+  EXPECT_THAT(ErrorOf({"--evidence-max-disk-bytes=0"}), HasSubstr("1MiB"));
   EXPECT_THAT(ErrorOf({"--grpc-max-msg-size=65536"}),
               AllOf(HasSubstr("--grpc-max-msg-size"), HasSubstr("524288")));
 }

@@ -12,6 +12,7 @@
 #include "fodc/net/http_server.h"
 #include "fodc/program/log_sink.h"
 #include "fodc/program/version.h"
+#include "fodc/proxy/evidence_keeper.h"
 #include "fodc/proxy/open_files.h"
 #include "fodc/proxy/proxy_metrics.h"
 
@@ -72,6 +73,14 @@ net::HttpServerOptions HttpOptions(const ProxyOptions& o,
   return out;
 }
 
+EvidenceKeeper::Options KeeperOptions(const ProxyOptions& o) {
+  EvidenceKeeper::Options out;
+  out.directory = o.evidence_dir;
+  out.limits.max_events = o.evidence_max_artifacts;
+  out.limits.max_bytes = static_cast<std::int64_t>(o.evidence_max_disk_bytes);
+  return out;
+}
+
 // Own metrics as the page takes them.
 void HandOut(const program::OwnMetrics& metrics, const api::OwnSink& sink) {
   std::vector<exposition::Label> labels;
@@ -103,6 +112,7 @@ struct Proxy::Impl {
   program::OwnMetrics metrics;
   fleet::Fleet fleet;
   std::unique_ptr<link::LinkServer> link;
+  std::unique_ptr<EvidenceKeeper> keeper;  // null: no copies are kept
   std::unique_ptr<api::Api> api;
   std::unique_ptr<net::HttpServer> http;  // goes first
   net::EventLoop::Handle watch;
@@ -116,6 +126,14 @@ Result<std::unique_ptr<Proxy>> Proxy::Start(net::EventLoop& loop,
                                             const ProxyOptions& options) {
   auto impl = std::make_unique<Impl>(loop, options);
   Impl* p = impl.get();
+  if (!options.evidence_dir.empty()) {
+    auto keeper = EvidenceKeeper::Open(loop, p->fleet, KeeperOptions(options));
+    if (!keeper.ok()) {
+      return keeper.status().WithContext(
+          StrCat("--evidence-dir ", options.evidence_dir));
+    }
+    p->keeper = *std::move(keeper);
+  }
   // HTTP first: agents are taken in only by a proxy that can be asked.
   p->http = std::make_unique<net::HttpServer>(
       loop, HttpOptions(options, RaiseOpenFiles()));
@@ -134,6 +152,7 @@ Result<std::unique_ptr<Proxy>> Proxy::Start(net::EventLoop& loop,
         StrCat("--grpc-listen-addr ", options.grpc_listen_addr));
   }
   p->link = *std::move(link);
+  if (p->keeper) p->keeper->Start(p->link.get());
   api::ApiOptions api_options;
   api_options.version = program::Version();
   api_options.revision = program::GitRevision();
@@ -144,6 +163,7 @@ Result<std::unique_ptr<Proxy>> Proxy::Start(net::EventLoop& loop,
     return p->stopping ? Unavailable("the proxy is stopping") : OkStatus();
   };
   api_options.evidence = p->link.get();
+  api_options.copies = p->keeper.get();
   api_options.observe_v1_seconds =
       [latency = p->metrics.AddHistogram(
            "fodc_proxy_v1_answer_seconds", "Time until a v1 agent answered.",
@@ -169,7 +189,8 @@ Result<std::unique_ptr<Proxy>> Proxy::Start(net::EventLoop& loop,
       out->push_back(std::move(family));
     }
   });
-  AddProxyMetrics(loop, p->fleet, *p->link, *p->api, *p->http, &p->metrics);
+  AddProxyMetrics(loop, p->fleet, *p->link, *p->api, *p->http, p->keeper.get(),
+                  &p->metrics);
   return std::unique_ptr<Proxy>(new Proxy(std::move(impl)));
 }
 
@@ -185,6 +206,7 @@ void Proxy::Stop(net::Task done) {
   const auto one_less = [both] {
     if (--both->open == 0) both->done();
   };
+  if (p->keeper) p->keeper->Stop();
   p->link->Drain("the proxy is stopping", p->options.shutdown_timeout,
                  one_less);
   p->http->Stop(std::chrono::duration_cast<std::chrono::milliseconds>(

@@ -308,6 +308,26 @@ void CollectHttp(const net::HttpServer& http, Families* out) {
       .Value(s.bytes_sent);
 }
 
+// All 0 where none are kept: the names are the same everywhere.
+void CollectCopies(const EvidenceKeeper::Stats& s, Families* out) {
+  Writer w(out);
+  w.Gauge("fodc_proxy_evidence_copies", "Events of which the proxy has a copy.")
+      .Value(s.copies);
+  w.Gauge("fodc_proxy_evidence_copy_bytes", "Bytes of their files.")
+      .Value(s.bytes);
+  w.Gauge("fodc_proxy_evidence_copies_waiting",
+          "Events of agents that are online, yet to be copied.")
+      .Value(s.waiting);
+  w.Counter("fodc_proxy_evidence_copies_total",
+            "Copies of events by what came of them.")
+      .Value(s.copied, {{"outcome", "copied"}})
+      .Value(s.failed, {{"outcome", "failed"}})
+      .Value(s.refused, {{"outcome", "refused"}});
+  w.Counter("fodc_proxy_evidence_copies_deleted_total",
+            "Copies deleted to stay within the limits.")
+      .Value(s.deleted);
+}
+
 void CollectLoop(const net::EventLoop& loop, Families* out) {
   const net::EventLoop::Stats s = loop.stats();
   Writer w(out);
@@ -326,15 +346,17 @@ void CollectLoop(const net::EventLoop& loop, Families* out) {
 
 void AddProxyMetrics(const net::EventLoop& loop, const fleet::Fleet& fleet,
                      const link::LinkServer& link, const api::Api& api,
-                     const net::HttpServer& http,
+                     const net::HttpServer& http, const EvidenceKeeper* keeper,
                      program::OwnMetrics* metrics) {
-  metrics->AddCallback([&loop, &fleet, &link, &api, &http](Families* out) {
-    CollectFleet(fleet, out);
-    CollectLink(link, out);
-    CollectApi(api, out);
-    CollectHttp(http, out);
-    CollectLoop(loop, out);
-  });
+  metrics->AddCallback(
+      [&loop, &fleet, &link, &api, &http, keeper](Families* out) {
+        CollectFleet(fleet, out);
+        CollectLink(link, out);
+        CollectApi(api, out);
+        CollectHttp(http, out);
+        CollectCopies(keeper ? keeper->stats() : EvidenceKeeper::Stats(), out);
+        CollectLoop(loop, out);
+      });
 }
 
 }  // namespace fodc::proxy

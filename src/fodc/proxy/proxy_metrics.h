@@ -8,13 +8,15 @@
 #include "fodc/net/event_loop.h"
 #include "fodc/net/http_server.h"
 #include "fodc/program/own_metrics.h"
+#include "fodc/proxy/evidence_keeper.h"
 
 namespace fodc::proxy {
 
 // Adds callbacks that read the parts when the metrics are collected. The parts
-// must outlive the last Collect.
+// must outlive the last Collect; `keeper` may be null.
 void AddProxyMetrics(const net::EventLoop& loop, const fleet::Fleet& fleet,
                      const link::LinkServer& link, const api::Api& api,
-                     const net::HttpServer& http, program::OwnMetrics* metrics);
+                     const net::HttpServer& http, const EvidenceKeeper* keeper,
+                     program::OwnMetrics* metrics);
 
 }  // namespace fodc::proxy

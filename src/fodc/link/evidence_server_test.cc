@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Evidence from the agent's disk, as the link asks for it and, over a real
 // link, as a proxy gets it.
-#include "fodc/agent/evidence_server.h"
+#include "fodc/link/evidence_server.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -16,7 +16,7 @@
 #include "fodc/link/flight_link_testing.h"
 #include "fodc/net/event_loop.h"
 
-namespace fodc::agent {
+namespace fodc::link {
 namespace {
 
 using evidence::EventMeta;
@@ -62,9 +62,9 @@ class EvidenceServerTest : public evidence::EventStoreTest {
     EXPECT_TRUE(loop_.RunUntil([&] { return result.has_value(); }));
     return result.value_or(T(Internal("nothing came")));
   }
-  Status Open(const link::EvidenceWish& wish) {
+  Status Open(const EvidenceWish& wish) {
     std::optional<Status> done;
-    server_->Open(wish, [&](Result<link::OpenedEvidence> opened) {
+    server_->Open(wish, [&](Result<OpenedEvidence> opened) {
       done = opened.status();
       if (opened.ok()) opened_ = *std::move(opened);
     });
@@ -90,7 +90,7 @@ class EvidenceServerTest : public evidence::EventStoreTest {
   net::EventLoop loop_{SystemClock()};
   const std::shared_ptr<evidence::EventStore> shared_ = std::move(store_);
   std::unique_ptr<EvidenceServer> server_;
-  std::optional<link::OpenedEvidence> opened_;
+  std::optional<OpenedEvidence> opened_;
   int changes_ = 0;
 };
 
@@ -196,7 +196,7 @@ TEST_F(EvidenceServerTest, NobodyHearsOfAServerThatIsGone) {
   ASSERT_TRUE(loop_.RunUntil([&] { return done; }));
 }
 
-class EvidenceOverLinkTest : public link::FlightLinkTest {
+class EvidenceOverLinkTest : public FlightLinkTest {
  protected:
   TempDirectory tree_;
   const std::shared_ptr<evidence::EventStore> store_ =
@@ -204,7 +204,7 @@ class EvidenceOverLinkTest : public link::FlightLinkTest {
 };
 
 TEST_F(EvidenceOverLinkTest, FileAndCapsuleArriveAtAProxyAsTheyAreOnDisk) {
-  const std::string text = link::Noise(3'000'000);
+  const std::string text = Noise(3'000'000);
   EventMeta meta;
   meta.profiles = {
       {.type = "heap", .filename = "heap.pprof", .size_bytes = text.size()}};
@@ -215,7 +215,7 @@ TEST_F(EvidenceOverLinkTest, FileAndCapsuleArriveAtAProxyAsTheyAreOnDisk) {
                           [this] { agent_->link().OnEvidence(); });
   StartServer();
   relay_ = std::make_unique<test::TcpRelay>(server_->port());
-  agent_ = std::make_unique<link::TestAgent>(loop_, AgentOptions());
+  agent_ = std::make_unique<TestAgent>(loop_, AgentOptions());
   agent_->set_evidence(&evidence);
   agent_->StartLink();
   const auto listed = [&]() -> std::shared_ptr<const fleet::ListedEvent> {
@@ -227,9 +227,9 @@ TEST_F(EvidenceOverLinkTest, FileAndCapsuleArriveAtAProxyAsTheyAreOnDisk) {
   EXPECT_EQ(listed()->meta.profiles[0].filepath, "heap.pprof");
   const fleet::AgentId agent = fleet_->List()->front().id;
 
-  link::TestDownload file(*server_, agent, {id, "heap.pprof", 0, std::nullopt});
-  link::TestDownload capsule(*server_, agent, {id, "", 0, std::nullopt});
-  for (link::TestDownload* d : {&file, &capsule}) {
+  TestDownload file(*server_, agent, {id, "heap.pprof", 0, std::nullopt});
+  TestDownload capsule(*server_, agent, {id, "", 0, std::nullopt});
+  for (TestDownload* d : {&file, &capsule}) {
     ASSERT_TRUE(Until([d] { return d->Pull(); }));
     ASSERT_THAT(*d->end(), IsOk());
   }
@@ -250,4 +250,4 @@ TEST_F(EvidenceOverLinkTest, FileAndCapsuleArriveAtAProxyAsTheyAreOnDisk) {
 }
 
 }  // namespace
-}  // namespace fodc::agent
+}  // namespace fodc::link

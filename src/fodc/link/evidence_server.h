@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent's event store as the link asks for it: what blocks is done by one
-// worker of the loop's pool at a time, so that a slow disk holds up neither the
-// loop nor who else has work for the pool.
+// An event store as the loop may ask for it: the agent's for the link, a
+// proxy's for its copies. What blocks is done by one worker of the loop's pool
+// at a time, so that a slow disk holds up neither the loop nor who else has
+// work for the pool.
 #pragma once
 
 #include <cstddef>
@@ -15,10 +16,10 @@
 #include "fodc/link/evidence_source.h"
 #include "fodc/net/event_loop.h"
 
-namespace fodc::agent {
+namespace fodc::link {
 
 // Belongs to the loop's thread.
-class EvidenceServer final : public link::EvidenceSource {
+class EvidenceServer final : public EvidenceSource {
  public:
   struct Options {
     evidence::RetentionLimits retention{};  // how much may be pinned
@@ -34,7 +35,7 @@ class EvidenceServer final : public link::EvidenceSource {
   ~EvidenceServer() override;
 
   void List(ListCallback done) override;
-  void Open(const link::EvidenceWish& wish, OpenCallback done) override;
+  void Open(const EvidenceWish& wish, OpenCallback done) override;
   void Pin(const std::string& event_id, bool pinned,
            DoneCallback done) override;
   const std::string& root() const override { return store_->root(); }
@@ -49,4 +50,4 @@ class EvidenceServer final : public link::EvidenceSource {
   const std::shared_ptr<Queue> queue_;
 };
 
-}  // namespace fodc::agent
+}  // namespace fodc::link

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "fodc/agent/evidence_server.h"
+#include "fodc/link/evidence_server.h"
 
 #include <algorithm>
 #include <chrono>
@@ -10,7 +10,7 @@
 #include "fodc/base/strings.h"
 #include "fodc/evidence/capsule_writer.h"
 
-namespace fodc::agent {
+namespace fodc::link {
 namespace {
 
 // The pool is busy: so long until it is asked again.
@@ -42,11 +42,11 @@ struct OpenFile {
 };
 
 struct Opened {
-  link::EvidenceInfo info;
+  EvidenceInfo info;
   std::shared_ptr<OpenFile> file;
 };
 
-Result<std::string> ArtifactOf(const link::EvidenceWish& wish,
+Result<std::string> ArtifactOf(const EvidenceWish& wish,
                                const evidence::EventInfo& event) {
   if (wish.profile_type.empty()) return wish.artifact;
   for (const evidence::EventProfile& p : event.meta.profiles) {
@@ -57,7 +57,7 @@ Result<std::string> ArtifactOf(const link::EvidenceWish& wish,
 }
 
 Result<Opened> OpenIn(const evidence::EventStore& store,
-                      const link::EvidenceWish& wish) {
+                      const EvidenceWish& wish) {
   Opened opened;
   opened.file = std::make_shared<OpenFile>();
   FODC_ASSIGN_OR_RETURN(const evidence::EventInfo event,
@@ -111,8 +111,8 @@ class EvidenceServer::Queue : public std::enable_shared_from_this<Queue> {
   template <typename T>
   void Ask(net::UniqueFunction<Result<T>()> work,
            net::UniqueFunction<void(Result<T>)> done) {
-    auto slot = std::make_shared<Result<T>>(
-        Unavailable("too many wait for this agent's disk"));
+    auto slot =
+        std::make_shared<Result<T>>(Unavailable("too many wait for the disk"));
     auto finish = [slot, done = std::move(done)]() mutable {
       done(std::move(*slot));
     };
@@ -165,7 +165,7 @@ class EvidenceServer::Queue : public std::enable_shared_from_this<Queue> {
   net::EventLoop::Handle retry_;
 };
 
-class EvidenceServer::Reader final : public link::EvidenceReader {
+class EvidenceServer::Reader final : public EvidenceReader {
  public:
   Reader(std::weak_ptr<Queue> queue, std::shared_ptr<OpenFile> file)
       : queue_(std::move(queue)), file_(std::move(file)) {}
@@ -206,19 +206,19 @@ void EvidenceServer::List(ListCallback done) {
       std::move(done));
 }
 
-void EvidenceServer::Open(const link::EvidenceWish& wish, OpenCallback done) {
-  queue_->Ask<Opened>([store = store_, wish] { return OpenIn(*store, wish); },
-                      [queue = std::weak_ptr<Queue>(queue_),
-                       done = std::move(done)](Result<Opened> opened) mutable {
-                        if (!opened.ok()) {
-                          done(opened.status());
-                          return;
-                        }
-                        done(link::OpenedEvidence{
-                            std::move(opened->info),
+void EvidenceServer::Open(const EvidenceWish& wish, OpenCallback done) {
+  queue_->Ask<Opened>(
+      [store = store_, wish] { return OpenIn(*store, wish); },
+      [queue = std::weak_ptr<Queue>(queue_),
+       done = std::move(done)](Result<Opened> opened) mutable {
+        if (!opened.ok()) {
+          done(opened.status());
+          return;
+        }
+        done(OpenedEvidence{std::move(opened->info),
                             std::make_unique<Reader>(std::move(queue),
                                                      std::move(opened->file))});
-                      });
+      });
 }
 
 void EvidenceServer::Pin(const std::string& event_id, bool pinned,
@@ -236,4 +236,4 @@ void EvidenceServer::Pin(const std::string& event_id, bool pinned,
       });
 }
 
-}  // namespace fodc::agent
+}  // namespace fodc::link

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copies of the nodes' evidence on the proxy's own disk (--evidence-dir), so
+// that it outlives the pod it is of.
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "fodc/base/clock.h"
+#include "fodc/base/status.h"
+#include "fodc/evidence/event_store.h"
+#include "fodc/fleet/evidence_copies.h"
+#include "fodc/fleet/fleet.h"
+#include "fodc/link/evidence_server.h"
+#include "fodc/net/event_loop.h"
+
+namespace fodc::proxy {
+
+// Copies what flight agents that are online have, one event at a time, of
+// each pod in turn, the newest first; v1 agents have no capsules. A newer
+// revision takes the place of the older one. What fails is tried again, later
+// each time; what was deleted for want of room is not copied again by this
+// process.
+//
+// Belongs to the loop's thread.
+class EvidenceKeeper final : public fleet::EvidenceCopies {
+ public:
+  struct Options {
+    std::string directory;
+    evidence::RetentionLimits limits{};
+    std::uint64_t keep_free_bytes = 64 << 20;
+  };
+  // Counters since the start and, where said, present values.
+  struct Stats {
+    std::size_t copies = 0;     // now
+    std::uint64_t bytes = 0;    // now, of their files
+    std::size_t waiting = 0;    // now, to be copied or tried again
+    std::uint64_t copied = 0;   // newer revisions, too
+    std::uint64_t failed = 0;   // attempts
+    std::uint64_t refused = 0;  // events that may not be kept at all
+    std::uint64_t deleted = 0;  // to stay within the limits
+  };
+  // No more copies than that, whatever the limits: each one's listing is in
+  // memory, in 128 KiB at most.
+  static constexpr std::size_t kMaxCopies = 1024;
+
+  // Blocks: for the start of the program. `loop` and `fleet` must outlive it.
+  // Errors: those of EventStore::Open, and of a directory that cannot be
+  // written.
+  static Result<std::unique_ptr<EvidenceKeeper>> Open(net::EventLoop& loop,
+                                                      const fleet::Fleet& fleet,
+                                                      const Options& options);
+  // As Stop.
+  ~EvidenceKeeper() override;
+
+  // Copies from now on. `commander` must outlive it or Stop.
+  void Start(fleet::EvidenceCommander* commander);
+  // Copies no more; one that is under way leaves nothing. What there is can
+  // still be had.
+  void Stop();
+
+  std::vector<std::shared_ptr<const fleet::NodeEvents>> List() const override;
+  std::shared_ptr<const fleet::NodeEvents> Find(
+      std::string_view pod_name) const override;
+  void Fetch(std::string_view pod_name, const fleet::EvidenceQuestion& question,
+             fleet::EvidenceCommander::FetchCallback done) override;
+  void Pin(std::string_view pod_name, const std::string& event_id, bool pinned,
+           fleet::EvidenceCommander::DoneCallback done) override;
+
+  Stats stats() const;
+
+ private:
+  struct Copying;
+  // What came of the events that are listed, by pod (in lower case) and id.
+  using Name = std::pair<std::string, std::string>;
+  struct Attempt {
+    std::uint32_t revision = 0;
+    int failures = 0;
+    bool is_settled = false;
+    MonotonicTime next{};
+  };
+  using ListedRef = std::shared_ptr<const fleet::ListedEvent>;
+
+  EvidenceKeeper(net::EventLoop& loop, const fleet::Fleet& fleet,
+                 const Options& options,
+                 std::shared_ptr<evidence::EventStore> store);
+
+  // Begins with the next event that is to be copied, if none is under way.
+  void CopyNext();
+  // Why it may never be kept; OK: it may.
+  Status CheckMayKeep(const fleet::NodeEvents& node,
+                      const fleet::ListedEvent& event) const;
+  void Begin(const std::shared_ptr<const fleet::NodeEvents>& node,
+             const ListedRef& event);
+  void OnAnswer(const std::shared_ptr<Copying>& copying,
+                Result<fleet::EvidenceAnswer> answer);
+  void Import(const std::shared_ptr<Copying>& copying);
+  void OnEnd(const Status& status);
+  void Relist(net::Task done);
+  void TakeList(std::vector<fleet::ListedEvent> events);
+  ListedRef CopyOf(std::string_view pod_name, std::string_view id) const;
+
+  net::EventLoop& loop_;
+  const fleet::Fleet& fleet_;
+  const Options options_;
+  const std::shared_ptr<evidence::EventStore> store_;
+  fleet::EvidenceCommander* commander_ = nullptr;  // null: not started
+  std::map<std::string, std::shared_ptr<const fleet::NodeEvents>, std::less<>>
+      copies_;  // by pod name in lower case
+  std::map<Name, Attempt> attempts_;
+  std::shared_ptr<Copying> copying_;  // null: none is under way
+  std::string last_pod_;  // others come first: one that has ever more waits
+  Stats stats_;
+  net::EventLoop::Handle poll_;
+  // Last: what it calls back uses the rest.
+  std::unique_ptr<link::EvidenceServer> server_;
+};
+
+}  // namespace fodc::proxy
