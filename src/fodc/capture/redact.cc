@@ -6,27 +6,15 @@
 #include <cctype>
 
 #include "fodc/base/strings.h"
+#include "fodc/capture/secret_name.h"
 
 namespace fodc::capture {
 namespace {
 
 using std::string_view;
 
-constexpr std::array<string_view, 21> kSecretParts = {
-    "password",      "passwd",     "passphrase", "secret",
-    "token",         "credential", "apikey",     "accesskey",
-    "privatekey",    "sharedkey",  "accountkey", "masterkey",
-    "signingkey",    "sshkey",     "hmackey",    "encryptionkey",
-    "authorization", "cookie",     "sessionid",  "connectionstring",
-    "signature",
-};
-// What such a name ends in when its value only speaks of the secret.
-constexpr std::array<string_view, 21> kHarmlessEnds = {
-    "file",      "path",       "dir",    "directory", "name",  "ttl",
-    "timeout",   "enabled",    "count",  "size",      "limit", "interval",
-    "expiry",    "expiration", "length", "policy",    "type",  "version",
-    "algorithm", "keyid",      "url",
-};
+// As far as is looked ahead for what may be there; a line may be a megabyte.
+constexpr std::size_t kMaxPeek = 256;
 constexpr std::array<string_view, 6> kNoValues = {"true", "false", "null",
                                                   "none", "nil",   "~"};
 // Tokens that are known by how they begin, and the least that must follow.
@@ -34,15 +22,21 @@ struct Shape {
   string_view begin;
   std::size_t least;
 };
-constexpr std::array<Shape, 10> kShapes = {{
+constexpr std::array<Shape, 16> kShapes = {{
     {"eyJ", 20},
     {"AKIA", 16},
     {"ASIA", 16},
+    {"AIza", 30},
     {"ghp_", 20},
     {"gho_", 20},
     {"ghs_", 20},
+    {"ghu_", 20},
+    {"ghr_", 20},
     {"github_pat_", 20},
     {"glpat-", 16},
+    {"hvs.", 20},
+    {"npm_", 30},
+    {"sk_live_", 16},
     {"xoxb-", 16},
     {"xoxp-", 16},
 }};
@@ -76,6 +70,27 @@ std::size_t EndOfQuoted(string_view line, std::size_t at) {
   return line.size();
 }
 
+// The quote that stands at `at`, with the backslashes before it that it has
+// where JSON lies within JSON; empty if there is none.
+string_view QuoteAt(string_view line, std::size_t at) {
+  const std::size_t quote = Skip(line, at, [](char c) { return c == '\\'; });
+  if (quote >= line.size() || (line[quote] != '"' && line[quote] != '\'')) {
+    return {};
+  }
+  return line.substr(at, quote + 1 - at);
+}
+
+// Where the text that begins behind such a quote ends: at the next that has no
+// more backslashes and no fewer.
+std::size_t EndOfText(string_view line, std::size_t at, string_view quote) {
+  if (quote.size() == 1) return EndOfQuoted(line, at - 1);
+  for (;; ++at) {
+    at = line.find(quote, at);
+    if (at == string_view::npos) return line.size();
+    if (line[at - 1] != '\\') return at;
+  }
+}
+
 // Of a list or object that begins at `at`: behind its end, or the line's.
 std::size_t EndOfBrackets(string_view line, std::size_t at) {
   std::size_t depth = 0;
@@ -106,6 +121,18 @@ std::pair<std::size_t, std::size_t> UserSecret(string_view line,
   return {at, user_end >= kTokenBytes ? at + user_end : at};
 }
 
+// Of "user:password@tcp(host)/name", as Go's MySQL driver has it, if `at` is
+// behind the colon: the password's end; else `at`.
+std::size_t EndOfUserSecret(string_view line, std::size_t at) {
+  string_view text = line.substr(at, kMaxPeek);
+  text = text.substr(0, text.find_first_of(" \t\"'<>"));
+  for (const string_view mark : {"@tcp(", "@tcp6(", "@unix(", "@/"}) {
+    const std::size_t found = text.find(mark);
+    if (found != string_view::npos) return at + found;
+  }
+  return at;
+}
+
 // Whether a word is a token by its shape.
 bool IsToken(string_view word) {
   return std::any_of(kShapes.begin(), kShapes.end(), [&](const Shape& shape) {
@@ -120,33 +147,13 @@ bool IsScheme(string_view word) {
 
 }  // namespace
 
-bool IsSecretName(string_view name) {
-  std::string plain;
-  for (const char c : name) {
-    if (c == '_' || c == '-' || c == '.') continue;
-    plain.push_back(
-        static_cast<char>(std::tolower(static_cast<unsigned char>(c))));
-  }
-  if (plain == "sig") return true;  // of an address that gives access
-  if (plain.ends_with("pwd")) return plain != "pwd" && plain != "oldpwd";
-  if (plain.starts_with("max") || plain.starts_with("min") ||
-      plain.find("tokeniz") != std::string::npos) {
-    return false;
-  }
-  const auto ends = [&](string_view end) { return plain.ends_with(end); };
-  if (std::any_of(kHarmlessEnds.begin(), kHarmlessEnds.end(), ends))
-    return false;
-  return std::any_of(
-      kSecretParts.begin(), kSecretParts.end(),
-      [&](string_view part) { return plain.find(part) != std::string::npos; });
-}
-
 void Redactor::TakeOut(std::string* out) {
   out->append(kRedacted);
   ++redacted_;
 }
 
 void Redactor::AppendLine(string_view line, std::string* out) {
+  if (named_lines_ > 0) --named_lines_;
   constexpr string_view kBegin = "-----BEGIN ";
   constexpr string_view kEnd = "-----END ";
   if (in_private_key_) {
@@ -187,6 +194,24 @@ bool Redactor::TakeNested(string_view line, std::string* out) {
   return true;
 }
 
+// Whether the value that is called `name` or `key` is a secret's name, so that
+// what is called `value` is the secret.
+void Redactor::NoteName(string_view value) {
+  constexpr int kLines = 4;
+  value = value.substr(0, kMaxPeek);
+  const string_view quote = QuoteAt(value, 0);
+  const std::size_t end =
+      quote.empty() ? Skip(value, 0, [](char c) { return !IsDelimiter(c); })
+                    : EndOfText(value, quote.size(), quote);
+  const string_view name = value.substr(quote.size(), end - quote.size());
+  named_lines_ = IsSecretName(name) ? kLines : 0;
+}
+
+bool Redactor::IsSecret(string_view word) {
+  return IsSecretName(word) ||
+         (named_lines_ > 0 && EqualsIgnoreCase(word, "value"));
+}
+
 void Redactor::Scan(string_view line, std::string* out) {
   const std::size_t indent = Skip(line, 0, IsSpace);
   std::size_t at = 0;
@@ -202,82 +227,107 @@ void Redactor::Scan(string_view line, std::string* out) {
       out->push_back(line[at++]);
       continue;
     }
-    const std::size_t word_end = Skip(line, at, IsWord);
-    const string_view word = line.substr(at, word_end - at);
-    const bool is_first = at == indent || line.substr(0, at) == "export ";
+    const std::size_t begin = at;
+    at = Skip(line, begin, IsWord);
+    const string_view word = line.substr(begin, at - begin);
     if (IsToken(word)) {
       TakeOut(out);
-      at = word_end;
       continue;
     }
     out->append(word);
-    at = word_end;
-    std::size_t next = at;
-    const bool is_quoted =
-        next < line.size() && (line[next] == '"' || line[next] == '\'');
-    if (is_quoted) ++next;
-    next = Skip(line, next, IsSpace);
-    if (IsScheme(word) && next > at && !is_quoted) {
-      const std::size_t end =
-          Skip(line, next, [](char c) { return !IsDelimiter(c); });
-      if (end - next >= 8) {
-        out->append(line.substr(at, next - at));
-        TakeOut(out);
-        at = end;
-        continue;
-      }
-    }
-    if (next >= line.size() || (line[next] != ':' && line[next] != '='))
+    if (begin > 0 && line[begin - 1] == '<' && IsSecretName(word)) {
+      at = line.size() - TakeElement(line, at, out).size();
       continue;
-    if (line.substr(next).starts_with("://") || !IsSecretName(word)) continue;
-    const char separator = line[next];
-    ++next;
-    if (next < line.size() && (line[next] == '=' || line[next] == '>')) ++next;
-    const bool is_apart = next < line.size() && IsSpace(line[next]);
-    const std::size_t value = Skip(line, next, IsSpace);
-    out->append(line.substr(at, value - at));
-    const string_view rest =
-        TakeValue(line, value, is_first || (separator == ':' && is_apart),
-                  is_quoted, separator, out);
-    at = line.size() - rest.size();
+    }
+    const bool is_first = begin == indent || line.substr(0, begin) == "export ";
+    at = line.size() - TakeBehind(line, word, at, is_first, out).size();
   }
+}
+
+// Of what stands behind `word` what belongs to it, and what comes then.
+string_view Redactor::TakeBehind(string_view line, string_view word,
+                                 std::size_t at, bool is_first,
+                                 std::string* out) {
+  const string_view quote = QuoteAt(line, at);
+  std::size_t next = Skip(line, at + quote.size(), IsSpace);
+  const bool is_apart = quote.empty() && next > at;
+  if (is_apart && IsScheme(word)) {
+    const std::size_t end =
+        Skip(line, next, [](char c) { return !IsDelimiter(c); });
+    if (end - next >= 8) {
+      out->append(line.substr(at, next - at));
+      TakeOut(out);
+      return line.substr(end);
+    }
+  }
+  if (next >= line.size()) return line.substr(at);
+  if (line[next] != ':' && line[next] != '=') {
+    // "requirepass x": the name, and one word.
+    const string_view rest = Trim(line.substr(next));
+    const bool is_one = rest.find_first_of(" \t") == string_view::npos;
+    if (!is_first || !is_apart || !is_one || !IsSecretName(word)) {
+      return line.substr(at);
+    }
+    out->append(line.substr(at, next - at));
+    TakeOut(out);
+    return {};
+  }
+  if (line.substr(next).starts_with("://")) return line.substr(at);
+  const char separator = line[next];
+  if (quote.empty() && separator == ':') {
+    const std::size_t end = EndOfUserSecret(line, next + 1);
+    if (end > next + 1) {
+      out->append(line.substr(at, next + 1 - at));
+      TakeOut(out);
+      return line.substr(end);
+    }
+  }
+  ++next;
+  if (next < line.size() && (line[next] == '=' || line[next] == '>')) ++next;
+  const std::size_t value = Skip(line, next, IsSpace);
+  if (EqualsIgnoreCase(word, "name") || EqualsIgnoreCase(word, "key")) {
+    NoteName(line.substr(value));
+  }
+  if (!IsSecret(word)) return line.substr(at);
+  out->append(line.substr(at, value - at));
+  const bool is_whole_line =
+      quote.empty() && (is_first || (separator == ':' && value > next));
+  const bool may_nest = separator == ':' && !IsGroupName(word);
+  return TakeValue(line, value, is_whole_line, may_nest, out);
 }
 
 // What comes behind the value that begins at `value`.
 string_view Redactor::TakeValue(string_view line, std::size_t value,
-                                bool is_first, bool is_quoted, char separator,
+                                bool is_whole_line, bool may_nest,
                                 std::string* out) {
   const std::size_t indent = Skip(line, 0, IsSpace);
   const string_view text = line.substr(value);
   if (text.empty() || text[0] == '|' || text[0] == '>') {
     // The lines that follow are the value.
-    if (separator == ':') nested_in_ = indent;
+    if (may_nest) nested_in_ = indent;
     out->append(text);
     return {};
   }
-  std::size_t end = value;
-  if (text[0] == '"' || text[0] == '\'') {
-    end = EndOfQuoted(line, value);
-    if (end == value + 1) {  // empty
-      out->append(text.substr(0, 2));
-      return text.substr(std::min<std::size_t>(2, text.size()));
-    }
-    out->push_back(text[0]);
-    TakeOut(out);
-    return line.substr(end);
+  const string_view quote = QuoteAt(line, value);
+  if (!quote.empty()) {
+    const std::size_t begin = value + quote.size();
+    const std::size_t end = EndOfText(line, begin, quote);
+    out->append(quote);
+    if (end > begin) TakeOut(out);
+    out->append(line.substr(end, quote.size()));
+    return line.substr(std::min(line.size(), end + quote.size()));
   }
   if (text[0] == '[' || text[0] == '{') {
-    end = EndOfBrackets(line, value);
+    if (!may_nest && text.size() == 1) return text;
+    const std::size_t end = EndOfBrackets(line, value);
     const char last = line[end - 1];
     if (last != ']' && last != '}') nested_in_ = indent;
     TakeOut(out);
     return line.substr(end);
   }
-  if (is_first && !is_quoted) {
-    end = line.size();
-  } else {
-    end = Skip(line, value, [](char c) { return !IsDelimiter(c); });
-  }
+  const std::size_t end =
+      is_whole_line ? line.size()
+                    : Skip(line, value, [](char c) { return !IsDelimiter(c); });
   const string_view taken = Trim(line.substr(value, end - value));
   const bool is_none =
       taken.empty() ||
@@ -292,6 +342,27 @@ string_view Redactor::TakeValue(string_view line, std::size_t value,
   return line.substr(end);
 }
 
+// Of an XML element of a secret name, from behind the name on, its attributes
+// `value` and its text, and what comes then.
+string_view Redactor::TakeElement(string_view line, std::size_t at,
+                                  std::string* out) {
+  const std::size_t tag_end =
+      std::min(line.find_first_of("<>", at), line.size());
+  Redactor attributes;
+  attributes.named_lines_ = 1;
+  attributes.Scan(line.substr(at, tag_end - at), out);
+  redacted_ += attributes.redacted_;
+  if (tag_end == line.size() || line[tag_end] == '<' ||
+      line[tag_end - 1] == '/') {
+    return line.substr(tag_end);
+  }
+  out->push_back('>');
+  const std::size_t end = std::min(line.find('<', tag_end), line.size());
+  if (end > tag_end + 1) TakeOut(out);
+  if (end == line.size()) nested_in_ = Skip(line, 0, IsSpace);
+  return line.substr(end);
+}
+
 std::string RedactText(string_view text) {
   Redactor redactor;
   std::string out;
@@ -302,60 +373,6 @@ std::string RedactText(string_view text) {
     out.push_back('\n');
     text.remove_prefix(end + 1);
   }
-  return out;
-}
-
-namespace {
-
-// Calls `take` for each piece of a NUL-separated text.
-template <typename Take>
-void ForEachPiece(string_view text, const Take& take) {
-  while (!text.empty()) {
-    const std::size_t end = text.find('\0');
-    take(text.substr(0, end));
-    if (end == string_view::npos) return;
-    text.remove_prefix(end + 1);
-  }
-}
-
-// With nothing in it that would begin another line.
-std::string OneLine(string_view piece) {
-  std::string line;
-  for (const char c : piece) {
-    if (c == '\n') {
-      line += "\\n";
-    } else {
-      line.push_back(c);
-    }
-  }
-  return line;
-}
-
-}  // namespace
-
-std::string RedactArguments(string_view cmdline) {
-  std::string out;
-  bool is_secret = false;
-  ForEachPiece(cmdline, [&](string_view argument) {
-    const bool is_flag = argument.starts_with("-");
-    if (is_secret && !is_flag && !argument.empty()) {
-      out += kRedacted;
-    } else {
-      Redactor().AppendLine(OneLine(argument), &out);
-    }
-    is_secret = is_flag && argument.find('=') == string_view::npos &&
-                IsSecretName(argument);
-    out.push_back('\n');
-  });
-  return out;
-}
-
-std::string RedactEnvironment(string_view environ) {
-  std::string out;
-  ForEachPiece(environ, [&](string_view variable) {
-    Redactor().AppendLine(OneLine(variable), &out);
-    out.push_back('\n');
-  });
   return out;
 }
 

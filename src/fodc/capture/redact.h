@@ -3,7 +3,8 @@
 // command lines, environments. It goes by names (a key that sounds like a
 // secret loses its value, whatever it is), by places (the password of a URL)
 // and by shapes (private keys, well-known tokens). When in doubt it takes more.
-// A secret under a name that gives no hint, in no known shape, is not seen.
+// A secret under a name that gives no hint, in no known shape, is not seen, nor
+// what is left of a private key whose first line was cut off.
 #pragma once
 
 #include <cstddef>
@@ -14,11 +15,6 @@
 namespace fodc::capture {
 
 inline constexpr std::string_view kRedacted = "[redacted]";
-
-// Whether a key, flag or variable of that name has a value that is nobody's
-// business: "db.password", "AWS_SECRET_ACCESS_KEY", "--api-key"; but not
-// "password_file", "token_ttl" or "PWD".
-bool IsSecretName(std::string_view name);
 
 // One text, line by line: it remembers private keys and values that go over
 // several lines (YAML blocks and lists, indented JSON). Not thread-safe; its
@@ -33,14 +29,22 @@ class Redactor {
  private:
   void TakeOut(std::string* out);
   bool TakeNested(std::string_view line, std::string* out);
+  void NoteName(std::string_view value);
+  bool IsSecret(std::string_view word);
   void Scan(std::string_view line, std::string* out);
+  std::string_view TakeBehind(std::string_view line, std::string_view word,
+                              std::size_t at, bool is_first, std::string* out);
   std::string_view TakeValue(std::string_view line, std::size_t value,
-                             bool is_first, bool is_quoted, char separator,
+                             bool is_whole_line, bool may_nest,
                              std::string* out);
+  std::string_view TakeElement(std::string_view line, std::size_t at,
+                               std::string* out);
 
   bool in_private_key_ = false;
   // What is indented more than that belongs to a secret's value.
   std::optional<std::size_t> nested_in_;
+  // In how many lines, this one among them, a `value` is that of a secret name.
+  int named_lines_ = 0;
   std::size_t redacted_ = 0;
 };
 

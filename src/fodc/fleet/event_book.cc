@@ -145,8 +145,35 @@ Status EventBook::Replace(const Agent& agent, std::vector<ListedEvent> events) {
   for (auto& [id, event] : by_id) all.push_back(std::move(event));
   std::string name = NameOf(agent);
   (void)TakeKnown(agent, name);
+  if (agent.status != AgentStatus::kConflict) DropElsewhere(name, all);
   Keep(agent, std::move(name), std::move(all));
   return first;
+}
+
+void EventBook::DropElsewhere(const std::string& name, const Events& events) {
+  const std::string_view pod =
+      std::string_view(name).substr(0, name.find('\0') + 1);
+  const auto is_told = [&](const std::shared_ptr<const ListedEvent>& e) {
+    return std::binary_search(
+        events.begin(), events.end(), e,
+        [](const auto& a, const auto& b) { return a->id < b->id; });
+  };
+  for (auto it = nodes_.lower_bound(std::string(pod));
+       it != nodes_.end() && it->first.starts_with(pod);) {
+    const auto here = it++;
+    Node& node = here->second;
+    if (here->first == name) continue;
+    auto rest = std::make_shared<NodeEvents>(*node.told);
+    std::erase_if(rest->events, is_told);
+    if (rest->events.size() == node.told->events.size()) continue;
+    stats_.bytes -= node.bytes;
+    stats_.events -= node.told->events.size() - rest->events.size();
+    node.bytes = 0;
+    for (const auto& e : rest->events) node.bytes += EventBytes(*e);
+    stats_.bytes += node.bytes;
+    node.told = std::move(rest);
+    if (node.told->events.empty()) nodes_.erase(here);
+  }
 }
 
 Status EventBook::Put(const Agent& agent, ListedEvent event) {

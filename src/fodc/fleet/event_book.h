@@ -87,6 +87,10 @@ class EventBook {
   // What was known of the agent's node, which is named `name` from now on.
   Events TakeKnown(const Agent& agent, const std::string& name);
   void Keep(const Agent& agent, std::string name, Events events);
+  // Those of `events`, in the order of their ids, that other agents of the pod
+  // of `name` told of before: one and the same directory, as when a node's
+  // agent was replaced by one of the other kind.
+  void DropElsewhere(const std::string& name, const Events& events);
   void Drop(std::map<std::string, Node>::iterator it);
   void Fit();
 

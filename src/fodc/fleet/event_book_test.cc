@@ -108,6 +108,26 @@ TEST_F(EventBookTest, OneInConflictStandsBesideUntilItMovesUp) {
   EXPECT_THAT(Ids(*nodes[0]), ElementsAre(Id(3), Id(2)));
 }
 
+TEST_F(EventBookTest, AnAgentOfAnotherKindTakesOverItsDirectory) {
+  ASSERT_THAT(
+      book_.Replace(Node("a", "1", AgentKind::kV1), {Event(1), Event(2)}),
+      IsOk());
+  ASSERT_THAT(book_.Replace(Node("ab", "9"), {Event(1)}), IsOk());
+  // The one that was upgraded has one of them still, and one that is new.
+  ASSERT_THAT(book_.Replace(Node("a", "2"), {Event(2), Event(3)}), IsOk());
+  const auto rest = book_.Find("a");
+  ASSERT_THAT(Agents(rest), ElementsAre("2", "1"));
+  EXPECT_THAT(Ids(*rest[0]), ElementsAre(Id(3), Id(2)));
+  EXPECT_THAT(Ids(*rest[1]), ElementsAre(Id(1)));
+  EXPECT_EQ(book_.stats().events, 4u);
+  ASSERT_THAT(book_.Replace(Node("a", "3"), {Event(1), Event(2), Event(3)}),
+              IsOk());
+  EXPECT_THAT(Agents(book_.Find("a")), ElementsAre("3"));
+  EXPECT_THAT(book_.Find("ab"), SizeIs(1));
+  EXPECT_EQ(book_.stats().events, 4u);
+  EXPECT_EQ(book_.stats().bytes, 4 * EventBytes(Event(1)));
+}
+
 TEST_F(EventBookTest, ChangesOneAndForgetsOne) {
   const Agent a = Node("a", "1");
   ASSERT_THAT(book_.Replace(a, {Event(1), Event(2)}), IsOk());

@@ -29,6 +29,8 @@ void EventNews::OnChanged() {
   Look();
 }
 
+void EventNews::LookAgain() { Look(); }
+
 void EventNews::Look() {
   if (!has_begun_ || !has_changed_ || is_listing_ || has_more_) return;
   has_changed_ = false;
@@ -45,7 +47,7 @@ void EventNews::Listed(Listing listing) {
       LogWarn("the events on disk cannot be listed",
               {{"status", listing.status()}});
     }
-    Look();
+    has_changed_ = true;  // what is not known yet is told when LookAgain says
     return;
   }
   told_failure_ = false;

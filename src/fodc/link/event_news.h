@@ -29,6 +29,9 @@ class EventNews {
   // There is another event, or one has changed or gone.
   void OnChanged();
 
+  // From time to time: a listing that failed is tried again.
+  void LookAgain();
+
   // The next message, up to `max_bytes` when encoded; false: nothing now. An
   // event that is larger by itself is never told: `left_out` gets its bytes.
   bool Take(std::size_t max_bytes,

@@ -114,7 +114,7 @@ void FetchEvidence(ServerCore& core, const fleet::AgentId& agent,
   AgentSession* session = FindLive(core, agent);
   if (session == nullptr) {
     later(NotThere(core, agent));
-  } else if (core.hurried() >= core.options.max_fetches) {
+  } else if (core.downloads()->open >= core.options.max_fetches) {
     later(Unavailable(StrCat("the proxy has ", core.options.max_fetches,
                              " downloads under way")));
   } else {

@@ -107,10 +107,10 @@ TEST_F(EvidenceLinkTest, AListThatFailsIsToldLater) {
   agent_ = std::make_unique<TestAgent>(loop_, AgentOptions());
   agent_->set_evidence(&evidence_);
   agent_->StartLink();
-  ASSERT_TRUE(Until([&] { return evidence_.lists > 0; }));
-  evidence_.list_error = OkStatus();
   evidence_.Add(1, {{"heap", "abc"}});
-  agent_->link().OnEvidence();
+  ASSERT_TRUE(Until([&] { return evidence_.lists > 1; }));
+  // Nothing new happens: it is asked again all the same.
+  evidence_.list_error = OkStatus();
   EXPECT_TRUE(Until([&] { return Told(); }));
 }
 
@@ -189,6 +189,8 @@ TEST_F(EvidenceLinkTest, AReaderThatStopsHoldsUpNothingElse) {
   RunFor(milliseconds(50));
   // It is not read further than was granted.
   EXPECT_LE(evidence_.bytes_read, FlightFetches::kWindow + (256u << 10));
+  // What is full needs no haste of anybody.
+  EXPECT_TRUE(Until([&] { return server_->stats().hurried == 0; }));
   const std::uint64_t acknowledged = server_->stats().acknowledgements;
   TestDownload other(*server_, id(), Heap(2));
   ASSERT_TRUE(Finished(&other));
@@ -199,7 +201,11 @@ TEST_F(EvidenceLinkTest, AReaderThatStopsHoldsUpNothingElse) {
       [&] { return server_->stats().acknowledgements > acknowledged + 3; }));
   EXPECT_LE(evidence_.bytes_read,
             FlightFetches::kWindow + (3u << 20) + (512u << 10));
-  // And goes on where it stopped.
+  // And goes on where it stopped, in haste again.
+  ASSERT_TRUE(Until([&] {
+    (void)stopped.Pull();
+    return server_->stats().hurried == 1;
+  }));
   ASSERT_TRUE(Finished(&stopped));
   EXPECT_THAT(*stopped.end(), IsOk());
   EXPECT_TRUE(stopped.bytes() == Noise(32u << 20));

@@ -234,6 +234,7 @@ class FlightClient final : public Conversation, private Stream::Handler {
     constexpr std::size_t kMaxWaiting = 4;
     if (!std::exchange(past_half_, !past_half_)) {
       heartbeat_due_ = true;
+      evidence_.OnTick();
     } else if (std::exchange(heartbeat_due_, false) && !leaving_ &&
                stream_->queued() < kMaxWaiting) {
       AgentMessage m;

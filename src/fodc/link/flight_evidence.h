@@ -30,6 +30,8 @@ class FlightEvidence {
     news_.Begin();
   }
   void OnChanged() { news_.OnChanged(); }
+  // From time to time: what failed is tried again.
+  void OnTick() { news_.LookAgain(); }
   // One of the messages of evidence.
   void OnMessage(const flight::v1::ProxyMessage& message);
 

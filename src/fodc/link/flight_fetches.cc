@@ -46,7 +46,7 @@ void FlightFetches::Fetch(const fleet::EvidenceQuestion& question,
   Open& open = open_[fetch];
   open.question = question;
   open.done = std::move(done);
-  open.hurry = core_.Hurry();
+  open.download.emplace(core_.downloads());
   open.deadline = core_.loop.RunAt(deadline, [this, fetch] {
     Fail(fetch, DeadlineExceeded("the agent did not begin to send in time"),
          /*agent_stops=*/false);
@@ -94,6 +94,12 @@ Status FlightFetches::OnPiece(flight::v1::EvidencePiece* piece) {
   const bool is_first = open.pipe == nullptr;
   if (is_first) Begin(it->first, &open, *piece);
   const auto pipe = open.pipe;
+  // A reader that is slower than the agent is in no hurry: for the sake of its
+  // bytes alone the messages of all other agents are not to be taken one by
+  // one.
+  if (pipe->buffered() + piece->data().size() >= kWindow / 2) {
+    open.download->SetHurried(false);
+  }
   const auto done = std::make_shared<fleet::EvidenceCommander::FetchCallback>(
       std::move(open.done));
   if (piece->is_last()) open_.erase(it);
@@ -117,6 +123,7 @@ void FlightFetches::Grant(std::uint64_t fetch) {
   const auto it = open_.find(fetch);
   if (it == open_.end()) return;
   Open& open = it->second;
+  if (open.pipe->buffered() < kWindow / 2) open.download->SetHurried(true);
   const std::uint64_t now = open.pipe->taken() + kWindow;
   if (now - open.granted < kWindow / 4) return;
   open.granted = now;

@@ -47,7 +47,7 @@ class FlightFetches {
     std::uint64_t received = 0;
     std::uint64_t granted = kWindow;
     net::EventLoop::Handle deadline;
-    std::shared_ptr<void> hurry;
+    std::optional<Download> download;
   };
   struct OpenPin {
     fleet::EvidenceCommander::DoneCallback done;

@@ -92,6 +92,8 @@ class LinkServer final : public fleet::AgentCommander,
     fleet::QuestionQueue::Stats questions;
     std::size_t open_streams = 0;  // now
     std::size_t sessions = 0;      // now, registered
+    // Downloads now for whose sake messages are read as they come.
+    std::size_t hurried = 0;
   };
 
   // Listens, and sweeps `fleet` from now on. `loop` and `fleet` must outlive

@@ -139,6 +139,7 @@ void ServerCore::End(AgentSession* session) {
 LinkServer::Stats ServerCore::TakeStats() const {
   LinkServer::Stats s = stats;
   for (const auto& session : sessions) session->AddStats(&s);
+  s.hurried = downloads_->hurried.load();
   return s;
 }
 
@@ -147,9 +148,23 @@ AgentSession* ServerCore::Find(const fleet::AgentId& id) const {
   return it == by_id_.end() ? nullptr : it->second.get();
 }
 
-std::shared_ptr<void> ServerCore::Hurry() {
-  ++*hurries_;
-  return {nullptr, [hurries = hurries_](void*) { --*hurries; }};
+Download::Download(std::shared_ptr<Downloads> all) : all_(std::move(all)) {
+  ++all_->open;
+  SetHurried(true);
+}
+
+Download::~Download() {
+  SetHurried(false);
+  --all_->open;
+}
+
+void Download::SetHurried(bool is_hurried) {
+  if (std::exchange(is_hurried_, is_hurried) == is_hurried) return;
+  if (is_hurried) {
+    ++all_->hurried;
+  } else {
+    --all_->hurried;
+  }
 }
 
 void ServerCore::CloseSoon(std::shared_ptr<Stream> stream,

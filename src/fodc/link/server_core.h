@@ -54,6 +54,28 @@ class AgentSession : public std::enable_shared_from_this<AgentSession> {
   const std::string peer_;
 };
 
+// The loop counts; the stream's thread looks.
+struct Downloads {
+  std::size_t open = 0;
+  std::atomic<std::size_t> hurried = 0;
+};
+
+// One that is under way as long as this lives: hurried, until somebody says
+// that its reader is slower than its agent. The loop only.
+class Download {
+ public:
+  explicit Download(std::shared_ptr<Downloads> all);
+  ~Download();
+  Download(const Download&) = delete;
+  Download& operator=(const Download&) = delete;
+
+  void SetHurried(bool is_hurried);
+
+ private:
+  const std::shared_ptr<Downloads> all_;  // the core may go first
+  bool is_hurried_ = false;
+};
+
 class ServerCore {
  public:
   ServerCore(net::EventLoop& l, fleet::Fleet& f, LinkServer::Options o)
@@ -83,12 +105,11 @@ class ServerCore {
   // Of the fleet, every half of its heartbeat timeout.
   void Sweep();
   LinkServer::Stats TakeStats() const;
-  // As long as anybody holds one, messages are read as they come: a download
-  // is under way.
-  std::shared_ptr<void> Hurry();
-  std::size_t hurried() const { return hurries_->load(); }
-  const std::shared_ptr<std::atomic<std::size_t>>& hurries() const {
-    return hurries_;
+  // Under way, and those of them that are hurried.
+  const std::shared_ptr<Downloads>& downloads() const { return downloads_; }
+  // While it is not 0, messages are read as they come. For the stream's thread.
+  std::shared_ptr<const std::atomic<std::size_t>> hurries() const {
+    return {downloads_, &downloads_->hurried};
   }
 
   net::EventLoop& loop;
@@ -115,8 +136,7 @@ class ServerCore {
   std::map<std::string, Bucket> buckets_;
   std::vector<std::pair<std::shared_ptr<Stream>, MonotonicTime>> closing_;
   MonotonicTime last_tick_;
-  const std::shared_ptr<std::atomic<std::size_t>> hurries_ =
-      std::make_shared<std::atomic<std::size_t>>(0);
+  const std::shared_ptr<Downloads> downloads_ = std::make_shared<Downloads>();
 };
 
 }  // namespace fodc::link

@@ -101,7 +101,7 @@ void V1Profiles::Fetch(const V1ProfileName& name, MonotonicTime deadline,
   transfer->number = ++last_number_;
   transfer->name = name;
   transfer->done = std::move(done);
-  transfer->hurry = core_.Hurry();
+  transfer->download.emplace(core_.downloads());
   const std::uint64_t number = transfer->number;
   transfer->deadline = core_.loop.RunAt(deadline, [this, number] {
     GiveUp(number,
@@ -151,7 +151,7 @@ void V1Profiles::FailTransfer(Transfer* transfer, const Status& status) {
   transfer->is_unwanted = true;
   transfer->full_since.reset();
   transfer->deadline.Cancel();
-  transfer->hurry.reset();
+  transfer->download.reset();
   if (transfer->pipe != nullptr) {
     std::exchange(transfer->pipe, nullptr)->Fail(status);
   } else if (transfer->done) {

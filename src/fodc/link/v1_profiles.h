@@ -72,7 +72,7 @@ class V1Profiles {
     MonotonicTime heard;
     std::optional<MonotonicTime> full_since;
     net::EventLoop::Handle deadline;
-    std::shared_ptr<void> hurry;
+    std::optional<Download> download;  // while it is wanted
   };
 
   void OnComplete(const std::string& request_id);
