@@ -13,6 +13,7 @@
 #include "fodc/api/byte_range.h"
 #include "fodc/api/evidence_body.h"
 #include "fodc/api/evidence_text.h"
+#include "fodc/api/incidents_text.h"
 #include "fodc/api/text_body.h"
 #include "fodc/base/strings.h"
 #include "fodc/capture/profile_type.h"
@@ -114,6 +115,7 @@ class EvidenceRoutes : public std::enable_shared_from_this<EvidenceRoutes> {
   void Artifact(const RequestPtr& request, Responder responder);
   void Capsule(const RequestPtr& request, Responder responder);
   void Pin(const RequestPtr& request, Responder responder, bool pinned);
+  Access profile_access() const { return options_.profile_access; }
 
  private:
   using SharedResponder = std::shared_ptr<Responder>;
@@ -304,8 +306,13 @@ void EvidenceRoutes::Send(const RequestPtr& request,
               "Content-Range",
               StrCat("bytes ", range->first, '-', range->last, '/', *size));
         }
+        std::optional<BodyDigest> whole;
+        if (!range && !now.empty() && answer->size_bytes) {
+          whole = BodyDigest{*answer->size_bytes, now};
+        }
         response.source = std::make_unique<EvidenceBody>(
-            std::move(answer->body), std::move(slot), std::move(failure));
+            std::move(answer->body), std::move(slot), std::move(failure),
+            std::move(whole));
         responder->Send(std::move(response));
       });
 }
@@ -332,11 +339,26 @@ void EvidenceRoutes::Profile(const RequestPtr& request, Responder responder) {
 
 void EvidenceRoutes::Events(const RequestPtr& request, Responder responder) {
   const auto& values = request->path_values;
+  const MonotonicTime now = loop_.clock().Monotonic();
   auto shared = std::make_shared<Responder>(std::move(responder));
-  Find(values[0], values[1], shared, [request, shared](const Found& found) {
-    shared->Send(net::JsonResponse(
-        EventsDocument(*found.node, request->path_values[1])));
-  });
+  // It may have no evidence. v1 agents, of whom anything else is asked, tell of
+  // none.
+  const auto known = FindIncident(fleet_, values[0], values[1]);
+  if (known && !Look(values[0], values[1])) {
+    const fleet::Agent& agent = known->agent;
+    return shared->Send(net::JsonResponse(EventsDocument(
+        {agent.id, agent.kind, agent.identity.pod_name, agent.identity.role,
+         /*events=*/{}},
+        values[1], IncidentJson(*known, now))));
+  }
+  Find(values[0], values[1], shared,
+       [self = shared_from_this(), request, shared, now](const Found& found) {
+         const auto incident = FindIncident(self->fleet_, found.node->pod_name,
+                                            found.event->meta.incident_id);
+         shared->Send(net::JsonResponse(
+             EventsDocument(*found.node, request->path_values[1],
+                            incident ? IncidentJson(*incident, now) : "null")));
+       });
 }
 
 void EvidenceRoutes::Artifact(const RequestPtr& request, Responder responder) {
@@ -401,7 +423,8 @@ void InstallEvidenceRoutes(net::EventLoop& loop, fleet::Fleet& fleet,
                 [routes](const RequestPtr& request, Responder responder) {
                   routes->List(*request, std::move(responder));
                 });
-  server->Route("/pressure-profiles/{pod}/{id}/{type}", Access::kOperator,
+  server->Route("/pressure-profiles/{pod}/{id}/{type}",
+                routes->profile_access(),
                 [routes](const RequestPtr& request, Responder responder) {
                   routes->Profile(request, std::move(responder));
                 });

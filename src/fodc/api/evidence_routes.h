@@ -23,6 +23,8 @@ struct EvidenceRouteOptions {
   // told.
   fleet::EvidenceCommander* commander = nullptr;
   FilterParser parse_filter;
+  // Who may have the bodies below /pressure-profiles.
+  net::Access profile_access = net::Access::kViewer;
   // Lists of profiles, and bodies, at work at a time.
   std::shared_ptr<Slots> lists;
   std::shared_ptr<Slots> downloads;

@@ -184,7 +184,8 @@ bool ProfilesText::Append(std::string* out, std::size_t max_bytes) {
   return false;
 }
 
-std::string EventsDocument(const fleet::NodeEvents& node, std::string_view id) {
+std::string EventsDocument(const fleet::NodeEvents& node, std::string_view id,
+                           std::string_view incident) {
   std::string out;
   JsonWriter json(&out);
   json.BeginObject();
@@ -194,6 +195,8 @@ std::string EventsDocument(const fleet::NodeEvents& node, std::string_view id) {
   json.String(node.role);
   json.Key("agent_id");
   json.String(node.agent);
+  json.Key("incident");
+  json.Raw(incident);
   json.Key("events");
   json.BeginArray();
   for (const auto& event : node.events) {

@@ -35,7 +35,9 @@ class ProfilesText {
 // where.
 void WriteEventNote(const fleet::ListedEvent& event, JsonWriter* json);
 
-// The document of one event, or of all events of one incident.
-std::string EventsDocument(const fleet::NodeEvents& node, std::string_view id);
+// The document of one event, or of all events of one incident. `incident`: the
+// JSON of it, or "null".
+std::string EventsDocument(const fleet::NodeEvents& node, std::string_view id,
+                           std::string_view incident);
 
 }  // namespace fodc::api

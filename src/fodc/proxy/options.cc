@@ -78,6 +78,8 @@ void DeclareFlags(program::Flags* flags, ProxyOptions* o) {
             "most HTTP connections at a time")
       .AtLeast(1)
       .AtMost(100'000);
+  flags->Bool("restrict-profile-downloads", &o->restrict_profile_downloads,
+              "give what is below /pressure-profiles/ to operators only");
   flags
       ->Duration("shutdown-timeout", &o->shutdown_timeout,
                  "time for answers and streams to end after SIGTERM")

@@ -27,6 +27,7 @@ struct ProxyOptions {
   std::uint64_t recorder_memory_per_agent = 10u << 20;
   std::uint64_t recorder_memory = 1u << 30;
   std::int64_t http_max_connections = 1024;
+  bool restrict_profile_downloads = false;
   std::chrono::nanoseconds shutdown_timeout = std::chrono::seconds(5);
   program::LogOptions log;
 };

@@ -44,19 +44,21 @@ TEST(ProxyOptionsTest, HasTheDefaultsOfGo) {
 
 TEST(ProxyOptionsTest, ReadsEveryFlag) {
   ProxyOptions o;
-  const auto outcome = Parse(
-      {"--grpc-listen-addr=127.0.0.1:1", "--http-listen-addr=:2",
-       "--agent-heartbeat-timeout=15s", "--agent-cleanup-timeout=1m",
-       "--max-agents=7", "--grpc-max-msg-size=600000", "--http-read-timeout=1s",
-       "--http-write-timeout=2s", "--heartbeat-interval=5s",
-       "--recorder-memory-per-agent=1MiB", "--recorder-memory=64MiB",
-       "--http-max-connections=9", "--shutdown-timeout=3s"},
-      &o);
+  const auto outcome =
+      Parse({"--grpc-listen-addr=127.0.0.1:1", "--http-listen-addr=:2",
+             "--agent-heartbeat-timeout=15s", "--agent-cleanup-timeout=1m",
+             "--max-agents=7", "--grpc-max-msg-size=600000",
+             "--http-read-timeout=1s", "--http-write-timeout=2s",
+             "--heartbeat-interval=5s", "--recorder-memory-per-agent=1MiB",
+             "--recorder-memory=64MiB", "--http-max-connections=9",
+             "--shutdown-timeout=3s", "--restrict-profile-downloads"},
+            &o);
   ASSERT_TRUE(outcome.run) << outcome.error;
   EXPECT_EQ(o.max_agents, 7);
   EXPECT_EQ(o.recorder_memory_per_agent, 1u << 20);
   EXPECT_EQ(o.recorder_memory, 64u << 20);
   EXPECT_EQ(o.shutdown_timeout, std::chrono::seconds(3));
+  EXPECT_TRUE(o.restrict_profile_downloads);
 }
 
 TEST(ProxyOptionsTest, NamesFlagValueAndLimit) {

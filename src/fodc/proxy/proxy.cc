@@ -144,6 +144,7 @@ Result<std::unique_ptr<Proxy>> Proxy::Start(net::EventLoop& loop,
     return p->stopping ? Unavailable("the proxy is stopping") : OkStatus();
   };
   api_options.evidence = p->link.get();
+  api_options.restrict_profile_downloads = options.restrict_profile_downloads;
   api_options.observe_v1_seconds =
       [latency = p->metrics.AddHistogram(
            "fodc_proxy_v1_answer_seconds", "Time until a v1 agent answered.",
