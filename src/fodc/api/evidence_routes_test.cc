@@ -198,6 +198,19 @@ TEST_F(EvidenceRoutesTest, PinsAndTakesThePinAway) {
   EXPECT_EQ(Ask("/incidents/a-0/5f-1/pin").status, 404);
 }
 
+TEST_F(EvidenceRoutesTest, ACapsuleHasNoLengthDigestOrRange) {
+  Tell();
+  const auto r =
+      Ask(StrCat("/incidents/a-0/", kId, ".tar.zst"), "Range: bytes=2-3\r\n");
+  EXPECT_EQ(r.status, 200);
+  EXPECT_EQ(r.body, "0123456789");
+  for (const char* name :
+       {"Content-Length", "ETag", "Accept-Ranges", "Content-Range"}) {
+    EXPECT_EQ(r.Header(name), "") << name;
+  }
+  EXPECT_EQ(evidence_.asked.at(0).second.length, std::nullopt);
+}
+
 class EvidenceRightsTest : public EvidenceRoutesTest {
  protected:
   // What each route answers, by its method and path.
