@@ -454,16 +454,19 @@ void Api::Install(net::HttpServer* server) {
   server->Route(
       "/incidents", Access::kViewer,
       [impl](const HttpRequest& request) { return impl->Incidents(request); });
-  InstallEvidenceRoutes(impl->loop, impl->fleet,
-                        {.commander = impl->options.evidence,
-                         .copies = impl->options.copies,
-                         .parse_filter =
-                             [impl](const HttpRequest& request) {
-                               return impl->ParseFilter(request);
-                             },
-                         .lists = impl->profile_lists,
-                         .downloads = impl->downloads},
-                        server);
+  InstallEvidenceRoutes(
+      impl->loop, impl->fleet,
+      {.commander = impl->options.evidence,
+       .parse_filter =
+           [impl](const HttpRequest& request) {
+             return impl->ParseFilter(request);
+           },
+       .profile_access = impl->options.restrict_profile_downloads
+                             ? Access::kOperator
+                             : Access::kViewer,
+       .lists = impl->profile_lists,
+       .downloads = impl->downloads},
+      server);
   server->Route("/sd", Access::kViewer, [impl](const HttpRequest& request) {
     return impl->Discovery(request);
   });

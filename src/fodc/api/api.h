@@ -47,6 +47,9 @@ struct ApiOptions {
   fleet::EvidenceCommander* evidence = nullptr;
   // The proxy's own copies; must outlive the api. Null: it keeps none.
   fleet::EvidenceCopies* copies = nullptr;
+  // Profiles below /pressure-profiles are for operators, too, as other bodies
+  // of evidence are. Go's proxy gives them to everybody.
+  bool restrict_profile_downloads = false;
   std::size_t line_cache_bytes = 64u << 20;
   // Answers at work at a time. Each holds what it shows, however slowly its
   // reader takes it. Beyond: 503.

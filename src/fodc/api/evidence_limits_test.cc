@@ -65,6 +65,7 @@ TEST_F(EvidenceLimitsTest, AClientThatDoesNotReadIsNotReadFor) {
 TEST_F(EvidenceLimitsTest, AClientThatReadsGetsAllHoweverMuch) {
   Tell();
   evidence_.large = 16u << 20;
+  evidence_.digest = DigestOf(std::string(16u << 20, 'x'));
   EXPECT_EQ(Ask(Heap()).body.size(), 16u << 20);
 }
 
@@ -135,6 +136,34 @@ TEST_F(EvidenceLimitsTest, CutsABodyThatIsNotAsLongAsWasSaid) {
     EXPECT_TRUE(client.WaitForEnd());
   }
   EXPECT_EQ(routes_.stats().bodies_aborted, 2u);
+}
+
+TEST_F(EvidenceLimitsTest, WhatIsNotWhatItsDigestSaysNeverEndsWell) {
+  Tell();
+  evidence_.large = 1u << 20;
+  evidence_.digest = DigestOf("something else");
+  for (const std::string& target :
+       {Heap(), StrCat("/incidents/a-0/", kId, "/heap.pprof")}) {
+    evidence_.given = 0;
+    net::RawClient client(loop_, routes_.port());
+    client.Get(target);
+    const auto r = client.Read();
+    EXPECT_EQ(r.status, 200);
+    EXPECT_FALSE(r.complete);
+    EXPECT_LT(r.body.size(), 1u << 20);
+    EXPECT_TRUE(client.WaitForEnd());
+  }
+  EXPECT_EQ(routes_.stats().bodies_aborted, 2u);
+  // A short one is compared before anything of it has gone.
+  evidence_.large.reset();
+  evidence_.content = "0";
+  const auto r = Ask(Heap());
+  EXPECT_EQ(r.status, 404);
+  EXPECT_THAT(r.body, HasSubstr("SHA-256"));
+  // A part cannot be compared, and is no claim to be the whole.
+  evidence_.content = "0123456789";
+  evidence_.digest = kDigest;
+  EXPECT_EQ(Ask(Heap(), "Range: bytes=0-4\r\n").body, "01234");
 }
 
 TEST_F(EvidenceLimitsTest, RefusesHostileNamesAndAsksNobody) {

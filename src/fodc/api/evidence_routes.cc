@@ -13,6 +13,7 @@
 #include "fodc/api/byte_range.h"
 #include "fodc/api/evidence_body.h"
 #include "fodc/api/evidence_text.h"
+#include "fodc/api/incidents_text.h"
 #include "fodc/api/text_body.h"
 #include "fodc/base/strings.h"
 #include "fodc/capture/profile_type.h"
@@ -120,6 +121,7 @@ class EvidenceRoutes : public std::enable_shared_from_this<EvidenceRoutes> {
   void Artifact(const RequestPtr& request, Responder responder);
   void Capsule(const RequestPtr& request, Responder responder);
   void Pin(const RequestPtr& request, Responder responder, bool pinned);
+  Access profile_access() const { return options_.profile_access; }
 
  private:
   using SharedResponder = std::shared_ptr<Responder>;
@@ -287,8 +289,9 @@ void EvidenceRoutes::Send(const RequestPtr& request,
     if (responder->cancelled()) return;
     if (!answer.ok() && !found.from_copy && found.known.copy != nullptr &&
         (file.empty() || KnownSize(found.known.copy->meta, file))) {
-      found.from_copy = true;
-      return self->Send(request, responder, found, file, saved_as,
+      Found copy = found;
+      copy.from_copy = true;
+      return self->Send(request, responder, copy, file, saved_as,
                         std::move(failure), std::move(slot));
     }
     if (!answer.ok()) {
@@ -318,8 +321,13 @@ void EvidenceRoutes::Send(const RequestPtr& request,
           "Content-Range",
           StrCat("bytes ", range->first, '-', range->last, '/', *size));
     }
-    response.source = std::make_unique<EvidenceBody>(
-        std::move(answer->body), std::move(slot), std::move(failure));
+    std::optional<BodyDigest> whole;
+    if (!range && !now.empty() && answer->size_bytes) {
+      whole = BodyDigest{*answer->size_bytes, now};
+    }
+    response.source =
+        std::make_unique<EvidenceBody>(std::move(answer->body), std::move(slot),
+                                       std::move(failure), std::move(whole));
     responder->Send(std::move(response));
   };
   if (found.from_copy) {
@@ -351,14 +359,29 @@ void EvidenceRoutes::Profile(const RequestPtr& request, Responder responder) {
 
 void EvidenceRoutes::Events(const RequestPtr& request, Responder responder) {
   const auto& values = request->path_values;
+  const MonotonicTime now = loop_.clock().Monotonic();
   auto shared = std::make_shared<Responder>(std::move(responder));
+  // It may have no evidence. v1 agents, of whom anything else is asked, tell of
+  // none.
+  const auto known = FindIncident(fleet_, values[0], values[1]);
+  if (known && !Look(values[0], values[1])) {
+    const fleet::Agent& agent = known->agent;
+    const auto node = std::make_shared<fleet::NodeEvents>(
+        fleet::NodeEvents{agent.id, agent.kind, agent.identity.pod_name,
+                          agent.identity.role, /*events=*/{}});
+    return shared->Send(net::JsonResponse(EventsDocument(
+        {node, /*events=*/{}}, values[1], IncidentJson(*known, now))));
+  }
   Find(values[0], values[1], shared,
-       [self = shared_from_this(), request, shared](const Found& found) {
+       [self = shared_from_this(), request, shared, now](const Found& found) {
+         const auto incident = FindIncident(self->fleet_, found.node->pod_name,
+                                            found.event().meta.incident_id);
          const auto& v = request->path_values;
          for (const KnownNode& node :
               FindEvidence(self->fleet_.events(), self->copies_, v[0])) {
            if (node.node != found.node) continue;
-           return shared->Send(net::JsonResponse(EventsDocument(node, v[1])));
+           return shared->Send(net::JsonResponse(EventsDocument(
+               node, v[1], incident ? IncidentJson(*incident, now) : "null")));
          }
        });
 }
@@ -438,7 +461,8 @@ void InstallEvidenceRoutes(net::EventLoop& loop, fleet::Fleet& fleet,
                 [routes](const RequestPtr& request, Responder responder) {
                   routes->List(*request, std::move(responder));
                 });
-  server->Route("/pressure-profiles/{pod}/{id}/{type}", Access::kOperator,
+  server->Route("/pressure-profiles/{pod}/{id}/{type}",
+                routes->profile_access(),
                 [routes](const RequestPtr& request, Responder responder) {
                   routes->Profile(request, std::move(responder));
                 });

@@ -28,6 +28,8 @@ struct EvidenceRouteOptions {
   // are none.
   fleet::EvidenceCopies* copies = nullptr;
   FilterParser parse_filter;
+  // Who may have the bodies below /pressure-profiles.
+  net::Access profile_access = net::Access::kViewer;
   // Lists of profiles, and bodies, at work at a time.
   std::shared_ptr<Slots> lists;
   std::shared_ptr<Slots> downloads;

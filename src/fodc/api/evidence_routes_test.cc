@@ -2,7 +2,10 @@
 // /pressure-profiles and what is below /incidents: what is listed and sent.
 #include "fodc/api/evidence_routes.h"
 
+#include <map>
 #include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
 
 #include "fodc/api/evidence_test_peer.h"
 
@@ -11,6 +14,7 @@ namespace {
 
 using fleet::AgentKind;
 using nlohmann::json;
+using ::testing::ElementsAre;
 using ::testing::IsEmpty;
 
 TEST_F(EvidenceRoutesTest, ListsProfilesWithTheKeysOfGoInItsOrder) {
@@ -140,6 +144,38 @@ TEST_F(EvidenceRoutesTest, ShowsTheEventsOfAnIncident) {
   EXPECT_EQ(Ask("/incidents/b-0/5f-1").status, 404);
 }
 
+TEST_F(EvidenceRoutesTest, RepeatsTheIncident) {
+  Tell();
+  EXPECT_EQ(json::parse(Ask("/incidents/a-0/5f-1").body)["incident"], nullptr);
+  evidence::Incident incident;
+  incident.id = "5f-1";
+  incident.detector = "memory";
+  incident.verdict = "W4";
+  incident.started_ms = incident.updated_ms = 1'767'225'600'000;
+  evidence::Incident bare = incident;
+  bare.id = "5f-2";
+  ASSERT_TRUE(fleet_.TakeIncidents(id_, {incident, bare}).ok());
+  for (const std::string id : {"5f-1", kId}) {
+    const json of = json::parse(Ask("/incidents/A-0/" + id).body);
+    EXPECT_EQ(of["events"].size(), 1u);
+    EXPECT_EQ(of["incident"]["id"], "5f-1");
+    EXPECT_EQ(of["incident"]["verdict"], "W4");
+    EXPECT_EQ(of["incident"]["detector"], "memory");
+    EXPECT_EQ(of["incident"]["started_at"], "2026-01-01T00:00:00.000Z");
+    EXPECT_EQ(of["incident"]["agent"]["status"], "online");
+  }
+  // One without evidence is one all the same; its agent is asked nothing.
+  const auto r = Ask("/incidents/a-0/5f-2");
+  EXPECT_EQ(r.status, 200);
+  const json of = json::parse(r.body);
+  EXPECT_EQ(of["incident"]["id"], "5f-2");
+  EXPECT_EQ(of["pod_name"], "a-0");
+  EXPECT_EQ(of["agent_id"], id_);
+  EXPECT_EQ(of["events"], json::array());
+  EXPECT_EQ(Ask("/incidents/b-0/5f-2").status, 404);
+  EXPECT_EQ(Ask("/incidents/a-0/5f-2.tar.zst").status, 404);
+}
+
 TEST_F(EvidenceRoutesTest, SendsArtifactsAndCapsules) {
   Tell();
   EXPECT_EQ(Ask("/incidents/a-0/5f-1/heap.pprof").body, "0123456789");
@@ -162,17 +198,102 @@ TEST_F(EvidenceRoutesTest, PinsAndTakesThePinAway) {
   EXPECT_EQ(Ask("/incidents/a-0/5f-1/pin").status, 404);
 }
 
-TEST_F(EvidenceRoutesTest, BodiesAreForOperators) {
+TEST_F(EvidenceRoutesTest, ACapsuleHasNoLengthDigestOrRange) {
   Tell();
-  routes_.SetAuthorizer([](const net::HttpRequest&, net::Access access) {
-    return access == net::Access::kOperator ? PermissionDenied("no")
-                                            : OkStatus();
+  const auto r =
+      Ask(StrCat("/incidents/a-0/", kId, ".tar.zst"), "Range: bytes=2-3\r\n");
+  EXPECT_EQ(r.status, 200);
+  EXPECT_EQ(r.body, "0123456789");
+  for (const char* name :
+       {"Content-Length", "ETag", "Accept-Ranges", "Content-Range"}) {
+    EXPECT_EQ(r.Header(name), "") << name;
+  }
+  EXPECT_EQ(evidence_.asked.at(0).second.length, std::nullopt);
+}
+
+class EvidenceRightsTest : public EvidenceRoutesTest {
+ protected:
+  // What each route answers, by its method and path.
+  std::map<std::string, int> AnswersTo(net::Authorizer authorizer) {
+    routes_.SetAuthorizer(std::move(authorizer));
+    std::map<std::string, int> statuses;
+    for (const std::string& path :
+         {std::string("/pressure-profiles"), Heap(),
+          std::string("/incidents/a-0/5f-1"),
+          std::string("/incidents/a-0/5f-1.tar.zst"),
+          std::string("/incidents/a-0/5f-1/heap.pprof")}) {
+      statuses["GET " + path] = Ask(path).status;
+    }
+    for (const char* path :
+         {"/incidents/a-0/5f-1/pin", "/incidents/a-0/5f-1/unpin"}) {
+      statuses[StrCat("POST ", path)] =
+          Ask(path, "Content-Length: 0\r\n", "POST").status;
+    }
+    return statuses;
+  }
+  static std::vector<std::string> Those(
+      const std::map<std::string, int>& statuses, int status) {
+    std::vector<std::string> out;
+    for (const auto& [path, got] : statuses) {
+      if (got == status) out.push_back(path);
+    }
+    return out;
+  }
+};
+
+TEST_F(EvidenceRightsTest, WhoeverHasNoneGetsNothingFromAnyRoute) {
+  Tell();
+  const auto none = AnswersTo([](const net::HttpRequest&, net::Access) {
+    return Status(Code::kUnauthenticated, "who are you?");
   });
-  EXPECT_EQ(Ask("/pressure-profiles").status, 200);
-  EXPECT_EQ(Ask("/incidents/a-0/5f-1").status, 200);
-  EXPECT_EQ(Ask(Heap()).status, 403);
-  EXPECT_EQ(Ask("/incidents/a-0/5f-1.tar.zst").status, 403);
-  EXPECT_EQ(Ask("/incidents/a-0/5f-1/heap.pprof").status, 403);
+  EXPECT_EQ(Those(none, 401).size(), 7u);
+  const auto denied = AnswersTo([](const net::HttpRequest&, net::Access) {
+    return PermissionDenied("no");
+  });
+  EXPECT_EQ(Those(denied, 403).size(), 7u);
+  EXPECT_THAT(evidence_.asked, IsEmpty());
+  EXPECT_THAT(evidence_.pins, IsEmpty());
+}
+
+TEST_F(EvidenceRightsTest, BodiesAndPinsAreForOperatorsButProfilesAsInGo) {
+  Tell();
+  const auto as_viewer =
+      AnswersTo([](const net::HttpRequest&, net::Access access) {
+        return access == net::Access::kViewer ? OkStatus()
+                                              : PermissionDenied("no");
+      });
+  EXPECT_THAT(Those(as_viewer, 200),
+              ElementsAre("GET /incidents/a-0/5f-1", "GET /pressure-profiles",
+                          StrCat("GET ", Heap())));
+  EXPECT_EQ(Those(as_viewer, 403).size(), 4u);
+  EXPECT_EQ(evidence_.asked.size(), 1u);
+  EXPECT_THAT(evidence_.pins, IsEmpty());
+}
+
+// Nobody is known by name yet: what comes from another machine may look, and
+// take profiles unless they are restricted.
+TEST_F(EvidenceRightsTest, FromOtherMachinesAsTheProxyIsSetUp) {
+  Tell();
+  const auto elsewhere = [](const net::HttpRequest& request,
+                            net::Access access) {
+    net::HttpRequest from_there = request;
+    from_there.peer_is_loopback = false;
+    return net::AuthorizeOpen(from_there, access);
+  };
+  EXPECT_EQ(Those(AnswersTo(elsewhere), 403).size(), 4u);
+  for (const bool is_restricted : {false, true}) {
+    ApiOptions options;
+    options.evidence = &evidence_;
+    options.restrict_profile_downloads = is_restricted;
+    Api api(loop_, fleet_, commander_, options);
+    net::HttpServer server(loop_);
+    api.Install(&server);
+    server.SetAuthorizer(elsewhere);
+    ASSERT_TRUE(server.Listen("127.0.0.1:0").ok());
+    net::RawClient client(loop_, server.port());
+    client.Get(Heap());
+    EXPECT_EQ(client.Read().status, is_restricted ? 403 : 200);
+  }
 }
 
 }  // namespace

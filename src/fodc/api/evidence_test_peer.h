@@ -15,11 +15,19 @@
 #include "fodc/api/api_test_peer.h"
 #include "fodc/api/evidence_routes.h"
 #include "fodc/evidence/event_id.h"
+#include "fodc/evidence/sha256.h"
 
 namespace fodc::api {
 
 inline constexpr char kId[] = "20260627T101112.000000000Z";
-inline const std::string kDigest(64, 'a');
+
+inline std::string DigestOf(std::string_view bytes) {
+  evidence::Sha256 hash;
+  hash.Update(bytes);
+  return hash.Hex();
+}
+// Of what FakeEvidence has.
+inline const std::string kDigest = DigestOf("0123456789");
 
 // Gives `text`, and fails behind it if `why` says so.
 class Body final : public net::BodySource {
@@ -93,7 +101,7 @@ class FakeEvidence final : public fleet::EvidenceCommander {
       fleet::EvidenceAnswer answer;
       if (!question.artifact.empty()) {
         answer.size_bytes = said.value_or(content.size());
-        answer.sha256 = kDigest;
+        answer.sha256 = digest;
       }
       if (large) {
         answer.size_bytes = large;
@@ -117,6 +125,7 @@ class FakeEvidence final : public fleet::EvidenceCommander {
   std::vector<std::pair<fleet::AgentId, fleet::EvidenceQuestion>> asked;
   std::vector<std::pair<std::string, bool>> pins;
   std::string content = "0123456789";
+  std::string digest = kDigest;  // what it says of it
   std::optional<std::uint64_t> said;
   Status failure;
   Status cut;

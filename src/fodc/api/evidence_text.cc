@@ -189,7 +189,8 @@ bool ProfilesText::Append(std::string* out, std::size_t max_bytes) {
   return false;
 }
 
-std::string EventsDocument(const KnownNode& node, std::string_view id) {
+std::string EventsDocument(const KnownNode& node, std::string_view id,
+                           std::string_view incident) {
   std::string out;
   JsonWriter json(&out);
   json.BeginObject();
@@ -199,6 +200,8 @@ std::string EventsDocument(const KnownNode& node, std::string_view id) {
   json.String(node.node->role);
   json.Key("agent_id");
   json.String(node.node->agent);
+  json.Key("incident");
+  json.Raw(incident);
   json.Key("events");
   json.BeginArray();
   for (const KnownEvent& known : node.events) {

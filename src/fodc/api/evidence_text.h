@@ -32,7 +32,9 @@ class ProfilesText {
 // where.
 void WriteEventNote(const KnownEvent& known, JsonWriter* json);
 
-// The document of one event, or of all events of one incident.
-std::string EventsDocument(const KnownNode& node, std::string_view id);
+// The document of one event, or of all events of one incident. `incident`: the
+// JSON of it, or "null".
+std::string EventsDocument(const KnownNode& node, std::string_view id,
+                           std::string_view incident);
 
 }  // namespace fodc::api

@@ -15,6 +15,92 @@ namespace fodc::api {
 
 using evidence::Incident;
 
+namespace {
+
+// All but the evidence and who told of it.
+void WriteWhat(const fleet::Agent& agent, const Incident& incident,
+               JsonWriter* json) {
+  const fleet::AgentIdentity& id = agent.identity;
+  json->Key("id");
+  json->String(incident.id);
+  json->Key("name");
+  json->String(id.node_name.empty() ? id.pod_name : id.node_name);
+  json->Key("pod_name");
+  json->String(id.pod_name);
+  json->Key("role");
+  json->String(id.role);
+  json->Strings("labels", id.labels);
+  json->Key("target");
+  json->String(incident.target);
+  json->Key("detector");
+  json->String(incident.detector);
+  json->Key("verdict");
+  json->String(incident.verdict);
+  json->Key("cause");
+  json->String(incident.cause);
+  json->Key("state");
+  json->String(incident.is_open() ? "open" : "ended");
+  json->Key("watched");
+  if (incident.is_open()) {
+    json->Bool(agent.status != fleet::AgentStatus::kOffline);
+  } else {
+    json->Null();
+  }
+  for (const auto& [key, at] : {std::pair("started_at", incident.started_ms),
+                                {"updated_at", incident.updated_ms},
+                                {"ended_at", incident.ended_ms}}) {
+    json->Key(key);
+    if (at == 0) {
+      json->Null();
+    } else {
+      json->String(FormatInstant(at, 3));
+    }
+  }
+  json->Key("revision");
+  json->Int(incident.revision);
+  json->Key("summary");
+  json->String(incident.summary);
+  json->Key("advice");
+  json->String(incident.advice);
+  json->Key("numbers");
+  json->BeginArray();
+  for (const evidence::IncidentNumber& n : incident.numbers) {
+    json->BeginObject();
+    json->Key("name");
+    json->String(n.name);
+    json->Key("value");
+    json->Number(n.value);
+    json->EndObject();
+  }
+  json->EndArray();
+  json->Key("missing_signals");
+  json->BeginArray();
+  for (const std::string& signal : incident.missing_signals) {
+    json->String(signal);
+  }
+  json->EndArray();
+}
+
+void WriteWho(const fleet::Agent& agent, MonotonicTime now, JsonWriter* json) {
+  json->Key("agent");
+  json->BeginObject();
+  json->Key("id");
+  json->String(agent.id);
+  json->Key("status");
+  json->String(fleet::AgentStatusName(agent.status));
+  json->Key("last_heartbeat");
+  json->String(FormatRfc3339(agent.last_heartbeat, 3));
+  json->Key("silence_seconds");
+  json->Number(
+      static_cast<double>(std::chrono::duration_cast<std::chrono::milliseconds>(
+                              now - agent.last_heard)
+                              .count()) /
+      1000);
+  json->EndObject();
+}
+
+}  // namespace
+
 IncidentsText::IncidentsText(
     const fleet::Fleet& fleet, MonotonicTime now, const IncidentFilter& filter,
     const std::function<bool(const fleet::Agent&)>& takes,
@@ -55,88 +141,14 @@ IncidentsText::IncidentsText(
 }
 
 void IncidentsText::AppendRow(const Row& row, std::string* out) const {
-  const Incident& incident = *row.incident;
-  const fleet::Agent& agent = *row.agent;
-  const fleet::AgentIdentity& id = agent.identity;
   JsonWriter json(out);
   json.BeginObject();
-  json.Key("id");
-  json.String(incident.id);
-  json.Key("name");
-  json.String(id.node_name.empty() ? id.pod_name : id.node_name);
-  json.Key("pod_name");
-  json.String(id.pod_name);
-  json.Key("role");
-  json.String(id.role);
-  json.Strings("labels", id.labels);
-  json.Key("target");
-  json.String(incident.target);
-  json.Key("detector");
-  json.String(incident.detector);
-  json.Key("verdict");
-  json.String(incident.verdict);
-  json.Key("cause");
-  json.String(incident.cause);
-  json.Key("state");
-  json.String(incident.is_open() ? "open" : "ended");
-  json.Key("watched");
-  if (incident.is_open()) {
-    json.Bool(agent.status != fleet::AgentStatus::kOffline);
-  } else {
-    json.Null();
-  }
-  for (const auto& [key, at] : {std::pair("started_at", incident.started_ms),
-                                {"updated_at", incident.updated_ms},
-                                {"ended_at", incident.ended_ms}}) {
-    json.Key(key);
-    if (at == 0) {
-      json.Null();
-    } else {
-      json.String(FormatInstant(at, 3));
-    }
-  }
-  json.Key("revision");
-  json.Int(incident.revision);
-  json.Key("summary");
-  json.String(incident.summary);
-  json.Key("advice");
-  json.String(incident.advice);
-  json.Key("numbers");
-  json.BeginArray();
-  for (const evidence::IncidentNumber& n : incident.numbers) {
-    json.BeginObject();
-    json.Key("name");
-    json.String(n.name);
-    json.Key("value");
-    json.Number(n.value);
-    json.EndObject();
-  }
-  json.EndArray();
-  json.Key("missing_signals");
-  json.BeginArray();
-  for (const std::string& signal : incident.missing_signals) {
-    json.String(signal);
-  }
-  json.EndArray();
+  WriteWhat(*row.agent, *row.incident, &json);
   json.Key("evidence");
   json.BeginArray();
   for (const KnownEvent& known : row.events) WriteEventNote(known, &json);
   json.EndArray();
-  json.Key("agent");
-  json.BeginObject();
-  json.Key("id");
-  json.String(agent.id);
-  json.Key("status");
-  json.String(fleet::AgentStatusName(agent.status));
-  json.Key("last_heartbeat");
-  json.String(FormatRfc3339(agent.last_heartbeat, 3));
-  json.Key("silence_seconds");
-  json.Number(
-      static_cast<double>(std::chrono::duration_cast<std::chrono::milliseconds>(
-                              now_ - agent.last_heard)
-                              .count()) /
-      1000);
-  json.EndObject();
+  WriteWho(*row.agent, now_, &json);
   json.EndObject();
 }
 
@@ -150,6 +162,35 @@ bool IncidentsText::Append(std::string* out, std::size_t max_bytes) {
   }
   out->append(StrCat("],\"total\":", total_, "}\n"));
   return false;
+}
+
+std::optional<KnownIncident> FindIncident(const fleet::Fleet& fleet,
+                                          std::string_view pod,
+                                          std::string_view id) {
+  std::optional<KnownIncident> found;
+  for (const fleet::Agent& agent : *fleet.List()) {
+    const evidence::IncidentList* incidents = fleet.incidents(agent.id);
+    if (incidents == nullptr ||
+        !EqualsIgnoreCase(agent.identity.pod_name, pod)) {
+      continue;
+    }
+    const evidence::IncidentRef incident = incidents->Find(id);
+    if (incident != nullptr &&
+        (!found || found->incident->revision < incident->revision)) {
+      found = KnownIncident{agent, incident};
+    }
+  }
+  return found;
+}
+
+std::string IncidentJson(const KnownIncident& known, MonotonicTime now) {
+  std::string out;
+  JsonWriter json(&out);
+  json.BeginObject();
+  WriteWhat(known.agent, *known.incident, &json);
+  WriteWho(known.agent, now, &json);
+  json.EndObject();
+  return out;
 }
 
 }  // namespace fodc::api

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The document of /incidents, written piece by piece.
+// Incidents as /incidents shows them: its document, written piece by piece, and
+// one alone.
 #pragma once
 
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fodc/api/incident_filter.h"
@@ -43,5 +46,20 @@ class IncidentsText {
   std::size_t total_ = 0;  // without the limit
   std::size_t next_ = 0;
 };
+
+// An incident and the agent that told of it.
+struct KnownIncident {
+  fleet::Agent agent;
+  evidence::IncidentRef incident;
+};
+
+// Of that pod (case does not count) and id. If several agents told of it, what
+// the newest revision says.
+std::optional<KnownIncident> FindIncident(const fleet::Fleet& fleet,
+                                          std::string_view pod,
+                                          std::string_view id);
+
+// As a row of the list, without its evidence.
+std::string IncidentJson(const KnownIncident& known, MonotonicTime now);
 
 }  // namespace fodc::api

@@ -50,6 +50,11 @@ class JsonWriter {
     Separate();
     out_->append("null");
   }
+  // A value that is JSON already.
+  void Raw(std::string_view json) {
+    Separate();
+    out_->append(json);
+  }
   template <std::integral T>
   void Int(T value) {
     Separate();

@@ -52,7 +52,8 @@ struct IncidentCommand {
   ProxyQuery query;  // without role and pod
   std::string pod_name;
   std::string id;
-  std::string path;    // of kGet; empty: named after the event
+  std::string artifact;  // of kGet; empty: the capsule
+  std::string path;    // of kGet; empty: named after the event, or the artifact
   bool force = false;  // of kGet: replace what is there
   bool json = false;
 };

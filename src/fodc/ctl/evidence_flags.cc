@@ -5,6 +5,7 @@
 
 #include "fodc/base/strings.h"
 #include "fodc/ctl/output_flag.h"
+#include "fodc/evidence/event_id.h"
 
 namespace fodc::ctl {
 namespace {
@@ -17,6 +18,10 @@ std::string CheckName(const std::string& name) {
   return "";
 }
 
+std::string CheckArtifact(const std::string& name) {
+  return evidence::CheckArtifactName(name).message();
+}
+
 }  // namespace
 
 void EvidenceFlags::AddTo(CLI::App* app) {
@@ -26,11 +31,16 @@ void EvidenceFlags::AddTo(CLI::App* app) {
   show_ = AddIncident(incident, "show",
                       "What it was, and the events captured because of it");
   AddOutputFlag(show_, &incident_.json, "the proxy's answer as it is");
-  get_ = AddIncident(incident, "get",
-                     "Downloads its evidence as a capsule, and checks it");
+  get_ = AddIncident(
+      incident, "get",
+      "Downloads its evidence, as a capsule or one file, and checks it");
+  get_->add_option("--artifact", incident_.artifact,
+                   "One file of the event, not the capsule")
+      ->check(CheckArtifact)
+      ->type_name("NAME");
   get_->add_option("--file", incident_.path,
-                   "Where to; ID.tar.zst of the event, in this directory, if "
-                   "absent")
+                   "Where to; ID.tar.zst of the event, or NAME, in this "
+                   "directory, if absent")
       ->type_name("PATH");
   get_->add_flag("--force", incident_.force, "Replace a file that is there");
   pin_ = AddIncident(incident, "pin",

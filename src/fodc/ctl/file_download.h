@@ -10,7 +10,8 @@
 
 namespace fodc::ctl {
 
-// Blocks. What it wrote is removed with it unless Publish succeeded.
+// Blocks. What it wrote is removed with it unless Publish succeeded, and, too,
+// when SIGINT, SIGTERM or SIGHUP ends the process. One at a time in a process.
 class FileDownload {
  public:
   // Makes a file with a name of its own in `directory`, so that it can be
@@ -21,6 +22,8 @@ class FileDownload {
   FileDownload& operator=(FileDownload&&) = delete;
 
   Status Append(std::string_view bytes);
+  // Drops what there is: it begins anew.
+  Status Clear();
   // The name that it has until then.
   const std::string& path() const { return path_; }
   // After the last Append: syncs it and gives it its name, in the same

@@ -15,18 +15,17 @@
 #include "fodc/evidence/capsule.h"
 #include "fodc/evidence/capsule_reader.h"
 #include "fodc/evidence/event_id.h"
-#include "fodc/evidence/sha256.h"
 #include "fodc/net/url.h"
 
 namespace fodc::ctl {
 namespace {
 
-// What is behind the id is no part of it.
+// What is behind the id is no part of it. `below`: a verb or an artifact.
 std::string UrlOf(const IncidentCommand& command, std::string_view suffix,
-                  std::string_view verb = "") {
+                  std::string_view below = "") {
   const std::string last = StrCat(command.id, suffix);
   std::vector<std::string_view> pieces = {"incidents", command.pod_name, last};
-  if (!verb.empty()) pieces.push_back(verb);
+  if (!below.empty()) pieces.push_back(below);
   return BuildUrl(command.query, BuildPath(pieces), {});
 }
 
@@ -70,7 +69,34 @@ std::string Join(const std::string& directory, const std::string& name) {
   return StrCat(directory, directory.ends_with('/') ? "" : "/", name);
 }
 
-Status Get(const IncidentCommand& command, Output* out) {
+// What came, once it is known to be what was asked for.
+struct Checked {
+  std::string name;  // where the caller gave none
+  std::string text;  // on what was compared
+};
+
+Result<Checked> CheckCapsule(const IncidentCommand& command,
+                             const std::string& url,
+                             const FileDownload& download) {
+  const Result<evidence::CapsuleContent> content =
+      evidence::ReadCapsuleFile(download.path());
+  if (!content.ok()) {
+    return Status(content.status().code(),
+                  StrCat("what came of ", net::WithoutUserInfo(url),
+                         " is no whole capsule: ", content.status().message()));
+  }
+  if (evidence::ParseEventId(command.id).ok() && content->id != command.id) {
+    return DataLoss(StrCat("what came of ", net::WithoutUserInfo(url),
+                           " is event ", content->id));
+  }
+  return Checked{
+      StrCat(content->id, evidence::kCapsuleSuffix),
+      StrCat("\nevent ", content->id, ", revision ", content->meta.revision,
+             ": ", content->files.size(), " files, as the manifest says\n")};
+}
+
+Status Get(const IncidentCommand& command, Output* out, Output* errors,
+           const Clock& clock, const Sleep& sleep) {
   const Place place = PlaceOf(command.path);
   struct stat info {};
   if (!place.name.empty() && !command.force &&
@@ -79,37 +105,26 @@ Status Get(const IncidentCommand& command, Output* out) {
   }
   FODC_ASSIGN_OR_RETURN(FileDownload download,
                         FileDownload::Begin(place.directory));
-  const std::string url = UrlOf(command, evidence::kCapsuleSuffix);
+  const bool is_capsule = command.artifact.empty();
+  const std::string url = is_capsule ? UrlOf(command, evidence::kCapsuleSuffix)
+                                     : UrlOf(command, "", command.artifact);
   ProxyClient client;
-  evidence::Sha256 sha256;
-  std::uint64_t bytes = 0;
-  FODC_RETURN_IF_ERROR(
-      client.Stream(url, command.query.timeout, [&](std::string_view piece) {
-        sha256.Update(piece);
-        bytes += piece.size();
-        return download.Append(piece);
-      }));
-  const Result<evidence::CapsuleContent> content =
-      evidence::ReadCapsuleFile(download.path());
-  if (!content.ok()) {
-    return {content.status().code(),
-            StrCat("what came of ", net::WithoutUserInfo(url),
-                   " is no whole capsule: ", content.status().message())};
-  }
-  if (evidence::ParseEventId(command.id).ok() && content->id != command.id) {
-    return DataLoss(StrCat("what came of ", net::WithoutUserInfo(url),
-                           " is event ", content->id));
+  FODC_ASSIGN_OR_RETURN(
+      const Downloaded came,
+      Download(&client, {.url = url, .timeout = command.query.timeout},
+               &download, errors, clock, sleep));
+  Checked checked{command.artifact, came.is_compared
+                                        ? ", as its receipt says\n"
+                                        : ", which no receipt tells\n"};
+  if (is_capsule) {
+    FODC_ASSIGN_OR_RETURN(checked, CheckCapsule(command, url, download));
   }
   const std::string path =
-      Join(place.directory, place.name.empty()
-                                ? StrCat(content->id, evidence::kCapsuleSuffix)
-                                : place.name);
+      Join(place.directory, place.name.empty() ? checked.name : place.name);
   FODC_RETURN_IF_ERROR(download.Publish(path, command.force));
-  return out->Append(StrCat(
-      path, ": ", bytes, " bytes (", HumanBytes(static_cast<double>(bytes)),
-      "), SHA-256 ", sha256.Hex(), "\nevent ", content->id, ", revision ",
-      content->meta.revision, ": ", content->files.size(),
-      " files, as the manifest says\n"));
+  return out->Append(StrCat(path, ": ", came.bytes, " bytes (",
+                            HumanBytes(static_cast<double>(came.bytes)),
+                            "), SHA-256 ", came.sha256, checked.text));
 }
 
 Status Pin(const IncidentCommand& command, std::string_view verb, Output* out) {
@@ -123,13 +138,13 @@ Status Pin(const IncidentCommand& command, std::string_view verb, Output* out) {
 
 }  // namespace
 
-Status RunIncident(const IncidentCommand& command, Output* out,
-                   const Clock& clock) {
+Status RunIncident(const IncidentCommand& command, Output* out, Output* errors,
+                   const Clock& clock, const Sleep& sleep) {
   switch (command.action) {
     case IncidentCommand::Action::kShow:
       return Show(command, out, clock);
     case IncidentCommand::Action::kGet:
-      return Get(command, out);
+      return Get(command, out, errors, clock, sleep);
     case IncidentCommand::Action::kPin:
       return Pin(command, "pin", out);
     case IncidentCommand::Action::kUnpin:

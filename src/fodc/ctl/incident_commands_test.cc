@@ -37,12 +37,12 @@ constexpr std::string_view kDetail = R"({"incident":
   "agent":{"id":"1","status":"online","silence_seconds":0.5}},
  "events":[{"id":"20260101T000000.000000000Z","pod_name":"db-0",
   "agent_id":"1","revision":2,"captured_at":"2026-01-01T00:00:00Z",
-  "bytes":2097152,"pinned":true,"where":["agent","proxy"],
+  "bytes":2097152,"pinned":true,"lies":["agent","proxy"],
   "trigger":{"kind":"memory_pressure","summary":"78 % of the limit"},
   "death":{"at":"2026-01-01T00:00:02.5Z","signal":9},
-  "artifacts":[{"name":"heap.pprof","bytes":1048576,"sha256":"aa",
-                "outcome":"complete"},
-               {"name":"cpu.pprof","bytes":7,"outcome":"cut"}]}]})";
+  "steps":[{"step":"heap","file":"heap.pprof","bytes":1048576,"sha256":"aa",
+            "outcome":"complete"},
+           {"step":"cpu","file":"cpu.pprof","bytes":7,"outcome":"cut"}]}]})";
 
 class IncidentCommandTest : public CapsuleTest {
  protected:
@@ -73,14 +73,16 @@ class IncidentCommandTest : public CapsuleTest {
     IncidentCommand command;
     command.action = action;
     command.query.url = StrCat("http://127.0.0.1:", endpoint_.port());
-    command.query.timeout = 5s;
+    command.query.timeout = 1min;
     command.pod_name = "db-0";
     command.id = "5f-2";
     return command;
   }
   Status Run(const IncidentCommand& command) {
     out_.text.clear();
-    return RunIncident(command, &out_, clock_);
+    return RunIncident(
+        command, &out_, &errors_, clock_,
+        [this](std::chrono::nanoseconds wait) { clock_.Advance(wait); });
   }
   // A directory of its own, and what is in it.
   std::string Place() {
@@ -95,6 +97,7 @@ class IncidentCommandTest : public CapsuleTest {
 
   FakeClock clock_;
   StringOutput out_;
+  StringOutput errors_;
 
  private:
   Mutex mutex_;  // the endpoint answers on a thread of its own
@@ -109,12 +112,13 @@ TEST_F(IncidentCommandTest, ShowsTheIncidentAndItsEvents) {
   SetAnswer(200, std::string(kDetail));
   ASSERT_THAT(Run(Command(Action::kShow)), IsOk());
   EXPECT_THAT(lines(), ElementsAre("GET /incidents/db-0/5f-2 HTTP/1.1"));
-  EXPECT_THAT(out_.text, HasSubstr("memory ran out\n    detector: memory; id: "
-                                   "5f-2\n"));
+  // One of evidence.
+  EXPECT_THAT(out_.text, HasSubstr("       1  memory ran out\n    detector: "
+                                   "memory; id: 5f-2\n"));
   EXPECT_THAT(
       out_.text,
       HasSubstr("\nEVENT                       CAPTURED              REVISION "
-                "    SIZE  PINNED  WHERE\n"
+                "    SIZE  PINNED  LIES\n"
                 "20260101T000000.000000000Z  2026-01-01T00:00:00Z         2  "
                 "2.0 MiB  yes     agent,proxy\n"
                 "    trigger: memory_pressure: 78 % of the limit\n"
@@ -161,9 +165,9 @@ TEST_F(IncidentCommandTest, ShowsReceiptsOfAnEventAlone) {
 
 TEST_F(IncidentCommandTest, TextsOfTheProxyAreNotObeyed) {
   const auto detail = ParseIncidentDetail(
-      R"({"events":[{"id":"\u001b[2J","captured_at":"\r","where":["\u0007"],
+      R"({"events":[{"id":"\u001b[2J","captured_at":"\r","lies":["\u0007"],
           "trigger":{"summary":"a\nb"},"death":{"summary":"\u009b"},
-          "artifacts":[{"name":"../\u001b","outcome":"\n"}]}]})");
+          "steps":[{"file":"../\u001b","outcome":"\n"}]}]})");
   ASSERT_THAT(detail, IsOk());
   const std::string text = RenderIncidentDetail(*detail, 0);
   for (const char c : text) EXPECT_TRUE(c == '\n' || c >= ' ') << text;
@@ -246,6 +250,7 @@ TEST_F(IncidentCommandTest, LeavesNothingOfADownloadThatIsNotWhole) {
     EXPECT_THAT(Run(command),
                 StatusIs(Code::kDataLoss, HasSubstr("/incidents/db-0/5f-2")));
     EXPECT_THAT(Files(), IsEmpty());
+    EXPECT_THAT(errors_.text, HasSubstr("asking again for the whole\n"));
   }
   // A clean end that is none.
   for (const std::string& body :

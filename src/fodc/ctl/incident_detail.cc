@@ -48,18 +48,11 @@ EventRow ParseEvent(const json& event) {
   row.bytes = Count(event, "bytes");
   row.is_pinned = IsTrue(event, "pinned");
   row.incident_id = Text(event, "incident_id");
-  for (const char* key : {"where", "lies"}) {
-    for (const json& where : Elements(event, key)) {
-      if (where.is_string()) row.where.push_back(where.get<std::string>());
-    }
+  for (const json& place : Elements(event, "lies")) {
+    if (place.is_string()) row.lies.push_back(place.get<std::string>());
   }
   row.trigger = Said(event, "trigger");
   row.death = DeathText(event);
-  for (const json& artifact : Elements(event, "artifacts")) {
-    row.artifacts.push_back({.name = Text(artifact, "name"),
-                             .outcome = Text(artifact, "outcome"),
-                             .bytes = Count(artifact, "bytes")});
-  }
   // Receipts: those of steps that brought no file tell why.
   for (const json& step : Elements(event, "steps")) {
     const std::string file = Text(step, "file");
@@ -113,6 +106,7 @@ Result<IncidentDetail> ParseIncidentDetail(std::string_view text) {
   if (const json* incident = Member(document, "incident"))
     detail.incident = ParseIncident(*incident);
   for (const json& event : *events) detail.events.push_back(ParseEvent(event));
+  if (detail.incident) detail.incident->events = detail.events.size();
   return detail;
 }
 
@@ -132,15 +126,15 @@ std::string RenderIncidentDetail(const IncidentDetail& detail,
     out += "\n";
   }
   std::vector<TableLine> table = {
-      {"EVENT", "CAPTURED", "REVISION", "SIZE", "PINNED", "WHERE"}};
+      {"EVENT", "CAPTURED", "REVISION", "SIZE", "PINNED", "LIES"}};
   for (const EventRow& event : detail.events) {
-    std::string where;
-    for (const std::string& w : event.where)
-      where += StrCat(where.empty() ? "" : ",", w);
+    std::string lies;
+    for (const std::string& place : event.lies)
+      lies += StrCat(lies.empty() ? "" : ",", place);
     table.push_back({OrDash(event.id), OrDash(event.captured_at),
                      event.revision ? StrCat(*event.revision) : "-",
                      BytesText(event.bytes), event.is_pinned ? "yes" : "no",
-                     OrDash(std::move(where))});
+                     OrDash(std::move(lies))});
   }
   const std::vector<std::string> lines =
       RenderTable(std::move(table), {false, false, true, true, false, false});

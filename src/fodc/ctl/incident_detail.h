@@ -27,14 +27,13 @@ struct EventRow {
   std::optional<std::uint64_t> revision;
   std::optional<std::uint64_t> bytes;
   bool is_pinned = false;
-  std::vector<std::string> where;  // agent, proxy
-  std::string trigger;             // kind and summary
-  std::string death;               // the summary
+  std::vector<std::string> lies;  // agent, proxy
+  std::string trigger;            // kind and summary
+  std::string death;              // the summary
   std::vector<ArtifactRow> artifacts;
 };
 
-// Of the proxy's /incidents/{pod}/{id}: places are `where` or `lies`, files
-// `artifacts` or the receipts in `steps`.
+// Of the proxy's /incidents/{pod}/{id}.
 struct IncidentDetail {
   std::optional<IncidentRow> incident;  // absent: events alone are known
   std::vector<EventRow> events;

@@ -80,7 +80,7 @@ TableLine MakeLine(const IncidentRow& row, std::int64_t now_unix_ms) {
           or_dash(row.cause.empty() ? row.verdict
                                     : StrCat(row.verdict, " ", row.cause)),
           AgentCell(row),
-          row.evidence.empty() ? "-" : StrCat(row.evidence.size()),
+          row.events == 0 ? "-" : StrCat(row.events),
           or_dash(row.summary)};
 }
 
@@ -141,6 +141,7 @@ IncidentRow ParseIncident(const json& incident) {
   for (const json& event : Elements(incident, "evidence")) {
     row.evidence.push_back(ParseEvent(event));
   }
+  row.events = row.evidence.size();
   if (const json* agent = Member(incident, "agent"); agent != nullptr) {
     row.agent_status = Text(*agent, "status");
     row.silence_seconds = Number(*agent, "silence_seconds");

@@ -2,6 +2,7 @@
 // The table of `fodcctl incidents`.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
@@ -39,8 +40,9 @@ struct IncidentRow {
   std::optional<std::int64_t> ended_unix_ms;
   std::vector<std::pair<std::string, std::optional<double>>> numbers;
   std::vector<std::string> missing_signals;
-  std::vector<IncidentEvent> evidence;
-  std::string agent_status;  // online, offline, conflict
+  std::size_t events = 0;               // of evidence
+  std::vector<IncidentEvent> evidence;  // those that the list tells of
+  std::string agent_status;             // online, offline, conflict
   std::optional<double> silence_seconds;
 };
 

@@ -5,7 +5,9 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <string>
+#include <thread>
 #include <variant>
 #include <vector>
 
@@ -68,7 +70,10 @@ struct Runner {
     return RunCapsule(c, out, errors, is_damaged);
   }
   Status operator()(const IncidentCommand& c) const {
-    return RunIncident(c, out, SystemClock());
+    return RunIncident(c, out, errors, SystemClock(),
+                       [](std::chrono::nanoseconds wait) {
+                         std::this_thread::sleep_for(wait);
+                       });
   }
 };
 

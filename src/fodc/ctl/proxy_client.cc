@@ -116,6 +116,27 @@ Result<std::string> ProxyClient::Post(const std::string& url,
   return std::move(result.body);
 }
 
+Status ProxyClient::StreamPart(const std::string& url,
+                               std::chrono::nanoseconds timeout, Part part,
+                               int* http_status) {
+  net::HttpClientRequest request = MakeRequest(url, timeout);
+  request.max_body_bytes = kMaxStreamBytes;
+  request.headers = std::move(part.headers);
+  request.accept_compressed = false;
+  Status failed;  // of the caller's: it says more than the client's
+  request.on_head = [&failed, on_head = std::move(part.on_head)](
+                        const net::HttpClientHead& head) {
+    return failed = on_head(head);
+  };
+  request.sink = [&failed, sink = std::move(part.sink)](
+                     std::string_view piece) { return failed = sink(piece); };
+  const net::HttpClientResult result =
+      net::GetAndWait(client_, std::move(request));
+  *http_status = result.http_status;
+  FODC_RETURN_IF_ERROR(failed);
+  return Explain(result, url);
+}
+
 Status ProxyClient::Stream(const std::string& url,
                            std::chrono::nanoseconds timeout,
                            std::function<Status(std::string_view)> sink) {

@@ -41,6 +41,16 @@ class ProxyClient {
   Status Stream(const std::string& url, std::chrono::nanoseconds timeout,
                 std::function<Status(std::string_view)> sink);
 
+  struct Part {
+    std::vector<std::pair<std::string, std::string>> headers;  // of the request
+    std::function<Status(const net::HttpClientHead&)> on_head;
+    std::function<Status(std::string_view)> sink;
+  };
+  // As Stream, but nothing is decoded on the way: what `sink` gets are the
+  // bytes that were sent. `*http_status`: of the answer; 0 if none came.
+  Status StreamPart(const std::string& url, std::chrono::nanoseconds timeout,
+                    Part part, int* http_status);
+
  private:
   net::HttpClient client_;
 };

@@ -193,6 +193,21 @@ void EventBook::Erase(const Agent& agent, std::string_view event_id) {
   Keep(agent, std::move(name), std::move(events));
 }
 
+void EventBook::SetPinned(const AgentId& agent, std::string_view event_id,
+                          bool pinned) {
+  for (auto& [name, node] : nodes_) {
+    if (node.told->agent != agent) continue;
+    auto changed = std::make_shared<NodeEvents>(*node.told);
+    for (auto& event : changed->events) {
+      if (event->id != event_id) continue;
+      auto now = std::make_shared<ListedEvent>(*event);
+      now->is_pinned = pinned;
+      event = std::move(now);
+    }
+    node.told = std::move(changed);
+  }
+}
+
 std::vector<std::shared_ptr<const NodeEvents>> EventBook::List() const {
   std::vector<const Node*> nodes;
   nodes.reserve(nodes_.size());

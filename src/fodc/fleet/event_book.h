@@ -63,6 +63,9 @@ class EventBook {
   // One that is new or has changed; or is gone.
   Status Put(const Agent& agent, ListedEvent event);
   void Erase(const Agent& agent, std::string_view event_id);
+  // What `agent` told last has this event pinned, or not, from now on: known
+  // before it tells so itself. No effect if there is none.
+  void SetPinned(const AgentId& agent, std::string_view event_id, bool pinned);
 
   // By pod name, then the one told of last first. Nodes without events are not
   // listed.

@@ -148,6 +148,23 @@ TEST_F(EventBookTest, ChangesOneAndForgetsOne) {
   EXPECT_EQ(book_.stats().events, 0u);
 }
 
+TEST_F(EventBookTest, APinIsKnownAtOnceAndChangesNothingElse) {
+  ASSERT_THAT(book_.Replace(Node("a", "1"), {Event(1), Event(2)}), IsOk());
+  ASSERT_THAT(book_.Replace(Node("b", "2"), {Event(1)}), IsOk());
+  const auto before = book_.Of("1");
+  const auto stats = book_.stats();
+  book_.SetPinned("1", Id(1), true);
+  book_.SetPinned("1", Id(7), true);
+  book_.SetPinned("nobody", Id(1), true);
+  EXPECT_FALSE(before->events[1]->is_pinned) << "what is read stays as it was";
+  EXPECT_TRUE(book_.Of("1")->events[1]->is_pinned);
+  EXPECT_FALSE(book_.Of("1")->events[0]->is_pinned);
+  EXPECT_FALSE(book_.Of("2")->events[0]->is_pinned);
+  EXPECT_EQ(book_.stats().bytes, stats.bytes);
+  book_.SetPinned("1", Id(1), false);
+  EXPECT_FALSE(book_.Of("1")->events[1]->is_pinned);
+}
+
 TEST_F(EventBookTest, NoEventsAreAnAnswer) {
   ASSERT_THAT(book_.Replace(Node("a", "1"), {Event(1)}), IsOk());
   ASSERT_THAT(book_.Replace(Node("a", "1"), {}), IsOk());

@@ -93,7 +93,7 @@ void RefreshEvents(ServerCore& core, const std::vector<fleet::AgentId>& agents,
       round->Answered(agent, NotThere(core, agent));
       continue;
     }
-    session->RefreshEvents([round, agent](const Status& status) {
+    session->RefreshEvents(deadline, [round, agent](const Status& status) {
       round->Answered(agent, status);
     });
   }
@@ -125,9 +125,12 @@ void FetchEvidence(ServerCore& core, const fleet::AgentId& agent,
 void PinEvent(ServerCore& core, const fleet::AgentId& agent,
               const std::string& event_id, bool pinned, MonotonicTime deadline,
               fleet::EvidenceCommander::DoneCallback done) {
-  auto later = [&loop = core.loop,
+  auto later = [&core, agent, event_id, pinned,
                 done = std::move(done)](const Status& status) mutable {
-    loop.Post([done = std::move(done), status]() mutable { done(status); });
+    // Who looks next sees it; the agent's own word follows.
+    if (status.ok()) core.fleet.events().SetPinned(agent, event_id, pinned);
+    core.loop.Post(
+        [done = std::move(done), status]() mutable { done(status); });
   };
   AgentSession* session = FindLive(core, agent);
   if (session == nullptr) {

@@ -327,6 +327,8 @@ TEST_F(EvidenceLinkTest, AnEventIsPinnedAndUnpinned) {
     ASSERT_TRUE(Until([&] { return done.has_value(); }));
     EXPECT_THAT(*done, IsOk());
     EXPECT_EQ(evidence_.events[0].is_pinned, pinned);
+    // Known before the agent lists it.
+    EXPECT_EQ(fleet_->events().Of(id())->events.at(0)->is_pinned, pinned);
     agent_->link().OnEvidence();  // as its server does
     ASSERT_TRUE(Until([&] { return Told(); }));
   }

@@ -228,7 +228,8 @@ void FlightSession::TellRefusedEvent(const Status& status) {
 }
 
 // A flight agent tells by itself.
-void FlightSession::RefreshEvents(std::function<void(const Status&)> done) {
+void FlightSession::RefreshEvents(MonotonicTime,
+                                  std::function<void(const Status&)> done) {
   done(OkStatus());
 }
 

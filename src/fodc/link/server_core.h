@@ -40,7 +40,8 @@ class AgentSession : public std::enable_shared_from_this<AgentSession> {
   virtual void AddStats(LinkServer::Stats* stats) const = 0;
 
   // Of a v1 agent. `done` may be called within, and after the session's end.
-  virtual void RefreshEvents(std::function<void(const Status&)> done) = 0;
+  virtual void RefreshEvents(MonotonicTime deadline,
+                             std::function<void(const Status&)> done) = 0;
   // As fleet::EvidenceCommander has them, but callbacks may come within.
   virtual void Fetch(const fleet::EvidenceQuestion& question,
                      MonotonicTime deadline,

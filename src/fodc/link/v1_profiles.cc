@@ -24,6 +24,7 @@ V1Profiles::V1Profiles(ServerCore& core, const fleet::AgentId& id,
 
 void V1Profiles::SetStream(Send send) {
   send_ = std::move(send);
+  silent_rounds_ = 0;
   if (send_) return;
   stage_.Clear();
   const Status gone =
@@ -38,31 +39,54 @@ void V1Profiles::SetStream(Send send) {
   }
 }
 
-void V1Profiles::List(std::function<void(const Status&)> done) {
+// By its start: callers of the same time are one.
+void V1Profiles::CountSilence(MonotonicTime now) {
+  if (!round_) return;
+  std::erase_if(round_->waiting, [&](const Waiting& w) {
+    if (w.deadline > now) return false;
+    if (w.asked >= silent_since_) {
+      silent_since_ = now;
+      ++silent_rounds_;
+    }
+    return true;
+  });
+}
+
+void V1Profiles::List(MonotonicTime deadline,
+                      std::function<void(const Status&)> done) {
   if (!send_) {
     done(
         Unavailable(StrCat("agent ", id_, " has no pressure profiles stream")));
     return;
   }
+  const MonotonicTime now = core_.Now();
+  CountSilence(now);
   if (!round_) {
-    round_ = Round{fleet::NewUuid(), core_.Now(), {}};
+    round_ = Round{fleet::NewUuid(), now, {}};
     v1::StreamPressureProfilesResponse command;
     command.mutable_list_profiles()->set_request_id(round_->request_id);
     send_(command);
   }
-  round_->waiting.push_back(std::move(done));
+  if (silent_rounds_ >= kSilentRounds) {
+    ++core_.stats.v1_not_waited_for;
+    done(Unavailable(StrCat("agent ", id_, " left its last ", silent_rounds_,
+                            " questions for a list unanswered")));
+    return;
+  }
+  round_->waiting.push_back({now, deadline, std::move(done)});
 }
 
 void V1Profiles::EndRound(const Status& status) {
   if (!round_) return;
   const auto waiting = std::move(round_->waiting);
   round_.reset();
-  for (const auto& done : waiting) done(status);
+  for (const Waiting& w : waiting) w.done(status);
 }
 
 // Whatever its id: what was staged is what the agent has. But one that was told
 // already does not make the list empty.
 void V1Profiles::OnComplete(const std::string& request_id) {
+  silent_rounds_ = 0;
   const bool is_again = request_id == last_completed_ && stage_.empty();
   last_completed_ = request_id.substr(0, 64);
   std::size_t left_out = 0;
@@ -240,6 +264,7 @@ bool V1Profiles::is_full() const {
 }
 
 void V1Profiles::Tick(MonotonicTime now) {
+  CountSilence(now);
   if (round_ && now - round_->asked > kForgetRound) {
     EndRound(DeadlineExceeded(StrCat("agent ", id_, " completes no list")));
   }

@@ -46,8 +46,11 @@ class V1Profiles {
   // There is a stream, or, null, there is none: what waits then fails.
   void SetStream(Send send);
 
-  // Joins the round that is open, or begins one.
-  void List(std::function<void(const Status&)> done);
+  // Joins the round that is open, or begins one. Who asks waits no longer than
+  // `deadline`, and is not called then. When so many that asked one after the
+  // other waited in vain, the agent is asked, and nobody waits: kUnavailable.
+  static constexpr int kSilentRounds = 3;
+  void List(MonotonicTime deadline, std::function<void(const Status&)> done);
   // `withdrawal` may be null.
   void Fetch(const V1ProfileName& name, MonotonicTime deadline,
              const std::shared_ptr<fleet::Withdrawal>& withdrawal,
@@ -57,10 +60,15 @@ class V1Profiles {
   void Tick(MonotonicTime now);
 
  private:
+  struct Waiting {
+    MonotonicTime asked;
+    MonotonicTime deadline;
+    std::function<void(const Status&)> done;
+  };
   struct Round {
     std::string request_id;
     MonotonicTime asked;
-    std::vector<std::function<void(const Status&)>> waiting;
+    std::vector<Waiting> waiting;
   };
   struct Transfer {
     std::uint64_t number = 0;
@@ -75,6 +83,7 @@ class V1Profiles {
     std::optional<Download> download;  // while it is wanted
   };
 
+  void CountSilence(MonotonicTime now);
   void OnComplete(const std::string& request_id);
   void OnChunk(banyandb::fodc::v1::PressureProfileChunk* chunk);
   void EndRound(const Status& status);
@@ -87,6 +96,8 @@ class V1Profiles {
   const std::function<void()> read_on_;
   Send send_;
   std::optional<Round> round_;
+  int silent_rounds_ = 0;       // that were waited for in vain, in a row
+  MonotonicTime silent_since_;  // the end of the last of them
   std::string last_completed_;
   EventStage stage_;
   bool told_refused_ = false;  // in the log

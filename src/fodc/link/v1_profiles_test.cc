@@ -177,6 +177,58 @@ TEST_F(V1ProfilesTest, WhoDoesNotAnswerIsNamedAndALateListCounts) {
   EXPECT_THAT(Listed("other"), IsEmpty());
 }
 
+TEST_F(V1ProfilesTest, NobodyWaitsForAnAgentThatLeavesListsUnanswered) {
+  Start();
+  for (int i = 0; i < V1Profiles::kSilentRounds; ++i) {
+    const auto end = Refresh({peer_->id}, milliseconds(20));
+    ASSERT_TRUE(Ended(end));
+    EXPECT_THAT(**end, StatusIs(Code::kDeadlineExceeded, _)) << i;
+  }
+  // Far less than an hour.
+  const auto spared = Refresh({peer_->id}, std::chrono::hours(1));
+  ASSERT_TRUE(Ended(spared));
+  EXPECT_THAT(**spared, StatusIs(Code::kUnavailable,
+                                 HasSubstr("left its last 3 questions")));
+  EXPECT_EQ(server_->stats().v1_not_waited_for, 1u);
+  // It speaks again, however late: it is waited for again.
+  peer_->Record(1, 3, "/data/1");
+  peer_->Complete(Command(peer_.get()).list_profiles().request_id());
+  ASSERT_TRUE(Until([&] { return Listed().size() == 1; }));
+  const auto again = Refresh({peer_->id});
+  const auto request = Command(peer_.get()).list_profiles().request_id();
+  RunFor(milliseconds(50));
+  EXPECT_FALSE(again->has_value());
+  peer_->Complete(request);
+  ASSERT_TRUE(Ended(again));
+  EXPECT_THAT(**again, IsOk());
+}
+
+// What it was asked for first it answers last, and all of it mixed.
+TEST_F(V1ProfilesTest, AnswersMayComeInAnyOrder) {
+  Start();
+  ListOne(6);
+  const auto d = Ask();
+  const auto list = Refresh({peer_->id});
+  const auto fetch = Command(peer_.get()).fetch_profile().request_id();
+  const auto asked = Command(peer_.get()).list_profiles().request_id();
+  peer_->Record(2, 3, "/data/2");
+  peer_->Chunk(fetch, "abc", false);
+  peer_->Record(1, 6, "/data/x/heap.pprof");
+  peer_->Complete(asked);
+  ASSERT_TRUE(Ended(list));
+  EXPECT_THAT(**list, IsOk());
+  EXPECT_THAT(Listed(), ElementsAre(EventIdAt(2), EventIdAt(1)));
+  peer_->Chunk("of nobody", "xyz", true);
+  peer_->Complete(asked);
+  peer_->Chunk(fetch, "def", false);
+  peer_->Chunk(fetch, "", true);
+  peer_->Chunk(fetch, "ghi", true);
+  ASSERT_TRUE(Finished(d.get()));
+  EXPECT_THAT(*d->end(), IsOk());
+  EXPECT_EQ(d->bytes(), "abcdef");
+  EXPECT_THAT(Listed(), SizeIs(2));
+}
+
 TEST_F(V1ProfilesTest, TheListingOutlivesTheAgentAndDoesNotDouble) {
   Start();
   ListOne(3);

@@ -423,8 +423,9 @@ void V1Session::ArmQuestions() {
   questions_timer_ = core_.loop.RunAt(next, [this] { ArmQuestions(); });
 }
 
-void V1Session::RefreshEvents(std::function<void(const Status&)> done) {
-  profiles_.List(std::move(done));
+void V1Session::RefreshEvents(MonotonicTime deadline,
+                              std::function<void(const Status&)> done) {
+  profiles_.List(deadline, std::move(done));
 }
 
 void V1Session::Fetch(const fleet::EvidenceQuestion& question,

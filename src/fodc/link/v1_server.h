@@ -72,7 +72,8 @@ class V1Session final : public AgentSession, private Stream::Handler {
   void Dismiss(const Status& status, std::uint32_t retry_after_ms) override;
   void Tick(MonotonicTime now) override;
   void AddStats(LinkServer::Stats* stats) const override;
-  void RefreshEvents(std::function<void(const Status&)> done) override;
+  void RefreshEvents(MonotonicTime deadline,
+                     std::function<void(const Status&)> done) override;
   void Fetch(const fleet::EvidenceQuestion& question, MonotonicTime deadline,
              fleet::EvidenceCommander::FetchCallback done) override;
   void Pin(const std::string& event_id, bool pinned, MonotonicTime deadline,

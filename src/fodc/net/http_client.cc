@@ -71,6 +71,7 @@ struct Transfer {
   std::size_t header_bytes = 0;
   std::string location;
   std::string content_encoding;
+  HttpClientHead head;  // for on_head only
   bool body_begun = false;
   std::unique_ptr<Decompressor> decoder;
   std::string piece;  // decoded, for the sink
@@ -101,12 +102,14 @@ std::size_t Transfer::OnHeader(std::string_view line) {
     result.content_type.clear();
     content_encoding.clear();
     location.clear();
+    head.headers.clear();
     return line.size();
   }
   const std::size_t colon = line.find(':');
   if (colon == std::string_view::npos) return line.size();
   const std::string_view name = line.substr(0, colon);
   const std::string_view value = Trim(line.substr(colon + 1));
+  if (request.on_head) head.headers.emplace_back(name, value);
   if (EqualsIgnoreCase(name, "Content-Type")) {
     result.content_type = value;
   } else if (EqualsIgnoreCase(name, "Content-Encoding")) {
@@ -124,6 +127,10 @@ Status Transfer::BeginBody() {
   to_sink = request.sink && code >= 200 && code < 300;
   limit = request.max_body_bytes;
   if (request.sink && !to_sink) limit = std::min(limit, kMaxErrorBodyBytes);
+  if (to_sink && request.on_head) {
+    head.http_status = static_cast<int>(code);
+    FODC_RETURN_IF_ERROR(request.on_head(head));
+  }
   if (content_encoding.empty() ||
       EqualsIgnoreCase(content_encoding, "identity")) {
     return OkStatus();
@@ -217,6 +224,13 @@ Code CodeOf(CURLcode code) {
 }
 
 }  // namespace
+
+std::string_view HttpClientHead::Header(std::string_view name) const {
+  for (const auto& [key, value] : headers) {
+    if (EqualsIgnoreCase(key, name)) return value;
+  }
+  return {};
+}
 
 struct HttpClient::Impl {
   explicit Impl(Options o) : options(std::move(o)) {}

@@ -17,6 +17,15 @@
 
 namespace fodc::net {
 
+// What came before a body.
+struct HttpClientHead {
+  int http_status = 0;
+  std::vector<std::pair<std::string, std::string>> headers{};
+
+  // The value of the first of that name (case does not count); empty: none.
+  std::string_view Header(std::string_view name) const;
+};
+
 struct HttpClientRequest {
   // http:// or https://. Proxies of the environment are not used.
   std::string url{};
@@ -33,6 +42,9 @@ struct HttpClientRequest {
   // instead of the result, for a status of 200..299 only; a failure ends the
   // request with that status.
   UniqueFunction<Status(std::string_view piece)> sink{};
+  // Called before the first byte of a body that the sink gets, on the client's
+  // thread; a failure ends the request with that status.
+  UniqueFunction<Status(const HttpClientHead& head)> on_head{};
 };
 
 struct HttpClientResult {

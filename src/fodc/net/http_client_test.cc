@@ -169,6 +169,38 @@ TEST(HttpClientTest, AFailingSinkEndsTheRequestWithItsStatus) {
               StatusIs(Code::kResourceExhausted, HasSubstr("disk full")));
 }
 
+TEST(HttpClientTest, TellsWhatCameBeforeTheBodyAndHeedsTheAnswer) {
+  RawServer server(
+      Always("HTTP/1.1 206 Part\r\nETag: \"x\"\r\nContent-Range: bytes "
+             "1-2/3\r\nContent-Length: 2\r\n\r\nbc"));
+  HttpClient client;
+  HttpClientHead got;
+  std::string body;
+  const auto ask = [&](Status verdict) {
+    body.clear();
+    return GetAndWait(client, {.url = server.Url(),
+                               .sink =
+                                   [&](std::string_view piece) {
+                                     body += piece;
+                                     return OkStatus();
+                                   },
+                               .on_head =
+                                   [&, verdict](const HttpClientHead& head) {
+                                     got = head;
+                                     return verdict;
+                                   }});
+  };
+  EXPECT_THAT(ask(OkStatus()).status, IsOk());
+  EXPECT_EQ(body, "bc");
+  EXPECT_EQ(got.http_status, 206);
+  EXPECT_EQ(got.Header("etag"), "\"x\"");
+  EXPECT_EQ(got.Header("Content-Range"), "bytes 1-2/3");
+  EXPECT_EQ(got.Header("If-Range"), "");
+  EXPECT_THAT(ask(Status(Code::kAborted, "not that")).status,
+              StatusIs(Code::kAborted, HasSubstr("not that")));
+  EXPECT_EQ(body, "");
+}
+
 TEST(HttpClientTest, AServersErrorIsAnAnswerWithItsBody) {
   RawServer server(Always("HTTP/1.1 500 No\r\nContent-Length: 4\r\n\r\nsick"));
   HttpClient client;

@@ -92,6 +92,8 @@ void DeclareFlags(program::Flags* flags, ProxyOptions* o) {
               "bytes of the copies of all nodes together")
       .AtLeast(1 << 20)
       .AtMost(kMostMemory);
+  flags->Bool("restrict-profile-downloads", &o->restrict_profile_downloads,
+              "give what is below /pressure-profiles/ to operators only");
   flags
       ->Duration("shutdown-timeout", &o->shutdown_timeout,
                  "time for answers and streams to end after SIGTERM")

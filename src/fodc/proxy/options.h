@@ -30,6 +30,7 @@ struct ProxyOptions {
   std::string evidence_dir;  // empty: no copies are kept
   std::int64_t evidence_max_artifacts = 256;
   std::uint64_t evidence_max_disk_bytes = 4ULL << 30;
+  bool restrict_profile_downloads = false;
   std::chrono::nanoseconds shutdown_timeout = std::chrono::seconds(5);
   program::LogOptions log;
 };

@@ -51,7 +51,8 @@ TEST(ProxyOptionsTest, ReadsEveryFlag) {
        "--http-write-timeout=2s", "--heartbeat-interval=5s",
        "--recorder-memory-per-agent=1MiB", "--recorder-memory=64MiB",
        "--http-max-connections=9", "--shutdown-timeout=3s", "--evidence-dir=/e",
-       "--evidence-max-artifacts=5", "--evidence-max-disk-bytes=2MiB"},
+       "--evidence-max-artifacts=5", "--evidence-max-disk-bytes=2MiB",
+       "--restrict-profile-downloads"},
       &o);
   ASSERT_TRUE(outcome.run) << outcome.error;
   EXPECT_EQ(o.max_agents, 7);
@@ -61,6 +62,7 @@ TEST(ProxyOptionsTest, ReadsEveryFlag) {
   EXPECT_EQ(o.recorder_memory_per_agent, 1u << 20);
   EXPECT_EQ(o.recorder_memory, 64u << 20);
   EXPECT_EQ(o.shutdown_timeout, std::chrono::seconds(3));
+  EXPECT_TRUE(o.restrict_profile_downloads);
 }
 
 TEST(ProxyOptionsTest, NamesFlagValueAndLimit) {

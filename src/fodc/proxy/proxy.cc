@@ -164,6 +164,7 @@ Result<std::unique_ptr<Proxy>> Proxy::Start(net::EventLoop& loop,
   };
   api_options.evidence = p->link.get();
   api_options.copies = p->keeper.get();
+  api_options.restrict_profile_downloads = options.restrict_profile_downloads;
   api_options.observe_v1_seconds =
       [latency = p->metrics.AddHistogram(
            "fodc_proxy_v1_answer_seconds", "Time until a v1 agent answered.",
