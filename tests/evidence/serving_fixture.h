@@ -28,11 +28,18 @@ class ServingTest : public ::testing::Test {
   // Far more than all buffers on the way hold, of what nothing compresses.
   static constexpr std::uint64_t kHeapBytes = 96u << 20;
 
+  explicit ServingTest(bool has_copies = false) : has_copies_(has_copies) {}
   void SetUp() override {
     ASSERT_NO_FATAL_FAILURE(WriteEvent());
     ASSERT_TRUE(proxy_.Start());
     ASSERT_TRUE(agent_.Start());
     ASSERT_TRUE(WaitUntil([&] { return IsListed(); })) << agent_.Log();
+  }
+  std::vector<std::string> ProxyFlags() const {
+    std::vector<std::string> flags{"--shutdown-timeout=1s",
+                                   "--http-write-timeout=60s"};
+    if (has_copies_) flags.push_back("--evidence-dir=" + dir_.File("copies"));
+    return flags;
   }
   bool IsListed() const {
     return proxy_.Get("/pressure-profiles").body.find(id_) != std::string::npos;
@@ -102,9 +109,10 @@ class ServingTest : public ::testing::Test {
     return out;
   }
 
+  const bool has_copies_;
   TempDirectory dir_{"fodc-serving"};
   const std::string got_ = dir_.File("got");
-  FodcProxy proxy_{dir_, {"--shutdown-timeout=1s", "--http-write-timeout=60s"}};
+  FodcProxy proxy_{dir_, ProxyFlags()};
   std::atomic<int> scrapes_ = 0;
   const FakeEndpoint endpoint_{[this](std::string_view, Exchange& e) {
     e.Answer(200, StrCat("scrapes_total ", ++scrapes_, "\n"));

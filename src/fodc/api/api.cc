@@ -457,6 +457,7 @@ void Api::Install(net::HttpServer* server) {
   InstallEvidenceRoutes(
       impl->loop, impl->fleet,
       {.commander = impl->options.evidence,
+       .copies = impl->options.copies,
        .parse_filter =
            [impl](const HttpRequest& request) {
              return impl->ParseFilter(request);

@@ -137,7 +137,7 @@ TEST_F(EvidenceRoutesTest, ShowsTheEventsOfAnIncident) {
     const json all = json::parse(Ask("/incidents/a-0/" + id).body);
     ASSERT_EQ(all["events"].size(), 1u);
     EXPECT_EQ(all["events"][0]["id"], kId);
-    EXPECT_EQ(all["events"][0]["lies"], json({"agent"}));
+    EXPECT_EQ(all["events"][0]["where"], json({"agent"}));
     EXPECT_EQ(all["events"][0]["steps"][0]["sha256"], kDigest);
   }
   EXPECT_EQ(Ask("/incidents/a-0/none").status, 404);

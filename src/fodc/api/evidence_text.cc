@@ -38,8 +38,8 @@ void WriteSizes(const evidence::EventMeta& meta, JsonWriter* json) {
   json->Int(meta.trigger_percent);
 }
 
-void WriteLies(const KnownEvent& known, JsonWriter* json) {
-  json->Key("lies");
+void WriteWhere(const KnownEvent& known, JsonWriter* json) {
+  json->Key("where");
   json->BeginArray();
   if (known.at_agent) json->String("agent");
   if (known.copy != nullptr) json->String("proxy");
@@ -65,7 +65,7 @@ void AppendRow(const fleet::NodeEvents& node, const KnownEvent& known,
   json.String(event.meta.source_endpoint);
   WriteProfiles(event.meta, &json);
   WriteSizes(event.meta, &json);
-  WriteLies(known, &json);
+  WriteWhere(known, &json);
   json.EndObject();
 }
 
@@ -136,7 +136,7 @@ void WriteEvent(const KnownEvent& known, JsonWriter* json) {
   json->Int(event.bytes);
   json->Key("pinned");
   json->Bool(event.is_pinned);
-  WriteLies(known, json);
+  WriteWhere(known, json);
   json->Key("trigger");
   json->BeginObject();
   json->Key("kind");
@@ -164,7 +164,7 @@ void WriteEventNote(const KnownEvent& known, JsonWriter* json) {
   json->Int(event.bytes);
   json->Key("pinned");
   json->Bool(event.is_pinned);
-  WriteLies(known, json);
+  WriteWhere(known, json);
   json->EndObject();
 }
 

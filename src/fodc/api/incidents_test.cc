@@ -128,7 +128,7 @@ TEST_F(IncidentsTest, TellsWhatEvidenceThereIsAndWhereItLies) {
   EXPECT_EQ(all[2]["evidence"], json::parse(R"([{
       "id": "20260627T101112.000000000Z",
       "captured_at": "2026-06-27T10:11:12.000000000Z",
-      "bytes": 77, "pinned": true, "lies": ["agent"]}])"));
+      "bytes": 77, "pinned": true, "where": ["agent"]}])"));
 }
 
 TEST_F(IncidentsTest, NoneIsAnEmptyList) {

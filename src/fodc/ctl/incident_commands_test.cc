@@ -37,7 +37,7 @@ constexpr std::string_view kDetail = R"({"incident":
   "agent":{"id":"1","status":"online","silence_seconds":0.5}},
  "events":[{"id":"20260101T000000.000000000Z","pod_name":"db-0",
   "agent_id":"1","revision":2,"captured_at":"2026-01-01T00:00:00Z",
-  "bytes":2097152,"pinned":true,"lies":["agent","proxy"],
+  "bytes":2097152,"pinned":true,"where":["agent","proxy"],
   "trigger":{"kind":"memory_pressure","summary":"78 % of the limit"},
   "death":{"at":"2026-01-01T00:00:02.5Z","signal":9},
   "steps":[{"step":"heap","file":"heap.pprof","bytes":1048576,"sha256":"aa",
@@ -118,7 +118,7 @@ TEST_F(IncidentCommandTest, ShowsTheIncidentAndItsEvents) {
   EXPECT_THAT(
       out_.text,
       HasSubstr("\nEVENT                       CAPTURED              REVISION "
-                "    SIZE  PINNED  LIES\n"
+                "    SIZE  PINNED  WHERE\n"
                 "20260101T000000.000000000Z  2026-01-01T00:00:00Z         2  "
                 "2.0 MiB  yes     agent,proxy\n"
                 "    trigger: memory_pressure: 78 % of the limit\n"
@@ -147,7 +147,7 @@ TEST_F(IncidentCommandTest, ShowsWhatLittleTheProxyKnows) {
 
 TEST_F(IncidentCommandTest, ShowsReceiptsOfAnEventAlone) {
   SetAnswer(200, R"({"pod_name":"db-0","events":[{"id":"x",
-    "incident_id":"5f-2","lies":["agent"],"pinned":false,
+    "incident_id":"5f-2","where":["agent"],"pinned":false,
     "steps":[{"step":"heap","file":"heap.pprof","outcome":"cut",
               "reason":"the target died","bytes":7},
              {"step":"goroutine","file":"","outcome":"failed",
@@ -165,7 +165,7 @@ TEST_F(IncidentCommandTest, ShowsReceiptsOfAnEventAlone) {
 
 TEST_F(IncidentCommandTest, TextsOfTheProxyAreNotObeyed) {
   const auto detail = ParseIncidentDetail(
-      R"({"events":[{"id":"\u001b[2J","captured_at":"\r","lies":["\u0007"],
+      R"({"events":[{"id":"\u001b[2J","captured_at":"\r","where":["\u0007"],
           "trigger":{"summary":"a\nb"},"death":{"summary":"\u009b"},
           "steps":[{"file":"../\u001b","outcome":"\n"}]}]})");
   ASSERT_THAT(detail, IsOk());

@@ -48,8 +48,8 @@ EventRow ParseEvent(const json& event) {
   row.bytes = Count(event, "bytes");
   row.is_pinned = IsTrue(event, "pinned");
   row.incident_id = Text(event, "incident_id");
-  for (const json& place : Elements(event, "lies")) {
-    if (place.is_string()) row.lies.push_back(place.get<std::string>());
+  for (const json& place : Elements(event, "where")) {
+    if (place.is_string()) row.where.push_back(place.get<std::string>());
   }
   row.trigger = Said(event, "trigger");
   row.death = DeathText(event);
@@ -126,15 +126,15 @@ std::string RenderIncidentDetail(const IncidentDetail& detail,
     out += "\n";
   }
   std::vector<TableLine> table = {
-      {"EVENT", "CAPTURED", "REVISION", "SIZE", "PINNED", "LIES"}};
+      {"EVENT", "CAPTURED", "REVISION", "SIZE", "PINNED", "WHERE"}};
   for (const EventRow& event : detail.events) {
-    std::string lies;
-    for (const std::string& place : event.lies)
-      lies += StrCat(lies.empty() ? "" : ",", place);
+    std::string where;
+    for (const std::string& place : event.where)
+      where += StrCat(where.empty() ? "" : ",", place);
     table.push_back({OrDash(event.id), OrDash(event.captured_at),
                      event.revision ? StrCat(*event.revision) : "-",
                      BytesText(event.bytes), event.is_pinned ? "yes" : "no",
-                     OrDash(std::move(lies))});
+                     OrDash(std::move(where))});
   }
   const std::vector<std::string> lines =
       RenderTable(std::move(table), {false, false, true, true, false, false});

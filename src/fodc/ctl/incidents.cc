@@ -27,8 +27,8 @@ IncidentEvent ParseEvent(const json& event) {
   const json* pinned = Member(event, "pinned");
   out.is_pinned =
       pinned != nullptr && pinned->is_boolean() && pinned->get<bool>();
-  for (const json& place : Elements(event, "lies")) {
-    if (place.is_string()) out.lies.push_back(place.get<std::string>());
+  for (const json& place : Elements(event, "where")) {
+    if (place.is_string()) out.where.push_back(place.get<std::string>());
   }
   return out;
 }
@@ -99,7 +99,7 @@ std::string Details(const IncidentRow& row) {
     std::string line = StrCat("evidence: event ", event.id);
     if (event.bytes) line += StrCat(", ", *event.bytes, " bytes");
     if (event.is_pinned) line += ", pinned";
-    if (!event.lies.empty()) line += ", lies at: " + Join(event.lies);
+    if (!event.where.empty()) line += ", lies at: " + Join(event.where);
     lines.push_back(std::move(line));
   }
   lines.push_back(StrCat("detector: ", row.detector, "; id: ", row.id));

@@ -20,7 +20,7 @@ struct IncidentEvent {
   std::string id;
   std::optional<std::uint64_t> bytes;
   bool is_pinned = false;
-  std::vector<std::string> lies;  // agent, ...
+  std::vector<std::string> where;  // agent, ...
 };
 
 // One of the proxy's /incidents. What is absent there is absent here.

@@ -23,7 +23,7 @@ constexpr std::string_view kIncidents = R"({"incidents":[
              {"name":"ratio","value":null}],
   "missing_signals":["compaction_bytes","compaction_threads"],
   "evidence":[{"id":"20260101T000336.000000000Z","bytes":4096,"pinned":true,
-               "lies":["agent","proxy"]},{"id":"20260101T000335.800000000Z"}],
+               "where":["agent","proxy"]},{"id":"20260101T000335.800000000Z"}],
   "agent":{"id":"1","status":"online","silence_seconds":0.5}},
  {"id":"5f-1","pod_name":"b-0","target":"","detector":"read_latency",
   "verdict":"W4","cause":"","state":"open","watched":false,
@@ -104,7 +104,7 @@ TEST(IncidentsTest, OtherAnswersAreNotTakenForIncidents) {
   const auto incidents = ParseIncidents(
       R"({"total":-1,"incidents":[1,{"id":7,"numbers":{},"agent":[],"watched":1,
           "started_at":5,"evidence":[1,{"id":1,"bytes":"x","pinned":1,
-          "lies":[1]}],"missing_signals":[1]},{"numbers":[1]}]})");
+          "where":[1]}],"missing_signals":[1]},{"numbers":[1]}]})");
   ASSERT_THAT(incidents, IsOk());
   EXPECT_EQ(incidents->rows.size(), 3U);
   EXPECT_EQ(incidents->total, 3U);
