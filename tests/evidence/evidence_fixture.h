@@ -38,10 +38,12 @@ class EvidenceTest : public ::testing::Test {
   }
   // With the proxy, if there is one. Kernel telemetry is off: what these tests
   // are about does without.
-  void StartAgent(std::uint16_t endpoint_port, std::vector<std::string> flags) {
+  void StartAgent(std::uint16_t endpoint_port, std::vector<std::string> flags,
+                  const std::string& interval = "250ms") {
     flags.push_back("--ktm-enabled=false");
     AgentOptions options{.pod = kPod,
                          .endpoint_ports = {endpoint_port},
+                         .interval = interval,
                          .recorder_dir = "spill",
                          .flags = std::move(flags)};
     if (proxy_ != nullptr) options.proxy_ports = {proxy_->grpc_port()};

@@ -107,7 +107,7 @@ TEST_F(TriggersAgentTest, EndpointThatAnswersNoMoreIsDownUntilItAnswers) {
     return Says(incident, "Evidence: ");
   }));
   EXPECT_EQ(incident["state"], "open");
-  EXPECT_EQ(incident["cause"], "timeout");
+  EXPECT_EQ(incident["cause"], "deadline");
   EXPECT_EQ(Number(incident, "rounds_missed"), 3);
   EXPECT_TRUE(Says(incident, "has not answered for 3 rounds"));
   // What it waits for is there, its profiles are not.
@@ -145,7 +145,7 @@ TEST_F(TriggersAgentTest, PageTellsOfATargetWhoseCgroupIsHidden) {
       dir_, AgentOptions{.pod = kPod,
                          .endpoint_ports = {page.port()},
                          .recorder_dir = "spill",
-                         .flags = {"--target-comm=" + GrowerName(),
+                         .flags = {StrCat("--target-pid=", target.pid()),
                                    "--ktm-enabled=false"}});
   agent_->PutBefore({FindProgram("unshare"), "--mount", "sh", "-c",
                      "umount -R /sys/fs/cgroup; exec \"$0\" \"$@\""});
@@ -237,16 +237,16 @@ TEST_P(DyingNodeTest, IsOneIncidentThatCounts) {
   Server node = MakeNode();
   node.PutInto(group_->path());
   ASSERT_NO_FATAL_FAILURE(StartProxy());
-  ASSERT_NO_FATAL_FAILURE(StartAgent(
-      node.port(),
-      {StrCat("--target-log-files=", dir_.File(dying.name), ".log")}));
+  ASSERT_NO_FATAL_FAILURE(
+      StartAgent(node.port(),
+                 {StrCat("--target-log-files=", dir_.File(dying.name), ".log")},
+                 // Time to start, within the rounds that an endpoint may miss.
+                 "5s"));
   nlohmann::json incident;
   for (int death = 1; death <= 4; ++death) {
     SCOPED_TRACE(death);
     ASSERT_TRUE(node.Start());
-    ASSERT_TRUE(WaitUntil([&] {
-      return Shown("fodc_target_pid") == node.process().pid();
-    })) << agent_->Log();
+    ASSERT_NO_FATAL_FAILURE(AwaitArmed(node.process().pid()));
     node.process().Signal(dying.signal);
     EXPECT_EQ(node.process().WaitExitCode(30s),
               dying.code.value_or(128 + dying.signal));
@@ -291,7 +291,7 @@ TEST_P(DyingNodeTest, IsOneIncidentThatCounts) {
 INSTANTIATE_TEST_SUITE_P(
     , DyingNodeTest,
     ::testing::Values(Dying{"etcd", SIGQUIT, 2, "SIGQUIT: quit"},
-                      Dying{"kvnode", SIGSEGV, std::nullopt, "kvnode"}),
+                      Dying{"kvnode", SIGSEGV, std::nullopt, "node serves"}),
     [](const auto& dying) { return std::string(dying.param.name); });
 
 }  // namespace
