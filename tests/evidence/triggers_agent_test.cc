@@ -114,7 +114,8 @@ TEST_F(TriggersAgentTest, EndpointThatAnswersNoMoreIsDownUntilItAnswers) {
   ASSERT_THAT(Events(), SizeIs(1));
   const evidence::EventInfo event = Events()[0];
   EXPECT_EQ(event.meta.trigger.kind, "endpoint_down");
-  EXPECT_EQ(Outcome(event.meta, "thread-states"), "complete");
+  EXPECT_EQ(Outcome(event.meta, "thread-states"), "complete")
+      << ReadFile(StrCat(events_, "/", event.id, "/meta.json")).value_or("");
   EXPECT_EQ(Outcome(event.meta, "heap"), "failed");
   EXPECT_THAT(
       ReadFile(StrCat(events_, "/", event.id, "/status.txt")).value_or(""),
@@ -140,15 +141,28 @@ TEST_F(TriggersAgentTest, PageTellsOfATargetWhoseCgroupIsHidden) {
                     "\nbanyandb_memory_protector_cgroup_limit_bytes ",
                     1024 * kMib, "\n"));
   });
-  Process target = StartGrower(*group_, dir_, {"--rate=1"});
+  // Nor does the target, through whose root it looks.
+  const std::string hidden = "umount -R /sys/fs/cgroup; exec \"$0\" \"$@\"";
+  const Process target = Process::Start(
+      {.name = "target",
+       .argv =
+           {"sh", "-c",
+            "echo $$ >\"$0/cgroup.procs\"; exec unshare --mount sh -c \"$@\"",
+            group_->path(), hidden, ProgramPath("grower"),
+            "--name=" + GrowerName(), "--rate=1"},
+       .env = {},
+       .log_path = dir_.File("target.log"),
+       .stdout_path = ""});
+  ASSERT_TRUE(WaitUntil([&] {
+    return target.Log().find("ready") != std::string::npos;
+  })) << target.Log();
   agent_ = std::make_unique<FodcAgent>(
       dir_, AgentOptions{.pod = kPod,
                          .endpoint_ports = {page.port()},
                          .recorder_dir = "spill",
                          .flags = {StrCat("--target-pid=", target.pid()),
                                    "--ktm-enabled=false"}});
-  agent_->PutBefore({FindProgram("unshare"), "--mount", "sh", "-c",
-                     "umount -R /sys/fs/cgroup; exec \"$0\" \"$@\""});
+  agent_->PutBefore({"unshare", "--mount", "sh", "-c", hidden});
   ASSERT_TRUE(agent_->Start()) << agent_->Log();
   ASSERT_NO_FATAL_FAILURE(AwaitArmed(target.pid()));
   ASSERT_TRUE(WaitUntil([&] {
