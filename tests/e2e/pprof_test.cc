@@ -3,12 +3,8 @@
 // makes of them.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <unistd.h>
 
-#include <chrono>
 #include <cstdio>
-#include <cstring>
-#include <map>
 #include <string>
 #include <vector>
 
@@ -19,62 +15,16 @@
 #include "fodc/pprof/raw.h"
 #include "fodc/pprof/top.h"
 #include "tests/support/cluster.h"
+#include "tests/support/go_pprof.h"
 #include "tests/support/paths.h"
 #include "tests/support/process.h"
 
 namespace fodc::test {
 namespace {
 
-using namespace std::chrono_literals;
-
-constexpr char kGo[] = "/usr/bin/go";  // Debian's
-
-std::string GoPprof(std::vector<std::string> arguments) {
-  std::vector<std::string> argv = {kGo, "tool", "pprof", "-symbolize=none"};
-  argv.insert(argv.end(), arguments.begin(), arguments.end());
-  const Output o =
-      RunToEnd(std::move(argv), 60s, {{"TZ", "UTC"}, {"GOROOT", ""}});
-  EXPECT_EQ(o.exit_code, 0) << o.err;
-  return o.out;
-}
-
-struct Table {
-  std::string total;
-  std::vector<std::string> rows;  // "<flat> <cum> <name>"
-};
-
-// Of `pprof -top -unit=...`, numbers without their unit.
-Table ParseTop(std::string_view text) {
-  const auto number = [](std::string_view word) {
-    const std::size_t end = word.find_first_not_of("-0123456789");
-    return std::string(word.substr(0, end));
-  };
-  Table table;
-  bool is_body = false;
-  for (const std::string_view line : Split(text, '\n')) {
-    std::vector<std::string_view> words;
-    for (const std::string_view word : Split(Trim(line), ' ')) {
-      if (!word.empty()) words.push_back(word);
-    }
-    if (line.starts_with("Showing nodes")) {
-      table.total = number(words[words.size() - 2]);
-    } else if (!words.empty() && words[0] == "flat") {
-      is_body = true;
-    } else if (is_body && words.size() >= 6) {
-      std::string_view name = line.substr(line.rfind("%  ") + 3);
-      for (const char* mark : {" (inline)", " (partial-inline)"}) {
-        if (name.ends_with(mark)) name.remove_suffix(strlen(mark));
-      }
-      table.rows.push_back(
-          StrCat(number(words[0]), " ", number(words[3]), " ", name));
-    }
-  }
-  return table;
-}
-
-Table OfReport(const Result<pprof::TopReport>& report) {
+GoTable OfReport(const Result<pprof::TopReport>& report) {
   EXPECT_THAT(report, IsOk());
-  Table table;
+  GoTable table;
   if (!report.ok()) return table;
   table.total = StrCat(report->total);
   for (const pprof::TopRow& row : report->rows) {
@@ -91,11 +41,6 @@ pprof::Profile Open(const std::string& path) {
   return profile.ok() ? *std::move(profile) : pprof::Profile();
 }
 
-// The unit in which pprof writes numbers as they are.
-std::string UnitFlag(std::string_view unit) {
-  return StrCat("-unit=", unit == "nanoseconds" ? "ns" : unit);
-}
-
 void CompareTops(const std::string& path) {
   const pprof::Profile p = Open(path);
   ASSERT_FALSE(p.sample_types().empty());
@@ -104,58 +49,14 @@ void CompareTops(const std::string& path) {
       pprof::TopOptions options;
       options.sample_type = p.Text(type.type);
       options.by_cum = by_cum;
-      const Table ours = OfReport(pprof::Top(p, options));
-      const Table theirs = ParseTop(GoPprof(
-          {"-top", by_cum ? "-cum" : "-flat", UnitFlag(p.Text(type.unit)),
+      const GoTable ours = OfReport(pprof::Top(p, options));
+      const GoTable theirs = ParseGoTop(GoPprof(
+          {"-top", by_cum ? "-cum" : "-flat", GoUnitFlag(p.Text(type.unit)),
            StrCat("-sample_index=", options.sample_type), path}));
       EXPECT_EQ(ours.total, theirs.total) << path << options.sample_type;
       EXPECT_EQ(ours.rows, theirs.rows) << path << options.sample_type;
     }
   }
-}
-
-// Of a raw profile, without the head, whose times are written in another way.
-struct RawText {
-  // By stack and labels. Go adds up those of the same, and leaves out what has
-  // no stack.
-  std::map<std::string, std::vector<std::int64_t>> samples;
-  std::string places;
-};
-
-RawText ParseRaw(std::string_view raw) {
-  RawText out;
-  const std::size_t samples = raw.find("\nSamples:\n");
-  const std::size_t places = raw.find("\nLocations\n");
-  EXPECT_NE(samples, raw.npos);
-  EXPECT_NE(places, raw.npos);
-  if (samples == raw.npos || places == raw.npos) return out;
-  out.places = raw.substr(places);
-  std::string key;
-  std::vector<std::int64_t> values;
-  const auto add = [&] {
-    auto& sum = out.samples[key];
-    sum.resize(values.size());
-    for (std::size_t i = 0; i < values.size(); ++i) sum[i] += values[i];
-  };
-  const auto lines = Split(raw.substr(samples + 1, places - samples - 1), '\n');
-  for (std::size_t i = 2; i < lines.size(); ++i) {  // after the types
-    std::size_t end = lines[i].find(": ");
-    if (end == lines[i].npos) {
-      key += lines[i];  // labels
-      continue;
-    }
-    if (!key.empty()) add();
-    key = lines[i].substr(end + 2);
-    values.clear();
-    for (const std::string_view word : Split(lines[i].substr(0, end), ' ')) {
-      if (const auto value = ParseInt(word)) values.push_back(*value);
-    }
-  }
-  if (!key.empty()) add();
-  std::erase_if(out.samples, [](const auto& sample) {
-    return sample.first.starts_with(' ');  // labels only
-  });
-  return out;
 }
 
 void CompareRaw(const std::string& path) {
@@ -166,8 +67,9 @@ void CompareRaw(const std::string& path) {
                                 return OkStatus();
                               }),
               IsOk());
-  const RawText a = ParseRaw(ours);
-  const RawText b = ParseRaw(GoPprof({"-raw", path}));
+  const GoRawText a = ParseGoRaw(ours);
+  const GoRawText b = ParseGoRaw(GoPprof({"-raw", path}));
+  EXPECT_EQ(a.types, b.types) << path;
   EXPECT_EQ(a.samples, b.samples) << path;
   EXPECT_EQ(a.places, b.places) << path;
 }
@@ -175,9 +77,9 @@ void CompareRaw(const std::string& path) {
 class PprofTest : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (::access(kGo, X_OK) != 0) {
-      std::puts("SKIPPED: there is no /usr/bin/go: install golang-go");
-      GTEST_SKIP() << "no go";
+    if (const std::string why = NoGoPprof(); !why.empty()) {
+      std::printf("SKIPPED: %s\n", why.c_str());
+      GTEST_SKIP();
     }
   }
 };
@@ -212,9 +114,9 @@ TEST_F(PprofTest, DiffIsThatOfGo) {
   for (const auto& type : late.sample_types()) {
     pprof::TopOptions options;
     options.sample_type = late.Text(type.type);
-    const Table ours = OfReport(pprof::Diff(early, late, options));
-    const Table theirs = ParseTop(
-        GoPprof({"-top", UnitFlag(late.Text(type.unit)),
+    const GoTable ours = OfReport(pprof::Diff(early, late, options));
+    const GoTable theirs = ParseGoTop(
+        GoPprof({"-top", GoUnitFlag(late.Text(type.unit)),
                  StrCat("-sample_index=", options.sample_type),
                  "-diff_base=" + OfDyingNode(kEarly), OfDyingNode(kLate)}));
     EXPECT_EQ(ours.total, theirs.total);
@@ -232,7 +134,7 @@ TEST_F(PprofTest, TotalsOfHeapTextsAreThoseOfGo) {
     const pprof::Profile p = Open(Recorded(name));
     const auto ours = pprof::Top(p, options);
     ASSERT_THAT(ours, IsOk());
-    const Table theirs = ParseTop(GoPprof(
+    const GoTable theirs = ParseGoTop(GoPprof(
         {"-top", "-unit=bytes", "-sample_index=inuse_space", Recorded(name)}));
     EXPECT_NEAR(static_cast<double>(ours->total),
                 ParseDouble(theirs.total).value_or(0),
@@ -245,7 +147,7 @@ TEST_F(PprofTest, TotalsOfHeapTextsAreThoseOfGo) {
 TEST_F(PprofTest, CountedStacksAreThoseOfGo) {
   const auto ours = pprof::Top(Open(Recorded("etcd.goroutine.txt")), {});
   ASSERT_THAT(ours, IsOk());
-  const Table theirs = ParseTop(
+  const GoTable theirs = ParseGoTop(
       GoPprof({"-top", "-unit=count", Recorded("etcd.goroutine.txt")}));
   EXPECT_EQ(StrCat(ours->total), theirs.total);
   // It does not take the names that Go wrote beside the addresses.

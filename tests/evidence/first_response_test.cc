@@ -4,68 +4,34 @@
 #include <gtest/gtest.h>
 
 #include <csignal>
-#include <cstdio>
-#include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
-#include "fodc/evidence/event_store.h"
-#include "tests/guard/growing.h"
-#include "tests/support/cluster.h"
+#include "tests/evidence/evidence_fixture.h"
 
 namespace fodc::test {
 namespace {
 
-class FirstResponseAgentTest : public ::testing::Test {
+class FirstResponseAgentTest : public EvidenceTest {
  protected:
   void SetUp() override {
-    if (const std::string why = NoMemoryGroups(); !why.empty()) {
-      std::printf("SKIPPED: %s\n", why.c_str());
-      GTEST_SKIP();
-    }
-    group_ = std::make_unique<MemoryGroup>("first_response", 256);
+    ASSERT_NO_FATAL_FAILURE(EvidenceTest::SetUp());
+    if (!IsSkipped()) MakeGroup(256);
   }
-  void StartAgent() {
-    agent_ = std::make_unique<FodcAgent>(
-        dir_, AgentOptions{.pod = "p",
-                           .endpoint_ports = {port_},
-                           .interval = "100ms",
-                           .recorder_dir = "spill",
-                           .flags = {"--target-comm=" + GrowerName(),
-                                     "--proxy-addr=", "--ktm-enabled=false"}});
-    ASSERT_TRUE(agent_->Start()) << agent_->Log();
-  }
-  std::vector<evidence::EventInfo> Events() const {
-    auto store = evidence::EventStore::Open({.root = events_});
-    if (!store.ok()) return {};
-    return (*store)->List().value_or({});
-  }
-  double Shown(const std::string& name,
-               const std::map<std::string, std::string>& labels = {}) {
-    return ValueOf(agent_->Get("/metrics").body, name, labels);
-  }
+  void StartOne() { StartAgent(port_, {"--target-comm=" + GrowerName()}); }
   Process Grow(std::vector<std::string> flags) {
     Process grower = StartGrower(*group_, dir_, std::move(flags));
-    EXPECT_TRUE(WaitUntil(
-        [&] {
-          return Shown("fodc_agent_trigger_armed",
-                       {{"trigger", "memory_pressure"}}) == 1;
-        },
-        20s))
-        << agent_->Log();
+    AwaitArmed(grower.pid());
     return grower;
   }
 
-  TempDirectory dir_{"fodc-first-response"};
-  const std::string events_ = dir_.File("events-p");  // as of FodcAgent
+  // Nobody listens there.
   const std::uint16_t port_ = FreePort();
-  std::unique_ptr<MemoryGroup> group_;
-  std::unique_ptr<FodcAgent> agent_;
 };
 
 TEST_F(FirstResponseAgentTest, EvidenceIsThereBeforeTheKernelKills) {
-  ASSERT_NO_FATAL_FAILURE(StartAgent());
+  ASSERT_NO_FATAL_FAILURE(StartOne());
   EXPECT_EQ(Shown("fodc_agent_pressure_capture_total"), 0);
   Process grower = Grow({"--rate=50", "--stubborn"});
   grower.Signal(SIGUSR1);
@@ -114,7 +80,7 @@ TEST_F(FirstResponseAgentTest, EvidenceIsThereBeforeTheKernelKills) {
 }
 
 TEST_F(FirstResponseAgentTest, TheCooldownSurvivesTheAgent) {
-  ASSERT_NO_FATAL_FAILURE(StartAgent());
+  ASSERT_NO_FATAL_FAILURE(StartOne());
   Process grower = Grow({"--rate=100", "--until=205"});
   grower.Signal(SIGUSR1);
   ASSERT_TRUE(WaitUntil(
@@ -122,7 +88,7 @@ TEST_F(FirstResponseAgentTest, TheCooldownSurvivesTheAgent) {
       << agent_->Log();
   agent_->Kill();
   agent_.reset();
-  ASSERT_NO_FATAL_FAILURE(StartAgent());
+  ASSERT_NO_FATAL_FAILURE(StartOne());
   EXPECT_TRUE(WaitUntil(
       [&] {
         return agent_->Get("/explain").body.find("\"reason\":\"cooldown\"") !=

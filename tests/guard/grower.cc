@@ -3,16 +3,18 @@
 // frees what it has and ends with 0, as a database would.
 //
 //   grower --group=DIR... --name=COMM --rate=MB/s [--until=MiB] [--stubborn]
-//          [--reserve=MiB] [--read=FILE]
+//          [--reserve=MiB] [--read=FILE] [--map=FILE]
 //
 // It joins the cgroups, says "ready", and at SIGUSR1 begins to grow: to
 // `until`, where it stays, or for ever. `stubborn`: it does not heed SIGTERM.
 // `reserve`: as much more that is never touched. `read`: a file that is read
-// over and over.
+// over and over. `map`: one that is mapped, and touched over and over. It says
+// "round" after each time.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -48,6 +50,7 @@ struct Wanted {
   std::uint64_t reserve_mib = 0;
   bool is_stubborn = false;
   std::string file;
+  std::string mapped;
 };
 
 std::uint64_t Number(std::string_view text) {
@@ -72,6 +75,8 @@ Wanted Parse(int argc, char** argv) {
       w.reserve_mib = Number(arg);
     } else if (ConsumePrefix(&arg, "--read=")) {
       w.file = arg;
+    } else if (ConsumePrefix(&arg, "--map=")) {
+      w.mapped = arg;
     } else {
       FODC_CHECK(arg == "--stubborn");
       w.is_stubborn = true;
@@ -101,6 +106,27 @@ void ReadWhole(const std::string& path) {
   }
 }
 
+void Say(const char* text) {
+  (void)std::puts(text);
+  (void)std::fflush(stdout);
+}
+
+std::string_view MapFile(const std::string& path) {
+  const UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  struct stat s {};
+  FODC_CHECK(fd.ok() && ::fstat(fd.get(), &s) == 0);
+  const auto size = static_cast<std::size_t>(s.st_size);
+  void* at = ::mmap(nullptr, size, PROT_READ, MAP_SHARED, fd.get(), 0);
+  FODC_CHECK(at != MAP_FAILED);
+  return {static_cast<const char*>(at), size};
+}
+
+void Touch(std::string_view mapped) {
+  const volatile char* const bytes = mapped.data();
+  for (std::size_t i = 0; g_stop == 0 && i < mapped.size(); i += PageBytes())
+    (void)bytes[i];
+}
+
 int Run(const Wanted& w) {
   for (const std::string& group : w.groups) Join(group);
   struct sigaction action {};
@@ -109,8 +135,9 @@ int Run(const Wanted& w) {
   action.sa_handler = OnGo;
   (void)::sigaction(SIGUSR1, &action, nullptr);
   if (w.reserve_mib > 0) (void)Map(w.reserve_mib * kMiB);
-  (void)std::puts("ready");
-  (void)std::fflush(stdout);
+  const std::string_view mapped =
+      w.mapped.empty() ? std::string_view() : MapFile(w.mapped);
+  Say("ready");
 
   const std::uint64_t most = w.until_mib.value_or(1u << 20) * kMiB;
   const std::uint64_t page = PageBytes();
@@ -124,6 +151,8 @@ int Run(const Wanted& w) {
     (void)::nanosleep(&rest, nullptr);
     if (g_go == 0) continue;
     if (!w.file.empty()) ReadWhole(w.file);
+    Touch(mapped);
+    if (!w.file.empty() || !mapped.empty()) Say("round");
     allowed = std::min(allowed + w.rate_mb_per_second * 1000, most);
     while (g_stop == 0 && grown + page <= allowed) {
       if (grown % kPiece == 0) pieces.push_back(Map(kPiece));

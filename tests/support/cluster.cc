@@ -70,6 +70,14 @@ Server::Server(std::string name, std::vector<std::string> argv, std::string dir,
       http_port_(http_port),
       ready_path_(std::move(ready_path)) {}
 
+void Server::PutBefore(const std::vector<std::string>& words) {
+  argv_.insert(argv_.begin(), words.begin(), words.end());
+}
+
+void Server::PutInto(const std::string& cgroup) {
+  PutBefore({"sh", "-c", "echo $$ >\"$0/cgroup.procs\"; exec \"$@\"", cgroup});
+}
+
 void Server::Launch() {
   process_ = Process::Start({.name = name_,
                              .argv = argv_,
@@ -131,18 +139,16 @@ FodcAgent::FodcAgent(const TempDirectory& dir, const AgentOptions& options,
       recorder_dir_(
           options.recorder_dir.empty() ? "" : dir.File(options.recorder_dir)) {}
 
-Server MakeEtcd(const TempDirectory& dir) {
+Server MakeEtcd(const TempDirectory& dir, std::vector<std::string> flags) {
   const std::uint16_t client = FreePort();
   const std::string peer = "http://" + Loopback(FreePort());
   const std::string url = "http://" + Loopback(client);
-  return {"etcd",
-          {"etcd", "--name", "test", "--data-dir", dir.File("etcd-data"),
-           "--listen-client-urls", url, "--advertise-client-urls", url,
-           "--listen-peer-urls", peer, "--initial-advertise-peer-urls", peer,
-           "--initial-cluster", "test=" + peer},
-          dir.path(),
-          client,
-          "/health"};
+  flags.insert(flags.begin(),
+               {"etcd", "--name", "test", "--data-dir", dir.File("etcd-data"),
+                "--listen-client-urls", url, "--advertise-client-urls", url,
+                "--listen-peer-urls", peer, "--initial-advertise-peer-urls",
+                peer, "--initial-cluster", "test=" + peer});
+  return {"etcd", std::move(flags), dir.path(), client, "/health"};
 }
 
 Server MakeNodeExporter(const TempDirectory& dir) {

@@ -22,6 +22,10 @@ class Server {
   Server(std::string name, std::vector<std::string> argv, std::string dir,
          std::uint16_t http_port, std::string ready_path);
 
+  // From the next start on these words stand before its command line.
+  void PutBefore(const std::vector<std::string>& words);
+  // Likewise it is in the cgroup of that directory.
+  void PutInto(const std::string& cgroup);
   // Starts it and waits until `ready_path` answers 200. Adds a test failure
   // with the end of its log if it does not.
   bool Start(std::chrono::milliseconds limit = std::chrono::seconds(20));
@@ -90,7 +94,7 @@ class FodcAgent : public Server {
 };
 
 // Real databases, from Debian packages. Each serves /metrics.
-Server MakeEtcd(const TempDirectory& dir);
+Server MakeEtcd(const TempDirectory& dir, std::vector<std::string> flags = {});
 Server MakeNodeExporter(const TempDirectory& dir);
 Server MakeVictoriaMetrics(const TempDirectory& dir);
 // `config`: the text of prometheus.yml.

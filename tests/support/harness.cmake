@@ -8,7 +8,8 @@ target_include_directories(fodc_test_harness PUBLIC ${PROJECT_SOURCE_DIR})
 target_link_libraries(fodc_test_harness PUBLIC fodc::base
   PRIVATE CURL::libcurl fodc_warnings)
 
-add_library(fodc_test_cluster STATIC cluster.cc cluster.h window.cc window.h)
+add_library(fodc_test_cluster STATIC cluster.cc cluster.h go_pprof.cc
+  go_pprof.h window.cc window.h)
 add_library(fodc::test_cluster ALIAS fodc_test_cluster)
 target_link_libraries(fodc_test_cluster PUBLIC fodc_test_harness
   fodc::test_paths GTest::gmock

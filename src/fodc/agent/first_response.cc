@@ -166,6 +166,9 @@ void FirstResponse::Follow() {
     row.start_ticks = instance.start_ticks;
     Open(i, instance);
     is_new = true;
+    // What was missed before was its predecessor's, but for what is told of.
+    if (!row.down_incident.empty()) continue;
+    for (Endpoint& e : row.endpoints) e.rounds.OnRestart();
   }
   if (is_new) RefreshProcesses();
 }

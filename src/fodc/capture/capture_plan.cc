@@ -46,9 +46,13 @@ class Plan {
   }
 
   void AddProfiles(bool defaults) {
-    if (!options_.has_profiles) return;
     for (const ProfileType* type : options_.profiles) {
-      if (type->is_default == defaults) AddProfile(*type);
+      if (type->is_default != defaults) continue;
+      if (type->path.empty()) {
+        AddHeapTable(*type);
+      } else if (options_.has_profiles) {
+        AddProfile(*type);
+      }
     }
   }
 
@@ -92,6 +96,16 @@ class Plan {
     Add(std::move(step));
   }
 
+  void AddHeapTable(const ProfileType& type) {
+    Add({.kind = StepKind::kHeapTable,
+         .name = std::string(type.name),
+         .file = std::string(type.file),
+         .profile = &type,
+         .max_bytes = options_.max_profile_bytes,
+         .max_duration = kWalkTime,
+         .needs_life = true});
+  }
+
   const CaptureRequest& request_;
   const CapturePlanOptions& options_;
   std::vector<CaptureStep> steps_;
@@ -125,12 +139,6 @@ std::vector<CaptureStep> PlanCapture(const CaptureRequest& request,
   // It waits for the lock of the memory map, on which the others need not wait.
   plan.AddText(StepKind::kSmapsRollup, "smaps_rollup", kFileTime);
   plan.AddProfiles(/*defaults=*/true);
-  plan.Add({.kind = StepKind::kHeapTable,
-            .name = "heap-table",
-            .file = "heap-table.pprof",
-            .max_bytes = options.max_profile_bytes,
-            .max_duration = kWalkTime,
-            .needs_life = true});
   plan.Add({.kind = StepKind::kCommit, .name = "commit", .needs_life = true});
   plan.AddProfiles(/*defaults=*/false);
   plan.AddText(StepKind::kLimits, "limits", kFileTime);

@@ -28,7 +28,8 @@ struct ProfileType {
   std::string_view format;  // of meta.json: "pprof" or "text"
   // Behind the base URL, query included: of Go's net/http/pprof and
   // libfodc-guard; and of gperftools and brpc, empty where they have none.
-  // What is kLong ends in "seconds=", for the number.
+  // What is kLong ends in "seconds=", for the number. Both empty: not asked
+  // for, but read from the table that libfodc-guard shares.
   std::string_view path;
   std::string_view gperftools_path;
   ProfileCost cost;

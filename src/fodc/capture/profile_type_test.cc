@@ -50,14 +50,15 @@ TEST(ProfileTypeTest, EachHasANameAFileAndAPathOfItsOwn) {
     last = t.cost;
     EXPECT_EQ(t.cost == ProfileCost::kLong, t.path.ends_with("seconds="));
   }
-  EXPECT_EQ(names.size(), 8u);
+  EXPECT_EQ(names.size(), 9u);
 }
 
 TEST(ProfileTypeTest, TheOperatorAddsToTheDefaults) {
-  EXPECT_THAT(Names(*ChooseProfileTypes({})), ElementsAre("heap", "goroutine"));
+  EXPECT_THAT(Names(*ChooseProfileTypes({})),
+              ElementsAre("heap", "goroutine", "heap-table"));
   const std::vector<std::string> names = {"cpu", "heap", "threads", "cpu"};
   EXPECT_THAT(Names(*ChooseProfileTypes(names)),
-              ElementsAre("heap", "goroutine", "threads", "cpu"));
+              ElementsAre("heap", "goroutine", "heap-table", "threads", "cpu"));
 }
 
 TEST(ProfileTypeTest, NamesWhatThereIsNot) {

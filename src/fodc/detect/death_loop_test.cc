@@ -56,6 +56,21 @@ TEST(MissedRoundsTest, IsDownAfterSoManyRoundsInARow) {
   EXPECT_FALSE(endpoint.is_down());
 }
 
+TEST(MissedRoundsTest, OneThatRestartsHasAllItsRoundsToStart) {
+  using Change = MissedRounds::Change;
+  MissedRounds endpoint(2);
+  EXPECT_EQ(endpoint.OnRound(true), Change::kNone);
+  EXPECT_EQ(endpoint.OnRound(false), Change::kNone);
+  endpoint.OnRestart();
+  EXPECT_EQ(endpoint.OnRound(false), Change::kNone);
+  EXPECT_EQ(endpoint.OnRound(false), Change::kDown);
+  // It is news that the next one does not answer either.
+  endpoint.OnRestart();
+  EXPECT_FALSE(endpoint.is_down());
+  EXPECT_EQ(endpoint.OnRound(false), Change::kNone);
+  EXPECT_EQ(endpoint.OnRound(false), Change::kDown);
+}
+
 TEST(MissedRoundsTest, OneThatNeverAnsweredIsNotDown) {
   MissedRounds endpoint(1);
   EXPECT_EQ(endpoint.OnRound(false), MissedRounds::Change::kNone);

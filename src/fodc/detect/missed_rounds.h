@@ -25,6 +25,10 @@ class MissedRounds {
     return is_down() ? Change::kDown : Change::kNone;
   }
 
+  // Whoever is to answer from now on is another one: its rounds are counted
+  // anew, and it may take as many to start.
+  void OnRestart() { missed_ = 0; }
+
   bool is_down() const { return missed_ >= rounds_; }
   int missed() const { return missed_; }  // at most `rounds`
 
