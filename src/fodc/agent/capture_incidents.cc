@@ -116,7 +116,11 @@ void CaptureIncidents::OnCaptured(const capture::CaptureResult& result) {
   SetNumber(&entry->incident.numbers, "evidence_artifacts",
             static_cast<double>(result.artifacts));
   Revise(*entry,
-         result.has_evidence ? StrCat("Evidence: ", result.event_id, ".")
+         !result.rest.ok()
+             ? StrCat("Evidence: ", result.event_id,
+                      "; the last of it was not kept: ", result.rest.message(),
+                      ".")
+         : result.has_evidence ? StrCat("Evidence: ", result.event_id, ".")
          : result.status.ok()
              ? std::string("Nothing of it could be captured.")
              : StrCat("Nothing could be captured: ", result.status.message(),

@@ -152,13 +152,15 @@ void AddCaptureMetrics(program::OwnMetrics* metrics,
         .name = "fodc_agent_pressure_failures_total",
         .type = kCounter,
         .help =
-            "What failed in captures: the event's directory, a profile, or "
-            "keeping the event within its bounds."};
+            "What failed in captures, by what it was; one may have several."};
     for (const auto& [reason, count] :
-         {std::pair<const char*, std::uint64_t>{"fetch",
-                                                stats.profile_failures},
-          {"finalize", stats.retention_failures + stats.aftermath_failures},
-          {"mkdir", stats.failed}}) {
+         {std::pair<const char*, std::uint64_t>{"aftermath",
+                                                stats.aftermath_failures},
+          {"empty", stats.empty},
+          {"fetch", stats.profile_failures},
+          {"finalize", stats.commit_failures + stats.retention_failures},
+          {"mkdir", stats.mkdir_failures},
+          {"refused", stats.refused}}) {
       failures.samples.push_back({.name = failures.name,
                                   .labels = {{"reason", reason}},
                                   .value = static_cast<double>(count)});

@@ -55,6 +55,9 @@ struct CaptureResult {
   // OK also if steps were cut; else why there is no event at all.
   Status status{};
   std::string event_id{};  // empty: there is none
+  // OK, or why the event lacks what was captured last: it is there as it was
+  // committed before.
+  Status rest{};
   // At least one artifact of the target was kept. An event without is a
   // failure: no cooldown begins.
   bool has_evidence = false;

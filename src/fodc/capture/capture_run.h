@@ -44,6 +44,9 @@ struct CaptureTools {
 struct CaptureTally {
   std::size_t profile_failures = 0;
   std::size_t cut = 0;
+  std::size_t mkdir_failures = 0;   // the event's directory was not to be had
+  std::size_t commit_failures = 0;  // a commit, the first or the last
+  std::size_t empty = 0;            // no evidence of the target
 };
 
 // Blocks until it is over. `*tails` gets the log files that were read, to be

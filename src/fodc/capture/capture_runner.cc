@@ -224,6 +224,10 @@ void CaptureRunner::Impl::RunOne(const Capture& capture, Readers* readers,
     Retain();
     Follow(result.event_id, std::move(tails));
   }
+  if (!result.rest.ok()) {
+    Log(LogLevel::kWarn, "the last of an event was not kept",
+        {{"event", result.event_id}, {"error", result.rest}});
+  }
   {
     MutexLock lock(mutex_);
     running_.erase(slot);
@@ -236,6 +240,9 @@ void CaptureRunner::Impl::RunOne(const Capture& capture, Readers* readers,
     }
     stats_.profile_failures += tally.profile_failures;
     stats_.cut += tally.cut;
+    stats_.empty += tally.empty;
+    stats_.mkdir_failures += tally.mkdir_failures;
+    stats_.commit_failures += tally.commit_failures;
     stats_.last = result;
     changed_.NotifyAll();
   }
