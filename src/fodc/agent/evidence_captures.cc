@@ -86,6 +86,10 @@ Result<std::unique_ptr<EvidenceCaptures>> EvidenceCaptures::Create(
            .add_aftermath =
                [c](capture::CaptureAftermath aftermath) {
                  return c->runner_->AddAftermath(std::move(aftermath));
+               },
+           .hold =
+               [c](std::size_t row, capture::CaptureProcess process) {
+                 c->runner_->Hold(row, process);
                }}));
   if (c->problem_.empty()) c->StartRunner();
   return captures;

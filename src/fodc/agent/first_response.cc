@@ -153,6 +153,11 @@ void FirstResponse::Follow() {
   bool is_new = false;
   for (std::size_t i = 0; i < rows_.size(); ++i) {
     Row& row = rows_[i];
+    const bool is_another = !table[i].instance ||
+                            row.pid != table[i].instance->pid ||
+                            row.start_ticks != table[i].instance->start_ticks;
+    if (is_another && row.pid != 0)
+      row.before = {.pid = row.pid, .start_ticks = row.start_ticks};
     if (!table[i].instance) {
       row.pid = 0;
       row.is_followed = false;
@@ -160,8 +165,7 @@ void FirstResponse::Follow() {
       continue;
     }
     const target::Instance& instance = *table[i].instance;
-    if (row.pid == instance.pid && row.start_ticks == instance.start_ticks)
-      continue;  // OnTick goes on with it
+    if (!is_another) continue;  // OnTick goes on with it
     row.pid = instance.pid;
     row.start_ticks = instance.start_ticks;
     Open(i, instance);
@@ -173,6 +177,9 @@ void FirstResponse::Follow() {
 void FirstResponse::Open(std::size_t i, const target::Instance& instance) {
   Row& row = rows_[i];
   row.tried_at = loop_.clock().Monotonic();
+  if (settings_.problem.empty()) {
+    hands_.hold(i, {.pid = instance.pid, .start_ticks = instance.start_ticks});
+  }
   auto source = detect::KernelMemory::Open(instance.pid, instance.start_ticks,
                                            settings_.memory);
   row.is_followed = source.ok();

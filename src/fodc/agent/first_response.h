@@ -51,6 +51,8 @@ struct CaptureHands {
   // OK: OnCaptured follows.
   std::function<Status(capture::CaptureRequest)> begin;
   std::function<Status(capture::CaptureAftermath)> add_aftermath;
+  // What that process shares is to be there when it is dead.
+  std::function<void(std::size_t row, capture::CaptureProcess)> hold;
 };
 
 // Counters since the start.
@@ -123,6 +125,7 @@ class FirstResponse {
     // As last seen.
     pid_t pid = 0;
     std::uint64_t start_ticks = 0;
+    std::optional<capture::CaptureProcess> before = {};  // who it was before
     std::uint64_t deaths = 0;
     std::uint64_t oom_kills = 0;
     std::optional<MonotonicTime> oom_kill_at = {};  // of whom is not known yet

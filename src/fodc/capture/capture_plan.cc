@@ -125,12 +125,14 @@ std::vector<CaptureStep> PlanCapture(const CaptureRequest& request,
   // It waits for the lock of the memory map, on which the others need not wait.
   plan.AddText(StepKind::kSmapsRollup, "smaps_rollup", kFileTime);
   plan.AddProfiles(/*defaults=*/true);
-  plan.Add({.kind = StepKind::kHeapTable,
-            .name = "heap-table",
-            .file = "heap-table.pprof",
-            .max_bytes = options.max_profile_bytes,
-            .max_duration = kWalkTime,
-            .needs_life = true});
+  // It is held, and outlives who had it.
+  if (!request.processes.empty() || request.dead) {
+    plan.Add({.kind = StepKind::kHeapTable,
+              .name = "heap-table",
+              .file = "heap-table.pprof",
+              .max_bytes = options.max_profile_bytes,
+              .max_duration = kWalkTime});
+  }
   plan.Add({.kind = StepKind::kCommit, .name = "commit", .needs_life = true});
   plan.AddProfiles(/*defaults=*/false);
   plan.AddText(StepKind::kLimits, "limits", kFileTime);

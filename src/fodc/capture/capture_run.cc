@@ -11,7 +11,6 @@
 #include "fodc/capture/fetch.h"
 #include "fodc/capture/held_process.h"
 #include "fodc/capture/process_text.h"
-#include "fodc/pprof/heap_table_reader.h"
 
 namespace fodc::capture {
 namespace {
@@ -208,18 +207,20 @@ EventStep Run::FetchStep(const CaptureStep& step, std::vector<std::string> urls,
 }
 
 EventStep Run::HeapTableStep(const StepOrder& order) {
-  const auto table =
-      pprof::FindHeapTable(tools_.options.proc_root, processes_.front()->pid());
-  if (!table.ok()) return steps_->Skipped(order.name, table.status().message());
-  // If it still lives, the table is its own.
-  if (Status s = NodeStatus(); !s.ok())
-    return steps_->Skipped(order.name, s.message());
-  return steps_->Stream(order, [&](const WindowSink& sink) -> Status {
-    FODC_ASSIGN_OR_RETURN(const auto view,
-                          pprof::HeapTableView::Map(table->get()));
-    FODC_ASSIGN_OR_RETURN(const auto snapshot, view.Read());
-    return pprof::WriteHeapProfile(snapshot, tools_.clock.Unix(), sink);
-  });
+  const CaptureProcess owner =
+      request_.processes.empty() ? *request_.dead : request_.processes.front();
+  HeldTables::Table table = tools_.tables.Find(request_.row, owner);
+  if (table == nullptr) {
+    Status held = NodeStatus();
+    if (held.ok()) {
+      held = tools_.tables.Hold(request_.row, owner, tools_.options.proc_root);
+    }
+    if (!held.ok()) return steps_->Skipped(order.name, held.message());
+    table = tools_.tables.Find(request_.row, owner);
+  }
+  if (table == nullptr)
+    return steps_->Skipped(order.name, "another process's came since");
+  return steps_->HeapTable(order, *table);
 }
 
 void Run::Add(const CaptureStep& step, EventStep receipt) {

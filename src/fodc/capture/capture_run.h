@@ -18,6 +18,7 @@
 #include "fodc/capture/capture_request.h"
 #include "fodc/capture/capture_runner.h"
 #include "fodc/capture/event_steps.h"
+#include "fodc/capture/held_tables.h"
 #include "fodc/capture/patient_thread.h"
 #include "fodc/evidence/event_store.h"
 #include "fodc/net/http_client.h"
@@ -32,6 +33,7 @@ struct CaptureTools {
   // Two, so that a target that hangs does not keep its logs from being read.
   PatientThread& processes;
   PatientThread& files;
+  HeldTables& tables;
   const Clock& clock;
   std::stop_token stop{};
   // The event has got its id; it has a revision on disk.

@@ -117,6 +117,11 @@ class CaptureRunner {
   // Errors: kResourceExhausted when max_waiting wait.
   Status AddAftermath(CaptureAftermath aftermath);
 
+  // Finds the heap table that the process shares, if it does, and holds it:
+  // what a capture or an aftermath that names it as `dead` reads. Soon, when
+  // nothing else is to be done; again it is nearly free.
+  void Hold(std::size_t row, const CaptureProcess& process);
+
   CaptureStats stats() const;
 
  private:
