@@ -85,6 +85,10 @@ class FirstResponseTest : public target::TableTest {
              [this](capture::CaptureAftermath a) {
                aftermaths_.push_back(std::move(a));
                return Status();
+             },
+         .hold =
+             [this](std::size_t, capture::CaptureProcess process) {
+               held_processes_.push_back(process);
              }});
     ASSERT_THAT(response, IsOk());
     response_ = *std::move(response);
@@ -159,6 +163,7 @@ class FirstResponseTest : public target::TableTest {
   Mutex mutex_;
   std::vector<capture::CaptureRequest> requests_;
   std::vector<capture::CaptureAftermath> aftermaths_;
+  std::vector<capture::CaptureProcess> held_processes_;
   Status begin_status_;
   std::function<void(capture::CaptureResult)> captured_;
   std::unique_ptr<FirstResponse> response_;
@@ -223,6 +228,91 @@ TEST_F(FirstResponseTest, TheKillAfterwardsIsToldByTheSameIncident) {
   clock_.Advance(1min);
   loop_.RunReady();
   EXPECT_THAT(aftermaths_, SizeIs(1));
+}
+
+// The line and the hard line are crossed in one climb, with an event each.
+TEST_F(FirstResponseTest, OneClimbIsOneIncidentWithSeveralEvents) {
+  StartNode(800);
+  Make();
+  Tick();
+  ASSERT_TRUE(AwaitRequests(1));
+  loop_.RunReady();
+  Answer(0);
+  SetUsage(950 * kMib);
+  Tick();
+  ASSERT_TRUE(AwaitRequests(2));
+  loop_.RunReady();
+  const std::string id = Request(0).incident_id;
+  EXPECT_EQ(Request(1).incident_id, id);
+  EXPECT_EQ(Request(1).ramp_up, Request(0).ramp_up);
+  Answer(1);
+  EXPECT_THAT(incidents_.all(), SizeIs(1));
+  EXPECT_TRUE(Incident(id).is_open());
+  EXPECT_THAT(Incident(id).summary, HasSubstr("event-0"));
+  EXPECT_THAT(Incident(id).summary, HasSubstr("event-1"));
+  EXPECT_THAT(Incident(id).summary, HasSubstr("950 MiB"));
+  Die(/*oom_kills=*/1);
+  EXPECT_FALSE(Incident(id).is_open());
+  EXPECT_THAT(Incident(id).summary, HasSubstr("killed it for memory"));
+  // Each event tells of the death, so that the last before it is known.
+  ASSERT_THAT(aftermaths_, SizeIs(2));
+  for (const capture::CaptureAftermath& a : aftermaths_) EXPECT_TRUE(a.death);
+  EXPECT_EQ(aftermaths_[1].event_id, "event-1");
+  EXPECT_THAT(incidents_.all(), SizeIs(1));
+}
+
+TEST_F(FirstResponseTest, AnotherClimbIsAnotherIncident) {
+  StartNode(800);
+  Make();
+  Tick();
+  ASSERT_TRUE(AwaitRequests(1));
+  loop_.RunReady();
+  Answer(0);
+  SetUsage(5 * kMib);
+  Tick();
+  ASSERT_TRUE(AwaitReason(detect::PressureReason::kBelow));
+  loop_.RunReady();
+  Tick(2s);
+  SetUsage(950 * kMib);
+  Tick(6min);
+  ASSERT_TRUE(AwaitRequests(2));
+  loop_.RunReady();
+  EXPECT_NE(Request(1).incident_id, Request(0).incident_id);
+  EXPECT_THAT(incidents_.all(), SizeIs(2));
+}
+
+TEST_F(FirstResponseTest, ACaptureBehindTheEndBelongsToTheSameIncident) {
+  StartNode(800);
+  Make();
+  Tick();
+  ASSERT_TRUE(AwaitRequests(1));
+  loop_.RunReady();
+  Answer(0);
+  SetUsage(950 * kMib);
+  ASSERT_TRUE(loop_.RunUntil(
+      [&] {
+        clock_.Advance(10ms);
+        return Requests() == 2;
+      },
+      20s));
+  Die(/*oom_kills=*/1);
+  Answer(1);
+  EXPECT_THAT(incidents_.all(), SizeIs(1));
+  const std::string id = Request(0).incident_id;
+  EXPECT_FALSE(Incident(id).is_open());
+  EXPECT_THAT(Incident(id).summary, HasSubstr("event-1"));
+}
+
+TEST_F(FirstResponseTest, WhatATargetSharesIsHeldForItsDeath) {
+  StartNode(100);
+  Make();
+  Tick();
+  ASSERT_FALSE(held_processes_.empty());
+  EXPECT_EQ(held_processes_[0].pid, kPid);
+  const capture::CaptureProcess node = held_processes_[0];
+  Die();
+  ASSERT_EQ(Requests(), 1U);
+  EXPECT_EQ(Request(0).dead, node);
 }
 
 TEST_F(FirstResponseTest, WhoDiesInMidCaptureIsToldOfWhenItIsOver) {
@@ -315,6 +405,46 @@ TEST_F(FirstResponseTest, ANodeThatDiesAtEveryStartIsOneIncident) {
       std::ranges::find(i.numbers, "deaths", &evidence::IncidentNumber::name);
   ASSERT_NE(deaths, i.numbers.end());
   EXPECT_EQ(deaths->value, 6);
+}
+
+TEST_F(FirstResponseTest, TheCountOfALoopSurvivesTheAgent) {
+  Make();
+  evidence::EventInfo event;
+  event.meta.captured_at = clock_.Unix() - 2min;
+  event.meta.pod_name = "pod";
+  event.meta.target = "data";
+  event.meta.trigger.kind = "death_loop";
+  event.meta.profiles.push_back({.type = "heap", .filename = "heap.pprof"});
+  event.meta.death = {.at = clock_.Unix() - 1min, .count = 5};
+  response_->Restore({event});
+  StartNode(100);
+  Tick(1s);
+  Die();
+  // Too soon for another capture, and told of all the same.
+  EXPECT_EQ(Requests(), 0U);
+  ASSERT_THAT(incidents_.all(), SizeIs(1));
+  const evidence::Incident& i = *incidents_.all()[0];
+  EXPECT_EQ(i.verdict, "death_loop");
+  EXPECT_THAT(i.summary, HasSubstr("died 6 times"));
+  EXPECT_TRUE(i.is_open());
+}
+
+TEST_F(FirstResponseTest, ADeathLongAgoIsNotCounted) {
+  Make();
+  evidence::EventInfo event;
+  event.meta.captured_at = clock_.Unix() - 1h;
+  event.meta.pod_name = "pod";
+  event.meta.target = "data";
+  event.meta.trigger.kind = "death_loop";
+  event.meta.profiles.push_back({.type = "heap", .filename = "heap.pprof"});
+  event.meta.death = {.at = clock_.Unix() - 1h, .count = 5};
+  response_->Restore({event});
+  StartNode(100);
+  Tick(1s);
+  Die();
+  ASSERT_EQ(Requests(), 1U);
+  EXPECT_EQ(Request(0).trigger.kind, "target_gone");
+  EXPECT_EQ(Request(0).death->count, 1U);
 }
 
 TEST_F(FirstResponseTest, AnOomKillOfAChildIsCapturedAlive) {
@@ -434,6 +564,35 @@ TEST_F(FirstResponseTest, WithoutAStoreNothingIsArmed) {
   }
   Die();
   EXPECT_EQ(Requests(), 0U);
+}
+
+TEST_F(FirstResponseTest, AStoreThatComesLaterArmsIt) {
+  settings_.problem = "not open yet";
+  StartNode(800);
+  Make();
+  response_->Follow();
+  Tick();
+  EXPECT_THAT(held_processes_, SizeIs(0));  // nobody is followed so soon
+  EXPECT_EQ(nlohmann::json::parse(ExplainJson(response_.get()))["problem"],
+            "not open yet");
+  response_->set_problem("");
+  ASSERT_TRUE(AwaitRequests(1));
+  loop_.RunReady();
+  EXPECT_THAT(incidents_.all(), SizeIs(1));
+  EXPECT_TRUE(response_->View()[0].triggers[0].is_armed);
+  EXPECT_EQ(nlohmann::json::parse(ExplainJson(response_.get()))["problem"], "");
+}
+
+// Numbers are shown, and why nothing is captured.
+TEST_F(FirstResponseTest, AStoreThatDoesNotComeHoldsNothingElseUp) {
+  settings_.problem = "not open yet";
+  StartNode(800);
+  Make();
+  Tick(3s);
+  ASSERT_TRUE(AwaitReason(detect::PressureReason::kRetryLater));
+  EXPECT_EQ(Requests(), 0U);
+  EXPECT_EQ(response_->View()[0].triggers[0].reason, "no_store");
+  EXPECT_EQ(response_->View()[0].memory.last.sample.bytes, 800 * kMib);
 }
 
 }  // namespace
