@@ -1,174 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The first response over a made-up process tree; captures are asked for, and
-// answered by the test.
 #include "fodc/agent/first_response.h"
 
-#include <fcntl.h>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "fodc/agent/explain.h"
-#include "fodc/base/unique_fd.h"
-#include "fodc/target/table_testing.h"
+#include "fodc/agent/first_response_testing.h"
 
 namespace fodc::agent {
 namespace {
 
-using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
-
-constexpr std::uint64_t kMib = 1 << 20;
-constexpr pid_t kPid = 6'000'001;  // no real one
-
-class FirstResponseTest : public target::TableTest {
- protected:
-  FirstResponseTest() : loop_(clock_), recording_(1, {}) {
-    settings_.pod_name = "pod";
-    settings_.incarnation = 77;
-    settings_.memory = {.proc_root = tree_.path(),
-                        .sys_root = tree_.path(),
-                        .has_events = false};
-    Put("meminfo", "MemTotal: 16777216 kB\n");
-    Put("self/mountinfo", "35 31 0:32 / /m rw - cgroup cgroup rw,memory\n");
-    Put("m/pod/one/memory.limit_in_bytes", StrCat(1000 * kMib));
-    Put("m/pod/one/memory.stat",
-        "inactive_file 0\nactive_file 0\n"
-        "total_inactive_file 0\ntotal_active_file 0\n");
-    SetOomKills(0);
-  }
-  ~FirstResponseTest() override {
-    response_.reset();
-    loop_.RunReady();
-  }
-  void Put(const std::string& name, const std::string& text) {
-    const std::string path = tree_.File(name);
-    ASSERT_THAT(MakeDirectories(path.substr(0, path.rfind('/'))), IsOk());
-    ASSERT_THAT(WriteFileAtomically(path, text), IsOk());
-  }
-  void SetOomKills(int count) {
-    // In place: it is kept open.
-    std::ofstream(tree_.File("m/pod/one/memory.oom_control"))
-        << "oom_kill_disable 0\nunder_oom 0\noom_kill " << count << "\n";
-  }
-  void SetMemory(std::uint64_t mib) {
-    Put("m/pod/one/memory.usage_in_bytes", StrCat(mib * kMib));
-  }
-  // With that much memory; read when it is followed.
-  void StartNode(std::uint64_t mib, pid_t pid = kPid) {
-    SetMemory(mib);
-    const double now =
-        std::chrono::duration<double>(clock_.Monotonic().time_since_epoch())
-            .count();
-    Start({.pid = pid, .started_s = now - 0.5});
-    Put(StrCat(pid, "/statm"), "1000 1000 0 0 0 0 0\n");
-  }
-  void Make() {
-    targets_.emplace(std::vector<target::TargetSpec>{{.container_name = "data",
-                                                      .comm_prefix = "db"}},
-                     target::TableOptions{.proc_root = tree_.path(),
-                                          .own_pid = target::kAgent},
-                     loop_, recording_, tree_.path());
-    auto response = FirstResponse::Create(
-        settings_, *targets_, scrapers_, recording_, loop_, incidents_,
-        {.begin =
-             [this](capture::CaptureRequest r) {
-               const MutexLock lock(mutex_);
-               requests_.push_back(std::move(r));
-               return begin_status_;
-             },
-         .add_aftermath =
-             [this](capture::CaptureAftermath a) {
-               aftermaths_.push_back(std::move(a));
-               return Status();
-             },
-         .hold =
-             [this](std::size_t, capture::CaptureProcess process) {
-               held_processes_.push_back(process);
-             }});
-    ASSERT_THAT(response, IsOk());
-    response_ = *std::move(response);
-    captured_ = response_->CapturedCallback();
-    targets_->set_on_changed([this] { response_->Follow(); });
-    targets_->set_on_recorded([this] { response_->OnAppended(); });
-  }
-  // A tick of the collector.
-  void Tick(std::chrono::nanoseconds after = 1s) {
-    clock_.Advance(after);
-    ++now_ms_;
-    targets_->Read({.monotonic_ms = now_ms_, .unix_ms = now_ms_});
-    response_->OnAppended();
-    loop_.RunReady();
-  }
-  // In one step, as the kernel does: the watch has the file open.
-  void SetUsage(std::uint64_t bytes) {
-    const UniqueFd file(::open(
-        tree_.File("m/pod/one/memory.usage_in_bytes").c_str(), O_WRONLY));
-    std::string text = StrCat(bytes);
-    text.insert(0, 20 - text.size(), '0');
-    ASSERT_EQ(::pwrite(file.get(), text.data(), text.size(), 0), 20);
-  }
-  std::size_t Requests() {
-    const MutexLock lock(mutex_);
-    return requests_.size();
-  }
-  bool AwaitRequests(std::size_t count) {
-    return loop_.RunUntil([&] { return Requests() >= count; }, 20s);
-  }
-  capture::CaptureRequest Request(std::size_t i) {
-    const MutexLock lock(mutex_);
-    return requests_.at(i);
-  }
-  void Answer(std::size_t i, bool has_evidence = true) {
-    const capture::CaptureRequest request = Request(i);
-    capture::CaptureResult result;
-    result.row = request.row;
-    result.target = request.target;
-    result.incident_id = request.incident_id;
-    result.event_id = StrCat("event-", i);
-    result.has_evidence = has_evidence;
-    result.artifacts = has_evidence ? 3 : 0;
-    captured_(std::move(result));
-    loop_.RunReady();
-  }
-  const evidence::Incident& Incident(const std::string& id) {
-    const evidence::IncidentRef ref = incidents_.Find(id);
-    EXPECT_NE(ref, nullptr) << id;
-    static const evidence::Incident none;
-    held_ = ref;
-    return ref == nullptr ? none : *ref;
-  }
-  // Until the watching thread shows that reason.
-  bool AwaitReason(detect::PressureReason reason) {
-    return loop_.RunUntil(
-        [&] { return response_->View()[0].memory.last.reason == reason; }, 20s);
-  }
-  void Die(int oom_kills = 0) {
-    End(kPid);
-    if (oom_kills > 0) SetOomKills(oom_kills);
-    Tick();
-  }
-
-  net::EventLoop loop_;
-  recorder::Recording recording_;
-  evidence::IncidentList incidents_;
-  evidence::IncidentRef held_;
-  std::vector<std::unique_ptr<collect::Scraper>> scrapers_;
-  FirstResponseSettings settings_;
-  std::optional<collect::Targets> targets_;
-  Mutex mutex_;
-  std::vector<capture::CaptureRequest> requests_;
-  std::vector<capture::CaptureAftermath> aftermaths_;
-  std::vector<capture::CaptureProcess> held_processes_;
-  Status begin_status_;
-  std::function<void(capture::CaptureResult)> captured_;
-  std::unique_ptr<FirstResponse> response_;
-  std::int64_t now_ms_ = 0;
-};
 
 TEST_F(FirstResponseTest, PressureBeginsACaptureAndAnIncident) {
   StartNode(800);
@@ -228,79 +70,6 @@ TEST_F(FirstResponseTest, TheKillAfterwardsIsToldByTheSameIncident) {
   clock_.Advance(1min);
   loop_.RunReady();
   EXPECT_THAT(aftermaths_, SizeIs(1));
-}
-
-// The line and the hard line are crossed in one climb, with an event each.
-TEST_F(FirstResponseTest, OneClimbIsOneIncidentWithSeveralEvents) {
-  StartNode(800);
-  Make();
-  Tick();
-  ASSERT_TRUE(AwaitRequests(1));
-  loop_.RunReady();
-  Answer(0);
-  SetUsage(950 * kMib);
-  Tick();
-  ASSERT_TRUE(AwaitRequests(2));
-  loop_.RunReady();
-  const std::string id = Request(0).incident_id;
-  EXPECT_EQ(Request(1).incident_id, id);
-  EXPECT_EQ(Request(1).ramp_up, Request(0).ramp_up);
-  Answer(1);
-  EXPECT_THAT(incidents_.all(), SizeIs(1));
-  EXPECT_TRUE(Incident(id).is_open());
-  EXPECT_THAT(Incident(id).summary, HasSubstr("event-0"));
-  EXPECT_THAT(Incident(id).summary, HasSubstr("event-1"));
-  EXPECT_THAT(Incident(id).summary, HasSubstr("950 MiB"));
-  Die(/*oom_kills=*/1);
-  EXPECT_FALSE(Incident(id).is_open());
-  EXPECT_THAT(Incident(id).summary, HasSubstr("killed it for memory"));
-  // Each event tells of the death, so that the last before it is known.
-  ASSERT_THAT(aftermaths_, SizeIs(2));
-  for (const capture::CaptureAftermath& a : aftermaths_) EXPECT_TRUE(a.death);
-  EXPECT_EQ(aftermaths_[1].event_id, "event-1");
-  EXPECT_THAT(incidents_.all(), SizeIs(1));
-}
-
-TEST_F(FirstResponseTest, AnotherClimbIsAnotherIncident) {
-  StartNode(800);
-  Make();
-  Tick();
-  ASSERT_TRUE(AwaitRequests(1));
-  loop_.RunReady();
-  Answer(0);
-  SetUsage(5 * kMib);
-  Tick();
-  ASSERT_TRUE(AwaitReason(detect::PressureReason::kBelow));
-  loop_.RunReady();
-  Tick(2s);
-  SetUsage(950 * kMib);
-  Tick(6min);
-  ASSERT_TRUE(AwaitRequests(2));
-  loop_.RunReady();
-  EXPECT_NE(Request(1).incident_id, Request(0).incident_id);
-  EXPECT_THAT(incidents_.all(), SizeIs(2));
-}
-
-TEST_F(FirstResponseTest, ACaptureBehindTheEndBelongsToTheSameIncident) {
-  StartNode(800);
-  Make();
-  Tick();
-  ASSERT_TRUE(AwaitRequests(1));
-  loop_.RunReady();
-  Answer(0);
-  SetUsage(950 * kMib);
-  ASSERT_TRUE(loop_.RunUntil(
-      [&] {
-        clock_.Advance(10ms);
-        return Requests() == 2;
-      },
-      20s));
-  Die(/*oom_kills=*/1);
-  Answer(1);
-  EXPECT_THAT(incidents_.all(), SizeIs(1));
-  const std::string id = Request(0).incident_id;
-  EXPECT_FALSE(Incident(id).is_open());
-  EXPECT_THAT(Incident(id).summary, HasSubstr("event-1"));
 }
 
 TEST_F(FirstResponseTest, WhatATargetSharesIsHeldForItsDeath) {
@@ -385,68 +154,6 @@ TEST_F(FirstResponseTest, ADeathIsCapturedWithoutTheDead) {
   EXPECT_FALSE(Incident(id).is_open());
 }
 
-TEST_F(FirstResponseTest, ANodeThatDiesAtEveryStartIsOneIncident) {
-  Make();
-  for (int i = 0; i < 6; ++i) {
-    StartNode(100);
-    Tick(1s);
-    Die();
-    for (std::size_t k = 0; k < Requests(); ++k) Answer(k);
-  }
-  EXPECT_THAT(incidents_.all(), SizeIs(1));
-  ASSERT_EQ(Requests(), 2U);
-  EXPECT_EQ(Request(0).trigger.kind, "target_gone");
-  EXPECT_EQ(Request(1).trigger.kind, "death_loop");
-  EXPECT_EQ(Request(1).death->count, 3U);
-  EXPECT_EQ(Request(0).incident_id, Request(1).incident_id);
-  const evidence::Incident& i = Incident(Request(0).incident_id);
-  EXPECT_EQ(i.verdict, "death_loop");
-  const auto deaths =
-      std::ranges::find(i.numbers, "deaths", &evidence::IncidentNumber::name);
-  ASSERT_NE(deaths, i.numbers.end());
-  EXPECT_EQ(deaths->value, 6);
-}
-
-TEST_F(FirstResponseTest, TheCountOfALoopSurvivesTheAgent) {
-  Make();
-  evidence::EventInfo event;
-  event.meta.captured_at = clock_.Unix() - 2min;
-  event.meta.pod_name = "pod";
-  event.meta.target = "data";
-  event.meta.trigger.kind = "death_loop";
-  event.meta.profiles.push_back({.type = "heap", .filename = "heap.pprof"});
-  event.meta.death = {.at = clock_.Unix() - 1min, .count = 5};
-  response_->Restore({event});
-  StartNode(100);
-  Tick(1s);
-  Die();
-  // Too soon for another capture, and told of all the same.
-  EXPECT_EQ(Requests(), 0U);
-  ASSERT_THAT(incidents_.all(), SizeIs(1));
-  const evidence::Incident& i = *incidents_.all()[0];
-  EXPECT_EQ(i.verdict, "death_loop");
-  EXPECT_THAT(i.summary, HasSubstr("died 6 times"));
-  EXPECT_TRUE(i.is_open());
-}
-
-TEST_F(FirstResponseTest, ADeathLongAgoIsNotCounted) {
-  Make();
-  evidence::EventInfo event;
-  event.meta.captured_at = clock_.Unix() - 1h;
-  event.meta.pod_name = "pod";
-  event.meta.target = "data";
-  event.meta.trigger.kind = "death_loop";
-  event.meta.profiles.push_back({.type = "heap", .filename = "heap.pprof"});
-  event.meta.death = {.at = clock_.Unix() - 1h, .count = 5};
-  response_->Restore({event});
-  StartNode(100);
-  Tick(1s);
-  Die();
-  ASSERT_EQ(Requests(), 1U);
-  EXPECT_EQ(Request(0).trigger.kind, "target_gone");
-  EXPECT_EQ(Request(0).death->count, 1U);
-}
-
 TEST_F(FirstResponseTest, AnOomKillOfAChildIsCapturedAlive) {
   StartNode(100);
   Make();
@@ -468,26 +175,6 @@ TEST_F(FirstResponseTest, AnOomKillOfAChildIsCapturedAlive) {
                 .triggers[static_cast<std::size_t>(TriggerKind::kOomKill)]
                 .last->reason,
             "cooldown");
-}
-
-TEST_F(FirstResponseTest, AVerdictOfSlowReadsIsCapturedUnderItsIncident) {
-  StartNode(100);
-  Make();
-  Tick();
-  evidence::Incident slow;
-  slow.id = "slow-1";
-  slow.detector = "read_latency";
-  slow.verdict = "W3";
-  slow.target = "data";
-  slow.started_ms = slow.updated_ms = 5;
-  ASSERT_THAT(incidents_.Put(slow), IsOk());
-  response_->OnIncidents();
-  response_->OnIncidents();
-  ASSERT_EQ(Requests(), 1U);
-  EXPECT_EQ(Request(0).incident_id, "slow-1");
-  EXPECT_EQ(Request(0).trigger.kind, "read_latency");
-  Answer(0);
-  EXPECT_THAT(incidents_.all(), SizeIs(1));
 }
 
 TEST_F(FirstResponseTest, CooldownsOfAnEarlierLifeGoOn) {
