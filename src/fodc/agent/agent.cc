@@ -154,7 +154,7 @@ struct Agent::Impl {
   std::unique_ptr<GuardianWatch> guardian_watch;  // null if it is off
   // Null if --pressure-profiler-enabled is false.
   std::unique_ptr<EvidenceCaptures> captures;
-  std::unique_ptr<link::EvidenceServer> evidence_server;  // null without a store
+  std::unique_ptr<link::EvidenceServer> evidence_server;  // null likewise
   link::AgentLink link;
   std::unique_ptr<node::NodeQuery> node_query;  // none without ports
   program::OwnMetrics metrics;
@@ -316,11 +316,14 @@ Status Agent::Impl::StartCaptures() {
 }
 
 void Agent::Impl::ServeEvidence() {
-  if (!captures->store()) return;
   evidence_server = std::make_unique<link::EvidenceServer>(
-      loop, captures->store(),
+      loop,
       link::EvidenceServer::Options{.retention = checked.capture.retention},
       [this] { link.OnEvidence(); });
+  captures->set_on_store([this] {
+    evidence_server->set_store(captures->store());
+    link.OnEvidence();
+  });
   captures->set_on_event([this](const std::string&) { link.OnEvidence(); });
   link.set_evidence(evidence_server.get());
 }

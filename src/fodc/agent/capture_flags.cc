@@ -18,9 +18,9 @@ Result<std::size_t> RowOf(std::string_view flag, std::string_view entry,
                           const std::vector<target::TargetSpec>& rows,
                           std::string_view* value) {
   *value = Trim(entry);
-  const bool has_no_name = value->starts_with("/") ||
-                           value->starts_with("http://") ||
-                           value->starts_with("https://");
+  const bool has_no_name =
+      value->starts_with("/") || value->starts_with("unix:") ||
+      value->starts_with("http://") || value->starts_with("https://");
   const std::size_t equals = has_no_name ? value->npos : value->find('=');
   std::string_view name;
   if (equals != value->npos) {
@@ -108,7 +108,7 @@ void AddCaptureFlags(program::Flags* f, CaptureFlags* c) {
           "heap-gc, mutex, block, cpu, threads, allocator");
   f->List("pressure-profiler-urls", &c->urls,
           "where profiles are had instead of the port: [NAME=]URL,...; NAME a "
-          "container name; a base URL, or one with {type} in it")
+          "container name; a base URL, one with {type} in it, or unix:/SOCKET")
       .MaskUserInfo();
   f->List("target-config-files", &c->config_files,
           "files captured without their secrets: [NAME=]PATH,...; absolute");

@@ -29,6 +29,10 @@ std::string AdviceFor(TriggerKind kind) {
   return {};
 }
 
+// Of all that captures tell: how it ended is to find room behind it.
+constexpr std::size_t kMostCaptureText = 2048;
+constexpr std::size_t kMostEventIds = 4;
+
 void SetNumber(std::vector<evidence::IncidentNumber>* numbers,
                const std::string& name, double value) {
   const auto there =
@@ -57,6 +61,13 @@ void CaptureIncidents::Begin(const std::string& id, TriggerKind kind,
                              std::size_t row, const std::string& target,
                              std::string cause,
                              const TriggerDecision& decision) {
+  if (Entry* const known = Revive(id, kind, row)) {
+    known->is_captured = false;
+    for (const evidence::IncidentNumber& n : decision.inputs)
+      SetNumber(&known->incident.numbers, n.name, n.value);
+    AddCapture(*known, StrCat("Later: ", decision.summary));
+    return;
+  }
   Entry entry;
   entry.kind = kind;
   entry.row = row;
@@ -93,6 +104,27 @@ void CaptureIncidents::Revise(Entry& entry, std::string_view text) {
   if (on_changed_) on_changed_();
 }
 
+void CaptureIncidents::AddCapture(Entry& entry, const std::string& text) {
+  // One that is tried again and again says the same.
+  const std::string& summary = entry.incident.summary;
+  const bool is_news = summary.find(text) == summary.npos &&
+                       summary.size() + text.size() <= kMostCaptureText;
+  Revise(entry, is_news ? text : std::string());
+}
+
+CaptureIncidents::Entry* CaptureIncidents::Revive(const std::string& id,
+                                                  TriggerKind kind,
+                                                  std::size_t row) {
+  if (Entry* const entry = Find(id)) return entry;
+  const evidence::IncidentRef over = list_.Find(id);
+  if (over == nullptr) return nullptr;
+  Entry& entry = entries_[id];
+  entry.kind = kind;
+  entry.row = row;
+  entry.incident = *over;
+  return &entry;
+}
+
 CaptureIncidents::Entry* CaptureIncidents::Find(const std::string& id) {
   const auto it = entries_.find(id);
   return it == entries_.end() ? nullptr : &it->second;
@@ -112,16 +144,28 @@ void CaptureIncidents::OnCaptured(const capture::CaptureResult& result) {
   Entry* const entry = Find(result.incident_id);
   if (entry == nullptr) return;
   entry->is_captured = true;
-  if (!result.event_id.empty()) entry->event_id = result.event_id;
+  if (!result.event_id.empty()) {
+    if (entry->event_ids.size() == kMostEventIds)
+      entry->event_ids.erase(entry->event_ids.begin());
+    entry->event_ids.push_back(result.event_id);
+  }
+  entry->artifacts += result.artifacts;
   SetNumber(&entry->incident.numbers, "evidence_artifacts",
-            static_cast<double>(result.artifacts));
-  Revise(*entry,
-         result.has_evidence ? StrCat("Evidence: ", result.event_id, ".")
-         : result.status.ok()
-             ? std::string("Nothing of it could be captured.")
-             : StrCat("Nothing could be captured: ", result.status.message(),
-                      "."));
+            static_cast<double>(entry->artifacts));
+  AddCapture(*entry,
+             !result.rest.ok()     ? StrCat("Evidence: ", result.event_id,
+                                            "; the last of it was not kept: ",
+                                            result.rest.message(), ".")
+             : result.has_evidence ? StrCat("Evidence: ", result.event_id, ".")
+             : result.status.ok()
+                 ? std::string("Nothing of it could be captured.")
+                 : StrCat("Nothing could be captured: ",
+                          result.status.message(), "."));
   Forget(result.incident_id);
+}
+
+void CaptureIncidents::OnNoCapture(const std::string& id) {
+  if (Entry* const entry = Find(id)) entry->is_captured = true;
 }
 
 void CaptureIncidents::OnDeath(const std::string& id,

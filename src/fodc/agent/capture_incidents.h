@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The incidents of the first response: one for each capture, from its trigger
-// to the end of what made it fire.
+// The incidents of the first response, each from its trigger to the end of what
+// made it fire. Of one climb of memory, and of one target that dies again and
+// again, there is one, with an event for each capture.
 #pragma once
 
 #include <cstddef>
@@ -30,10 +31,12 @@ class CaptureIncidents {
     TriggerKind kind = TriggerKind::kMemoryPressure;
     std::size_t row = 0;
     evidence::Incident incident;
-    bool is_captured = false;    // its capture is over
-    std::string event_id;        // of what it brought; empty: nothing
-    bool has_aftermath = false;  // was asked for
+    bool is_captured = false;  // no capture of it waits or runs
+    std::vector<std::string>
+        event_ids;                // of what they brought; the newest last
+    std::uint64_t artifacts = 0;  // in those
     std::optional<evidence::EventDeath> death;
+    std::optional<capture::CaptureProcess> dead;  // who it was
   };
 
   // `on_changed` is called when the list has changed. All must outlive it.
@@ -41,13 +44,16 @@ class CaptureIncidents {
                    std::function<void()> on_changed)
       : list_(list), clock_(clock), on_changed_(std::move(on_changed)) {}
 
-  // A capture begins. `cause`: what tells incidents of one trigger apart.
+  // A capture begins; if there is an incident of that id, it is one more of it.
+  // `cause`: what tells incidents of one trigger apart.
   void Begin(const std::string& id, TriggerKind kind, std::size_t row,
              const std::string& target, std::string cause,
              const TriggerDecision& decision);
   void OnCaptured(const capture::CaptureResult& result);
   // A death that belongs to it.
   void OnDeath(const std::string& id, const evidence::EventDeath& death);
+  // It began without a capture: the trigger's pace allows none.
+  void OnNoCapture(const std::string& id);
   // By then it is one of a target that dies again and again.
   void Become(const std::string& id, TriggerKind kind,
               std::vector<evidence::IncidentNumber> numbers);
@@ -60,8 +66,12 @@ class CaptureIncidents {
   std::vector<std::string> Open(std::size_t row, TriggerKind kind) const;
 
  private:
+  // That of the id, also one that was over; null if there is none.
+  Entry* Revive(const std::string& id, TriggerKind kind, std::size_t row);
   // One more revision, with one more sentence.
   void Revise(Entry& entry, std::string_view text);
+  // The same of what captures tell, once and within a bound.
+  void AddCapture(Entry& entry, const std::string& text);
   void Forget(const std::string& id);
 
   evidence::IncidentList& list_;

@@ -3,10 +3,13 @@
 
 #include <algorithm>
 #include <optional>
+#include <system_error>
+#include <thread>
 #include <utility>
 
 #include "fodc/base/log.h"
 #include "fodc/base/mutex.h"
+#include "fodc/base/strings.h"
 #include "fodc/recorder/snapshot.h"
 
 namespace fodc::agent {
@@ -28,7 +31,40 @@ struct Taken {
   std::optional<Value> value FODC_GUARDED_BY(mutex);
 };
 
+constexpr std::chrono::seconds kFirstRetry{1};
+constexpr std::chrono::seconds kLongestRetry{60};
+constexpr std::string_view kFlag = "--pressure-profiler-dir";
+
 }  // namespace
+
+struct EvidenceCaptures::Opening {
+  Mutex mutex;
+  net::EventLoop* loop FODC_GUARDED_BY(mutex) = nullptr;  // null: it is over
+  EvidenceCaptures* owner = nullptr;  // of the loop's thread
+};
+
+struct EvidenceCaptures::Found {
+  std::shared_ptr<evidence::EventStore> store{};
+  Status status{};  // whether it can be written to
+  Result<std::vector<evidence::EventInfo>> events = Unavailable("not listed");
+
+  // `store`: of an earlier try, or null. Blocks as long as the disk does.
+  static Found Look(const std::string& directory,
+                    std::shared_ptr<evidence::EventStore> store) {
+    Found found{.store = std::move(store)};
+    if (found.store == nullptr) {
+      auto opened = evidence::EventStore::Open({.root = directory});
+      if (!opened.ok()) {
+        found.status = opened.status();
+        return found;
+      }
+      found.store = *std::move(opened);
+    }
+    found.status = found.store->CheckWritable();
+    if (found.status.ok()) found.events = found.store->List();
+    return found;
+  }
+};
 
 EvidenceCaptures::EvidenceCaptures(Surroundings around,
                                    const collect::Targets& targets,
@@ -37,7 +73,13 @@ EvidenceCaptures::EvidenceCaptures(Surroundings around,
     : around_(std::move(around)),
       targets_(targets),
       recording_(recording),
-      loop_(loop) {
+      loop_(loop),
+      opening_(std::make_shared<Opening>()) {
+  opening_->owner = this;
+  {
+    const MutexLock lock(opening_->mutex);
+    opening_->loop = &loop;
+  }
   for (const target::Row& row : targets_.table().rows()) {
     std::vector<capture::CaptureEndpoint>& pages = endpoints_.emplace_back();
     for (const collect::Endpoint& e : around_.endpoints) {
@@ -49,6 +91,11 @@ EvidenceCaptures::EvidenceCaptures(Surroundings around,
 
 EvidenceCaptures::~EvidenceCaptures() {
   is_closing_.store(true);
+  opening_->owner = nullptr;
+  {
+    const MutexLock lock(opening_->mutex);
+    opening_->loop = nullptr;
+  }
   response_.reset();  // its thread asks the runner
   runner_.reset();
 }
@@ -61,13 +108,6 @@ Result<std::unique_ptr<EvidenceCaptures>> EvidenceCaptures::Create(
       new EvidenceCaptures(std::move(around), targets, recording, loop));
   EvidenceCaptures* const c = captures.get();
   const Surroundings& a = c->around_;
-  auto store = evidence::EventStore::Open({.root = a.directory});
-  Status usable = store.ok() ? (*store)->CheckWritable() : store.status();
-  if (store.ok()) c->store_ = *std::move(store);
-  if (!usable.ok()) {
-    c->problem_ = usable.WithContext("--pressure-profiler-dir").message();
-    LogWarn("nothing can be captured", {{"error", c->problem_}});
-  }
   FODC_ASSIGN_OR_RETURN(
       c->response_,
       FirstResponse::Create(
@@ -77,7 +117,7 @@ Result<std::unique_ptr<EvidenceCaptures>> EvidenceCaptures::Create(
            .has_detector = a.has_detector,
            .memory = {.trigger_percent = a.checked.pressure.trigger_percent,
                       .hard_percent = a.checked.pressure.hard_percent},
-           .problem = c->problem_},
+           .problem = StrCat(kFlag, " is not open yet")},
           targets, collector.scrapers(), recording, loop, incidents,
           {.begin =
                [c](capture::CaptureRequest request) {
@@ -86,9 +126,57 @@ Result<std::unique_ptr<EvidenceCaptures>> EvidenceCaptures::Create(
            .add_aftermath =
                [c](capture::CaptureAftermath aftermath) {
                  return c->runner_->AddAftermath(std::move(aftermath));
+               },
+           .hold =
+               [c](std::size_t row, capture::CaptureProcess process) {
+                 c->runner_->Hold(row, process);
                }}));
-  if (c->problem_.empty()) c->StartRunner();
+  c->OpenStore();
   return captures;
+}
+
+void EvidenceCaptures::OpenStore() {
+  const auto look = [opening = opening_, directory = around_.directory,
+                     store = store_]() mutable {
+    auto found = std::make_shared<Found>(Found::Look(directory, store));
+    store.reset();
+    const MutexLock lock(opening->mutex);
+    if (opening->loop == nullptr) return;
+    opening->loop->Post([opening, found] {
+      if (opening->owner != nullptr)
+        opening->owner->OnOpened(std::move(*found));
+    });
+  };
+  try {
+    std::thread(look).detach();
+  } catch (const std::system_error& e) {
+    OnOpened({.status = Unavailable(StrCat("no thread: ", e.what()))});
+  }
+}
+
+void EvidenceCaptures::OnOpened(Found found) {
+  const bool is_new = store_ == nullptr && found.store != nullptr;
+  if (is_new) store_ = std::move(found.store);
+  if (found.status.ok()) {
+    StartRunner();
+    if (found.events.ok()) {
+      response_->Restore(*found.events);
+    } else {
+      LogWarn("cooldowns of earlier captures are not known",
+              {{"error", found.events.status()}});
+    }
+    response_->set_problem("");
+  } else {
+    const std::string problem = found.status.WithContext(kFlag).message();
+    if (response_->problem() != problem)
+      LogWarn("nothing can be captured", {{"error", problem}});
+    response_->set_problem(problem);
+    wait_ = std::clamp<std::chrono::nanoseconds>(2 * wait_, kFirstRetry,
+                                                 kLongestRetry);
+    retry_ = loop_.RunAfter(wait_, [this] { OpenStore(); });
+  }
+  // What lies there can be had, though nothing may come to it.
+  if (is_new && on_store_) on_store_();
 }
 
 void EvidenceCaptures::StartRunner() {
@@ -114,13 +202,6 @@ void EvidenceCaptures::StartRunner() {
                 });
               }},
       store_.get(), loop_.clock());
-  const auto events = store_->List();
-  if (events.ok()) {
-    response_->Restore(*events);
-  } else {
-    LogWarn("cooldowns of earlier captures are not known",
-            {{"error", events.status()}});
-  }
 }
 
 void AddCaptureMetrics(program::OwnMetrics* metrics,
@@ -152,13 +233,15 @@ void AddCaptureMetrics(program::OwnMetrics* metrics,
         .name = "fodc_agent_pressure_failures_total",
         .type = kCounter,
         .help =
-            "What failed in captures: the event's directory, a profile, or "
-            "keeping the event within its bounds."};
+            "What failed in captures, by what it was; one may have several."};
     for (const auto& [reason, count] :
-         {std::pair<const char*, std::uint64_t>{"fetch",
-                                                stats.profile_failures},
-          {"finalize", stats.retention_failures + stats.aftermath_failures},
-          {"mkdir", stats.failed}}) {
+         {std::pair<const char*, std::uint64_t>{"aftermath",
+                                                stats.aftermath_failures},
+          {"empty", stats.empty},
+          {"fetch", stats.profile_failures},
+          {"finalize", stats.commit_failures + stats.retention_failures},
+          {"mkdir", stats.mkdir_failures},
+          {"refused", stats.refused}}) {
       failures.samples.push_back({.name = failures.name,
                                   .labels = {{"reason", reason}},
                                   .value = static_cast<double>(count)});

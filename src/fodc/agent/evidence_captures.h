@@ -4,6 +4,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -33,9 +34,10 @@ class EvidenceCaptures {
     std::function<recorder::FileInfo()> info;
   };
 
-  // A directory that cannot be used is no error: nothing is captured then, and
-  // it is said why. The references must outlive it.
-  // Errors: those of FirstResponse::Create.
+  // The directory is opened on a thread of its own, for its disk may hang.
+  // Until it is there nothing is captured, and it is said why; one that cannot
+  // be used is tried again and again. The references must outlive it. Errors:
+  // those of FirstResponse::Create.
   static Result<std::unique_ptr<EvidenceCaptures>> Create(
       Surroundings around, const collect::Targets& targets,
       const collect::Collector& collector, const recorder::Recording& recording,
@@ -45,10 +47,14 @@ class EvidenceCaptures {
 
   FirstResponse& response() { return *response_; }
   const FirstResponse& response() const { return *response_; }
-  // Null if the directory cannot be used.
+  // Null until the directory is open.
   const std::shared_ptr<evidence::EventStore>& store() const { return store_; }
   // All 0 without a store.
   capture::CaptureStats stats() const;
+  // Called on the loop when the directory has been opened.
+  void set_on_store(std::function<void()> callback) {
+    on_store_ = std::move(callback);
+  }
   // Called on the loop when an event has a new revision.
   void set_on_event(std::function<void(const std::string& id)> callback) {
     on_event_ = std::move(callback);
@@ -57,6 +63,11 @@ class EvidenceCaptures {
  private:
   EvidenceCaptures(Surroundings around, const collect::Targets& targets,
                    const recorder::Recording& recording, net::EventLoop& loop);
+  // What the thread that opens the directory shares with the loop.
+  struct Opening;
+  struct Found;
+  void OpenStore();
+  void OnOpened(Found found);
   void StartRunner();
   // On a thread of the runner: the loop gives the snapshot.
   Status WriteWindow(UnixTime from, UnixTime to,
@@ -66,8 +77,11 @@ class EvidenceCaptures {
   const collect::Targets& targets_;
   const recorder::Recording& recording_;
   net::EventLoop& loop_;
-  std::string problem_;
+  const std::shared_ptr<Opening> opening_;
+  net::EventLoop::Handle retry_;
+  std::chrono::nanoseconds wait_{0};  // before the next try
   std::vector<std::vector<capture::CaptureEndpoint>> endpoints_;  // by row
+  std::function<void()> on_store_;
   std::function<void(const std::string& id)> on_event_;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   std::atomic<bool> is_closing_{false};

@@ -81,7 +81,7 @@ std::string ExplainJson(const FirstResponse* response) {
   json.Bool(response != nullptr);
   Text(&json, "problem",
        response != nullptr
-           ? std::string_view(response->problem())
+           ? response->problem()
            : "switched off: --pressure-profiler-enabled is false");
   json.Key("targets");
   json.BeginArray();

@@ -70,7 +70,10 @@ FirstResponse::FirstResponse(
                    if (on_incident_) on_incident_();
                  }),
       counts_(kTriggerKinds),
-      shared_(targets.table().rows().size()) {
+      shared_(targets.table().rows().size()),
+      problem_(settings_.problem) {
+  if (!settings_.problem.empty())
+    waits_until_ = loop.clock().Monotonic() + kPatience;
   const std::vector<target::Row>& table = targets.table().rows();
   for (std::size_t i = 0; i < table.size(); ++i) {
     Row row{.target = detect::CleanTargetName(targets.name(i)),
@@ -116,6 +119,7 @@ void FirstResponse::Restore(const std::vector<evidence::EventInfo>& events) {
       continue;
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       if (rows_[i].target != meta.target) continue;
+      RestoreDeaths(i, meta);
       const std::chrono::nanoseconds ago = now - meta.captured_at;
       if (*kind != TriggerKind::kMemoryPressure) {
         rows_[i].triggers.Restore(*kind, loop_.clock().Monotonic(), ago);
@@ -129,6 +133,35 @@ void FirstResponse::Restore(const std::vector<evidence::EventInfo>& events) {
                           : static_cast<std::uint64_t>(bytes->value));
     }
   }
+}
+
+void FirstResponse::RestoreDeaths(std::size_t i,
+                                  const evidence::EventMeta& meta) {
+  if (!meta.death || loop_.clock().Unix() - meta.death->at > kSameLoop) return;
+  if (meta.death->count > 1) {
+    rows_[i].death_loop.Restore(static_cast<int>(meta.death->count));
+    return;
+  }
+  // A first death counts if it was soon after the start.
+  const auto age =
+      std::ranges::find(meta.trigger.inputs, "time_to_death_seconds",
+                        &evidence::IncidentNumber::name);
+  const std::chrono::duration<double> young = settings_.death_loop.young;
+  if (age != meta.trigger.inputs.end() && age->value < young.count())
+    rows_[i].death_loop.Restore(1);
+}
+
+std::string FirstResponse::problem() const {
+  const MutexLock lock(mutex_);
+  return problem_;
+}
+
+void FirstResponse::set_problem(std::string problem) {
+  {
+    const MutexLock lock(mutex_);
+    problem_ = std::move(problem);
+  }
+  if (std::exchange(waits_until_, {})) Follow();
 }
 
 void FirstResponse::Rebase() {
@@ -149,10 +182,16 @@ std::string FirstResponse::NextId(std::size_t row) {
 // --- Who is watched.
 
 void FirstResponse::Follow() {
+  if (waits_until_) return;
   const std::vector<target::Row>& table = targets_.table().rows();
   bool is_new = false;
   for (std::size_t i = 0; i < rows_.size(); ++i) {
     Row& row = rows_[i];
+    const bool is_another = !table[i].instance ||
+                            row.pid != table[i].instance->pid ||
+                            row.start_ticks != table[i].instance->start_ticks;
+    if (is_another && row.pid != 0)
+      row.before = {.pid = row.pid, .start_ticks = row.start_ticks};
     if (!table[i].instance) {
       row.pid = 0;
       row.is_followed = false;
@@ -160,8 +199,7 @@ void FirstResponse::Follow() {
       continue;
     }
     const target::Instance& instance = *table[i].instance;
-    if (row.pid == instance.pid && row.start_ticks == instance.start_ticks)
-      continue;  // OnTick goes on with it
+    if (!is_another) continue;  // OnTick goes on with it
     row.pid = instance.pid;
     row.start_ticks = instance.start_ticks;
     Open(i, instance);
@@ -176,6 +214,9 @@ void FirstResponse::Follow() {
 void FirstResponse::Open(std::size_t i, const target::Instance& instance) {
   Row& row = rows_[i];
   row.tried_at = loop_.clock().Monotonic();
+  if (problem().empty()) {
+    hands_.hold(i, {.pid = instance.pid, .start_ticks = instance.start_ticks});
+  }
   auto source = detect::KernelMemory::Open(instance.pid, instance.start_ticks,
                                            settings_.memory);
   row.is_followed = source.ok();
@@ -211,7 +252,11 @@ void FirstResponse::RefreshProcesses() {
 void FirstResponse::OnTick() {
   const std::vector<target::Row>& table = targets_.table().rows();
   const MonotonicTime now = loop_.clock().Monotonic();
-  for (std::size_t i = 0; i < rows_.size(); ++i) {
+  if (waits_until_ && now >= *waits_until_) {
+    waits_until_.reset();
+    Follow();
+  }
+  for (std::size_t i = 0; i < rows_.size() && !waits_until_; ++i) {
     Row& row = rows_[i];
     if (row.calm_at && now - *row.calm_at >= kSettle) EndCalm(i);
     if (!table[i].instance) continue;
@@ -257,6 +302,7 @@ std::string FirstResponse::Happened(std::size_t i, TriggerKind kind,
                      .summary = decision.summary,
                      .inputs = decision.inputs};
   request.death = std::move(death);
+  if (!is_alive) request.dead = row.before;
   if (is_alive) RefreshProcesses();
   {
     const MutexLock lock(mutex_);
@@ -274,7 +320,8 @@ std::string FirstResponse::Happened(std::size_t i, TriggerKind kind,
 }
 
 Status FirstResponse::Begin(capture::CaptureRequest request) {
-  if (!settings_.problem.empty()) return FailedPrecondition(settings_.problem);
+  if (std::string why = problem(); !why.empty())
+    return FailedPrecondition(std::move(why));
   return hands_.begin(std::move(request));
 }
 
@@ -282,7 +329,9 @@ Status FirstResponse::Begin(capture::CaptureRequest request) {
 void FirstResponse::OnPressure(const detect::PressureFiring& firing) {
   const std::size_t i = firing.row;
   const std::string& target = rows_[i].target;  // never changes
-  const std::string id = NextId(i);
+  // One climb is one incident, whatever number of captures.
+  const std::string id =
+      StrCat("capture-", settings_.incarnation, "-", i, "-ramp-", firing.ramp);
   const TriggerDecision decision = DecisionOf(
       target, firing.decision, firing.seconds_to_limit, loop_.clock());
   capture::CaptureRequest request;
@@ -337,7 +386,8 @@ void FirstResponse::EndCalm(std::size_t i) {
 void FirstResponse::Finish(const capture::CaptureResult& result) {
   const auto it = in_flight_.find(result.incident_id);
   if (it == in_flight_.end()) return;
-  const auto [kind, i] = it->second;
+  const auto kind = it->second.kind;
+  const std::size_t i = it->second.row;
   in_flight_.erase(it);
   FirstResponseCounts& counts = counts_[static_cast<std::size_t>(kind)];
   if (result.has_evidence) {
@@ -353,9 +403,11 @@ void FirstResponse::Finish(const capture::CaptureResult& result) {
     rows_[i].triggers.End(kind, loop_.clock().Monotonic(), result.has_evidence);
   }
   std::optional<evidence::EventDeath> death;
-  if (const auto* const entry = incidents_.Find(result.incident_id)) {
-    if (entry->death && kind == TriggerKind::kMemoryPressure)
-      death = entry->death;
+  std::optional<capture::CaptureProcess> dead;
+  if (const auto* const entry = incidents_.Find(result.incident_id);
+      entry != nullptr && kind == TriggerKind::kMemoryPressure) {
+    death = entry->death;
+    dead = entry->dead;
   }
   incidents_.OnCaptured(result);
   if (!result.status.ok()) {
@@ -371,20 +423,22 @@ void FirstResponse::Finish(const capture::CaptureResult& result) {
   }
   if (result.event_id.empty()) return;
   if (death) {
-    AddAftermath(result.event_id, death);
+    AddAftermath({.event_id = result.event_id,
+                  .death = std::move(death),
+                  .dead = dead,
+                  .row = i});
     return;
   }
-  aftermaths_[result.event_id] =
-      loop_.RunAfter(settings_.aftermath_after,
-                     [this, id = result.event_id] { AddAftermath(id, {}); });
+  aftermaths_[result.event_id] = loop_.RunAfter(
+      settings_.aftermath_after, [this, id = result.event_id, row = i] {
+        AddAftermath({.event_id = id, .row = row});
+      });
 }
 
-void FirstResponse::AddAftermath(const std::string& event_id,
-                                 std::optional<evidence::EventDeath> death) {
-  const std::string id = event_id;  // the caller may be in the map
+void FirstResponse::AddAftermath(capture::CaptureAftermath aftermath) {
+  const std::string id = aftermath.event_id;
   aftermaths_.erase(id);
-  const Status added =
-      hands_.add_aftermath({.event_id = id, .death = std::move(death)});
+  const Status added = hands_.add_aftermath(std::move(aftermath));
   if (!added.ok()) {
     LogWarn("what came after an event cannot be added",
             {{"event", id}, {"error", added}});

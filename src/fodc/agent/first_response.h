@@ -42,7 +42,8 @@ struct FirstResponseSettings {
   // What came after the moment is added then, or at the target's death.
   std::chrono::nanoseconds aftermath_after = std::chrono::seconds(30);
   detect::KernelMemoryOptions memory{};
-  // Why nothing can be captured at all; empty: it can.
+  // Why nothing can be captured for now; empty: it can. set_problem tells what
+  // became of it.
   std::string problem{};
 };
 
@@ -51,6 +52,8 @@ struct CaptureHands {
   // OK: OnCaptured follows.
   std::function<Status(capture::CaptureRequest)> begin;
   std::function<Status(capture::CaptureAftermath)> add_aftermath;
+  // What that process shares is to be there when it is dead.
+  std::function<void(std::size_t row, capture::CaptureProcess)> hold;
 };
 
 // Counters since the start.
@@ -70,6 +73,11 @@ class FirstResponse {
   // The memory of who is being killed is gone, and the kill counted, before it
   // is seen to be dead: so long a death is waited for.
   static constexpr std::chrono::seconds kSettle{2};
+  // A first capture waits so long for the place that it is kept in.
+  static constexpr std::chrono::seconds kPatience{2};
+  // A death that is longer ago is not in a row with those that come: no
+  // supervisor waits so long between two starts.
+  static constexpr std::chrono::minutes kSameLoop{10};
 
   // The references must outlive it. `scrapers`: those of the targets' pages.
   // Errors: those of MemoryWatch::Start.
@@ -80,7 +88,8 @@ class FirstResponse {
       evidence::IncidentList& incidents, CaptureHands hands);
   ~FirstResponse();
 
-  // What earlier lives captured: their cooldowns go on. Before anything else.
+  // What earlier lives captured: their cooldowns go on, and so does the count
+  // of a target that dies again and again. Before anything can be captured.
   void Restore(const std::vector<evidence::EventInfo>& events);
   // The targets' counts have grown by those of earlier lives: no news.
   void Rebase();
@@ -107,7 +116,9 @@ class FirstResponse {
   };
   std::vector<RowView> View() const;
   const std::vector<FirstResponseCounts>& counts() const { return counts_; }
-  const std::string& problem() const { return settings_.problem; }
+  std::string problem() const;
+  // Why nothing can be captured from now on; empty: it can.
+  void set_problem(std::string problem);
 
  private:
   struct Endpoint {
@@ -123,6 +134,7 @@ class FirstResponse {
     // As last seen.
     pid_t pid = 0;
     std::uint64_t start_ticks = 0;
+    std::optional<capture::CaptureProcess> before = {};  // who it was before
     std::uint64_t deaths = 0;
     std::uint64_t oom_kills = 0;
     std::optional<MonotonicTime> oom_kill_at = {};  // of whom is not known yet
@@ -162,16 +174,18 @@ class FirstResponse {
   void Post(net::Task task);
 
   std::string NextId(std::size_t row);
+  void RestoreDeaths(std::size_t row, const evidence::EventMeta& meta);
   // It happened: asks the trigger, and begins a capture and, if `incident_id`
   // is empty, an incident. The incident's id; empty if it did not fire.
   std::string Happened(std::size_t row, TriggerKind kind,
                        TriggerDecision decision, std::string cause,
                        bool is_alive, std::string incident_id = {},
                        std::optional<evidence::EventDeath> death = {});
+  // What was captured before tells how it went on. Whether there was anything.
+  bool TellOfDeath(std::size_t row, const evidence::EventDeath& death);
   Status Begin(capture::CaptureRequest request);
   void Finish(const capture::CaptureResult& result);
-  void AddAftermath(const std::string& event_id,
-                    std::optional<evidence::EventDeath> death);
+  void AddAftermath(capture::CaptureAftermath aftermath);
 
   const FirstResponseSettings settings_;
   const collect::Targets& targets_;
@@ -187,10 +201,13 @@ class FirstResponse {
   std::vector<std::string> verdicts_;  // incidents of others, seen already
   std::map<std::string, net::EventLoop::Handle> aftermaths_;  // by event
   MonotonicTime refreshed_at_;
+  // Until then nobody is followed: what fires could not be kept.
+  std::optional<MonotonicTime> waits_until_;
 
   mutable Mutex mutex_;
   std::vector<Shared> shared_ FODC_GUARDED_BY(mutex_);
   std::uint64_t ids_ FODC_GUARDED_BY(mutex_) = 0;
+  std::string problem_ FODC_GUARDED_BY(mutex_);
 
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   net::EventLoop::Handle timer_;

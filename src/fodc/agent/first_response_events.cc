@@ -73,19 +73,11 @@ void FirstResponse::OnDeath(std::size_t i, bool is_oom_kill,
   if (known.last_uptime_seconds)
     numbers.push_back({"time_to_death_seconds", *known.last_uptime_seconds});
 
-  // What was captured before tells how it went on.
-  row.calm_at.reset();
-  bool is_covered = false;
-  for (const std::string& id :
-       incidents_.Open(i, TriggerKind::kMemoryPressure)) {
-    CaptureIncidents::Entry* const entry = incidents_.Find(id);
-    incidents_.OnDeath(id, death);
-    entry->has_aftermath = entry->has_aftermath || !entry->event_id.empty();
-    if (!entry->event_id.empty()) AddAftermath(entry->event_id, death);
-    incidents_.End(id, "");
-    is_covered = true;
-  }
-  const bool is_loop = change == detect::DeathLoop::Change::kBegan;
+  const bool is_covered = TellOfDeath(i, death);
+  // An earlier life of the agent may have seen it begin.
+  const bool is_loop = change == detect::DeathLoop::Change::kBegan ||
+                       (change == detect::DeathLoop::Change::kAnother &&
+                        row.death_incident.empty());
   const TriggerKind kind = is_loop          ? TriggerKind::kDeathLoop
                            : is_oom_kill    ? TriggerKind::kOomKill
                            : known.instance ? TriggerKind::kTargetRestarted
@@ -95,8 +87,12 @@ void FirstResponse::OnDeath(std::size_t i, bool is_oom_kill,
     incidents_.OnDeath(id, death);
     if (is_loop) incidents_.Become(id, kind, numbers);
     const CaptureIncidents::Entry* const entry = incidents_.Find(id);
-    if (entry != nullptr && !entry->event_id.empty())
-      AddAftermath(entry->event_id, death);
+    if (entry != nullptr && !entry->event_ids.empty()) {
+      AddAftermath({.event_id = entry->event_ids.back(),
+                    .death = death,
+                    .dead = row.before,
+                    .row = i});
+    }
     if (!is_loop) return;
   } else if (is_covered && !is_loop) {
     return;
@@ -111,13 +107,40 @@ void FirstResponse::OnDeath(std::size_t i, bool is_oom_kill,
     d.inputs.push_back({"exit_signal", static_cast<double>(*death.signal)});
   if (death.exit_code)
     d.inputs.push_back({"exit_code", static_cast<double>(*death.exit_code)});
-  const std::string id =
-      Happened(i, kind, std::move(d), target::ExitText(known.last_exit),
-               /*is_alive=*/false, row.death_incident, death);
-  if (!id.empty() && row.death_incident.empty()) {
-    row.death_incident = id;
-    incidents_.OnDeath(id, death);
+  const std::string cause = target::ExitText(known.last_exit);
+  std::string id = Happened(i, kind, d, cause,
+                            /*is_alive=*/false, row.death_incident, death);
+  if (!row.death_incident.empty()) return;
+  if (id.empty() && is_loop) {
+    // It is told of, though its capture is too soon after another.
+    id = NextId(i);
+    d.at = loop_.clock().Unix();
+    incidents_.Begin(id, kind, i, row.target, cause, d);
+    incidents_.OnNoCapture(id);
   }
+  if (id.empty()) return;
+  row.death_incident = id;
+  incidents_.OnDeath(id, death);
+}
+
+bool FirstResponse::TellOfDeath(std::size_t i,
+                                const evidence::EventDeath& death) {
+  Row& row = rows_[i];
+  row.calm_at.reset();
+  bool is_covered = false;
+  for (const std::string& id :
+       incidents_.Open(i, TriggerKind::kMemoryPressure)) {
+    incidents_.OnDeath(id, death);
+    CaptureIncidents::Entry* const entry = incidents_.Find(id);
+    entry->dead = row.before;
+    for (const std::string& event : entry->event_ids) {
+      AddAftermath(
+          {.event_id = event, .death = death, .dead = row.before, .row = i});
+    }
+    incidents_.End(id, "");
+    is_covered = true;
+  }
+  return is_covered;
 }
 
 void FirstResponse::LookAtEndpoints(std::size_t i) {

@@ -1,169 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The first response over a made-up process tree; captures are asked for, and
-// answered by the test.
 #include "fodc/agent/first_response.h"
 
-#include <fcntl.h>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <unistd.h>
-
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "fodc/agent/explain.h"
-#include "fodc/base/unique_fd.h"
-#include "fodc/target/table_testing.h"
+#include "fodc/agent/first_response_testing.h"
 
 namespace fodc::agent {
 namespace {
 
-using namespace std::chrono_literals;
 using ::testing::HasSubstr;
 using ::testing::SizeIs;
-
-constexpr std::uint64_t kMib = 1 << 20;
-constexpr pid_t kPid = 6'000'001;  // no real one
-
-class FirstResponseTest : public target::TableTest {
- protected:
-  FirstResponseTest() : loop_(clock_), recording_(1, {}) {
-    settings_.pod_name = "pod";
-    settings_.incarnation = 77;
-    settings_.memory = {.proc_root = tree_.path(),
-                        .sys_root = tree_.path(),
-                        .has_events = false};
-    Put("meminfo", "MemTotal: 16777216 kB\n");
-    Put("self/mountinfo", "35 31 0:32 / /m rw - cgroup cgroup rw,memory\n");
-    Put("m/pod/one/memory.limit_in_bytes", StrCat(1000 * kMib));
-    Put("m/pod/one/memory.stat",
-        "inactive_file 0\nactive_file 0\n"
-        "total_inactive_file 0\ntotal_active_file 0\n");
-    SetOomKills(0);
-  }
-  ~FirstResponseTest() override {
-    response_.reset();
-    loop_.RunReady();
-  }
-  void Put(const std::string& name, const std::string& text) {
-    const std::string path = tree_.File(name);
-    ASSERT_THAT(MakeDirectories(path.substr(0, path.rfind('/'))), IsOk());
-    ASSERT_THAT(WriteFileAtomically(path, text), IsOk());
-  }
-  void SetOomKills(int count) {
-    // In place: it is kept open.
-    std::ofstream(tree_.File("m/pod/one/memory.oom_control"))
-        << "oom_kill_disable 0\nunder_oom 0\noom_kill " << count << "\n";
-  }
-  void SetMemory(std::uint64_t mib) {
-    Put("m/pod/one/memory.usage_in_bytes", StrCat(mib * kMib));
-  }
-  // With that much memory; read when it is followed.
-  void StartNode(std::uint64_t mib, pid_t pid = kPid) {
-    SetMemory(mib);
-    const double now =
-        std::chrono::duration<double>(clock_.Monotonic().time_since_epoch())
-            .count();
-    Start({.pid = pid, .started_s = now - 0.5});
-    Put(StrCat(pid, "/statm"), "1000 1000 0 0 0 0 0\n");
-  }
-  void Make() {
-    targets_.emplace(std::vector<target::TargetSpec>{{.container_name = "data",
-                                                      .comm_prefix = "db"}},
-                     target::TableOptions{.proc_root = tree_.path(),
-                                          .own_pid = target::kAgent},
-                     loop_, recording_, tree_.path());
-    auto response = FirstResponse::Create(
-        settings_, *targets_, scrapers_, recording_, loop_, incidents_,
-        {.begin =
-             [this](capture::CaptureRequest r) {
-               const MutexLock lock(mutex_);
-               requests_.push_back(std::move(r));
-               return begin_status_;
-             },
-         .add_aftermath =
-             [this](capture::CaptureAftermath a) {
-               aftermaths_.push_back(std::move(a));
-               return Status();
-             }});
-    ASSERT_THAT(response, IsOk());
-    response_ = *std::move(response);
-    captured_ = response_->CapturedCallback();
-    targets_->set_on_changed([this] { response_->Follow(); });
-    targets_->set_on_recorded([this] { response_->OnAppended(); });
-  }
-  // A tick of the collector.
-  void Tick(std::chrono::nanoseconds after = 1s) {
-    clock_.Advance(after);
-    ++now_ms_;
-    targets_->Read({.monotonic_ms = now_ms_, .unix_ms = now_ms_});
-    response_->OnAppended();
-    loop_.RunReady();
-  }
-  // In one step, as the kernel does: the watch has the file open.
-  void SetUsage(std::uint64_t bytes) {
-    const UniqueFd file(::open(
-        tree_.File("m/pod/one/memory.usage_in_bytes").c_str(), O_WRONLY));
-    std::string text = StrCat(bytes);
-    text.insert(0, 20 - text.size(), '0');
-    ASSERT_EQ(::pwrite(file.get(), text.data(), text.size(), 0), 20);
-  }
-  std::size_t Requests() {
-    const MutexLock lock(mutex_);
-    return requests_.size();
-  }
-  bool AwaitRequests(std::size_t count) {
-    return loop_.RunUntil([&] { return Requests() >= count; }, 20s);
-  }
-  capture::CaptureRequest Request(std::size_t i) {
-    const MutexLock lock(mutex_);
-    return requests_.at(i);
-  }
-  void Answer(std::size_t i, bool has_evidence = true) {
-    const capture::CaptureRequest request = Request(i);
-    capture::CaptureResult result;
-    result.row = request.row;
-    result.target = request.target;
-    result.incident_id = request.incident_id;
-    result.event_id = StrCat("event-", i);
-    result.has_evidence = has_evidence;
-    result.artifacts = has_evidence ? 3 : 0;
-    captured_(std::move(result));
-    loop_.RunReady();
-  }
-  const evidence::Incident& Incident(const std::string& id) {
-    const evidence::IncidentRef ref = incidents_.Find(id);
-    EXPECT_NE(ref, nullptr) << id;
-    static const evidence::Incident none;
-    held_ = ref;
-    return ref == nullptr ? none : *ref;
-  }
-  // Until the watching thread shows that reason.
-  bool AwaitReason(detect::PressureReason reason) {
-    return loop_.RunUntil(
-        [&] { return response_->View()[0].memory.last.reason == reason; }, 20s);
-  }
-  void Die(int oom_kills = 0) {
-    End(kPid);
-    if (oom_kills > 0) SetOomKills(oom_kills);
-    Tick();
-  }
-
-  net::EventLoop loop_;
-  recorder::Recording recording_;
-  evidence::IncidentList incidents_;
-  evidence::IncidentRef held_;
-  std::vector<std::unique_ptr<collect::Scraper>> scrapers_;
-  FirstResponseSettings settings_;
-  std::optional<collect::Targets> targets_;
-  Mutex mutex_;
-  std::vector<capture::CaptureRequest> requests_;
-  std::vector<capture::CaptureAftermath> aftermaths_;
-  Status begin_status_;
-  std::function<void(capture::CaptureResult)> captured_;
-  std::unique_ptr<FirstResponse> response_;
-  std::int64_t now_ms_ = 0;
-};
 
 TEST_F(FirstResponseTest, PressureBeginsACaptureAndAnIncident) {
   StartNode(800);
@@ -223,6 +70,18 @@ TEST_F(FirstResponseTest, TheKillAfterwardsIsToldByTheSameIncident) {
   clock_.Advance(1min);
   loop_.RunReady();
   EXPECT_THAT(aftermaths_, SizeIs(1));
+}
+
+TEST_F(FirstResponseTest, WhatATargetSharesIsHeldForItsDeath) {
+  StartNode(100);
+  Make();
+  Tick();
+  ASSERT_FALSE(held_processes_.empty());
+  EXPECT_EQ(held_processes_[0].pid, kPid);
+  const capture::CaptureProcess node = held_processes_[0];
+  Die();
+  ASSERT_EQ(Requests(), 1U);
+  EXPECT_EQ(Request(0).dead, node);
 }
 
 TEST_F(FirstResponseTest, WhoDiesInMidCaptureIsToldOfWhenItIsOver) {
@@ -295,28 +154,6 @@ TEST_F(FirstResponseTest, ADeathIsCapturedWithoutTheDead) {
   EXPECT_FALSE(Incident(id).is_open());
 }
 
-TEST_F(FirstResponseTest, ANodeThatDiesAtEveryStartIsOneIncident) {
-  Make();
-  for (int i = 0; i < 6; ++i) {
-    StartNode(100);
-    Tick(1s);
-    Die();
-    for (std::size_t k = 0; k < Requests(); ++k) Answer(k);
-  }
-  EXPECT_THAT(incidents_.all(), SizeIs(1));
-  ASSERT_EQ(Requests(), 2U);
-  EXPECT_EQ(Request(0).trigger.kind, "target_gone");
-  EXPECT_EQ(Request(1).trigger.kind, "death_loop");
-  EXPECT_EQ(Request(1).death->count, 3U);
-  EXPECT_EQ(Request(0).incident_id, Request(1).incident_id);
-  const evidence::Incident& i = Incident(Request(0).incident_id);
-  EXPECT_EQ(i.verdict, "death_loop");
-  const auto deaths =
-      std::ranges::find(i.numbers, "deaths", &evidence::IncidentNumber::name);
-  ASSERT_NE(deaths, i.numbers.end());
-  EXPECT_EQ(deaths->value, 6);
-}
-
 TEST_F(FirstResponseTest, AnOomKillOfAChildIsCapturedAlive) {
   StartNode(100);
   Make();
@@ -338,26 +175,6 @@ TEST_F(FirstResponseTest, AnOomKillOfAChildIsCapturedAlive) {
                 .triggers[static_cast<std::size_t>(TriggerKind::kOomKill)]
                 .last->reason,
             "cooldown");
-}
-
-TEST_F(FirstResponseTest, AVerdictOfSlowReadsIsCapturedUnderItsIncident) {
-  StartNode(100);
-  Make();
-  Tick();
-  evidence::Incident slow;
-  slow.id = "slow-1";
-  slow.detector = "read_latency";
-  slow.verdict = "W3";
-  slow.target = "data";
-  slow.started_ms = slow.updated_ms = 5;
-  ASSERT_THAT(incidents_.Put(slow), IsOk());
-  response_->OnIncidents();
-  response_->OnIncidents();
-  ASSERT_EQ(Requests(), 1U);
-  EXPECT_EQ(Request(0).incident_id, "slow-1");
-  EXPECT_EQ(Request(0).trigger.kind, "read_latency");
-  Answer(0);
-  EXPECT_THAT(incidents_.all(), SizeIs(1));
 }
 
 TEST_F(FirstResponseTest, CooldownsOfAnEarlierLifeGoOn) {
@@ -434,6 +251,35 @@ TEST_F(FirstResponseTest, WithoutAStoreNothingIsArmed) {
   }
   Die();
   EXPECT_EQ(Requests(), 0U);
+}
+
+TEST_F(FirstResponseTest, AStoreThatComesLaterArmsIt) {
+  settings_.problem = "not open yet";
+  StartNode(800);
+  Make();
+  response_->Follow();
+  Tick();
+  EXPECT_THAT(held_processes_, SizeIs(0));  // nobody is followed so soon
+  EXPECT_EQ(nlohmann::json::parse(ExplainJson(response_.get()))["problem"],
+            "not open yet");
+  response_->set_problem("");
+  ASSERT_TRUE(AwaitRequests(1));
+  loop_.RunReady();
+  EXPECT_THAT(incidents_.all(), SizeIs(1));
+  EXPECT_TRUE(response_->View()[0].triggers[0].is_armed);
+  EXPECT_EQ(nlohmann::json::parse(ExplainJson(response_.get()))["problem"], "");
+}
+
+// Numbers are shown, and why nothing is captured.
+TEST_F(FirstResponseTest, AStoreThatDoesNotComeHoldsNothingElseUp) {
+  settings_.problem = "not open yet";
+  StartNode(800);
+  Make();
+  Tick(3s);
+  ASSERT_TRUE(AwaitReason(detect::PressureReason::kRetryLater));
+  EXPECT_EQ(Requests(), 0U);
+  EXPECT_EQ(response_->View()[0].triggers[0].reason, "no_store");
+  EXPECT_EQ(response_->View()[0].memory.last.sample.bytes, 800 * kMib);
 }
 
 }  // namespace

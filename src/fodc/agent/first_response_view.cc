@@ -10,6 +10,7 @@ namespace fodc::agent {
 std::vector<FirstResponse::RowView> FirstResponse::View() const {
   const std::vector<detect::MemoryState> states = watch_->States();
   const std::vector<target::Row>& table = targets_.table().rows();
+  const std::string no_store = problem();
   std::vector<RowView> view;
   for (std::size_t i = 0; i < rows_.size(); ++i) {
     const Row& row = rows_[i];
@@ -44,7 +45,7 @@ std::vector<FirstResponse::RowView> FirstResponse::View() const {
       } else if (!table[i].instance) {
         unarmed("no_target", table[i].problem);
       }
-      if (!settings_.problem.empty()) unarmed("no_store", settings_.problem);
+      if (!no_store.empty()) unarmed("no_store", no_store);
       v.triggers.push_back(std::move(t));
     }
     view.push_back(std::move(v));

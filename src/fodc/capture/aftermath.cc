@@ -16,6 +16,10 @@ using evidence::EventStep;
 
 constexpr std::string_view kWindowAfter = "window-after";
 constexpr std::string_view kLogAfter = "log-after";
+constexpr std::string_view kTableAfter = "heap-table-after";
+// A target that dies again and again is not to fill its first event: later
+// additions count deaths and no more.
+constexpr std::ptrdiff_t kMostAdditions = 4;
 constexpr std::chrono::nanoseconds kStepTime = std::chrono::seconds(4);
 
 const std::vector<std::string>* LogFilesOf(const CaptureRunnerOptions& options,
@@ -24,28 +28,40 @@ const std::vector<std::string>* LogFilesOf(const CaptureRunnerOptions& options,
   return &options.targets[aftermath.row].log_files;
 }
 
-}  // namespace
+// What the target had in use when it died.
+void AddHeapTable(const CaptureAftermath& aftermath, const CaptureTools& tools,
+                  const std::string& number, EventSteps& steps,
+                  EventMeta* meta) {
+  if (!aftermath.dead) return;
+  const HeldTables::Table table =
+      tools.tables.Find(aftermath.row, *aftermath.dead);
+  if (table == nullptr) return;
+  EventStep step =
+      steps.HeapTable({.name = std::string(kTableAfter),
+                       .file = StrCat(kTableAfter, number, ".pprof"),
+                       .max_bytes = tools.options.plan.max_profile_bytes,
+                       .deadline = kStepTime},
+                      *table);
+  if (step.outcome == evidence::StepOutcome::kComplete) {
+    meta->profiles.push_back({.type = StrCat(kTableAfter, number),
+                              .filename = step.file,
+                              .size_bytes = step.bytes});
+  }
+  meta->steps.push_back(std::move(step));
+}
 
-Status RunAftermath(const CaptureAftermath& aftermath,
-                    const CaptureTools& tools, LogTails* tails) {
-  FODC_ASSIGN_OR_RETURN(
-      const auto writer,
-      tools.store.Reopen(aftermath.event_id, tools.options.budget));
-  EventMeta meta = writer->meta();
-  EventSteps steps(*writer, tools.files, tools.clock, tools.stop);
-  // There may have been one before: its files stay.
-  const auto before =
-      std::count_if(meta.steps.begin(), meta.steps.end(),
-                    [](const EventStep& s) { return s.step == kWindowAfter; });
-  const std::string number = before == 0 ? "" : StrCat(".", before + 1);
+// What was recorded and logged since.
+void AddRecords(const CaptureAftermath& aftermath, const CaptureTools& tools,
+                const std::string& number, UnixTime since, EventSteps& steps,
+                EventMeta* meta, LogTails* tails) {
   if (tools.options.window) {
-    meta.steps.push_back(steps.Stream(
+    meta->steps.push_back(steps.Stream(
         {.name = std::string(kWindowAfter),
          .file = StrCat(kWindowAfter, number, ".fdr"),
          .max_bytes = tools.options.plan.max_window_bytes,
          .deadline = kStepTime},
         [&](const WindowSink& sink) {
-          return tools.options.window(writer->at(), tools.clock.Unix(), sink);
+          return tools.options.window(since, tools.clock.Unix(), sink);
         }));
   }
   const StepOrder logs = {.name = std::string(kLogAfter),
@@ -60,7 +76,27 @@ Status RunAftermath(const CaptureAftermath& aftermath,
     // The agent has been started anew since.
     lines = steps.LastLines(logs, *patterns, tails);
   }
-  std::move(lines.begin(), lines.end(), std::back_inserter(meta.steps));
+  std::move(lines.begin(), lines.end(), std::back_inserter(meta->steps));
+}
+
+}  // namespace
+
+Status RunAftermath(const CaptureAftermath& aftermath,
+                    const CaptureTools& tools, LogTails* tails) {
+  FODC_ASSIGN_OR_RETURN(
+      const auto writer,
+      tools.store.Reopen(aftermath.event_id, tools.options.budget));
+  EventMeta meta = writer->meta();
+  EventSteps steps(*writer, tools.files, tools.clock, tools.stop);
+  // There may have been some before: their files stay.
+  const auto before =
+      std::count_if(meta.steps.begin(), meta.steps.end(),
+                    [](const EventStep& s) { return s.step == kWindowAfter; });
+  const std::string number = before == 0 ? "" : StrCat(".", before + 1);
+  if (before < kMostAdditions) {
+    AddHeapTable(aftermath, tools, number, steps, &meta);
+    AddRecords(aftermath, tools, number, writer->at(), steps, &meta, tails);
+  }
   if (aftermath.death) meta.death = aftermath.death;
   FODC_RETURN_IF_ERROR(writer->Commit(std::move(meta)));
   tools.on_committed(writer->id(), writer->meta().revision);

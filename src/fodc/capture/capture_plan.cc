@@ -96,14 +96,15 @@ class Plan {
     Add(std::move(step));
   }
 
+  // It is held, and outlives who had it.
   void AddHeapTable(const ProfileType& type) {
+    if (request_.processes.empty() && !request_.dead) return;
     Add({.kind = StepKind::kHeapTable,
          .name = std::string(type.name),
          .file = std::string(type.file),
          .profile = &type,
          .max_bytes = options_.max_profile_bytes,
-         .max_duration = kWalkTime,
-         .needs_life = true});
+         .max_duration = kWalkTime});
   }
 
   const CaptureRequest& request_;

@@ -22,6 +22,8 @@ namespace fodc::capture {
 struct CaptureProcess {
   pid_t pid = 0;
   std::uint64_t start_ticks = 0;  // field 22 of /proc/<pid>/stat
+
+  bool operator==(const CaptureProcess&) const = default;
 };
 
 struct CaptureRequest {
@@ -43,8 +45,9 @@ struct CaptureRequest {
   // The node's process first, then what else belongs to the target. Empty: it
   // is dead, and only what needs no living target is captured.
   std::vector<CaptureProcess> processes{};
-  // If it is captured because of one.
+  // If it is captured because of one, and who it was, if that is known.
   std::optional<evidence::EventDeath> death{};
+  std::optional<CaptureProcess> dead{};
 };
 
 // What came of one request.
@@ -55,6 +58,9 @@ struct CaptureResult {
   // OK also if steps were cut; else why there is no event at all.
   Status status{};
   std::string event_id{};  // empty: there is none
+  // OK, or why the event lacks what was captured last: it is there as it was
+  // committed before.
+  Status rest{};
   // At least one artifact of the target was kept. An event without is a
   // failure: no cooldown begins.
   bool has_evidence = false;
@@ -69,6 +75,7 @@ struct CaptureResult {
 struct CaptureAftermath {
   std::string event_id{};
   std::optional<evidence::EventDeath> death{};
+  std::optional<CaptureProcess> dead{};  // who it was, if that is known
   std::size_t row = 0;  // of the target table, for its log files
 };
 

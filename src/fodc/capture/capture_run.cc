@@ -11,7 +11,6 @@
 #include "fodc/capture/fetch.h"
 #include "fodc/capture/held_process.h"
 #include "fodc/capture/process_text.h"
-#include "fodc/pprof/heap_table_reader.h"
 
 namespace fodc::capture {
 namespace {
@@ -65,6 +64,7 @@ class Run {
   EventStep HeapTableStep(const StepOrder& order);
   void Add(const CaptureStep& step, EventStep receipt);
   Status Commit();
+  Status KeepEarlier(const std::string& id, const Status& why);
   EventMeta Meta() const;
   Status NodeStatus() const;
 
@@ -170,11 +170,12 @@ PatientThread::Work Run::WorkOf(const CaptureStep& step) const {
       return text(EnvironmentText);
     case StepKind::kConfigFile:
       return [path = step.source, max = step.max_bytes]() -> Result<StepText> {
-        FODC_ASSIGN_OR_RETURN(LogTail file, LogTail::Open(path));
-        FODC_ASSIGN_OR_RETURN(LogPiece piece, file.Last(max));
+        FODC_ASSIGN_OR_RETURN(LogPiece piece, ReadFirstLines(path, max));
         StepText out = {.text = std::move(piece.text)};
-        if (piece.is_cut)
-          out.cut_reason = StrCat("it begins at byte ", piece.from);
+        if (piece.is_cut) {
+          out.cut_reason =
+              StrCat("the file has more than ", max, " bytes: its end is cut");
+        }
         return out;
       };
     default:
@@ -188,6 +189,9 @@ EventStep Run::FetchStep(const CaptureStep& step, std::vector<std::string> urls,
   Fetch fetch = {.step = step.name,
                  .file = step.file,
                  .urls = std::move(urls),
+                 .unix_socket = step.kind == StepKind::kProfile
+                                    ? target_->profiles.unix_socket()
+                                    : "",
                  .content = content,
                  .max_bytes = step.max_bytes,
                  .deadline = left};
@@ -203,18 +207,20 @@ EventStep Run::FetchStep(const CaptureStep& step, std::vector<std::string> urls,
 }
 
 EventStep Run::HeapTableStep(const StepOrder& order) {
-  const auto table =
-      pprof::FindHeapTable(tools_.options.proc_root, processes_.front()->pid());
-  if (!table.ok()) return steps_->Skipped(order.name, table.status().message());
-  // If it still lives, the table is its own.
-  if (Status s = NodeStatus(); !s.ok())
-    return steps_->Skipped(order.name, s.message());
-  return steps_->Stream(order, [&](const WindowSink& sink) -> Status {
-    FODC_ASSIGN_OR_RETURN(const auto view,
-                          pprof::HeapTableView::Map(table->get()));
-    FODC_ASSIGN_OR_RETURN(const auto snapshot, view.Read());
-    return pprof::WriteHeapProfile(snapshot, tools_.clock.Unix(), sink);
-  });
+  const CaptureProcess owner =
+      request_.processes.empty() ? *request_.dead : request_.processes.front();
+  HeldTables::Table table = tools_.tables.Find(request_.row, owner);
+  if (table == nullptr) {
+    Status held = NodeStatus();
+    if (held.ok()) {
+      held = tools_.tables.Hold(request_.row, owner, tools_.options.proc_root);
+    }
+    if (!held.ok()) return steps_->Skipped(order.name, held.message());
+    table = tools_.tables.Find(request_.row, owner);
+  }
+  if (table == nullptr)
+    return steps_->Skipped(order.name, "another process's came since");
+  return steps_->HeapTable(order, *table);
 }
 
 void Run::Add(const CaptureStep& step, EventStep receipt) {
@@ -247,7 +253,7 @@ void Run::RunStep(const CaptureStep& step) {
                              begun_ + step.latest - tools_.clock.Monotonic());
   if (step.kind == StepKind::kCommit) {
     // Whatever comes, this much is kept. If it fails the last one may not.
-    if (result_.has_evidence) Commit().IgnoreError();
+    if (result_.has_evidence) Commit().IgnoreError();  // it is counted
     return;
   }
   if (const auto why = WhyNot(step, left))
@@ -317,9 +323,37 @@ EventMeta Run::Meta() const {
 }
 
 Status Run::Commit() {
-  FODC_RETURN_IF_ERROR(writer_->Commit(Meta()));
+  if (Status s = writer_->Commit(Meta()); !s.ok()) {
+    ++tally_->commit_failures;
+    return s;
+  }
   is_committed_ = true;
   tools_.on_committed(writer_->id(), writer_->meta().revision);
+  return OkStatus();
+}
+
+// The last commit failed, and an earlier one did not: `writer_` is gone, and
+// with it what would not fit. What is there is told to lack the rest, if only
+// the disk takes that.
+Status Run::KeepEarlier(const std::string& id, const Status& why) {
+  const auto tell = [&]() -> Status {
+    FODC_ASSIGN_OR_RETURN(
+        const auto writer,
+        tools_.store.Reopen(id, {.max_bytes = 0, .min_bytes = 0}));
+    EventMeta meta = writer->meta();
+    meta.steps.push_back({.step = "commit",
+                          .started = tools_.clock.Unix(),
+                          .outcome = StepOutcome::kFailed,
+                          .reason = ReceiptText(why.message())});
+    FODC_RETURN_IF_ERROR(writer->Commit(std::move(meta)));
+    tools_.on_committed(id, writer->meta().revision);
+    return OkStatus();
+  };
+  tell().IgnoreError();  // `why` is told in any case
+  FODC_ASSIGN_OR_RETURN(const evidence::EventInfo kept, tools_.store.Read(id));
+  result_.rest = why;
+  result_.artifacts = evidence::EventFiles(kept.meta).size();
+  result_.bytes = kept.bytes;
   return OkStatus();
 }
 
@@ -336,7 +370,10 @@ CaptureResult Run::Execute() {
   if (tools_.stop.stop_requested()) return end(Cancelled("the agent ends"));
   HoldProcesses();
   auto writer = tools_.store.Begin(request_.at, tools_.options.budget);
-  if (!writer.ok()) return end(std::move(writer).status());
+  if (!writer.ok()) {
+    ++tally_->mkdir_failures;
+    return end(std::move(writer).status());
+  }
   writer_ = *std::move(writer);
   tools_.on_begun(writer_->id());
   steps_.emplace(*writer_, tools_.files, tools_.clock, tools_.stop);
@@ -346,6 +383,7 @@ CaptureResult Run::Execute() {
                       ? Commit()
                       : NotFound("no evidence of the target was to be had");
   if (!status.ok() && !result_.has_evidence) {
+    ++tally_->empty;
     for (const EventStep& receipt : receipts_) {
       if (receipt.reason.empty()) continue;
       status = status.WithContext(StrCat(receipt.step, ": ", receipt.reason));
@@ -354,15 +392,8 @@ CaptureResult Run::Execute() {
   }
   const std::string id = writer_->id();
   writer_.reset();
-  // What was committed before may be there although the last commit failed.
-  if (!status.ok() && is_committed_) {
-    const auto kept = tools_.store.Read(id);
-    if (kept.ok()) {
-      status = OkStatus();
-      result_.artifacts = evidence::EventFiles(kept->meta).size();
-      result_.bytes = kept->bytes;
-    }
-  }
+  if (!status.ok() && is_committed_ && KeepEarlier(id, status).ok())
+    status = OkStatus();
   if (status.ok()) {
     result_.event_id = id;
   } else {

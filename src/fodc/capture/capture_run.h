@@ -18,6 +18,7 @@
 #include "fodc/capture/capture_request.h"
 #include "fodc/capture/capture_runner.h"
 #include "fodc/capture/event_steps.h"
+#include "fodc/capture/held_tables.h"
 #include "fodc/capture/patient_thread.h"
 #include "fodc/evidence/event_store.h"
 #include "fodc/net/http_client.h"
@@ -32,6 +33,7 @@ struct CaptureTools {
   // Two, so that a target that hangs does not keep its logs from being read.
   PatientThread& processes;
   PatientThread& files;
+  HeldTables& tables;
   const Clock& clock;
   std::stop_token stop{};
   // The event has got its id; it has a revision on disk.
@@ -44,6 +46,9 @@ struct CaptureTools {
 struct CaptureTally {
   std::size_t profile_failures = 0;
   std::size_t cut = 0;
+  std::size_t mkdir_failures = 0;   // the event's directory was not to be had
+  std::size_t commit_failures = 0;  // a commit, the first or the last
+  std::size_t empty = 0;            // no evidence of the target
 };
 
 // Blocks until it is over. `*tails` gets the log files that were read, to be

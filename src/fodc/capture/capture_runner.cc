@@ -16,6 +16,11 @@
 #include "fodc/capture/capture_run.h"
 
 namespace fodc::capture {
+namespace {
+
+constexpr std::chrono::milliseconds kHoldTime{1000};
+
+}  // namespace
 
 class CaptureRunner::Impl {
  public:
@@ -25,6 +30,7 @@ class CaptureRunner::Impl {
 
   Status Begin(CaptureRequest request);
   Status AddAftermath(CaptureAftermath aftermath);
+  void Hold(std::size_t row, const CaptureProcess& process);
   CaptureStats stats() const;
 
  private:
@@ -46,6 +52,8 @@ class CaptureRunner::Impl {
   using Slot = std::map<std::uint64_t, Running>::iterator;
 
   void Work();
+  void HoldOne(std::size_t row, const CaptureProcess& process,
+               Readers* readers);
   std::deque<Job>::iterator NextJob() FODC_REQUIRES(mutex_);
   bool Runs(std::size_t row) const FODC_REQUIRES(mutex_);
   bool Waits(std::size_t row) const FODC_REQUIRES(mutex_);
@@ -61,11 +69,15 @@ class CaptureRunner::Impl {
   evidence::EventStore& store_;
   const Clock& clock_;
   net::HttpClient client_;
+  // Work that is not waited for may outlive this object.
+  const std::shared_ptr<HeldTables> tables_ = std::make_shared<HeldTables>();
   std::stop_source stop_;
 
   mutable Mutex mutex_;
   CondVar changed_;
   std::deque<Job> waiting_ FODC_GUARDED_BY(mutex_);
+  // By row: whose tables are to be looked for.
+  std::map<std::size_t, CaptureProcess> to_hold_ FODC_GUARDED_BY(mutex_);
   std::map<std::uint64_t, Running> running_ FODC_GUARDED_BY(mutex_);
   std::uint64_t next_slot_ FODC_GUARDED_BY(mutex_) = 0;
   // The newest events last.
@@ -143,6 +155,26 @@ Status CaptureRunner::Impl::AddAftermath(CaptureAftermath aftermath) {
   return OkStatus();
 }
 
+void CaptureRunner::Impl::Hold(std::size_t row, const CaptureProcess& process) {
+  if (tables_->Find(row, process) != nullptr) return;
+  MutexLock lock(mutex_);
+  to_hold_[row] = process;
+  changed_.NotifyOne();
+}
+
+void CaptureRunner::Impl::HoldOne(std::size_t row,
+                                  const CaptureProcess& process,
+                                  Readers* readers) {
+  // Most targets share none, and who is gone is told of elsewhere.
+  (void)readers->processes.Run(
+      [tables = tables_, row, process,
+       root = options_.proc_root]() -> Result<StepText> {
+        FODC_RETURN_IF_ERROR(tables->Hold(row, process, root));
+        return StepText();
+      },
+      kHoldTime, stop_.get_token());
+}
+
 // Captures first: what is perishable goes before what is not.
 std::deque<CaptureRunner::Impl::Job>::iterator CaptureRunner::Impl::NextJob() {
   const auto capture =
@@ -169,26 +201,37 @@ void CaptureRunner::Impl::Work() {
   Readers readers;
   for (;;) {
     std::optional<Job> job;
+    std::map<std::size_t, CaptureProcess>::node_type hold;
     Slot slot;
     {
       MutexLock lock(mutex_);
       auto next = NextJob();
       while (next == waiting_.end()) {
         if (stop_.stop_requested() && waiting_.empty()) return;
+        if (!to_hold_.empty() && !stop_.stop_requested()) {
+          hold = to_hold_.extract(to_hold_.begin());
+          break;
+        }
         changed_.Wait(mutex_);
         next = NextJob();
       }
-      job = std::move(*next);
-      waiting_.erase(next);
-      Running running;
-      if (const auto* capture = std::get_if<Capture>(&*job)) {
-        running.row = capture->request.row;
-      } else {
-        running.event_id = std::get<CaptureAftermath>(*job).event_id;
+      if (!hold) {
+        job = std::move(*next);
+        waiting_.erase(next);
+        Running running;
+        if (const auto* capture = std::get_if<Capture>(&*job)) {
+          running.row = capture->request.row;
+        } else {
+          running.event_id = std::get<CaptureAftermath>(*job).event_id;
+        }
+        slot = running_.emplace(next_slot_++, std::move(running)).first;
       }
-      slot = running_.emplace(next_slot_++, std::move(running)).first;
     }
-    std::visit([&](const auto& what) { RunOne(what, &readers, slot); }, *job);
+    if (hold) {
+      HoldOne(hold.key(), hold.mapped(), &readers);
+    } else {
+      std::visit([&](const auto& what) { RunOne(what, &readers, slot); }, *job);
+    }
   }
 }
 
@@ -198,6 +241,7 @@ CaptureTools CaptureRunner::Impl::Tools(Readers* readers, Slot slot) {
           .client = client_,
           .processes = readers->processes,
           .files = readers->files,
+          .tables = *tables_,
           .clock = clock_,
           .stop = stop_.get_token(),
           .on_begun =
@@ -224,6 +268,10 @@ void CaptureRunner::Impl::RunOne(const Capture& capture, Readers* readers,
     Retain();
     Follow(result.event_id, std::move(tails));
   }
+  if (!result.rest.ok()) {
+    Log(LogLevel::kWarn, "the last of an event was not kept",
+        {{"event", result.event_id}, {"error", result.rest}});
+  }
   {
     MutexLock lock(mutex_);
     running_.erase(slot);
@@ -236,6 +284,9 @@ void CaptureRunner::Impl::RunOne(const Capture& capture, Readers* readers,
     }
     stats_.profile_failures += tally.profile_failures;
     stats_.cut += tally.cut;
+    stats_.empty += tally.empty;
+    stats_.mkdir_failures += tally.mkdir_failures;
+    stats_.commit_failures += tally.commit_failures;
     stats_.last = result;
     changed_.NotifyAll();
   }
@@ -315,6 +366,10 @@ Status CaptureRunner::Begin(CaptureRequest request) {
 
 Status CaptureRunner::AddAftermath(CaptureAftermath aftermath) {
   return impl_->AddAftermath(std::move(aftermath));
+}
+
+void CaptureRunner::Hold(std::size_t row, const CaptureProcess& process) {
+  impl_->Hold(row, process);
 }
 
 CaptureStats CaptureRunner::stats() const { return impl_->stats(); }

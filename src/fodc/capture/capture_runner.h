@@ -62,8 +62,14 @@ struct CaptureRunnerOptions {
 
 struct CaptureStats {
   std::uint64_t begun = 0;
-  std::uint64_t captured = 0;    // events that were kept
-  std::uint64_t failed = 0;      // without evidence of the target
+  std::uint64_t captured = 0;  // events that were kept
+  // Events that were not, and of what: of the target there was no evidence, the
+  // directory was not to be had, or (also of those that were kept in part) a
+  // commit failed.
+  std::uint64_t failed = 0;
+  std::uint64_t empty = 0;
+  std::uint64_t mkdir_failures = 0;
+  std::uint64_t commit_failures = 0;
   std::uint64_t refused = 0;     // by Begin
   std::uint64_t aftermaths = 0;  // that were added
   std::uint64_t aftermath_failures = 0;
@@ -110,6 +116,11 @@ class CaptureRunner {
   // event that is being captured it waits for the end.
   // Errors: kResourceExhausted when max_waiting wait.
   Status AddAftermath(CaptureAftermath aftermath);
+
+  // Finds the heap table that the process shares, if it does, and holds it:
+  // what a capture or an aftermath that names it as `dead` reads. Soon, when
+  // nothing else is to be done; again it is nearly free.
+  void Hold(std::size_t row, const CaptureProcess& process);
 
   CaptureStats stats() const;
 

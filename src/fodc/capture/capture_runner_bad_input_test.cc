@@ -88,6 +88,8 @@ TEST_F(CaptureRunnerTest, AnEventWithoutEvidenceIsAFailureAndLeavesNothing) {
   EXPECT_EQ(result.artifacts, 0u);
   EXPECT_THAT(ListDirectory(root_), IsOkAndHolds(IsEmpty()));
   EXPECT_EQ(runner_->stats().failed, 1u);
+  EXPECT_EQ(runner_->stats().empty, 1u);
+  EXPECT_EQ(runner_->stats().mkdir_failures, 0u);
   EXPECT_EQ(runner_->stats().captured, 0u);
   // The row is free again.
   EXPECT_EQ(Capture(request).status.code(), Code::kNotFound);
@@ -147,6 +149,34 @@ TEST_F(CaptureRunnerTest, AnEventThatIsRemovedUnderWayIsAFailure) {
   EXPECT_THAT(Capture(Request()).status, IsOk());
 }
 
+// What was committed first stays, and says that it is not all.
+TEST_F(CaptureRunnerTest, AnEventWhoseLastCommitFailsSaysSo) {
+  options_.window = [this](UnixTime, UnixTime, const WindowSink& sink) {
+    EXPECT_EQ(evidence::Shell(StrCat("rm ", root_, "/2*/limits.txt")), 0);
+    return sink("recording");
+  };
+  Start();
+  const CaptureResult result = Capture(Request());
+  ASSERT_THAT(result.status, IsOk());
+  EXPECT_TRUE(result.has_evidence);
+  EXPECT_THAT(result.rest,
+              StatusIs(Code::kInvalidArgument, HasSubstr("limits.txt")));
+  const EventMeta meta = Meta(result.event_id);
+  EXPECT_THAT(meta.profiles, SizeIs(2));
+  EXPECT_EQ(meta.revision, 2u);
+  const evidence::EventStep commit = Step(meta, "commit");
+  EXPECT_EQ(commit.outcome, StepOutcome::kFailed);
+  EXPECT_THAT(commit.reason, HasSubstr("limits.txt"));
+  EXPECT_EQ(result.artifacts, evidence::EventFiles(meta).size());
+  // Nothing lies there that nobody lists.
+  EXPECT_THAT(ListDirectory(Path(result.event_id)),
+              IsOkAndHolds(SizeIs(result.artifacts + 1)));
+  const CaptureStats stats = runner_->stats();
+  EXPECT_EQ(stats.captured, 1u);
+  EXPECT_EQ(stats.commit_failures, 1u);
+  EXPECT_EQ(stats.empty, 0u);
+}
+
 TEST_F(CaptureRunnerTest, ABudgetThatIsTooSmallIsKnownBeforehand) {
   options_.budget.min_bytes = 1ULL << 60;
   options_.budget.max_bytes = 1ULL << 60;
@@ -154,6 +184,8 @@ TEST_F(CaptureRunnerTest, ABudgetThatIsTooSmallIsKnownBeforehand) {
   const CaptureResult result = Capture(Request());
   EXPECT_THAT(result.status, StatusIs(Code::kResourceExhausted, _));
   EXPECT_THAT(ListDirectory(root_), IsOkAndHolds(IsEmpty()));
+  EXPECT_EQ(runner_->stats().mkdir_failures, 1u);
+  EXPECT_EQ(runner_->stats().empty, 0u);
 }
 
 TEST_F(CaptureRunnerTest, AnEventsBytesAreBounded) {
@@ -190,13 +222,20 @@ TEST_F(CaptureRunnerTest, AWindowThatFailsIsCutOrLeftOut) {
 TEST_F(CaptureRunnerTest, FilesThatAreNoneAreSaidSo) {
   WriteTree(tree_.path(), {{"logs/a.log", std::string("a\0b\xff\n", 5)}});
   ASSERT_EQ(::mkfifo(tree_.File("fifo").c_str(), 0600), 0);
-  options_.targets = {{.config_files = {tree_.File("none"), tree_.File("fifo")},
+  WriteTree(tree_.path(),
+            {{"large.yaml", StrCat("first: 1\n", std::string(200'000, 'x'))}});
+  options_.plan.max_text_bytes = 100'000;
+  options_.targets = {{.config_files = {tree_.File("none"), tree_.File("fifo"),
+                                        tree_.File("large.yaml")},
                        .log_files = {tree_.File("logs/*")}}};
   Start();
   const CaptureResult result = Capture(Request());
   const EventMeta meta = Meta(result.event_id);
   EXPECT_EQ(Step(meta, "config-0").outcome, StepOutcome::kFailed);
   EXPECT_THAT(Step(meta, "config-1").reason, HasSubstr("no regular file"));
+  EXPECT_EQ(Text(result.event_id, "config.2.large.yaml"), "first: 1\n");
+  EXPECT_EQ(Step(meta, "config-2").outcome, StepOutcome::kCut);
+  EXPECT_THAT(Step(meta, "config-2").reason, HasSubstr("its end is cut"));
   EXPECT_EQ(Text(result.event_id, "log.0.a.log"), "a\\x00b\\xff\n");
 }
 

@@ -8,8 +8,10 @@
 #include <future>
 
 #include "fodc/capture/capture_runner_testing.h"
+#include "fodc/pprof/heap_table.h"
 #include "fodc/pprof/heap_table_writer.h"
 #include "fodc/pprof/profile.h"
+#include "tests/support/wait.h"
 
 namespace fodc::capture {
 namespace {
@@ -119,6 +121,80 @@ TEST_F(CaptureRunnerTest, TheTableThatATargetSharesNeedsNoRequest) {
       pprof::ReadProfile(Text(result.event_id, "heap-table.pprof"));
   ASSERT_THAT(profile, IsOk());
   EXPECT_EQ(profile->sample_count(), 1u);
+}
+
+// A child that inherits the table as its own, and is killed.
+class SharedTableTest : public CaptureRunnerTest {
+ protected:
+  SharedTableTest() {
+    pprof::HeapTableWriter table;
+    EXPECT_THAT(table.Open({}), IsOk());
+    const std::uint64_t stack[] = {0xabc};
+    table.RecordAllocation(0x1000, 64 << 20, stack);
+    owner_ = std::make_unique<target::ChildProcess>("guarded", -1);
+    process_ = Named(owner_->pid());
+    has_endpoint_ = false;
+    Start();
+  }
+  void KillOwner() {
+    owner_->Kill();
+    owner_->Reap();
+  }
+  CaptureRequest OfTheDead() {
+    CaptureRequest request = Request();
+    request.processes.clear();
+    request.dead = process_;
+    return request;
+  }
+  // Whether what was in use stands in that artifact.
+  void ExpectTable(const std::string& id, const char* type) {
+    EXPECT_EQ(Step(Meta(id), type).outcome, StepOutcome::kComplete)
+        << Step(Meta(id), type).reason;
+    const auto profile = pprof::ReadProfile(Text(id, StrCat(type, ".pprof")));
+    ASSERT_THAT(profile, IsOk());
+    EXPECT_EQ(profile->sample_count(), 1u);
+  }
+
+  std::unique_ptr<target::ChildProcess> owner_;
+  CaptureProcess process_;
+};
+
+TEST_F(SharedTableTest, IsReadWhenItsOwnerWasKilled) {
+  runner_->Hold(0, process_);
+  // Its turn has come before that of another.
+  ASSERT_TRUE(test::WaitUntil([&] {
+    const auto maps = ReadFile("/proc/self/maps");
+    return maps.ok() && maps->find(pprof::kHeapTableName) != maps->npos;
+  }));
+  KillOwner();
+  const CaptureResult result = Capture(OfTheDead());
+  ASSERT_THAT(result.status, IsOk());
+  EXPECT_TRUE(result.has_evidence);
+  ExpectTable(result.event_id, "heap-table");
+  EXPECT_EQ(Meta(result.event_id).profiles.at(0).type, "heap-table");
+}
+
+TEST_F(SharedTableTest, IsAddedToWhatWasCapturedBefore) {
+  CaptureRequest request = Request();
+  request.processes = {process_};
+  const CaptureResult result = Capture(request);  // holds it, too
+  ASSERT_THAT(result.status, IsOk());
+  KillOwner();
+  ASSERT_THAT(
+      runner_->AddAftermath({.event_id = result.event_id, .dead = process_}),
+      IsOk());
+  ASSERT_TRUE(
+      test::WaitUntil([&] { return runner_->stats().aftermaths == 1; }));
+  ExpectTable(result.event_id, "heap-table-after");
+  EXPECT_THAT(Meta(result.event_id).profiles, SizeIs(2));
+}
+
+TEST_F(SharedTableTest, OfSomebodyElseIsNotTaken) {
+  ++process_.start_ticks;
+  runner_->Hold(0, process_);
+  KillOwner();
+  const CaptureResult result = Capture(OfTheDead());
+  EXPECT_FALSE(result.has_evidence);
 }
 
 TEST_F(CaptureRunnerTest, TakesMoreProfilesWhereTheOperatorAsks) {

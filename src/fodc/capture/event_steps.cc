@@ -120,6 +120,16 @@ EventStep EventSteps::Stream(
   return step;
 }
 
+EventStep EventSteps::HeapTable(const StepOrder& order,
+                                const pprof::HeapTableView& table) {
+  EventStep step = Stream(order, [&](const WindowSink& sink) -> Status {
+    FODC_ASSIGN_OR_RETURN(const auto snapshot, table.Read());
+    return pprof::WriteHeapProfile(snapshot, clock_.Unix(), sink);
+  });
+  table.LetGoOfPages();
+  return step;
+}
+
 EventStep EventSteps::Skipped(std::string_view name, std::string_view reason) {
   return {.step = std::string(name),
           .started = clock_.Unix(),

@@ -20,6 +20,7 @@
 #include "fodc/capture/patient_thread.h"
 #include "fodc/evidence/event_meta.h"
 #include "fodc/evidence/event_writer.h"
+#include "fodc/pprof/heap_table_reader.h"
 
 namespace fodc::capture {
 
@@ -55,6 +56,9 @@ class EventSteps {
   evidence::EventStep Stream(
       const StepOrder& order,
       const std::function<Status(const WindowSink&)>& write);
+  // A table of heap samples as a profile.
+  evidence::EventStep HeapTable(const StepOrder& order,
+                                const pprof::HeapTableView& table);
   evidence::EventStep Skipped(std::string_view name, std::string_view reason);
 
   // The last lines of files that match `patterns`; `*tails` gets those that

@@ -10,6 +10,7 @@
 #include "fodc/base/mutex.h"
 #include "fodc/base/strings.h"
 #include "fodc/capture/profile_check.h"
+#include "fodc/capture/profile_source.h"
 #include "fodc/evidence/artifact_sink.h"
 #include "fodc/net/url.h"
 
@@ -52,6 +53,8 @@ class Body {
     if (refusal_.ok() && check_) refusal_ = check_->Cut();
     return refusal_;
   }
+  // Of what came whole.
+  Status Damage() const { return check_ ? check_->damage() : OkStatus(); }
   bool has_begun() const { return has_begun_; }
 
  private:
@@ -63,11 +66,13 @@ class Body {
 };
 
 net::HttpClientResult Get(const std::string& url,
+                          const std::string& unix_socket,
                           std::chrono::milliseconds deadline, Body* body,
                           net::HttpClient& client,
                           const std::stop_token& stop) {
   net::HttpClientRequest request;
   request.url = url;
+  request.unix_socket = unix_socket;
   // None is kept: whoever has the port when it is asked again may be another.
   request.headers = {{"Connection", "close"}};
   request.deadline = deadline;
@@ -105,6 +110,13 @@ bool IsNotThere(const net::HttpClientResult& answer) {
   return answer.status.ok() && answer.http_status == kNotFoundAnswer;
 }
 
+// "http://db:6060/debug/pprof/heap", "unix:/run/db.sock:/debug/pprof/heap".
+std::string SourceName(const Fetch& fetch, std::string_view url) {
+  if (fetch.unix_socket.empty()) return net::WithoutUserInfo(url);
+  ConsumePrefix(&url, kUnixHost);
+  return StrCat("unix:", fetch.unix_socket, ":", url);
+}
+
 void Keep(evidence::ArtifactSink* sink, StepOutcome outcome, std::string reason,
           EventStep* step) {
   auto digest = sink->Finish();
@@ -131,7 +143,9 @@ void Settle(const net::HttpClientResult& answer, std::uint64_t max_bytes,
     return fail(AnswerText(answer));
   if (answer.status.ok()) {
     if (Status s = body->End(); !s.ok()) return fail(s.message());
-    return Keep(sink, StepOutcome::kComplete, "", step);
+    const Status damage = body->Damage();
+    return Keep(sink, damage.ok() ? StepOutcome::kComplete : StepOutcome::kCut,
+                damage.message(), step);
   }
   if (!body->has_begun() || sink->bytes() == 0)
     return fail(answer.status.message());
@@ -167,7 +181,7 @@ EventStep RunFetch(const Fetch& fetch, net::HttpClient& client,
     return end();
   }
   for (const std::string& url : fetch.urls) {
-    step.source = net::WithoutUserInfo(url);
+    step.source = SourceName(fetch, url);
     const auto left = std::chrono::floor<std::chrono::milliseconds>(
         begun + fetch.deadline - clock.Monotonic());
     if (left <= std::chrono::milliseconds(0)) {
@@ -176,7 +190,8 @@ EventStep RunFetch(const Fetch& fetch, net::HttpClient& client,
       break;
     }
     Body body(fetch, **sink);
-    const net::HttpClientResult answer = Get(url, left, &body, client, stop);
+    const net::HttpClientResult answer =
+        Get(url, fetch.unix_socket, left, &body, client, stop);
     Settle(answer, fetch.max_bytes, writer.budget_left_bytes(), &body,
            sink->get(), &step);
     if (!IsNotThere(answer)) break;

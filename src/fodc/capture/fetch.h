@@ -23,6 +23,7 @@ struct Fetch {
   std::string file{};
   // One after the other while the answer is 404; passwords are not told on.
   std::vector<std::string> urls{};
+  std::string unix_socket{};  // as in net::HttpClientRequest
   enum class Content : std::uint8_t {
     kAnything,
     kProfile,  // ProfileCheck

@@ -41,6 +41,7 @@ class FetchTest : public evidence::EventStoreTest {
     Fetch fetch = {.step = "heap",
                    .file = "heap.pprof",
                    .urls = urls,
+                   .unix_socket = unix_socket_,
                    .content = content_,
                    .max_bytes = max_bytes,
                    .deadline = deadline,
@@ -62,6 +63,7 @@ class FetchTest : public evidence::EventStoreTest {
 
   Fetch::Content content_ = Fetch::Content::kProfile;
   std::function<Status()> check_peer_;
+  std::string unix_socket_;
   std::stop_source stop_;
   net::HttpClient client_;
   std::unique_ptr<evidence::EventWriter> writer_ =
@@ -83,6 +85,27 @@ TEST_F(FetchTest, KeepsTheBodyAsItIsServed) {
   evidence::Sha256 sha;
   sha.Update(body);
   EXPECT_EQ(step.sha256, sha.Hex());
+}
+
+TEST_F(FetchTest, ASocketOfThisMachineIsAskedInstead) {
+  const std::string path = tree_.File("pprof.sock");
+  const RawServer server(
+      net::ListenUnix(path), [](int fd, const std::string& request) {
+        EXPECT_THAT(request, HasSubstr("GET /debug/pprof/heap "));
+        return Answer(fd, "200 OK", kHeapText);
+      });
+  unix_socket_ = path;
+  const EventStep step = Run({"http://localhost/debug/pprof/heap"});
+  EXPECT_EQ(step.outcome, StepOutcome::kComplete) << step.reason;
+  EXPECT_EQ(step.source, StrCat("unix:", path, ":/debug/pprof/heap"));
+  EXPECT_EQ(File(), kHeapText);
+}
+
+TEST_F(FetchTest, ASocketThatIsNotThereIsAFailure) {
+  unix_socket_ = tree_.File("none.sock");
+  const EventStep step = Run({"http://localhost/debug/pprof/heap"});
+  EXPECT_EQ(step.outcome, StepOutcome::kFailed);
+  EXPECT_TRUE(IsEmpty());
 }
 
 TEST_F(FetchTest, GoesOnAfter404) {
@@ -202,6 +225,24 @@ TEST_F(FetchTest, WhatIsNoProfileIsNotKept) {
     return Answer(fd, "200 OK", "<html>log in</html>");
   });
   EXPECT_EQ(page.outcome, StepOutcome::kComplete);
+}
+
+TEST_F(FetchTest, ALargeProfileThatIsDamagedInItIsKeptAndSaidSo) {
+  std::string noise(3 << 20, '\0');
+  std::uint32_t state = 1;
+  for (char& c : noise) {
+    state = state * 1664525 + 1013904223;
+    c = static_cast<char>(state >> 24);
+  }
+  std::string body = test::Gzip(StrCat(kHeapText, noise));
+  body[body.size() - 1000] ^= 1;
+  const EventStep step = Serve(
+      [&](int fd, const std::string&) { return Answer(fd, "200 OK", body); },
+      60s, 16 << 20);
+  EXPECT_EQ(step.outcome, StepOutcome::kCut);
+  EXPECT_THAT(step.reason, HasSubstr("damaged"));
+  EXPECT_EQ(step.bytes, body.size());
+  EXPECT_EQ(File(), body);
 }
 
 TEST_F(FetchTest, ARedirectIsNotFollowed) {

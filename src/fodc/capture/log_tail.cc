@@ -121,6 +121,25 @@ std::vector<std::string> FindLogFiles(const std::vector<std::string>& patterns,
   return paths;
 }
 
+Result<LogPiece> ReadFirstLines(const std::string& path,
+                                std::size_t max_bytes) {
+  struct stat found {};
+  FODC_ASSIGN_OR_RETURN(const UniqueFd fd, OpenRegular(path, &found));
+  // One more tells whether there is more.
+  FODC_ASSIGN_OR_RETURN(const std::string text,
+                        ReadAt(fd.get(), 0, max_bytes + 1, path));
+  std::string_view lines = text;
+  LogPiece piece;
+  if (lines.size() > max_bytes) {
+    piece.is_cut = true;
+    lines = lines.substr(0, max_bytes);
+    const std::size_t feed = lines.rfind('\n');
+    if (feed != lines.npos) lines = lines.substr(0, feed + 1);
+  }
+  AppendLines(lines, &piece.text);
+  return piece;
+}
+
 Result<LogTail> LogTail::Open(const std::string& path) {
   struct stat found {};
   auto fd = OpenRegular(path, &found);

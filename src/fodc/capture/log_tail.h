@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The last lines of a target's log files, and later what was written since:
-// over rotation and truncation.
+// over rotation and truncation. And the first lines of its other text files.
 #pragma once
 
 #include <cstddef>
@@ -25,10 +25,15 @@ struct LogPiece {
   // ends in a line feed unless the log does not or it is empty.
   std::string text;
   std::uint64_t from = 0;      // where in the file it began
-  bool is_cut = false;         // there was more before it
+  bool is_cut = false;         // there was more before (or behind) it
   bool was_rotated = false;    // More: goes on in a new file of that name
   bool was_truncated = false;  // More: the file was made shorter
 };
+
+// The first lines of a text file, `max_bytes` of it at most; `is_cut` if there
+// is more behind them. A first line that is longer is given without its end.
+// Errors: as LogTail::Open and pread(2).
+Result<LogPiece> ReadFirstLines(const std::string& path, std::size_t max_bytes);
 
 // One log file, kept open so that its end can be read after it was renamed or
 // deleted. Every function blocks as the disk does. Not thread-safe.

@@ -169,5 +169,21 @@ TEST_F(LogTailTest, FindsTheNewestOnceEach) {
   EXPECT_THAT(FindLogFiles({}, 10), IsEmpty());
 }
 
+TEST_F(LogTailTest, FirstLinesAreWholeLinesWithoutSecrets) {
+  Write("node.yaml", "password: hunter2\nsecond\nthird\n");
+  const auto all = ReadFirstLines(File("node.yaml"), 1000);
+  ASSERT_TRUE(all.ok());
+  EXPECT_EQ(all->text, "password: [redacted]\nsecond\nthird\n");
+  EXPECT_FALSE(all->is_cut);
+  EXPECT_FALSE(ReadFirstLines(File("node.yaml"), 31)->is_cut);  // just fits
+  const auto cut = ReadFirstLines(File("node.yaml"), 30);
+  EXPECT_EQ(cut->text, "password: [redacted]\nsecond\n");
+  EXPECT_TRUE(cut->is_cut);
+  EXPECT_EQ(ReadFirstLines(File("node.yaml"), 4)->text, "pass");
+  ASSERT_EQ(::mkfifo(File("fifo").c_str(), 0600), 0);
+  EXPECT_EQ(ReadFirstLines(File("fifo"), 10).status().code(),
+            Code::kInvalidArgument);
+}
+
 }  // namespace
 }  // namespace fodc::capture

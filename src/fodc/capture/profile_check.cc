@@ -13,10 +13,10 @@ namespace fodc::capture {
 namespace {
 
 // With so many the head is judged.
-constexpr std::size_t kHeadBytes = 512;
+constexpr std::size_t kJudgedBytes = 512;
 // A piece of so many gives a thousand times as many at most.
 constexpr std::size_t kInflatedAtOnce = 512;
-constexpr std::size_t kMostInflated = 1 << 20;
+constexpr std::size_t kMostInflatedAtOnce = 1 << 20;
 constexpr std::size_t kQuotedBytes = 48;
 constexpr std::string_view kGzip = "\x1f\x8b";
 
@@ -117,7 +117,7 @@ std::string Quote(std::string_view bytes) {
 }  // namespace
 
 Status ProfileCheck::Add(std::string_view piece) {
-  if (seen_ >= kCheckedBytes || piece.empty()) return OkStatus();
+  if (piece.empty()) return OkStatus();
   std::string joined;
   if (seen_ < kGzip.size()) {
     joined = StrCat(first_, piece);
@@ -131,22 +131,29 @@ Status ProfileCheck::Add(std::string_view piece) {
   if (decompressor_) {
     FODC_RETURN_IF_ERROR(Inflate(piece));
   } else {
-    head_ += piece.substr(0, kHeadBytes - head_.size());
+    head_ += piece.substr(0, kJudgedBytes - head_.size());
   }
-  if (is_settled_ || head_.size() < kHeadBytes) return OkStatus();
+  if (is_settled_ || head_.size() < kJudgedBytes) return OkStatus();
   FODC_RETURN_IF_ERROR(CheckHead(/*is_all=*/false));
   is_settled_ = true;
   return OkStatus();
 }
 
 Status ProfileCheck::Inflate(std::string_view piece) {
-  while (!piece.empty()) {
+  std::uint64_t at = seen_ - piece.size();
+  while (!piece.empty() && damage_.ok() && inflated_bytes_ < kMostInflated) {
     inflated_.clear();
     const std::string_view part = piece.substr(0, kInflatedAtOnce);
-    if (Status s = decompressor_->Add(part, &inflated_, kMostInflated); !s.ok())
-      return s.WithContext("no profile");
+    if (Status s = decompressor_->Add(part, &inflated_, kMostInflatedAtOnce);
+        !s.ok()) {
+      if (at < kHeadBytes) return s.WithContext("no profile");
+      damage_ = s.WithContext(StrCat("damaged at byte ", at, " or soon after"));
+      return OkStatus();
+    }
     piece.remove_prefix(part.size());
-    head_ += inflated_.substr(0, kHeadBytes - head_.size());
+    at += part.size();
+    inflated_bytes_ += inflated_.size();
+    head_ += inflated_.substr(0, kJudgedBytes - head_.size());
   }
   return OkStatus();
 }
@@ -160,9 +167,10 @@ Status ProfileCheck::CheckHead(bool is_all) const {
 
 Status ProfileCheck::End() {
   if (first_.empty()) return DataLoss("no profile; it is empty");
-  if (decompressor_ && seen_ < kCheckedBytes) {
-    if (Status s = decompressor_->End(); !s.ok())
-      return s.WithContext("no profile");
+  if (decompressor_ && damage_.ok() && inflated_bytes_ < kMostInflated) {
+    Status s = decompressor_->End();
+    if (!s.ok() && seen_ < kHeadBytes) return s.WithContext("no profile");
+    damage_ = s.WithContext("damaged");
   }
   return is_settled_ ? OkStatus() : CheckHead(/*is_all=*/true);
 }

@@ -100,19 +100,37 @@ TEST(ProfileCheckTest, ABeginningOfOneIsKeptAndOfAnotherThingIsNot) {
   EXPECT_THAT(CheckCut(""), StatusIs(Code::kDataLoss, testing::_));
 }
 
-// What is behind the checked part is not taken apart: it costs too much.
-TEST(ProfileCheckTest, LooksAtTheBeginningOnly) {
+// Of a large one the beginning may be read, whatever became of the rest.
+TEST(ProfileCheckTest, ALargeOneIsReadToItsEndAndToldToBeDamaged) {
   std::string noise(3 << 20, '\0');
   std::uint32_t state = 1;
   for (char& c : noise) {
     state = state * 1664525 + 1013904223;
     c = static_cast<char>(state >> 24);
   }
-  std::string body =
+  const std::string good =
       test::Gzip(StrCat("heap profile: 1: 2 [ 3: 4] @ heapprofile\n", noise));
-  ASSERT_GT(body.size(), 2 * ProfileCheck::kCheckedBytes);
-  body.resize(body.size() - 100);
-  EXPECT_THAT(Check(body), IsOk());
+  ASSERT_GT(good.size(), 2 * ProfileCheck::kHeadBytes);
+  const auto damage_of = [](std::string_view body) {
+    ProfileCheck check(/*is_text=*/false);
+    for (; !body.empty();
+         body.remove_prefix(std::min<std::size_t>(body.size(), 70'000))) {
+      EXPECT_THAT(check.Add(body.substr(0, 70'000)), IsOk());
+    }
+    EXPECT_THAT(check.End(), IsOk());
+    return check.damage();
+  };
+  EXPECT_THAT(damage_of(good), IsOk());
+  EXPECT_THAT(damage_of(good.substr(0, good.size() - 100)),
+              StatusIs(Code::kDataLoss, HasSubstr("cut short")));
+  std::string flipped = good;
+  flipped[2 * ProfileCheck::kHeadBytes] ^= 1;  // only its sum tells
+  EXPECT_THAT(damage_of(flipped),
+              StatusIs(Code::kDataLoss, HasSubstr("damaged at byte")));
+  std::string garbage = good;
+  std::fill(garbage.begin() + 2 * ProfileCheck::kHeadBytes, garbage.end(),
+            '\xff');
+  EXPECT_THAT(damage_of(garbage), StatusIs(Code::kDataLoss, testing::_));
 }
 
 TEST(ProfileCheckTest, ATextIsAnyTextButAPage) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/capture/profile_source.h"
 
+#include <sys/un.h>
+
 #include "fodc/base/strings.h"
 #include "fodc/net/url.h"
 
@@ -34,8 +36,20 @@ Result<ProfileSource> ProfileSource::Parse(std::string_view url) {
         ToValidUtf8(net::WithoutUserInfo(url.substr(0, 256))), "\" ", why));
   };
   std::string_view rest = url;
+  if (ConsumePrefix(&rest, "unix:")) {
+    constexpr std::size_t kMostBytes = sizeof sockaddr_un::sun_path - 1;
+    if (!rest.starts_with("/")) return refuse("names no absolute path");
+    if (rest.size() > kMostBytes) {
+      return refuse(StrCat("has a path of more than ", kMostBytes, " bytes"));
+    }
+    for (const char c : rest) {
+      if (static_cast<unsigned char>(c) < ' ' || c == 0x7f)
+        return refuse("holds a control character");
+    }
+    return ProfileSource(std::string(kUnixHost), std::string(rest));
+  }
   if (!ConsumePrefix(&rest, "http://") && !ConsumePrefix(&rest, "https://"))
-    return refuse("is neither http:// nor https://");
+    return refuse("is neither http://, https:// nor unix:/");
   const std::string_view host = rest.substr(0, rest.find_first_of("/?#"));
   if (host.empty()) return refuse("names no host");
   for (const char c : url) {
@@ -51,7 +65,10 @@ Result<ProfileSource> ProfileSource::Parse(std::string_view url) {
   return ProfileSource(std::string(url));
 }
 
-std::string ProfileSource::Name() const { return net::WithoutUserInfo(url_); }
+std::string ProfileSource::Name() const {
+  return unix_socket_.empty() ? net::WithoutUserInfo(url_)
+                              : StrCat("unix:", unix_socket_);
+}
 
 std::vector<std::string> ProfileSource::Urls(
     const ProfileType& type, std::chrono::nanoseconds duration) const {

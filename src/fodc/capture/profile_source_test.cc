@@ -46,6 +46,18 @@ TEST(ProfileSourceTest, ATemplateSaysAll) {
   EXPECT_EQ(source.Name(), "https://db/prof?t={type}&s={seconds}");
 }
 
+TEST(ProfileSourceTest, ASocketServesThePaths) {
+  const ProfileSource source = *ProfileSource::Parse("unix:/run/db/pprof.sock");
+  EXPECT_EQ(source.unix_socket(), "/run/db/pprof.sock");
+  EXPECT_EQ(source.Name(), "unix:/run/db/pprof.sock");
+  EXPECT_THAT(source.Urls(Type("heap"), 1s),
+              ElementsAre("http://localhost/debug/pprof/heap",
+                          "http://localhost/pprof/heap"));
+  EXPECT_EQ(ProfileSource::OfPort(1).unix_socket(), "");
+  EXPECT_THAT(ProfileSource::Parse("unix:/" + std::string(107, 'x')),
+              StatusIs(Code::kInvalidArgument, HasSubstr("107 bytes")));
+}
+
 TEST(ProfileSourceTest, NoneAsksForNothing) {
   const ProfileSource none;
   EXPECT_TRUE(none.is_none());
@@ -54,9 +66,10 @@ TEST(ProfileSourceTest, NoneAsksForNothing) {
 }
 
 TEST(ProfileSourceTest, RefusesWhatIsNoSource) {
-  for (const char* url : {"", "localhost:6060", "ftp://x/", "http://",
-                          "http:///pprof", "http://x/?a=b", "http://x/a b",
-                          "http://{type}/x", "http://x/{typ}", "http://x/\n"}) {
+  for (const char* url :
+       {"", "localhost:6060", "unix:", "unix:a", "unix:/a\n", "ftp://x/",
+        "http://", "http:///pprof", "http://x/?a=b", "http://x/a b",
+        "http://{type}/x", "http://x/{typ}", "http://x/\n"}) {
     EXPECT_THAT(ProfileSource::Parse(url),
                 StatusIs(Code::kInvalidArgument, HasSubstr("source")))
         << url;

@@ -87,6 +87,8 @@ Result<Opened> OpenIn(const evidence::EventStore& store,
   return opened;
 }
 
+Status NotOpen() { return Unavailable("the directory of events is not open"); }
+
 Result<std::vector<fleet::ListedEvent>> ListIn(
     const evidence::EventStore& store, std::size_t max) {
   FODC_ASSIGN_OR_RETURN(std::vector<evidence::EventInfo> events,
@@ -187,20 +189,24 @@ class EvidenceServer::Reader final : public EvidenceReader {
   const std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
-EvidenceServer::EvidenceServer(net::EventLoop& loop,
-                               std::shared_ptr<evidence::EventStore> store,
-                               const Options& options,
+EvidenceServer::EvidenceServer(net::EventLoop& loop, const Options& options,
                                std::function<void()> on_changed)
-    : store_(std::move(store)),
-      options_(options),
+    : options_(options),
       on_changed_(std::move(on_changed)),
       queue_(std::make_shared<Queue>(loop, options.max_waiting)) {}
 
 EvidenceServer::~EvidenceServer() = default;
 
+const std::string& EvidenceServer::root() const {
+  static const std::string none;
+  return store_ == nullptr ? none : store_->root();
+}
+
 void EvidenceServer::List(ListCallback done) {
   queue_->Ask<std::vector<fleet::ListedEvent>>(
-      [store = store_, max = options_.max_listed] {
+      [store = store_,
+       max = options_.max_listed]() -> Result<std::vector<fleet::ListedEvent>> {
+        if (store == nullptr) return NotOpen();
         return ListIn(*store, max);
       },
       std::move(done));
@@ -208,7 +214,10 @@ void EvidenceServer::List(ListCallback done) {
 
 void EvidenceServer::Open(const EvidenceWish& wish, OpenCallback done) {
   queue_->Ask<Opened>(
-      [store = store_, wish] { return OpenIn(*store, wish); },
+      [store = store_, wish]() -> Result<Opened> {
+        if (store == nullptr) return NotOpen();
+        return OpenIn(*store, wish);
+      },
       [queue = std::weak_ptr<Queue>(queue_),
        done = std::move(done)](Result<Opened> opened) mutable {
         if (!opened.ok()) {
@@ -226,6 +235,7 @@ void EvidenceServer::Pin(const std::string& event_id, bool pinned,
   queue_->Ask<bool>(
       [store = store_, event_id, pinned,
        limits = options_.retention]() -> Result<bool> {
+        if (store == nullptr) return NotOpen();
         FODC_RETURN_IF_ERROR(pinned ? store->Pin(event_id, limits)
                                     : store->Unpin(event_id));
         return true;

@@ -27,24 +27,29 @@ class EvidenceServer final : public EvidenceSource {
     std::size_t max_waiting = 256;          // questions; beyond: kUnavailable
   };
 
-  // `loop` must outlive it; `store` is kept for what runs when it goes.
-  // `on_changed` is called when an event was pinned, or no longer is.
-  EvidenceServer(net::EventLoop& loop,
-                 std::shared_ptr<evidence::EventStore> store,
-                 const Options& options, std::function<void()> on_changed);
+  // `loop` must outlive it. `on_changed` is called when an event was pinned, or
+  // no longer is.
+  EvidenceServer(net::EventLoop& loop, const Options& options,
+                 std::function<void()> on_changed);
   ~EvidenceServer() override;
+
+  // Until then every answer is kUnavailable. Once; kept for what runs when the
+  // server goes.
+  void set_store(std::shared_ptr<evidence::EventStore> store) {
+    store_ = std::move(store);
+  }
 
   void List(ListCallback done) override;
   void Open(const EvidenceWish& wish, OpenCallback done) override;
   void Pin(const std::string& event_id, bool pinned,
            DoneCallback done) override;
-  const std::string& root() const override { return store_->root(); }
+  const std::string& root() const override;
 
  private:
   class Queue;
   class Reader;
 
-  const std::shared_ptr<evidence::EventStore> store_;
+  std::shared_ptr<evidence::EventStore> store_;  // null: it is not open yet
   const Options options_;
   const std::function<void()> on_changed_;
   const std::shared_ptr<Queue> queue_;

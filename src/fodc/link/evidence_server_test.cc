@@ -42,8 +42,9 @@ Status Take(evidence::EventStore* store, const std::string& capsule) {
 class EvidenceServerTest : public evidence::EventStoreTest {
  protected:
   EvidenceServerTest() {
-    server_ = std::make_unique<EvidenceServer>(
-        loop_, shared_, EvidenceServer::Options{}, [this] { ++changes_; });
+    server_ = std::make_unique<EvidenceServer>(loop_, EvidenceServer::Options{},
+                                               [this] { ++changes_; });
+    server_->set_store(shared_);
   }
 
   std::string Add(const evidence::Artifacts& artifacts) {
@@ -173,9 +174,28 @@ TEST_F(EvidenceServerTest, PinsAndTellsThatItHas) {
   EXPECT_EQ(changes_, 2);
 }
 
+// Not "there are none": whoever holds a list of them keeps it.
+TEST_F(EvidenceServerTest, ADirectoryThatIsNotOpenYetIsSaidSo) {
+  const std::string id = Add({{"heap.pprof", "x"}});
+  EvidenceServer server(loop_, EvidenceServer::Options{}, [] {});
+  std::vector<Status> seen;
+  const auto list = [&](auto events) { seen.push_back(events.status()); };
+  server.List(list);
+  server.Open({.event_id = id},
+              [&](auto opened) { seen.push_back(opened.status()); });
+  server.Pin(id, true, [&](const Status& s) { seen.push_back(s); });
+  ASSERT_TRUE(loop_.RunUntil([&] { return seen.size() == 3; }));
+  for (const Status& s : seen) EXPECT_THAT(s, StatusIs(Code::kUnavailable, _));
+  server.set_store(shared_);
+  server.List(list);
+  ASSERT_TRUE(loop_.RunUntil([&] { return seen.size() == 4; }));
+  EXPECT_THAT(seen.back(), IsOk());
+}
+
 TEST_F(EvidenceServerTest, TooManyQuestionsAreRefused) {
   server_ = std::make_unique<EvidenceServer>(
-      loop_, shared_, EvidenceServer::Options{.max_waiting = 2}, [] {});
+      loop_, EvidenceServer::Options{.max_waiting = 2}, [] {});
+  server_->set_store(shared_);
   int ok = 0;
   int refused = 0;
   for (int i = 0; i < 10; ++i) {
@@ -211,8 +231,9 @@ TEST_F(EvidenceOverLinkTest, FileAndCapsuleArriveAtAProxyAsTheyAreOnDisk) {
   const std::string id =
       evidence::AddEvent(store_.get(), SystemClock().Unix(),
                          {{"heap.pprof", text}, {"log.txt", "hi"}}, meta);
-  EvidenceServer evidence(loop_, store_, EvidenceServer::Options{},
+  EvidenceServer evidence(loop_, EvidenceServer::Options{},
                           [this] { agent_->link().OnEvidence(); });
+  evidence.set_store(store_);
   StartServer();
   relay_ = std::make_unique<test::TcpRelay>(server_->port());
   agent_ = std::make_unique<TestAgent>(loop_, AgentOptions());

@@ -268,6 +268,8 @@ Status HttpClient::Impl::Configure(Transfer& t) {
   CURL* c = t.easy.get();
   const HttpClientRequest& r = t.request;
   curl_easy_setopt(c, CURLOPT_URL, r.url.c_str());
+  if (!r.unix_socket.empty())
+    curl_easy_setopt(c, CURLOPT_UNIX_SOCKET_PATH, r.unix_socket.c_str());
   curl_easy_setopt(c, CURLOPT_PROTOCOLS_STR, "http,https");
   curl_easy_setopt(c, CURLOPT_NOSIGNAL, 1L);
   curl_easy_setopt(c, CURLOPT_PROXY, "");

@@ -29,6 +29,8 @@ struct HttpClientHead {
 struct HttpClientRequest {
   // http:// or https://. Proxies of the environment are not used.
   std::string url{};
+  // The socket of a server on this machine; empty: the URL's host is asked.
+  std::string unix_socket{};
   std::vector<std::pair<std::string, std::string>> headers{};
   // For everything: name, connect, headers, body. Must be positive.
   std::chrono::milliseconds deadline{5'000};

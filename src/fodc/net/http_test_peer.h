@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <atomic>
@@ -16,6 +17,7 @@
 #include <string>
 #include <string_view>
 #include <thread>
+#include <utility>
 
 #include "fodc/base/strings.h"
 #include "fodc/base/unique_fd.h"
@@ -163,6 +165,22 @@ class RawClient {
   std::string in_;
 };
 
+// Of a Unix socket. Without a descriptor if that fails.
+inline Listener ListenUnix(const std::string& path) {
+  Listener listener;
+  sockaddr_un name{};
+  name.sun_family = AF_UNIX;
+  if (path.size() >= sizeof name.sun_path) return listener;
+  path.copy(name.sun_path, path.size());
+  UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  if (::bind(fd.get(), reinterpret_cast<const sockaddr*>(&name), sizeof name) ==
+          0 &&
+      ::listen(fd.get(), 16) == 0) {
+    listener.fd = std::move(fd);
+  }
+  return listener;
+}
+
 // A server on a thread of its own. `serve` gets each connection's descriptor
 // after a request has been read, again for each further request; it returns
 // whether to read another.
@@ -170,7 +188,9 @@ class RawServer {
  public:
   using Serve = std::function<bool(int fd, const std::string& request)>;
   explicit RawServer(Serve serve)
-      : listener_(*ListenTcp("127.0.0.1:0")), serve_(std::move(serve)) {
+      : RawServer(*ListenTcp("127.0.0.1:0"), std::move(serve)) {}
+  RawServer(Listener listener, Serve serve)
+      : listener_(std::move(listener)), serve_(std::move(serve)) {
     const int flags = ::fcntl(listener_.fd.get(), F_GETFL);
     (void)::fcntl(listener_.fd.get(), F_SETFL, flags & ~O_NONBLOCK);
     thread_ = std::jthread([this] { Run(); });

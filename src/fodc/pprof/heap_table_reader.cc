@@ -163,6 +163,12 @@ HeapTableView::~HeapTableView() {
   munmap(const_cast<std::byte*>(memory_.data()), memory_.size());
 }
 
+void HeapTableView::LetGoOfPages() const {
+  // Of shared memory: nothing in it is lost.
+  (void)madvise(const_cast<std::byte*>(memory_.data()), memory_.size(),
+                MADV_DONTNEED);
+}
+
 Result<UniqueFd> FindHeapTable(std::string_view proc_root, pid_t pid) {
   const std::string directory = StrCat(proc_root, "/", pid, "/fd");
   FODC_ASSIGN_OR_RETURN(const std::vector<std::string> names,

@@ -61,6 +61,9 @@ class HeapTableView {
   ~HeapTableView();
 
   Result<HeapTableSnapshot> Read() const { return ReadHeapTable(memory_); }
+  // Its pages are no longer counted as this process's; they are there again
+  // with the next Read.
+  void LetGoOfPages() const;
 
  private:
   explicit HeapTableView(std::span<const std::byte> memory) : memory_(memory) {}

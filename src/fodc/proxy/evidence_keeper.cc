@@ -141,10 +141,12 @@ EvidenceKeeper::EvidenceKeeper(net::EventLoop& loop, const fleet::Fleet& fleet,
       options_(options),
       store_(std::move(store)),
       server_(std::make_unique<link::EvidenceServer>(
-          loop, store_,
+          loop,
           link::EvidenceServer::Options{.retention = options.limits,
                                         .max_listed = kMaxCopies},
-          [this] { Relist([] {}); })) {}
+          [this] { Relist([] {}); })) {
+  server_->set_store(store_);
+}
 
 EvidenceKeeper::~EvidenceKeeper() { Stop(); }
 

@@ -46,8 +46,9 @@ class Node {
   void Start(link::EvidenceSource* other = nullptr) {
     if (other == nullptr) {
       server_ = std::make_unique<link::EvidenceServer>(
-          loop_, store_, link::EvidenceServer::Options{},
+          loop_, link::EvidenceServer::Options{},
           [this] { agent_->link().OnEvidence(); });
+      server_->set_store(store_);
       other = server_.get();
     }
     agent_->set_evidence(other);
