@@ -159,10 +159,26 @@ TEST(FodcctlDocTest, BlocksAreWhatHelpPrints) {
     shown.insert(line);
     at = end;
   }
-  for (const char* command :
-       {"", " nodes", " incidents", " metrics", " window", " recording",
-        " recording stat", " recording cat", " recording import", " pprof",
-        " pprof top", " pprof diff", " pprof raw"}) {
+  for (const char* command : {"",
+                              " nodes",
+                              " incidents",
+                              " metrics",
+                              " window",
+                              " recording",
+                              " recording stat",
+                              " recording cat",
+                              " recording import",
+                              " pprof",
+                              " pprof top",
+                              " pprof diff",
+                              " pprof raw",
+                              " incident",
+                              " incident show",
+                              " incident get",
+                              " incident pin",
+                              " incident unpin",
+                              " capsule",
+                              " capsule open"}) {
     EXPECT_TRUE(shown.contains(StrCat("fodcctl", command, " --help")))
         << command;
   }
@@ -257,14 +273,14 @@ TEST(HttpDocTest, IncidentsHaveTheFieldsAndParametersThatAreListed) {
 
 TEST(HttpDocTest, AgentTableIsItsRoutes) {
   net::EventLoop loop(SystemClock());
-  const auto server =
-      agent::Server::Start(loop,
-                           {.listen_address = "127.0.0.1:0",
-                            .diagnosis_address = "127.0.0.1:0",
-                            .diagnosis_required = false,
-                            .version = "x",
-                            .revision = ""},
-                           {.page = nullptr, .not_ready = nullptr, .explain = nullptr});
+  const auto server = agent::Server::Start(
+      loop,
+      {.listen_address = "127.0.0.1:0",
+       .diagnosis_address = "127.0.0.1:0",
+       .diagnosis_required = false,
+       .version = "x",
+       .revision = ""},
+      {.page = nullptr, .not_ready = nullptr, .explain = nullptr});
   ASSERT_TRUE(server.ok()) << server.status().ToString();
   EXPECT_THAT(Documented("fodc-agent"), ContainerEq(Real((*server)->routes())));
 }

@@ -208,6 +208,36 @@ TEST_F(DemoTest, ShowsThatATornLogIsRepaired) {
   ExpectNothingLeft();
 }
 
+TEST_F(DemoTest, ShowsTheEvidenceOfANodeThatTheKernelKills) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "SKIPPED: needs root to make cgroups";
+  }
+  Start({"--scenario=oom"});
+  EXPECT_EQ(demo_.WaitExitCode(150s), 0) << demo_.Log();
+  for (const char* text :
+       {"is complete; prometheus: -, it lives", "go tool pprof -top, heap",
+        "prometheus ended by signal 9", "memory_pressure", "oom_killed: 1",
+        "what the capsule tells", "all are as the manifest says",
+        "killed by the kernel for memory", "inuse_space: ", "timeline, of "}) {
+    EXPECT_THAT(demo_.Log(), HasSubstr(text));
+  }
+  ExpectNothingLeft();
+}
+
+TEST_F(DemoTest, ShowsThatANodeDiesAgainAndAgain) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "SKIPPED: needs root to make cgroups";
+  }
+  Start({"--scenario=crash-loop"});
+  EXPECT_EQ(demo_.WaitExitCode(150s), 0) << demo_.Log();
+  for (const char* text :
+       {"death_loop signal 9", "died 3 times, each soon after its start",
+        "time_to_death_seconds: "}) {
+    EXPECT_THAT(demo_.Log(), HasSubstr(text));
+  }
+  ExpectNothingLeft();
+}
+
 TEST_F(DemoTest, SaysWhichPortIsTaken) {
   const FakeEndpoint taken("x 1\n");
   const auto run = [&](const char* flag, int port) {

@@ -136,7 +136,7 @@ TEST_F(IncidentSurvivalTest, OneThatIsOpenWhenItsAgentIsKilledHasEnded) {
     EXPECT_EQ(ended["agent"]["status"], "online");
   }
   // And so it stays, in each further life.
-  const json before = Await(later_, "ended");
+  json before = Await(later_, "ended");
   ASSERT_EQ(agent_->Stop(), 0);
   ASSERT_TRUE(agent_->Start(60s));
   ASSERT_TRUE(WaitUntil(
@@ -144,6 +144,9 @@ TEST_F(IncidentSurvivalTest, OneThatIsOpenWhenItsAgentIsKilledHasEnded) {
       20s, 50ms));
   json after = Await(later_, "ended");
   after["agent"] = before["agent"];
+  // What was captured because of it may still grow.
+  after.erase("evidence");
+  before.erase("evidence");
   EXPECT_EQ(after, before);
 }
 

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <map>
 #include <string>
+#include <utility>
 
 #include "bpf/records.h"
 #include "tests/kernel/kernel_fixture.h"
@@ -45,11 +46,26 @@ TEST_F(KernelBlockTest, TimesDirectReadsFromTheDisk) {
   Worker worker({&group}, ReadDirectly);
   auto telemetry = Make();
   Set(*telemetry, {worker.pid()});
-  worker.Run();
-  const auto r = Read(*telemetry);
-  ASSERT_TRUE(r.block);
-  EXPECT_EQ(Reads(r).latency.Count(), static_cast<std::uint64_t>(kRequests));
-  EXPECT_EQ(Reads(r).bytes, kRequests * kPage);
+  // Where the disk is busy with others' requests a thread of the kernel issues
+  // some, and they are nobody's: one round in which it was not is awaited.
+  TargetReading r;
+  std::uint64_t requests = 0;
+  std::uint64_t bytes = 0;
+  for (int round = 0; round < 20 && requests != kRequests; ++round) {
+    const TargetReading before = std::exchange(r, {});
+    worker.Run();
+    r = Read(*telemetry);
+    ASSERT_TRUE(r.block);
+    requests = Reads(r).latency.Count();
+    bytes = Reads(r).bytes;
+    if (before.block) {
+      requests -= Reads(before).latency.Count();
+      bytes -= Reads(before).bytes;
+    }
+    EXPECT_LE(requests, static_cast<std::uint64_t>(kRequests));
+  }
+  EXPECT_EQ(requests, static_cast<std::uint64_t>(kRequests));
+  EXPECT_EQ(bytes, kRequests * kPage);
   EXPECT_GT(Reads(r).latency.sum_ns, 0u);
   // Each was within one read of the target.
   EXPECT_LT(Reads(r).latency.sum_ns,

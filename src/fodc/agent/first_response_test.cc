@@ -3,13 +3,16 @@
 // answered by the test.
 #include "fodc/agent/first_response.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "fodc/agent/explain.h"
+#include "fodc/base/unique_fd.h"
 #include "fodc/target/table_testing.h"
 
 namespace fodc::agent {
@@ -96,6 +99,14 @@ class FirstResponseTest : public target::TableTest {
     targets_->Read({.monotonic_ms = now_ms_, .unix_ms = now_ms_});
     response_->OnAppended();
     loop_.RunReady();
+  }
+  // In one step, as the kernel does: the watch has the file open.
+  void SetUsage(std::uint64_t bytes) {
+    const UniqueFd file(::open(
+        tree_.File("m/pod/one/memory.usage_in_bytes").c_str(), O_WRONLY));
+    std::string text = StrCat(bytes);
+    text.insert(0, 20 - text.size(), '0');
+    ASSERT_EQ(::pwrite(file.get(), text.data(), text.size(), 0), 20);
   }
   std::size_t Requests() {
     const MutexLock lock(mutex_);
@@ -236,7 +247,7 @@ TEST_F(FirstResponseTest, ADeathThatIsSeenLateIsNoCalmAndNoOtherKill) {
   ASSERT_TRUE(AwaitRequests(1));
   loop_.RunReady();
   Answer(0);
-  std::ofstream(tree_.File("m/pod/one/memory.usage_in_bytes")) << 5 * kMib;
+  SetUsage(5 * kMib);
   SetOomKills(1);
   Tick();
   ASSERT_TRUE(AwaitReason(detect::PressureReason::kBelow));
@@ -255,7 +266,7 @@ TEST_F(FirstResponseTest, CalmThatStaysEndsTheIncident) {
   ASSERT_TRUE(AwaitRequests(1));
   loop_.RunReady();
   Answer(0);
-  std::ofstream(tree_.File("m/pod/one/memory.usage_in_bytes")) << 5 * kMib;
+  SetUsage(5 * kMib);
   Tick();
   ASSERT_TRUE(AwaitReason(detect::PressureReason::kBelow));
   const std::string id = Request(0).incident_id;

@@ -17,6 +17,7 @@
 #include "fodc/api/page.h"
 #include "fodc/api/page_gatherer.h"
 #include "fodc/api/request_filter.h"
+#include "fodc/api/slots.h"
 #include "fodc/api/speakers.h"
 #include "fodc/api/text_body.h"
 #include "fodc/api/window_json.h"
@@ -39,13 +40,6 @@ constexpr auto kSweepInterval = std::chrono::minutes(2);
 constexpr std::string_view kTextType =
     "text/plain; version=0.0.4; charset=utf-8";
 
-HttpResponse Busy(std::string_view what, std::size_t limit) {
-  HttpResponse response = net::TextError(
-      503, StrCat("too many ", what, " are being read; the limit is ", limit));
-  response.headers.emplace_back("Retry-After", "5");
-  return response;
-}
-
 }  // namespace
 
 struct Api::Impl : std::enable_shared_from_this<Api::Impl> {
@@ -57,11 +51,6 @@ struct Api::Impl : std::enable_shared_from_this<Api::Impl> {
         options(std::move(o)),
         started(l.clock().Monotonic()),
         gatherer(options.line_cache_bytes) {}
-
-  // Held by an answer for as long as it is at work, with this; null beyond the
-  // limit.
-  using Slot = std::shared_ptr<void>;
-  Slot Occupy(std::size_t* open, std::size_t limit);
 
   void Metrics(const RequestPtr& request, Responder responder);
   void FinishMetrics(const NodeFilter& filter, std::optional<std::int64_t> at,
@@ -110,9 +99,16 @@ struct Api::Impl : std::enable_shared_from_this<Api::Impl> {
   NodeFrameReader frames;
   CpuWatch cpu;
   ApiStats stats;
-  std::size_t open_pages = 0;
-  std::size_t open_windows = 0;
-  std::size_t open_incident_lists = 0;
+  const std::shared_ptr<Slots> pages =
+      std::make_shared<Slots>("pages", options.max_pages);
+  const std::shared_ptr<Slots> windows =
+      std::make_shared<Slots>("windows", options.max_windows);
+  const std::shared_ptr<Slots> incident_lists =
+      std::make_shared<Slots>("lists of incidents", options.max_incident_lists);
+  const std::shared_ptr<Slots> profile_lists =
+      std::make_shared<Slots>("lists of profiles", options.max_profile_lists);
+  const std::shared_ptr<Slots> downloads =
+      std::make_shared<Slots>("bodies of evidence", options.max_downloads);
   net::EventLoop::Handle sweep;
   net::EventLoop::Handle watch;
 };
@@ -165,18 +161,9 @@ void Api::Impl::Ask(std::vector<fleet::Agent> agents,
             });
 }
 
-Api::Impl::Slot Api::Impl::Occupy(std::size_t* open, std::size_t limit) {
-  if (*open >= limit) {
-    ++stats.refused;
-    return nullptr;
-  }
-  ++*open;
-  return Slot(open, [self = shared_from_this(), open](void*) { --*open; });
-}
-
 void Api::Impl::Metrics(const RequestPtr& request, Responder responder) {
-  Slot slot = Occupy(&open_pages, options.max_pages);
-  if (!slot) return responder.Send(Busy("pages", options.max_pages));
+  Slot slot = pages->Take(shared_from_this());
+  if (!slot) return responder.Send(pages->Busy());
   const auto at = ParseAt(request->query);
   if (!at.ok()) return responder.Send(net::StatusError(at.status()));
   if (const Status s = CheckMatch(request->query, false); !s.ok()) {
@@ -279,8 +266,8 @@ void Api::Impl::FinishMetrics(const NodeFilter& filter,
 }
 
 void Api::Impl::Windows(const RequestPtr& request, Responder responder) {
-  Slot slot = Occupy(&open_windows, options.max_windows);
-  if (!slot) return responder.Send(Busy("windows", options.max_windows));
+  Slot slot = windows->Take(shared_from_this());
+  if (!slot) return responder.Send(windows->Busy());
   const auto window = ParseWindow(request->query);
   if (!window.ok()) return responder.Send(net::StatusError(window.status()));
   const auto format = ParseFormat(request->query, {"json", "openmetrics"});
@@ -408,8 +395,8 @@ HttpResponse Api::Impl::Cluster(const HttpRequest& request) {
 }
 
 HttpResponse Api::Impl::Incidents(const HttpRequest& request) {
-  Slot slot = Occupy(&open_incident_lists, options.max_incident_lists);
-  if (!slot) return Busy("lists of incidents", options.max_incident_lists);
+  Slot slot = incident_lists->Take(shared_from_this());
+  if (!slot) return incident_lists->Busy();
   const auto filter = IncidentFilter::Parse(request.query);
   if (!filter.ok()) return net::StatusError(filter.status());
   const auto nodes = ParseFilter(request);
@@ -467,10 +454,15 @@ void Api::Install(net::HttpServer* server) {
   server->Route(
       "/incidents", Access::kViewer,
       [impl](const HttpRequest& request) { return impl->Incidents(request); });
-  InstallEvidenceRoutes(
-      impl->loop, impl->fleet, impl->options.evidence,
-      [impl](const HttpRequest& request) { return impl->ParseFilter(request); },
-      server);
+  InstallEvidenceRoutes(impl->loop, impl->fleet,
+                        {.commander = impl->options.evidence,
+                         .parse_filter =
+                             [impl](const HttpRequest& request) {
+                               return impl->ParseFilter(request);
+                             },
+                         .lists = impl->profile_lists,
+                         .downloads = impl->downloads},
+                        server);
   server->Route("/sd", Access::kViewer, [impl](const HttpRequest& request) {
     return impl->Discovery(request);
   });
@@ -494,6 +486,10 @@ void Api::Install(net::HttpServer* server) {
 
 ApiStats Api::stats() const {
   ApiStats s = impl_->stats;
+  for (const auto& slots : {impl_->pages, impl_->windows, impl_->incident_lists,
+                            impl_->profile_lists, impl_->downloads}) {
+    s.refused += slots->refused();
+  }
   s.lines = std::as_const(impl_->gatherer).lines().stats();
   return s;
 }

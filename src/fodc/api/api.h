@@ -50,6 +50,8 @@ struct ApiOptions {
   std::size_t max_pages = 128;
   std::size_t max_windows = 16;
   std::size_t max_incident_lists = 16;
+  std::size_t max_profile_lists = 16;
+  std::size_t max_downloads = 32;  // bodies of evidence
   // What the answers of v1 agents to one request may hold together.
   std::size_t v1_answer_bytes = 1u << 30;
 };
@@ -58,7 +60,7 @@ struct ApiStats {
   std::uint64_t pages = 0;
   std::uint64_t page_samples = 0;
   std::uint64_t windows = 0;
-  // Pages, windows and lists of incidents, for there were too many.
+  // Answers of any kind, for there were too many of it.
   std::uint64_t refused = 0;
   std::uint64_t v1_silent = 0;     // v1 agents that did not answer in time
   std::uint64_t v1_too_large = 0;  // ... for whose answers there was no room

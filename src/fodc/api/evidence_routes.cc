@@ -10,9 +10,12 @@
 #include <utility>
 #include <vector>
 
+#include "fodc/api/byte_range.h"
+#include "fodc/api/evidence_body.h"
 #include "fodc/api/evidence_text.h"
 #include "fodc/api/text_body.h"
 #include "fodc/base/strings.h"
+#include "fodc/capture/profile_type.h"
 #include "fodc/evidence/event_id.h"
 
 namespace fodc::api {
@@ -26,7 +29,6 @@ using RequestPtr = std::shared_ptr<const HttpRequest>;
 
 constexpr auto kAnswerTime = std::chrono::seconds(10);
 constexpr std::size_t kMaxIdBytes = 128;
-constexpr std::size_t kMaxTypeBytes = 32;
 
 // What is asked for, of an event that some agent told of.
 struct Found {
@@ -49,46 +51,13 @@ Status CheckId(std::string_view id) {
              " of them at most"));
 }
 
-bool IsProfileType(std::string_view type) {
-  return type.size() <= kMaxTypeBytes &&
-         std::all_of(type.begin(), type.end(), [](char c) {
-           return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-';
-         });
+// Whatever an agent says of a profile that does not come, v1's clients know one
+// status for it.
+Status NotAvailable(const Status& status) {
+  return NotFound(StrCat("Profile not available: ", status.message()));
 }
 
-// First to last byte, both included.
-struct ByteRange {
-  std::uint64_t first = 0;
-  std::uint64_t last = 0;
-};
-
-// Of a body of `size` bytes. Nothing: it is to be sent whole, also where the
-// header is none of ours (several ranges, another unit). kOutOfRange: no byte
-// of it is there.
-Result<std::optional<ByteRange>> ParseRange(std::string_view header,
-                                            std::uint64_t size) {
-  constexpr std::string_view kUnit = "bytes=";
-  if (!header.starts_with(kUnit)) return std::optional<ByteRange>();
-  header.remove_prefix(kUnit.size());
-  const std::size_t dash = header.find('-');
-  if (dash == header.npos) return std::optional<ByteRange>();
-  const std::string_view from = header.substr(0, dash);
-  const std::string_view to = header.substr(dash + 1);
-  const auto first = ParseUint(from);
-  const auto last = ParseUint(to);
-  if ((!from.empty() && !first) || (!to.empty() && !last) ||
-      (!first && !last)) {
-    return std::optional<ByteRange>();
-  }
-  if (!first) {  // the last so many
-    if (*last == 0 || size == 0) return OutOfRange("no byte of it is there");
-    return std::optional(ByteRange{size - std::min(*last, size), size - 1});
-  }
-  if (last && *last < *first) return std::optional<ByteRange>();
-  if (*first >= size) return OutOfRange("no byte of it is there");
-  return std::optional(
-      ByteRange{*first, last ? std::min(*last, size - 1) : size - 1});
-}
+Status AsItIs(const Status& status) { return status; }
 
 std::string FileName(std::string name) {
   for (char& c : name) {
@@ -133,11 +102,11 @@ std::optional<std::uint64_t> KnownSize(const evidence::EventMeta& meta,
 class EvidenceRoutes : public std::enable_shared_from_this<EvidenceRoutes> {
  public:
   EvidenceRoutes(net::EventLoop& loop, fleet::Fleet& fleet,
-                 fleet::EvidenceCommander* commander, FilterParser parse_filter)
+                 EvidenceRouteOptions options)
       : loop_(loop),
         fleet_(fleet),
-        commander_(commander),
-        parse_filter_(std::move(parse_filter)) {}
+        commander_(options.commander),
+        options_(std::move(options)) {}
 
   void List(const HttpRequest& request, Responder responder);
   void Profile(const RequestPtr& request, Responder responder);
@@ -155,9 +124,10 @@ class EvidenceRoutes : public std::enable_shared_from_this<EvidenceRoutes> {
   // Answers itself when the event is not there.
   void Find(const std::string& pod, const std::string& id,
             const SharedResponder& responder, FoundCallback done);
+  // `failure`: what is shown of one before the first byte.
   void Send(const RequestPtr& request, const SharedResponder& responder,
             const Found& found, const std::string& file,
-            const std::string& saved_as);
+            const std::string& saved_as, FailureText failure);
   // Those that can be asked: online v1 agents that `takes`.
   template <typename Takes>
   void Refresh(const Takes& takes, net::UniqueFunction<void()> done);
@@ -168,7 +138,7 @@ class EvidenceRoutes : public std::enable_shared_from_this<EvidenceRoutes> {
   net::EventLoop& loop_;
   fleet::Fleet& fleet_;
   fleet::EvidenceCommander* const commander_;
-  const FilterParser parse_filter_;
+  const EvidenceRouteOptions options_;
 };
 
 template <typename Takes>
@@ -189,13 +159,16 @@ void EvidenceRoutes::Refresh(const Takes& takes,
 }
 
 void EvidenceRoutes::List(const HttpRequest& request, Responder responder) {
-  auto filter = parse_filter_(request);
+  Slot slot = options_.lists->Take(shared_from_this());
+  if (!slot) return responder.Send(options_.lists->Busy());
+  auto filter = options_.parse_filter(request);
   if (!filter.ok()) return responder.Send(net::StatusError(filter.status()));
   const auto takes = [filter = *filter](const fleet::Agent& a) {
     return filter.Takes(a.identity.role, a.identity.pod_name,
                         a.identity.labels);
   };
   Refresh(takes, [self = shared_from_this(), filter = *std::move(filter),
+                  slot = std::move(slot),
                   responder = std::move(responder)]() mutable {
     if (responder.cancelled()) return;
     const fleet::AgentList agents = self->fleet_.List();
@@ -212,7 +185,7 @@ void EvidenceRoutes::List(const HttpRequest& request, Responder responder) {
       }
     }
     responder.Send(
-        StreamText(self->loop_, self, "application/json",
+        StreamText(self->loop_, std::move(slot), "application/json",
                    std::make_unique<ProfilesText>(std::move(nodes))));
   });
 }
@@ -250,10 +223,11 @@ void EvidenceRoutes::Find(const std::string& pod, const std::string& id,
 
 void EvidenceRoutes::Send(const RequestPtr& request,
                           const SharedResponder& responder, const Found& found,
-                          const std::string& file,
-                          const std::string& saved_as) {
+                          const std::string& file, const std::string& saved_as,
+                          FailureText failure) {
   if (commander_ == nullptr) {
-    return responder->Send(net::TextError(503, "no agent can be asked"));
+    return responder->Send(
+        net::StatusError(failure(Unavailable("no agent can be asked"))));
   }
   const evidence::EventMeta& meta = found.event->meta;
   const std::string_view digest = KnownDigest(meta, file);
@@ -274,7 +248,7 @@ void EvidenceRoutes::Send(const RequestPtr& request,
   const auto if_range = request->Header("If-Range");
   if (size && !known_tag.empty() && found.node->kind != fleet::AgentKind::kV1 &&
       (if_range.empty() || if_range == known_tag)) {
-    const auto parsed = ParseRange(request->Header("Range"), *size);
+    const auto parsed = ParseByteRange(request->Header("Range"), *size);
     if (!parsed.ok()) {
       HttpResponse none = net::TextError(416, parsed.status().message());
       none.headers.emplace_back("Content-Range", StrCat("bytes */", *size));
@@ -282,6 +256,8 @@ void EvidenceRoutes::Send(const RequestPtr& request,
     }
     range = *parsed;
   }
+  Slot slot = options_.downloads->Take(shared_from_this());
+  if (!slot) return responder->Send(options_.downloads->Busy());
   fleet::EvidenceQuestion question;
   question.event_id = found.event->id;
   question.artifact = file;
@@ -289,13 +265,19 @@ void EvidenceRoutes::Send(const RequestPtr& request,
     question.offset = range->first;
     question.length = range->last - range->first + 1;
   }
+  // A client that leaves before the first byte takes its question along; later
+  // it is the body's end that stops the agent.
+  question.withdrawal = std::make_shared<fleet::Withdrawal>();
+  responder->OnCancel(
+      [withdrawal = question.withdrawal] { withdrawal->Withdraw(); });
   commander_->Fetch(
       found.node->agent, question, Deadline(),
-      [responder, range, size, digest = std::string(digest),
-       saved_as](Result<fleet::EvidenceAnswer> answer) {
+      [responder, range, size, digest = std::string(digest), saved_as,
+       slot = std::move(slot), failure = std::move(failure)](
+          Result<fleet::EvidenceAnswer> answer) mutable {
         if (responder->cancelled()) return;
         if (!answer.ok()) {
-          return responder->Send(net::StatusError(answer.status()));
+          return responder->Send(net::StatusError(failure(answer.status())));
         }
         if (range && (answer->size_bytes != size ||
                       (!answer->sha256.empty() && answer->sha256 != digest))) {
@@ -322,14 +304,15 @@ void EvidenceRoutes::Send(const RequestPtr& request,
               "Content-Range",
               StrCat("bytes ", range->first, '-', range->last, '/', *size));
         }
-        response.source = std::move(answer->body);
+        response.source = std::make_unique<EvidenceBody>(
+            std::move(answer->body), std::move(slot), std::move(failure));
         responder->Send(std::move(response));
       });
 }
 
 void EvidenceRoutes::Profile(const RequestPtr& request, Responder responder) {
   const auto& values = request->path_values;
-  if (!IsProfileType(values[2])) {
+  if (capture::FindProfileType(values[2]) == nullptr) {
     return responder.Send(net::TextError(400, "Unknown profile type"));
   }
   auto shared = std::make_shared<Responder>(std::move(responder));
@@ -340,7 +323,8 @@ void EvidenceRoutes::Profile(const RequestPtr& request, Responder responder) {
            if (profile.type != v[2]) continue;
            return self->Send(request, shared, found, profile.filename,
                              StrCat(v[0], '-', found.node->role, '-', v[1], '-',
-                                    v[2], ".pprof"));
+                                    v[2], ".pprof"),
+                             NotAvailable);
          }
          shared->Send(net::TextError(404, "Profile not found"));
        });
@@ -370,7 +354,8 @@ void EvidenceRoutes::Artifact(const RequestPtr& request, Responder responder) {
          }
          self->Send(
              request, shared, found, file,
-             StrCat(found.node->pod_name, '-', found.event->id, '-', file));
+             StrCat(found.node->pod_name, '-', found.event->id, '-', file),
+             AsItIs);
        });
 }
 
@@ -381,7 +366,8 @@ void EvidenceRoutes::Capsule(const RequestPtr& request, Responder responder) {
        [self = shared_from_this(), request, shared](const Found& found) {
          self->Send(
              request, shared, found, "",
-             StrCat(found.node->pod_name, '-', found.event->id, ".tar.zst"));
+             StrCat(found.node->pod_name, '-', found.event->id, ".tar.zst"),
+             AsItIs);
        });
 }
 
@@ -407,10 +393,10 @@ void EvidenceRoutes::Pin(const RequestPtr& request, Responder responder,
 }  // namespace
 
 void InstallEvidenceRoutes(net::EventLoop& loop, fleet::Fleet& fleet,
-                           fleet::EvidenceCommander* commander,
-                           FilterParser parse_filter, net::HttpServer* server) {
-  const auto routes = std::make_shared<EvidenceRoutes>(loop, fleet, commander,
-                                                       std::move(parse_filter));
+                           EvidenceRouteOptions options,
+                           net::HttpServer* server) {
+  const auto routes =
+      std::make_shared<EvidenceRoutes>(loop, fleet, std::move(options));
   server->Route("/pressure-profiles", Access::kViewer,
                 [routes](const RequestPtr& request, Responder responder) {
                   routes->List(*request, std::move(responder));

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 
 #include "fodc/api/request_filter.h"
+#include "fodc/api/slots.h"
 #include "fodc/base/status.h"
 #include "fodc/fleet/evidence_commander.h"
 #include "fodc/fleet/fleet.h"
@@ -16,11 +18,20 @@ namespace fodc::api {
 using FilterParser =
     std::function<Result<NodeFilter>(const net::HttpRequest& request)>;
 
+struct EvidenceRouteOptions {
+  // Asked for bodies. Null: none can be had, and listings are as they were last
+  // told.
+  fleet::EvidenceCommander* commander = nullptr;
+  FilterParser parse_filter;
+  // Lists of profiles, and bodies, at work at a time.
+  std::shared_ptr<Slots> lists;
+  std::shared_ptr<Slots> downloads;
+};
+
 // Adds /pressure-profiles and what is below it and below /incidents. Everything
-// must outlive the server's requests; `commander` may be null: then no body can
-// be had, and listings are as they were last told.
+// must outlive the server's requests.
 void InstallEvidenceRoutes(net::EventLoop& loop, fleet::Fleet& fleet,
-                           fleet::EvidenceCommander* commander,
-                           FilterParser parse_filter, net::HttpServer* server);
+                           EvidenceRouteOptions options,
+                           net::HttpServer* server);
 
 }  // namespace fodc::api

@@ -108,6 +108,13 @@ void WriteSteps(const evidence::EventMeta& meta, JsonWriter* json) {
   json->EndArray();
 }
 
+void WriteLies(JsonWriter* json) {
+  json->Key("lies");
+  json->BeginArray();
+  json->String("agent");
+  json->EndArray();
+}
+
 void WriteEvent(const fleet::ListedEvent& event, JsonWriter* json) {
   const evidence::EventMeta& meta = event.meta;
   json->BeginObject();
@@ -125,10 +132,7 @@ void WriteEvent(const fleet::ListedEvent& event, JsonWriter* json) {
   json->Int(event.bytes);
   json->Key("pinned");
   json->Bool(event.is_pinned);
-  json->Key("lies");
-  json->BeginArray();
-  json->String("agent");
-  json->EndArray();
+  WriteLies(json);
   json->Key("trigger");
   json->BeginObject();
   json->Key("kind");
@@ -144,6 +148,20 @@ void WriteEvent(const fleet::ListedEvent& event, JsonWriter* json) {
 }
 
 }  // namespace
+
+void WriteEventNote(const fleet::ListedEvent& event, JsonWriter* json) {
+  json->BeginObject();
+  json->Key("id");
+  json->String(event.id);
+  json->Key("captured_at");
+  json->String(FormatRfc3339(event.meta.captured_at, 9));
+  json->Key("bytes");
+  json->Int(event.bytes);
+  json->Key("pinned");
+  json->Bool(event.is_pinned);
+  WriteLies(json);
+  json->EndObject();
+}
 
 bool ProfilesText::Append(std::string* out, std::size_t max_bytes) {
   const std::size_t stop = out->size() + max_bytes;

@@ -31,6 +31,10 @@ class ProfilesText {
   bool begun_ = false;
 };
 
+// An event in short, for the incident that it is of: which, when, how large,
+// where.
+void WriteEventNote(const fleet::ListedEvent& event, JsonWriter* json);
+
 // The document of one event, or of all events of one incident.
 std::string EventsDocument(const fleet::NodeEvents& node, std::string_view id);
 

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "fodc/api/api_test_peer.h"
+#include "fodc/evidence/event_id.h"
 
 namespace fodc::api {
 namespace {
@@ -98,11 +99,36 @@ TEST_F(IncidentsTest, TellsAllThatIsKnownOfOne) {
     "advice": "raise eviction thresholds",
     "numbers": [{"name": "read_p99_seconds", "value": 0.25},
                 {"name": "ratio", "value": null}],
-    "missing_signals": ["compaction_bytes"],
+    "missing_signals": ["compaction_bytes"], "evidence": [],
     "agent": {"id": ")",
                                id, R"(", "status": "online",
               "last_heartbeat": "2026-01-01T00:00:00.000Z",
               "silence_seconds": 2.5}})")));
+}
+
+TEST_F(IncidentsTest, TellsWhatEvidenceThereIsAndWhereItLies) {
+  const auto id = Admit("a-0", AgentKind::kFlight);
+  const auto other = Admit("b-0", AgentKind::kFlight);
+  Tell(id, {Open("5f-1", 1, "W3"), Open("5f-2", 2, "W3")});
+  Tell(other, {Open("5f-1", 3, "W3")});
+  fleet::ListedEvent event;
+  event.id = "20260627T101112.000000000Z";
+  event.meta.captured_at = *evidence::ParseEventId(event.id);
+  event.meta.pod_name = "a-0";
+  event.meta.incident_id = "5f-1";
+  event.bytes = 77;
+  event.is_pinned = true;
+  ASSERT_TRUE(fleet_.events().Put(*fleet_.registry().Find(id), event).ok());
+  // Also when the agent has gone.
+  fleet_.Disconnect(id);
+  const json all = Ask("")["incidents"];
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_THAT(all[0]["evidence"], IsEmpty()) << "of another node";
+  EXPECT_THAT(all[1]["evidence"], IsEmpty()) << "of another incident";
+  EXPECT_EQ(all[2]["evidence"], json::parse(R"([{
+      "id": "20260627T101112.000000000Z",
+      "captured_at": "2026-06-27T10:11:12.000000000Z",
+      "bytes": 77, "pinned": true, "lies": ["agent"]}])"));
 }
 
 TEST_F(IncidentsTest, NoneIsAnEmptyList) {

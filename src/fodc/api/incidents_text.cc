@@ -3,9 +3,11 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <tuple>
 #include <utility>
 
+#include "fodc/api/evidence_text.h"
 #include "fodc/api/json_writer.h"
 #include "fodc/base/strings.h"
 
@@ -21,7 +23,7 @@ IncidentsText::IncidentsText(
     const evidence::IncidentList* incidents = fleet.incidents(agent.id);
     if (incidents == nullptr || !takes(agent)) continue;
     for (const evidence::IncidentRef& incident : incidents->all()) {
-      if (filter.Takes(*incident)) rows_.push_back({&agent, incident});
+      if (filter.Takes(*incident)) rows_.push_back({&agent, incident, {}});
     }
   }
   total_ = rows_.size();
@@ -33,6 +35,21 @@ IncidentsText::IncidentsText(
                std::tie(a.incident->started_ms, b.agent->id, b.incident->id);
       });
   rows_.resize(shown);
+  // Each node's events once, however many incidents it has.
+  std::map<const fleet::Agent*, std::vector<NodeEventsRef>> events;
+  for (Row& row : rows_) {
+    const auto [it, is_new] = events.try_emplace(row.agent);
+    if (is_new) {
+      it->second = fleet.events().Find(row.agent->identity.pod_name);
+    }
+    for (const NodeEventsRef& node : it->second) {
+      for (const auto& event : node->events) {
+        if (event->meta.incident_id == row.incident->id) {
+          row.events.push_back(event);
+        }
+      }
+    }
+  }
 }
 
 void IncidentsText::AppendRow(const Row& row, std::string* out) const {
@@ -98,6 +115,10 @@ void IncidentsText::AppendRow(const Row& row, std::string* out) const {
   for (const std::string& signal : incident.missing_signals) {
     json.String(signal);
   }
+  json.EndArray();
+  json.Key("evidence");
+  json.BeginArray();
+  for (const auto& event : row.events) WriteEventNote(*event, &json);
   json.EndArray();
   json.Key("agent");
   json.BeginObject();

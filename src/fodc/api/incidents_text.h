@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <functional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -11,6 +12,7 @@
 #include "fodc/base/clock.h"
 #include "fodc/evidence/incident_list.h"
 #include "fodc/fleet/agent.h"
+#include "fodc/fleet/event_book.h"
 #include "fodc/fleet/fleet.h"
 
 namespace fodc::api {
@@ -30,6 +32,7 @@ class IncidentsText {
   struct Row {
     const fleet::Agent* agent;  // of agents_
     evidence::IncidentRef incident;
+    std::vector<std::shared_ptr<const fleet::ListedEvent>> events;  // of it
   };
   void AppendRow(const Row& row, std::string* out) const;
 

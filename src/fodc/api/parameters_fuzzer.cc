@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Queries and selectors from anybody.
+// Queries, selectors and ranges from anybody.
 #include <cstddef>
 #include <cstdint>
 #include <cstdlib>
@@ -8,6 +8,7 @@
 #include <string_view>
 #include <vector>
 
+#include "fodc/api/byte_range.h"
 #include "fodc/api/incident_filter.h"
 #include "fodc/api/request_filter.h"
 #include "fodc/exposition/selector.h"
@@ -65,6 +66,17 @@ void ReadSelector(std::string_view text) {
   }
 }
 
+void ReadRange(std::string_view text) {
+  for (const std::uint64_t size :
+       {std::uint64_t{0}, std::uint64_t{1}, std::uint64_t{10}, UINT64_MAX}) {
+    const auto range = ParseByteRange(text, size);
+    if (range.ok() && *range &&
+        ((*range)->first > (*range)->last || (*range)->last >= size)) {
+      std::abort();
+    }
+  }
+}
+
 }  // namespace
 }  // namespace fodc::api
 
@@ -73,5 +85,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   fodc::api::ReadQuery(text);
   fodc::api::ReadSelector(text);
+  fodc::api::ReadRange(text);
   return 0;
 }

@@ -47,7 +47,8 @@ class CaptureRunner::Impl {
 
   void Work();
   std::deque<Job>::iterator NextJob() FODC_REQUIRES(mutex_);
-  bool IsBusy(std::size_t row) const FODC_REQUIRES(mutex_);
+  bool Runs(std::size_t row) const FODC_REQUIRES(mutex_);
+  bool Waits(std::size_t row) const FODC_REQUIRES(mutex_);
   CaptureTools Tools(Readers* readers, Slot slot);
   void RunOne(const Capture& capture, Readers* readers, Slot slot);
   void RunOne(const CaptureAftermath& aftermath, Readers* readers, Slot slot);
@@ -96,14 +97,16 @@ CaptureRunner::Impl::~Impl() {
   threads_.clear();
 }
 
-bool CaptureRunner::Impl::IsBusy(std::size_t row) const {
-  const auto is_of_row = [row](const Job& job) {
+bool CaptureRunner::Impl::Runs(std::size_t row) const {
+  return std::any_of(running_.begin(), running_.end(),
+                     [row](const auto& r) { return r.second.row == row; });
+}
+
+bool CaptureRunner::Impl::Waits(std::size_t row) const {
+  return std::any_of(waiting_.begin(), waiting_.end(), [row](const Job& job) {
     const auto* capture = std::get_if<Capture>(&job);
     return capture != nullptr && capture->request.row == row;
-  };
-  return std::any_of(waiting_.begin(), waiting_.end(), is_of_row) ||
-         std::any_of(running_.begin(), running_.end(),
-                     [row](const auto& r) { return r.second.row == row; });
+  });
 }
 
 Status CaptureRunner::Impl::Begin(CaptureRequest request) {
@@ -112,7 +115,9 @@ Status CaptureRunner::Impl::Begin(CaptureRequest request) {
     ++stats_.refused;
     return status;
   };
-  if (IsBusy(request.row)) {
+  // What a dead target left lies there for longer than it takes to wait.
+  const bool may_wait = request.processes.empty();
+  if (Waits(request.row) || (Runs(request.row) && !may_wait)) {
     return refuse(Unavailable(
         StrCat("a capture of ", request.target, " is in progress")));
   }
@@ -140,18 +145,23 @@ Status CaptureRunner::Impl::AddAftermath(CaptureAftermath aftermath) {
 
 // Captures first: what is perishable goes before what is not.
 std::deque<CaptureRunner::Impl::Job>::iterator CaptureRunner::Impl::NextJob() {
-  const auto capture = std::find_if(
-      waiting_.begin(), waiting_.end(),
-      [](const Job& job) { return std::holds_alternative<Capture>(job); });
+  const auto capture =
+      std::find_if(waiting_.begin(), waiting_.end(),
+                   [this](const Job& job) FODC_REQUIRES(mutex_) {
+                     const auto* c = std::get_if<Capture>(&job);
+                     return c != nullptr && !Runs(c->request.row);
+                   });
   if (capture != waiting_.end()) return capture;
-  return std::find_if(
-      waiting_.begin(), waiting_.end(),
-      [this](const Job& job) FODC_REQUIRES(mutex_) {
-        const auto& id = std::get<CaptureAftermath>(job).event_id;
-        return std::none_of(
-            running_.begin(), running_.end(),
-            [&id](const auto& r) { return r.second.event_id == id; });
-      });
+  return std::find_if(waiting_.begin(), waiting_.end(),
+                      [this](const Job& job) FODC_REQUIRES(mutex_) {
+                        const auto* a = std::get_if<CaptureAftermath>(&job);
+                        return a != nullptr &&
+                               std::none_of(running_.begin(), running_.end(),
+                                            [a](const auto& r) {
+                                              return r.second.event_id ==
+                                                     a->event_id;
+                                            });
+                      });
 }
 
 void CaptureRunner::Impl::Work() {

@@ -101,7 +101,8 @@ class CaptureRunner {
   CaptureRunner& operator=(const CaptureRunner&) = delete;
 
   // Errors, with nothing begun and no callback: kUnavailable while a capture of
-  // the row waits or runs; kResourceExhausted when max_waiting do.
+  // the row waits or runs (that of a dead target waits for the one that runs);
+  // kResourceExhausted when max_waiting do.
   Status Begin(CaptureRequest request);
 
   // Adds what came after the moment to a committed event: a second window from

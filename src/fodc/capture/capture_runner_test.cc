@@ -193,6 +193,33 @@ TEST_F(CaptureRunnerTest, OneCaptureOfARowAtATime) {
   EXPECT_THAT(Ids(), SizeIs(2));
 }
 
+TEST_F(CaptureRunnerTest, ThatOfADeadTargetWaitsForTheOneThatRuns) {
+  std::promise<void> asked;
+  std::promise<void> let_go;
+  bool is_first = true;
+  serve_ = [&](int fd, const std::string&) {
+    if (std::exchange(is_first, false)) {
+      asked.set_value();
+      let_go.get_future().wait();
+    }
+    return Answer(fd, "200 OK", kHeapText);
+  };
+  WriteTree(tree_.path(), {{"node.log", "its last words\n"}});
+  options_.targets = {{.log_files = {tree_.File("node.log")}}};
+  Start();
+  ASSERT_THAT(runner_->Begin(Request()), IsOk());
+  asked.get_future().wait();
+  CaptureRequest dead = Request();
+  dead.processes.clear();
+  ASSERT_THAT(runner_->Begin(dead), IsOk());
+  EXPECT_THAT(runner_->Begin(dead), StatusIs(Code::kUnavailable, _));
+  EXPECT_EQ(runner_->stats().running, 1u);
+  let_go.set_value();
+  EXPECT_THAT(Await(1).status, IsOk());
+  EXPECT_THAT(Await(2).status, IsOk());
+  EXPECT_THAT(Ids(), SizeIs(2));
+}
+
 TEST_F(CaptureRunnerTest, AStormIsBounded) {
   options_.targets.resize(100);
   options_.max_waiting = 3;

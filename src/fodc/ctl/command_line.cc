@@ -9,6 +9,8 @@
 #include "fodc/api/request_filter.h"
 #include "fodc/base/clock.h"
 #include "fodc/base/strings.h"
+#include "fodc/ctl/evidence_flags.h"
+#include "fodc/ctl/output_flag.h"
 #include "fodc/ctl/pprof_flags.h"
 #include "fodc/detect/options.h"
 #include "fodc/detect/signals.h"
@@ -20,6 +22,8 @@ namespace {
 constexpr std::string_view kTimeHelp =
     "RFC 3339 (2026-11-21T07:31:13.5Z), seconds since the Unix epoch, or a "
     "time before now (-5m)";
+
+constexpr const char* kAsItIs = "the proxy's answer as it is";
 
 Result<std::int64_t> ParseTime(const std::string& text, UnixTime now) {
   if (const auto seconds = ParseDouble(text); seconds.has_value()) {
@@ -122,20 +126,6 @@ void AddFormat(CLI::App* app, SampleFormat* format,
       ->type_name(list);
 }
 
-void AddOutput(CLI::App* app, bool* json) {
-  app->add_option_function<std::string>(
-         "--output",
-         [json](const std::string& text) {
-           if (text != "table" && text != "json") {
-             throw CLI::ValidationError(
-                 "--output", "must be table or json, not '" + text + "'");
-           }
-           *json = text == "json";
-         },
-         "table, or json: the proxy's answer as it is")
-      ->type_name("table|json");
-}
-
 // Whether the times of a command go together; else what is wrong with them.
 template <typename Ranged>
 std::string CheckRange(const Ranged& command) {
@@ -155,8 +145,12 @@ std::string CheckRange(const Ranged& command) {
 // A flag that belongs to every command that asks a proxy.
 struct Global {
   std::string url = "http://localhost:17913";
-  std::chrono::nanoseconds timeout{std::chrono::seconds(60)};
+  std::optional<std::chrono::nanoseconds> timeout;
 };
+
+constexpr std::chrono::seconds kTimeout{60};
+// A capsule may be large, and the way to it slow.
+constexpr std::chrono::hours kDownloadTimeout{1};
 
 std::string CleanUrl(std::string url) {
   if (url.find("://") == std::string::npos) url = "http://" + url;
@@ -181,7 +175,7 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments,
       ->capture_default_str();
   AddDuration(
       &app, "--timeout", [&](auto d) { global.timeout = d; },
-      "For an answer of the proxy, whole")
+      "For an answer of the proxy, whole (1h if absent for incident get)")
       ->default_str("1m0s");
   app.set_version_flag("--version", std::string(),
                        "Print the version and exit");
@@ -199,7 +193,7 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments,
   AddDuration(
       nodes_app, "--for", [&](auto d) { nodes.run_for = d; },
       "With --watch: end after this time");
-  AddOutput(nodes_app, &nodes.json);
+  AddOutputFlag(nodes_app, &nodes.json, kAsItIs);
 
   IncidentsCommand incidents;
   CLI::App* incidents_app =
@@ -234,7 +228,7 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments,
   incidents_app->add_flag("--details", incidents.details,
                           "Below each, its advice and numbers, and the signals "
                           "that were missing");
-  AddOutput(incidents_app, &incidents.json);
+  AddOutputFlag(incidents_app, &incidents.json, kAsItIs);
 
   MetricsCommand metrics;
   CLI::App* metrics_app = app.add_subcommand(
@@ -335,6 +329,8 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments,
 
   PprofFlags pprof;
   pprof.AddTo(&app);
+  EvidenceFlags evidence;
+  evidence.AddTo(&app);
 
   CLI::App* version_app =
       app.add_subcommand("version", "Print the version and exit");
@@ -371,7 +367,7 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments,
   const std::string url = CleanUrl(global.url);
   const auto fill = [&](ProxyQuery* q) {
     q->url = url;
-    q->timeout = global.timeout;
+    q->timeout = global.timeout.value_or(kTimeout);
   };
   if (version_app->parsed()) {
     result.command = VersionCommand{};
@@ -421,6 +417,13 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments,
     result.command = import;
   } else if (const auto parsed = pprof.Parsed()) {
     result.command = *parsed;
+  } else if (const auto capsule = evidence.Capsule()) {
+    result.command = *capsule;
+  } else if (auto incident = evidence.Incident()) {
+    fill(&incident->query);
+    if (incident->action == IncidentCommand::Action::kGet)
+      incident->query.timeout = global.timeout.value_or(kDownloadTimeout);
+    result.command = *std::move(incident);
   }
   return result;
 }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "fodc/base/clock.h"
+#include "fodc/ctl/capsule_commands.h"
 #include "fodc/ctl/pprof_commands.h"
 
 namespace fodc::ctl {
@@ -40,6 +41,19 @@ struct IncidentsCommand {
   std::optional<std::chrono::nanoseconds> last;
   std::optional<std::uint64_t> limit;  // the proxy's if absent
   bool details = false;
+  bool json = false;
+};
+
+// One incident, or one event, of one pod.
+struct IncidentCommand {
+  enum class Action : std::uint8_t { kShow, kGet, kPin, kUnpin };
+
+  Action action = Action::kShow;
+  ProxyQuery query;  // without role and pod
+  std::string pod_name;
+  std::string id;
+  std::string path;    // of kGet; empty: named after the event
+  bool force = false;  // of kGet: replace what is there
   bool json = false;
 };
 
@@ -92,7 +106,7 @@ struct VersionCommand {};
 using Command =
     std::variant<VersionCommand, NodesCommand, IncidentsCommand, MetricsCommand,
                  WindowCommand, StatCommand, CatCommand, ImportCommand,
-                 ReplayCommand, PprofCommand>;
+                 ReplayCommand, PprofCommand, CapsuleCommand, IncidentCommand>;
 
 // Either a command, or a text that was asked for (help: exit code 0) or an
 // explanation (exit code 2).

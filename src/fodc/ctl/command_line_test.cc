@@ -142,6 +142,39 @@ TEST(CommandLineTest, PprofTakesItsFilesAndFlags) {
   EXPECT_EQ(Parse({"pprof"}).exit_code, 2);
 }
 
+TEST(CommandLineTest, EvidenceTakesPodAndId) {
+  const auto get = ParseAs<IncidentCommand>(
+      {"incident", "get", "db-0", "5f-2", "--file=x", "--force"});
+  EXPECT_EQ(get.action, IncidentCommand::Action::kGet);
+  EXPECT_EQ(get.pod_name, "db-0");
+  EXPECT_EQ(get.id, "5f-2");
+  EXPECT_EQ(get.path, "x");
+  EXPECT_TRUE(get.force);
+  EXPECT_EQ(get.query.url, "http://localhost:17913");
+  EXPECT_EQ(get.query.timeout, 1h);
+  const auto show = ParseAs<IncidentCommand>(
+      {"incident", "show", "a", "b", "--output", "json", "--proxy=p:1"});
+  EXPECT_EQ(show.action, IncidentCommand::Action::kShow);
+  EXPECT_TRUE(show.json);
+  EXPECT_EQ(show.query.url, "http://p:1");
+  EXPECT_EQ(show.query.timeout, 1min);
+  EXPECT_EQ(ParseAs<IncidentCommand>({"incident", "pin", "a", "b"}).action,
+            IncidentCommand::Action::kPin);
+  EXPECT_EQ(
+      ParseAs<IncidentCommand>({"incident", "unpin", "a", "b", "--timeout=2s"})
+          .query.timeout,
+      2s);
+  const auto open =
+      ParseAs<CapsuleCommand>({"capsule", "open", "f", "--extract", "d"});
+  EXPECT_EQ(open.path, "f");
+  EXPECT_EQ(open.directory, "d");
+  EXPECT_FALSE(open.json);
+  for (const char* name : {"..", ".", "", "a/b"}) {
+    EXPECT_EQ(Parse({"incident", "get", name, "x"}).exit_code, 2) << name;
+    EXPECT_EQ(Parse({"incident", "pin", "x", name}).exit_code, 2) << name;
+  }
+}
+
 TEST(CommandLineTest, TimesMayBeBeforeNow) {
   const auto window =
       ParseAs<WindowCommand>({"window", "--from", "-10m", "--to=-1m30s"});
@@ -188,6 +221,11 @@ TEST(CommandLineTest, WrongLinesNameWhatIsWrongAndExitWith2) {
       {{"recording", "cat", "f", "--at", "1", "--to", "2"}, "--at"},
       {{"recording", "cat", "f", "--format", "xml"}, "'xml'"},
       {{"recording", "import", "d"}, "--output"},
+      {{"incident"}, "subcommand"},
+      {{"incident", "get", "p"}, "id is required"},
+      {{"incident", "get", "..", "x"}, "must be a name, not '..'"},
+      {{"capsule", "open"}, "file is required"},
+      {{"capsule", "open", "f", "--output=xml"}, "'xml'"},
   };
   for (const auto& [arguments, words] : cases) {
     const CommandLine line = Parse(arguments);
@@ -211,7 +249,14 @@ TEST(CommandLineTest, HelpIsThereForEachCommand) {
                                                        {"pprof"},
                                                        {"pprof", "top"},
                                                        {"pprof", "diff"},
-                                                       {"pprof", "raw"}};
+                                                       {"pprof", "raw"},
+                                                       {"incident"},
+                                                       {"incident", "show"},
+                                                       {"incident", "get"},
+                                                       {"incident", "pin"},
+                                                       {"incident", "unpin"},
+                                                       {"capsule"},
+                                                       {"capsule", "open"}};
   for (std::vector<std::string> arguments : commands) {
     std::string name = "fodcctl";
     for (const std::string& a : arguments) name += " " + a;

@@ -13,42 +13,32 @@ namespace {
 
 using nlohmann::json;
 
-const std::vector<std::string> kHead{"STARTED", "LASTED",  "STATE", "NODE",
-                                     "TARGET",  "VERDICT", "AGENT", "SUMMARY"};
-const std::vector<bool> kIsNumber{false, true,  false, false,
-                                  false, false, false, false};
+// EVENTS: how many of evidence.
+const std::vector<std::string> kHead{"STARTED", "LASTED", "STATE",
+                                     "NODE",    "TARGET", "VERDICT",
+                                     "AGENT",   "EVENTS", "SUMMARY"};
+const std::vector<bool> kIsNumber{false, true,  false, false, false,
+                                  false, false, true,  false};
 
-IncidentRow ParseIncident(const json& incident) {
-  IncidentRow row;
-  row.id = Text(incident, "id");
-  row.node = Text(incident, "name");
-  if (row.node.empty()) row.node = Text(incident, "pod_name");
-  row.target = Text(incident, "target");
-  row.detector = Text(incident, "detector");
-  row.verdict = Text(incident, "verdict");
-  row.cause = Text(incident, "cause");
-  row.summary = Text(incident, "summary");
-  row.advice = Text(incident, "advice");
-  row.is_open = Text(incident, "state") == "open";
-  const json* watched = Member(incident, "watched");
-  row.is_watched =
-      watched != nullptr && watched->is_boolean() && watched->get<bool>();
-  row.started_unix_ms = Time(incident, "started_at");
-  row.updated_unix_ms = Time(incident, "updated_at");
-  row.ended_unix_ms = Time(incident, "ended_at");
-  for (const json& n : Elements(incident, "numbers")) {
-    row.numbers.emplace_back(Text(n, "name"), Number(n, "value"));
+IncidentEvent ParseEvent(const json& event) {
+  IncidentEvent out;
+  out.id = Text(event, "id");
+  out.bytes = Count(event, "bytes");
+  const json* pinned = Member(event, "pinned");
+  out.is_pinned =
+      pinned != nullptr && pinned->is_boolean() && pinned->get<bool>();
+  for (const json& place : Elements(event, "lies")) {
+    if (place.is_string()) out.lies.push_back(place.get<std::string>());
   }
-  for (const json& signal : Elements(incident, "missing_signals")) {
-    if (signal.is_string()) {
-      row.missing_signals.push_back(signal.get<std::string>());
-    }
+  return out;
+}
+
+std::string Join(const std::vector<std::string>& words) {
+  std::string out;
+  for (const std::string& word : words) {
+    out += StrCat(out.empty() ? "" : ", ", word);
   }
-  if (const json* agent = Member(incident, "agent"); agent != nullptr) {
-    row.agent_status = Text(*agent, "status");
-    row.silence_seconds = Number(*agent, "silence_seconds");
-  }
-  return row;
+  return out;
 }
 
 std::string Lasted(const IncidentRow& row, std::int64_t now_unix_ms) {
@@ -90,6 +80,7 @@ TableLine MakeLine(const IncidentRow& row, std::int64_t now_unix_ms) {
           or_dash(row.cause.empty() ? row.verdict
                                     : StrCat(row.verdict, " ", row.cause)),
           AgentCell(row),
+          row.evidence.empty() ? "-" : StrCat(row.evidence.size()),
           or_dash(row.summary)};
 }
 
@@ -102,11 +93,14 @@ std::string Details(const IncidentRow& row) {
     lines.push_back(StrCat(name, ": ", value ? number : "-"));
   }
   if (!row.missing_signals.empty()) {
-    std::string list;
-    for (const std::string& signal : row.missing_signals) {
-      list += StrCat(list.empty() ? "" : ", ", signal);
-    }
-    lines.push_back("missing signals: " + list);
+    lines.push_back("missing signals: " + Join(row.missing_signals));
+  }
+  for (const IncidentEvent& event : row.evidence) {
+    std::string line = StrCat("evidence: event ", event.id);
+    if (event.bytes) line += StrCat(", ", *event.bytes, " bytes");
+    if (event.is_pinned) line += ", pinned";
+    if (!event.lies.empty()) line += ", lies at: " + Join(event.lies);
+    lines.push_back(std::move(line));
   }
   lines.push_back(StrCat("detector: ", row.detector, "; id: ", row.id));
   std::string out;
@@ -117,6 +111,42 @@ std::string Details(const IncidentRow& row) {
 }
 
 }  // namespace
+
+IncidentRow ParseIncident(const json& incident) {
+  IncidentRow row;
+  row.id = Text(incident, "id");
+  row.node = Text(incident, "name");
+  if (row.node.empty()) row.node = Text(incident, "pod_name");
+  row.target = Text(incident, "target");
+  row.detector = Text(incident, "detector");
+  row.verdict = Text(incident, "verdict");
+  row.cause = Text(incident, "cause");
+  row.summary = Text(incident, "summary");
+  row.advice = Text(incident, "advice");
+  row.is_open = Text(incident, "state") == "open";
+  const json* watched = Member(incident, "watched");
+  row.is_watched =
+      watched != nullptr && watched->is_boolean() && watched->get<bool>();
+  row.started_unix_ms = Time(incident, "started_at");
+  row.updated_unix_ms = Time(incident, "updated_at");
+  row.ended_unix_ms = Time(incident, "ended_at");
+  for (const json& n : Elements(incident, "numbers")) {
+    row.numbers.emplace_back(Text(n, "name"), Number(n, "value"));
+  }
+  for (const json& signal : Elements(incident, "missing_signals")) {
+    if (signal.is_string()) {
+      row.missing_signals.push_back(signal.get<std::string>());
+    }
+  }
+  for (const json& event : Elements(incident, "evidence")) {
+    row.evidence.push_back(ParseEvent(event));
+  }
+  if (const json* agent = Member(incident, "agent"); agent != nullptr) {
+    row.agent_status = Text(*agent, "status");
+    row.silence_seconds = Number(*agent, "silence_seconds");
+  }
+  return row;
+}
 
 Result<Incidents> ParseIncidents(std::string_view text) {
   const json document = json::parse(text.begin(), text.end(), nullptr,

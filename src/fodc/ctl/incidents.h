@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -12,6 +13,14 @@
 #include "fodc/base/status.h"
 
 namespace fodc::ctl {
+
+// An event that an incident has.
+struct IncidentEvent {
+  std::string id;
+  std::optional<std::uint64_t> bytes;
+  bool is_pinned = false;
+  std::vector<std::string> lies;  // agent, ...
+};
 
 // One of the proxy's /incidents. What is absent there is absent here.
 struct IncidentRow {
@@ -30,6 +39,7 @@ struct IncidentRow {
   std::optional<std::int64_t> ended_unix_ms;
   std::vector<std::pair<std::string, std::optional<double>>> numbers;
   std::vector<std::string> missing_signals;
+  std::vector<IncidentEvent> evidence;
   std::string agent_status;  // online, offline, conflict
   std::optional<double> silence_seconds;
 };
@@ -41,6 +51,9 @@ struct Incidents {
 
 // Errors: kDataLoss if the text is not what /incidents answers.
 Result<Incidents> ParseIncidents(std::string_view json);
+
+// One element of that list, whatever it has.
+IncidentRow ParseIncident(const nlohmann::json& incident);
 
 // One line each, a head line, columns padded to what they hold; with `details`
 // what speaks for each below its line. What is open lasts until `now_unix_ms`.

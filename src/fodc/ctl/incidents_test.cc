@@ -22,6 +22,8 @@ constexpr std::string_view kIncidents = R"({"incidents":[
   "numbers":[{"name":"read_p99_seconds","value":0.25},
              {"name":"ratio","value":null}],
   "missing_signals":["compaction_bytes","compaction_threads"],
+  "evidence":[{"id":"20260101T000336.000000000Z","bytes":4096,"pinned":true,
+               "lies":["agent","proxy"]},{"id":"20260101T000335.800000000Z"}],
   "agent":{"id":"1","status":"online","silence_seconds":0.5}},
  {"id":"5f-1","pod_name":"b-0","target":"","detector":"read_latency",
   "verdict":"W4","cause":"","state":"open","watched":false,
@@ -41,13 +43,13 @@ TEST(IncidentsTest, TableHasWhatTheProxySays) {
   EXPECT_EQ(
       RenderIncidents(*incidents, kNow, false),
       "STARTED               LASTED  STATE      NODE    TARGET  VERDICT    "
-      "AGENT            SUMMARY\n"
+      "AGENT            EVENTS  SUMMARY\n"
       "2026-01-01T00:03:35Z   3m04s  open       etcd-0  etcd    W3 policy  "
-      "online           reads became slow\n"
+      "online                2  reads became slow\n"
       "2026-01-01T00:01:00Z  1m10s+  unwatched  b-0     -       W4         "
-      "offline (3m05s)  -\n"
+      "offline (3m05s)       -  -\n"
       "2026-01-01T00:00:00Z     45s  ended      b-0     -       W5         "
-      "conflict         memory ran out\n"
+      "conflict              -  memory ran out\n"
       "(6 more, that began earlier; see --limit)\n");
 }
 
@@ -61,6 +63,11 @@ TEST(IncidentsTest, DetailsStandBelowEach) {
                               "    ratio: -\n"
                               "    missing signals: compaction_bytes, "
                               "compaction_threads\n"
+                              "    evidence: event "
+                              "20260101T000336.000000000Z, 4096 bytes, pinned, "
+                              "lies at: agent, proxy\n"
+                              "    evidence: event "
+                              "20260101T000335.800000000Z\n"
                               "    detector: read_latency; id: 5f-2\n"
                               "2026-01-01T00:01:00Z"));
   EXPECT_THAT(text, HasSubstr("memory ran out\n"
@@ -96,7 +103,8 @@ TEST(IncidentsTest, OtherAnswersAreNotTakenForIncidents) {
   // Members of a wrong kind are absent, not a crash.
   const auto incidents = ParseIncidents(
       R"({"total":-1,"incidents":[1,{"id":7,"numbers":{},"agent":[],"watched":1,
-          "started_at":5,"missing_signals":[1]},{"numbers":[1]}]})");
+          "started_at":5,"evidence":[1,{"id":1,"bytes":"x","pinned":1,
+          "lies":[1]}],"missing_signals":[1]},{"numbers":[1]}]})");
   ASSERT_THAT(incidents, IsOk());
   EXPECT_EQ(incidents->rows.size(), 3U);
   EXPECT_EQ(incidents->total, 3U);

@@ -12,7 +12,9 @@
 #include "fodc/base/clock.h"
 #include "fodc/base/log.h"
 #include "fodc/base/strings.h"
+#include "fodc/ctl/capsule_commands.h"
 #include "fodc/ctl/command_line.h"
+#include "fodc/ctl/incident_commands.h"
 #include "fodc/ctl/output.h"
 #include "fodc/ctl/pprof_commands.h"
 #include "fodc/ctl/proxy_commands.h"
@@ -62,6 +64,12 @@ struct Runner {
     return RunReplay(c, out, errors, is_damaged);
   }
   Status operator()(const PprofCommand& c) const { return RunPprof(c, out); }
+  Status operator()(const CapsuleCommand& c) const {
+    return RunCapsule(c, out, errors, is_damaged);
+  }
+  Status operator()(const IncidentCommand& c) const {
+    return RunIncident(c, out, SystemClock());
+  }
 };
 
 // As std::visit, which may throw, and main has nobody to catch it.

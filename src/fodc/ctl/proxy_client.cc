@@ -12,6 +12,8 @@ namespace {
 
 // Answers of a fleet are large, and a tool for people has the memory.
 constexpr std::size_t kMaxBodyBytes = std::size_t{4} << 30;
+// Nobody holds those: what the largest capsule may have.
+constexpr std::size_t kMaxStreamBytes = std::size_t{16} << 30;
 constexpr std::size_t kMaxErrorTextBytes = 500;
 
 std::string Encode(std::string_view text) {
@@ -83,6 +85,13 @@ std::string BuildUrl(
   return url;
 }
 
+std::string BuildPath(std::span<const std::string_view> pieces) {
+  std::string path;
+  for (const std::string_view piece : pieces)
+    path += StrCat("/", Encode(piece));
+  return path;
+}
+
 ProxyClient::ProxyClient()
     : client_([] {
         net::HttpClient::Options options;
@@ -98,10 +107,20 @@ Result<std::string> ProxyClient::Get(const std::string& url,
   return std::move(result.body);
 }
 
+Result<std::string> ProxyClient::Post(const std::string& url,
+                                      std::chrono::nanoseconds timeout) {
+  net::HttpClientRequest request = MakeRequest(url, timeout);
+  request.is_post = true;
+  net::HttpClientResult result = net::GetAndWait(client_, std::move(request));
+  FODC_RETURN_IF_ERROR(Explain(result, url));
+  return std::move(result.body);
+}
+
 Status ProxyClient::Stream(const std::string& url,
                            std::chrono::nanoseconds timeout,
                            std::function<Status(std::string_view)> sink) {
   net::HttpClientRequest request = MakeRequest(url, timeout);
+  request.max_body_bytes = kMaxStreamBytes;
   Status failed;  // of the sink: it says more than the client's
   request.sink = [&failed, sink = std::move(sink)](std::string_view piece) {
     failed = sink(piece);

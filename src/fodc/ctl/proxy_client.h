@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -19,6 +20,10 @@ std::string BuildUrl(
     const ProxyQuery& query, std::string_view path,
     const std::vector<std::pair<std::string, std::string>>& parameters);
 
+// "/incidents/<a>/<b>" of {"incidents", a, b}: each piece encoded. None may be
+// "." or "..", which lead elsewhere.
+std::string BuildPath(std::span<const std::string_view> pieces);
+
 // Keeps its connection between requests. Blocks; one thread at a time.
 class ProxyClient {
  public:
@@ -28,7 +33,11 @@ class ProxyClient {
   // it sent one.
   Result<std::string> Get(const std::string& url,
                           std::chrono::nanoseconds timeout);
-  // The body piece by piece, on another thread, while this one waits.
+  // The same of a POST without a body.
+  Result<std::string> Post(const std::string& url,
+                           std::chrono::nanoseconds timeout);
+  // The body piece by piece, on another thread, while this one waits; 16 GiB
+  // at most.
   Status Stream(const std::string& url, std::chrono::nanoseconds timeout,
                 std::function<Status(std::string_view)> sink);
 

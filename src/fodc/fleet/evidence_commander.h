@@ -4,9 +4,11 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "fodc/base/clock.h"
@@ -17,6 +19,25 @@
 
 namespace fodc::fleet {
 
+// How who asks says that it wants no answer any more. The proxy's loop only.
+class Withdrawal {
+ public:
+  // At most one effect, and none once the answer is there: `done` then gets
+  // kCancelled.
+  void Withdraw() {
+    if (const auto withdrawn = std::exchange(on_withdrawn_, nullptr)) {
+      withdrawn();
+    }
+  }
+  // For who is asked: what to call; null once it has answered.
+  void Listen(std::function<void()> on_withdrawn) {
+    on_withdrawn_ = std::move(on_withdrawn);
+  }
+
+ private:
+  std::function<void()> on_withdrawn_;
+};
+
 struct EvidenceQuestion {
   std::string event_id;
   // A file of the event; empty: its capsule, whole, which has no offset.
@@ -24,6 +45,8 @@ struct EvidenceQuestion {
   std::uint64_t offset = 0;
   // From there on; nothing: to the end.
   std::optional<std::uint64_t> length;
+  // Null: it is never withdrawn.
+  std::shared_ptr<Withdrawal> withdrawal{};
 };
 
 struct EvidenceAnswer {
@@ -59,7 +82,8 @@ class EvidenceCommander {
   // for.
   // Errors: kNotFound (agent, event, artifact), kUnavailable (not connected,
   // goes away, too many at once), kUnimplemented (a capsule, or an offset, of
-  // a v1 agent), kDeadlineExceeded, and what the agent said.
+  // a v1 agent), kDeadlineExceeded, kCancelled (withdrawn), and what the agent
+  // said.
   virtual void Fetch(const AgentId& agent, const EvidenceQuestion& question,
                      MonotonicTime deadline, FetchCallback done) = 0;
 

@@ -103,8 +103,10 @@ void FetchEvidence(ServerCore& core, const fleet::AgentId& agent,
                    const fleet::EvidenceQuestion& question,
                    MonotonicTime deadline,
                    fleet::EvidenceCommander::FetchCallback done) {
-  auto later = [&loop = core.loop, done = std::move(done)](
+  auto later = [&loop = core.loop, withdrawal = question.withdrawal,
+                done = std::move(done)](
                    Result<fleet::EvidenceAnswer> answer) mutable {
+    if (withdrawal != nullptr) withdrawal->Listen(nullptr);
     loop.Post([done = std::move(done), answer = std::move(answer)]() mutable {
       done(std::move(answer));
     });

@@ -268,6 +268,30 @@ TEST_F(EvidenceLinkTest, ADiskThatHangsIsGivenUpAndTheRestGoesOn) {
   ExpectMirrored();
 }
 
+TEST_F(EvidenceLinkTest, AWithdrawnQuestionIsCancelledAtTheAgent) {
+  evidence_.Add(1, {{"heap", Noise(1u << 20)}});
+  StartWithEvidence();
+  evidence_.hangs = true;
+  fleet::EvidenceQuestion question = Heap(1);
+  question.withdrawal = std::make_shared<fleet::Withdrawal>();
+  TestDownload d(*server_, id(), question);
+  ASSERT_TRUE(Until([&] { return evidence_.open_now == 1; }));
+  question.withdrawal->Withdraw();
+  EXPECT_FALSE(d.end()) << "never inside the call";
+  ASSERT_TRUE(Finished(&d));
+  EXPECT_THAT(*d.end(), StatusIs(Code::kCancelled, _));
+  ASSERT_TRUE(Until([&] { return evidence_.open_now == 0; }))
+      << "the agent was told to stop";
+  // Once it has begun there is nothing to withdraw.
+  evidence_.hangs = false;
+  question.withdrawal = std::make_shared<fleet::Withdrawal>();
+  TestDownload whole(*server_, id(), question);
+  ASSERT_TRUE(Until([&] { return whole.has_begun(); }));
+  question.withdrawal->Withdraw();
+  ASSERT_TRUE(Finished(&whole));
+  EXPECT_THAT(*whole.end(), IsOk());
+}
+
 TEST_F(EvidenceLinkTest, NoMoreDownloadsThanAnAgentServes) {
   evidence_.Add(1, {{"heap", Noise(2u << 20)}});
   StartWithEvidence();

@@ -51,6 +51,11 @@ void FlightFetches::Fetch(const fleet::EvidenceQuestion& question,
     Fail(fetch, DeadlineExceeded("the agent did not begin to send in time"),
          /*agent_stops=*/false);
   });
+  if (question.withdrawal != nullptr) {
+    question.withdrawal->Listen([this, fetch] {
+      Fail(fetch, Cancelled("nobody waits for it"), /*agent_stops=*/false);
+    });
+  }
   ProxyMessage m;
   flight::v1::EvidenceFetch* f = m.mutable_evidence_fetch();
   f->set_fetch(fetch);

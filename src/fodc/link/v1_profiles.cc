@@ -84,6 +84,7 @@ void V1Profiles::OnComplete(const std::string& request_id) {
 }
 
 void V1Profiles::Fetch(const V1ProfileName& name, MonotonicTime deadline,
+                       const std::shared_ptr<fleet::Withdrawal>& withdrawal,
                        fleet::EvidenceCommander::FetchCallback done) {
   if (!send_) {
     done(
@@ -101,8 +102,16 @@ void V1Profiles::Fetch(const V1ProfileName& name, MonotonicTime deadline,
   transfer->name = name;
   transfer->done = std::move(done);
   transfer->hurry = core_.Hurry();
-  transfer->deadline = core_.loop.RunAt(
-      deadline, [this, number = transfer->number] { Late(number); });
+  const std::uint64_t number = transfer->number;
+  transfer->deadline = core_.loop.RunAt(deadline, [this, number] {
+    GiveUp(number,
+           DeadlineExceeded(StrCat(
+               "timed out waiting for profile chunk from agent ID: ", id_)));
+  });
+  if (withdrawal != nullptr) {
+    withdrawal->Listen(
+        [this, number] { GiveUp(number, Cancelled("nobody waits for it")); });
+  }
   waiting_.push_back(std::move(transfer));
   NextTransfer();
 }
@@ -122,12 +131,10 @@ void V1Profiles::NextTransfer() {
   send_(command);
 }
 
-// Nothing came of it before its deadline.
-void V1Profiles::Late(std::uint64_t number) {
-  const Status late = DeadlineExceeded(
-      StrCat("timed out waiting for profile chunk from agent ID: ", id_));
+// Nothing has come of it yet.
+void V1Profiles::GiveUp(std::uint64_t number, const Status& why) {
   if (current_ != nullptr && current_->number == number) {
-    FailTransfer(current_.get(), late);
+    FailTransfer(current_.get(), why);
     return;
   }
   const auto it = std::find_if(
@@ -136,7 +143,7 @@ void V1Profiles::Late(std::uint64_t number) {
   if (it == waiting_.end()) return;
   const auto transfer = std::move(*it);
   waiting_.erase(it);
-  FailTransfer(transfer.get(), late);
+  FailTransfer(transfer.get(), why);
 }
 
 // Nobody waits for it any more; what the agent sends of it is dropped.

@@ -48,7 +48,9 @@ class V1Profiles {
 
   // Joins the round that is open, or begins one.
   void List(std::function<void(const Status&)> done);
+  // `withdrawal` may be null.
   void Fetch(const V1ProfileName& name, MonotonicTime deadline,
+             const std::shared_ptr<fleet::Withdrawal>& withdrawal,
              fleet::EvidenceCommander::FetchCallback done);
   void OnMessage(banyandb::fodc::v1::StreamPressureProfilesRequest* message);
   bool is_full() const;
@@ -76,7 +78,7 @@ class V1Profiles {
   void OnComplete(const std::string& request_id);
   void OnChunk(banyandb::fodc::v1::PressureProfileChunk* chunk);
   void EndRound(const Status& status);
-  void Late(std::uint64_t number);
+  void GiveUp(std::uint64_t number, const Status& why);
   void FailTransfer(Transfer* transfer, const Status& status);
   void NextTransfer();
 

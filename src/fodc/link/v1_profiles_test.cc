@@ -252,11 +252,18 @@ TEST_F(V1ProfilesTest, OneAfterTheOtherAndChunksOfTheDeadAreDropped) {
   const auto first = Ask();
   const auto second = Ask();
   const auto third = Ask(milliseconds(50));
+  fleet::EvidenceQuestion question{EventIdAt(1), "heap.pprof", 0, std::nullopt};
+  question.withdrawal = std::make_shared<fleet::Withdrawal>();
+  TestDownload withdrawn(*server_, peer_->id, question);
   const auto request = Command(peer_.get()).fetch_profile().request_id();
   peer_->Chunk(request, "a", false);
   ASSERT_TRUE(Until([&] { return first->has_begun(); }));
   EXPECT_EQ(peer_->pressure->received(), peer_->read);
-  // Its time passes while it waits its turn: it is never asked for.
+  // Neither what is withdrawn nor what waits for its turn too long is ever
+  // asked for.
+  question.withdrawal->Withdraw();
+  ASSERT_TRUE(Finished(&withdrawn));
+  EXPECT_THAT(*withdrawn.end(), StatusIs(Code::kCancelled, _));
   ASSERT_TRUE(Finished(third.get()));
   EXPECT_THAT(*third->end(), StatusIs(Code::kDeadlineExceeded, _));
   first->Leave();

@@ -446,7 +446,7 @@ void V1Session::Fetch(const fleet::EvidenceQuestion& question,
       for (const evidence::EventProfile& p : event->meta.profiles) {
         if (p.filename != question.artifact) continue;
         profiles_.Fetch({event->id, p.type, p.filepath, p.size_bytes}, deadline,
-                        std::move(done));
+                        question.withdrawal, std::move(done));
         return;
       }
     }

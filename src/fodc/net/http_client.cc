@@ -275,6 +275,11 @@ Status HttpClient::Impl::Configure(Transfer& t) {
   curl_easy_setopt(c, CURLOPT_MAXFILESIZE_LARGE,
                    static_cast<curl_off_t>(r.max_body_bytes));
   curl_easy_setopt(c, CURLOPT_USERAGENT, options.user_agent.c_str());
+  if (r.is_post) {
+    curl_easy_setopt(c, CURLOPT_POST, 1L);
+    curl_easy_setopt(c, CURLOPT_POSTFIELDS, "");
+    curl_easy_setopt(c, CURLOPT_POSTFIELDSIZE, 0L);
+  }
   const auto add = [&t](const std::string& line) {
     t.headers.reset(curl_slist_append(t.headers.release(), line.c_str()));
   };

@@ -27,6 +27,8 @@ struct HttpClientRequest {
   std::size_t max_body_bytes = 16u << 20;
   // Ask for gzip (and zstd).
   bool accept_compressed = true;
+  // POST, with an empty body, instead of GET.
+  bool is_post = false;
   // When set, it gets the decoded body piece by piece on the client's thread
   // instead of the result, for a status of 200..299 only; a failure ends the
   // request with that status.
@@ -85,6 +87,7 @@ class HttpClient {
   HttpClient(const HttpClient&) = delete;
   HttpClient& operator=(const HttpClient&) = delete;
 
+  // Sends the request, a POST if it says so.
   Id Get(HttpClientRequest request, Done done);
   // Its `done` gets kCancelled unless it has been called already.
   void Cancel(Id id);

@@ -54,6 +54,29 @@ TEST(HttpClientTest, GetsAPageAndKeepsTheConnection) {
   EXPECT_EQ(client.stats().in_flight, 0u);
 }
 
+TEST(HttpClientTest, PostsWithoutABodyAndGetsAgain) {
+  std::mutex mutex;
+  std::vector<std::string> heads;
+  RawServer server([&](int fd, const std::string& head) {
+    const std::lock_guard lock(mutex);
+    heads.push_back(head);
+    return RawServer::Send(fd, Ok("done"));
+  });
+  HttpClient client;
+  const HttpClientResult posted =
+      GetAndWait(client, {.url = server.Url(), .is_post = true});
+  ASSERT_THAT(posted.status, IsOk());
+  EXPECT_EQ(posted.body, "done");
+  // The connection, and what was set for it, is used again.
+  ASSERT_THAT(GetAndWait(client, {.url = server.Url()}).status, IsOk());
+  EXPECT_EQ(server.connections(), 1);
+  const std::lock_guard lock(mutex);
+  ASSERT_EQ(heads.size(), 2u);
+  EXPECT_TRUE(heads[0].starts_with("POST /")) << heads[0];
+  EXPECT_THAT(heads[0], HasSubstr("Content-Length: 0\r\n"));
+  EXPECT_TRUE(heads[1].starts_with("GET /")) << heads[1];
+}
+
 TEST(HttpClientTest, ConnectsAgainWhenTheServerHasDroppedAKeptConnection) {
   RawServer server(Always(Ok("x"), /*keep=*/false));
   HttpClient client;

@@ -148,6 +148,37 @@ TEST_F(HttpServerTest, PlaceholdersAreDecodedAfterSplitting) {
   EXPECT_EQ(Get("/p/ex%61ct/1").body, "exact");
 }
 
+TEST_F(HttpServerTest, APlaceholderMayHaveAnEnding) {
+  std::vector<std::string> values;
+  const auto as = [&](const char* name) {
+    return [&values, name](const HttpRequest& r) {
+      values = r.path_values;
+      return TextResponse(name);
+    };
+  };
+  server_.Route("/i/{id}", Access::kViewer, as("plain"));
+  server_.Route("/i/{id}.zst", Access::kViewer, as("zst"));
+  server_.Route("/i/{id}.tar.zst", Access::kViewer, as("capsule"));
+  server_.Route("/i/exact.zst", Access::kViewer, as("exact"));
+  server_.Route("/i/{id}/{file}", Access::kViewer, as("file"));
+  Start();
+  EXPECT_EQ(Get("/i/a").body, "plain");
+  EXPECT_THAT(values, ElementsAre("a"));
+  EXPECT_EQ(Get("/i/a.b.zst").body, "zst");
+  EXPECT_THAT(values, ElementsAre("a.b"));
+  EXPECT_EQ(Get("/i/a.tar.zst").body, "capsule");
+  EXPECT_THAT(values, ElementsAre("a"));
+  EXPECT_EQ(Get("/i/exact.zst").body, "exact");
+  EXPECT_EQ(Get("/i/a.tar.zst/b").body, "file");
+  EXPECT_THAT(values, ElementsAre("a.tar.zst", "b"));
+  // Decoded, and never empty.
+  EXPECT_EQ(Get("/i/%2e%2e%2fa.tar.zst").body, "capsule");
+  EXPECT_THAT(values, ElementsAre("../a"));
+  EXPECT_EQ(Get("/i/a%2Etar.zst").body, "capsule");
+  Get("/i/.zst");
+  EXPECT_THAT(values, ElementsAre(".zst"));
+}
+
 TEST_F(HttpServerTest, BadPercentEncodingIs400WithASentence) {
   server_.Route("/metrics", Access::kViewer,
                 [](const HttpRequest&) { return TextResponse("x"); });
