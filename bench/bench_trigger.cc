@@ -6,12 +6,16 @@
 // often heap and goroutine profile are kept in time. Prints SKIPPED where there
 // are no such groups or there is no Go.
 //
-// --check: exit code 1 if a figure is missed. --full: 100 crossings for each
-// row instead of 5 (half an hour).
+//   bench_trigger [--full] [--crossings N] [--rate MB] [--check]
+//
+// --full: 100 crossings for each row instead of 5 (half an hour); --crossings:
+// so many. --rate: those of one rate only. --check: exit code 1 if a figure is
+// missed. The p99 of few crossings is the worst of them.
 #include <algorithm>
 #include <cstdio>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "bench/bench_util.h"
@@ -95,15 +99,29 @@ void ReportRow(const Row& row, bool has_events, int repeats,
   report->Report("decided_go_rule_" + label, GoRulePercent(all), "percent");
 }
 
+std::optional<int> NumberOf(int argc, char** argv, std::string_view flag) {
+  for (int i = 1; i + 1 < argc; ++i) {
+    if (argv[i] != flag) continue;
+    const auto value = ParseUint(argv[i + 1]);
+    if (value && *value >= 1 && *value <= 10'000)
+      return static_cast<int>(*value);
+  }
+  return {};
+}
+
 int Main(int argc, char** argv) {
   if (const std::string why = Crossings::WhyNone(); !why.empty()) {
     std::printf("SKIPPED: %s\n", why.c_str());
     return 0;
   }
-  const int repeats = HasFlag(argc, argv, "--full") ? 100 : 5;
+  const int repeats = NumberOf(argc, argv, "--crossings")
+                          .value_or(HasFlag(argc, argv, "--full") ? 100 : 5);
+  const std::optional<int> rate = NumberOf(argc, argv, "--rate");
   Crossings crossings;
   Reporter report("bench_trigger");
+  report.Report("crossings", repeats, "for each row");
   for (const Row& row : kRows) {
+    if (rate && *rate != row.megabytes_per_second) continue;
     for (const bool has_events : {true, false})
       ReportRow(row, has_events, repeats, &crossings, &report);
   }
