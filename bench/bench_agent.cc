@@ -2,9 +2,13 @@
 // What an agent costs its node: a real fodc-agent, 5,000 series every second,
 // started on a spill that fills its window, with a proxy that takes everything.
 // As it is by default: with kernel telemetry (of this process, which it
-// scrapes) where that is permitted.
+// scrapes) and the memory trigger, where that is permitted. Where memory groups
+// (cgroup v1) can be made, this process is in one of its own, whose limit is
+// far away at first, and then so near that the trigger looks as often as it
+// can.
 //
 //   bench_agent [--seconds N] [--check] [--no-proxy]
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +17,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
@@ -22,6 +27,8 @@
 #include "bench/usage.h"
 #include "fodc/base/file.h"
 #include "fodc/base/strings.h"
+#include "fodc/base/unique_fd.h"
+#include "tests/guard/memory_child.h"
 #include "tests/support/fake_endpoint.h"
 #include "tests/support/http.h"
 #include "tests/support/paths.h"
@@ -38,6 +45,13 @@ constexpr std::size_t kDefaultSeconds = 120;
 constexpr std::size_t kWarmUpScrapes = 10;
 // The whole recorder budget of an agent that is given no flag.
 constexpr std::size_t kRecorderBytes = 10u << 20;
+constexpr std::uint64_t kFarLimitBytes = 16ull << 30;
+// What is used of the near limit: below the trigger's line at 75.
+constexpr std::uint64_t kNearPercent = 73;
+// It looks every 10 ms then; the looks themselves take time, too.
+constexpr double kFastestLooks = 80;
+// A new limit is seen within 5 seconds.
+constexpr auto kLimitSeen = 8s;
 
 // Hands out the pages one after the other, each made beforehand.
 class PageServer {
@@ -63,6 +77,31 @@ class PageServer {
   test::FakeEndpoint endpoint_;
 };
 
+// A memory group that this process is in, and nobody else.
+class OwnGroup {
+ public:
+  OwnGroup() { group_.group().Add(::getpid()); }
+  ~OwnGroup() { PutOut(::getpid()); }
+  OwnGroup(const OwnGroup&) = delete;
+  OwnGroup& operator=(const OwnGroup&) = delete;
+
+  // A child is in the group of its parent.
+  static void PutOut(pid_t pid) {
+    const std::string path =
+        StrCat(test::Cgroup1Root("memory"), "/cgroup.procs");
+    const UniqueFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    FODC_CHECK(WriteAll(fd.get(), StrCat(pid), path).ok());
+  }
+  void ComeNear() const {
+    // Freed first is what the limit's measure does not count: page cache.
+    group_.group().Write("memory.force_empty", "0");
+    group_.SetLimit(group_.usage_bytes() / kNearPercent * 100);
+  }
+
+ private:
+  const test::MemoryGroup group_{"bench-agent", kFarLimitBytes};
+};
+
 int Fail(const std::string& message) {
   (void)std::fprintf(stderr, "bench_agent: %s\n", message.c_str());
   return 2;
@@ -78,8 +117,47 @@ std::size_t Seconds(int argc, char** argv) {
   return kDefaultSeconds;
 }
 
+// What the agent took in each second.
+struct Stretch {
+  std::vector<Usage> usages;
+  double seconds = 0;
+
+  double Most(std::size_t from, std::size_t to, double Usage::*what) const {
+    double value = 0;
+    for (std::size_t i = from; i < to; ++i)
+      value = std::max(value, usages[i].*what);
+    return value;
+  }
+  double CpuPercent() const {
+    return 100 * (usages.back().cpu_seconds - usages.front().cpu_seconds) /
+           seconds;
+  }
+};
+
+Stretch Watch(pid_t pid, std::size_t seconds) {
+  Stretch out{.usages = {ReadUsage(pid)}};
+  const auto start = std::chrono::steady_clock::now();
+  for (std::size_t s = 1; s <= seconds; ++s) {
+    std::this_thread::sleep_until(start + std::chrono::seconds(s));
+    out.usages.push_back(ReadUsage(pid));
+  }
+  out.seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start)
+          .count();
+  return out;
+}
+
+double Looks(const std::string& own_page) {
+  return test::ValueOf(own_page, "fodc_agent_memory_looks_total");
+}
+
 int Main(int argc, char** argv) {
   const std::size_t seconds = Seconds(argc, argv);
+  std::optional<OwnGroup> group;
+  if (const std::string why = test::WhyNoMemoryGroups(); why.empty())
+    group.emplace();
+  else
+    (void)std::printf("SKIPPED: near the limit: %s\n", why.c_str());
   Reporter report("bench_agent");
   auto pages = test::MakeTiledPages(test::FiveThousandSeries(), 420);
   if (!pages.ok()) return Fail(pages.status().message());
@@ -114,6 +192,7 @@ int Main(int argc, char** argv) {
          .env = {},
          .log_path = dir.File("proxy.log"),
          .stdout_path = ""});
+    if (group) OwnGroup::PutOut(proxy.pid());
   }
   test::Process agent = test::Process::Start(
       {.name = "fodc-agent",
@@ -123,10 +202,12 @@ int Main(int argc, char** argv) {
                 "--container-names=node", "--poll-metrics-interval=1s",
                 "--node-role=ROLE_DATA",
                 StrCat("--prometheus-listen-addr=127.0.0.1:", http),
+                "--pressure-profiler-dir=" + dir.File("events"),
                 "--recorder-dir=" + spill},
        .env = {},
        .log_path = dir.File("agent.log"),
        .stdout_path = ""});
+  if (group) OwnGroup::PutOut(agent.pid());
   if (!test::WaitUntil(
           [&] { return !agent.Running() || server.served() >= kWarmUpScrapes; },
           60s, 100ms) ||
@@ -138,29 +219,15 @@ int Main(int argc, char** argv) {
   };
   const std::string at_start = own_page();
 
-  std::vector<Usage> usages{ReadUsage(agent.pid())};
-  const auto start = std::chrono::steady_clock::now();
   const std::size_t served_before = server.served();
-  for (std::size_t s = 1; s <= seconds; ++s) {
-    std::this_thread::sleep_until(start + std::chrono::seconds(s));
-    usages.push_back(ReadUsage(agent.pid()));
-  }
-  const std::chrono::duration<double> elapsed =
-      std::chrono::steady_clock::now() - start;
+  const Stretch calm = Watch(agent.pid(), seconds);
   const std::size_t served = server.served() - served_before;
   if (!agent.Running()) return Fail("the agent has ended:\n" + agent.Log());
 
-  const auto most = [&](std::size_t from, std::size_t to, double Usage::*what) {
-    double value = 0;
-    for (std::size_t i = from; i < to; ++i) {
-      value = std::max(value, usages[i].*what);
-    }
-    return value;
-  };
-  const std::size_t n = usages.size();
+  const std::size_t n = calm.usages.size();
   const std::string page = own_page();
   report.Report("scrapes_per_second",
-                static_cast<double>(served) / elapsed.count(), "1/s", 0.98);
+                static_cast<double>(served) / calm.seconds, "1/s", 0.98);
   // Which cost it is: 0 without kernel telemetry, else with it (as root, unless
   // the kernel does not permit it).
   report.Report("ktm_status", test::ValueOf(page, "ktm_status"), "status");
@@ -172,19 +239,32 @@ int Main(int argc, char** argv) {
       100 * test::ValueOf(at_start, "fodc_agent_recording_bytes") /
           test::ValueOf(at_start, "fodc_agent_recording_budget_bytes"),
       "%", 90.0);
-  report.Report("rss", most(0, n, &Usage::rss_mib), "MiB", 32.0,
+  report.Report("rss", calm.Most(0, n, &Usage::rss_mib), "MiB", 32.0,
                 Reporter::Floor::kAtMost);
-  report.Report("rss_anon", most(0, n, &Usage::rss_anon_mib), "MiB", 18.0,
+  report.Report("rss_anon", calm.Most(0, n, &Usage::rss_anon_mib), "MiB", 18.0,
                 Reporter::Floor::kAtMost);
-  report.Report("cpu",
-                100 * (usages.back().cpu_seconds - usages.front().cpu_seconds) /
-                    elapsed.count(),
-                "% of a core", 0.6, Reporter::Floor::kAtMost);
+  report.Report("cpu", calm.CpuPercent(), "% of a core", 0.6,
+                Reporter::Floor::kAtMost);
   // Sealing every two minutes makes a saw-tooth: peaks are compared.
   report.Report("rss_anon_growth",
-                most(n / 2, n, &Usage::rss_anon_mib) -
-                    most(0, n / 2, &Usage::rss_anon_mib),
+                calm.Most(n / 2, n, &Usage::rss_anon_mib) -
+                    calm.Most(0, n / 2, &Usage::rss_anon_mib),
                 "MiB", 1.0, Reporter::Floor::kAtMost);
+  if (group) {
+    group->ComeNear();
+    std::this_thread::sleep_for(kLimitSeen);
+    const double looks_before = Looks(own_page());
+    const Stretch near = Watch(agent.pid(), seconds);
+    if (!agent.Running()) return Fail("the agent has ended:\n" + agent.Log());
+    const std::size_t n_near = near.usages.size();
+    report.Report("looks_per_second_near_limit",
+                  (Looks(own_page()) - looks_before) / near.seconds, "1/s",
+                  kFastestLooks);
+    report.Report("rss_near_limit", near.Most(0, n_near, &Usage::rss_mib),
+                  "MiB", 40.0, Reporter::Floor::kAtMost);
+    report.Report("cpu_near_limit", near.CpuPercent(), "% of a core", 3.0,
+                  Reporter::Floor::kAtMost);
+  }
   // For comparison, measured elsewhere at 1,245 series every second.
   report.Report("go_agent_1245_series_cpu", 1.4, "% of a core");
   report.Report("go_agent_1245_series_rss", 216, "MiB");
