@@ -3,8 +3,10 @@
 
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <filesystem>
 #include <optional>
 #include <system_error>
@@ -129,6 +131,21 @@ EventStore::~EventStore() = default;
 
 const std::string& EventStore::root() const { return core_->path(); }
 
+namespace {
+
+// Where everybody may make directories, as in /tmp, anybody may have made ours
+// first, and may read, replace and delete what is put into it.
+Status CheckOwner(const Directory& root, const std::string& path) {
+  struct stat info {};
+  if (::fstat(root.fd(), &info) != 0) return ErrnoStatus(errno, path);
+  if (info.st_uid == 0 || info.st_uid == ::geteuid()) return OkStatus();
+  return PermissionDenied(StrCat(path, " belongs to user ", info.st_uid,
+                                 ", neither to root nor to this process (user ",
+                                 ::geteuid(), ")"));
+}
+
+}  // namespace
+
 Result<std::unique_ptr<EventStore>> EventStore::Open(const Options& options) {
   std::error_code error;
   const std::string path =
@@ -139,6 +156,7 @@ Result<std::unique_ptr<EventStore>> EventStore::Open(const Options& options) {
   }
   FODC_RETURN_IF_ERROR(MakeDirectories(path));
   FODC_ASSIGN_OR_RETURN(Directory root, Directory::Open(path));
+  FODC_RETURN_IF_ERROR(CheckOwner(root, path));
   SweepReport sweep = Sweep(root);
   // The first digest costs the library's user a megabyte: better now than when
   // memory is short.

@@ -63,7 +63,8 @@ class EventStore {
 
   // Sweeps. An event whose meta.json is damaged stays: it is not listed, but
   // retention knows it.
-  // Errors: as mkdir(2) and open(2). A root that is readable and no more is
+  // Errors: as mkdir(2) and open(2); kPermissionDenied for a root that belongs
+  // neither to root nor to this process. A root that is readable and no more is
   // opened: what lies there can still be had.
   static Result<std::unique_ptr<EventStore>> Open(const Options& options);
   ~EventStore();

@@ -43,6 +43,18 @@ TEST_F(EventStoreTest, MakesItsRootAndChecksIt) {
               StatusIs(Code::kInvalidArgument, _));
 }
 
+TEST_F(EventStoreTest, ADirectoryThatSomebodyElseMadeFirstIsNotTaken) {
+  if (::geteuid() != 0) {
+    GTEST_SKIP() << "SKIPPED: only root can give a directory away";
+  }
+  const std::string root = tree_.File("theirs");
+  ASSERT_EQ(::mkdir(root.c_str(), 0777), 0);
+  ASSERT_EQ(::chown(root.c_str(), 65534, 65534), 0);
+  EXPECT_THAT(EventStore::Open({.root = root}),
+              StatusIs(Code::kPermissionDenied,
+                       HasSubstr(root + " belongs to user 65534")));
+}
+
 TEST_F(EventStoreTest, ReadsWhatGoWrote) {
   const std::string data =
       test::SourcePath("tests/data/wire/files/pressure-profiles");

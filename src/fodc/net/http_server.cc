@@ -185,15 +185,6 @@ std::string_view AccessName(Access access) {
   return "admin";
 }
 
-Status AuthorizeOpen(const HttpRequest& request, Access access) {
-  if (access == Access::kPublic || access == Access::kViewer ||
-      request.peer_is_loopback) {
-    return OkStatus();
-  }
-  return {Code::kPermissionDenied,
-          "only from this machine, until credentials are set"};
-}
-
 HttpServer::HttpServer(EventLoop& loop, HttpServerOptions options)
     : impl_(std::make_shared<Impl>(loop, options)) {}
 HttpServer::~HttpServer() = default;

@@ -33,7 +33,10 @@ std::string_view AccessName(Access access);  // "public", "viewer", ...
 // Says who may. kUnauthenticated becomes 401, kPermissionDenied 403.
 using Authorizer = std::function<Status(const HttpRequest&, Access)>;
 // The rule until credentials are set: viewers may from anywhere, operators and
-// admins from loopback only.
+// admins from loopback only, and not for others: what a proxy of this machine
+// hands on, and what a page in a browser of this machine asks for (a header
+// Origin, or a Host of a name with dots, which any name server may give to
+// 127.0.0.1), is refused. A proxy that adds no header is not seen.
 Status AuthorizeOpen(const HttpRequest& request, Access access);
 
 // Answers one request, now or later, on the loop's thread. Destroyed unused it

@@ -322,6 +322,35 @@ TEST(AuthorizeOpenTest, ChangesAreForLoopbackOnly) {
   EXPECT_EQ(AuthorizeOpen(far, Access::kAdmin).code(), Code::kPermissionDenied);
 }
 
+TEST(AuthorizeOpenTest, NobodySpeaksThroughThisMachine) {
+  const auto ask = [](std::string name, std::string value) {
+    HttpRequest request;
+    request.peer_is_loopback = true;
+    request.headers = {{std::move(name), std::move(value)}};
+    EXPECT_THAT(AuthorizeOpen(request, Access::kViewer), IsOk());
+    return AuthorizeOpen(request, Access::kOperator);
+  };
+  for (const char* host : {"localhost", "localhost:17913", "127.0.0.1:17913",
+                           "[::1]:17913", "[::1]", "db-0", "10.1.2.3"}) {
+    EXPECT_THAT(ask("Host", host), IsOk()) << host;
+  }
+  // A name server of an evil page gives its name to 127.0.0.1.
+  for (const char* host : {"evil.example", "127.0.0.1.evil.example:17913"}) {
+    EXPECT_THAT(ask("host", host),
+                StatusIs(Code::kPermissionDenied, HasSubstr("a web page")));
+  }
+  EXPECT_THAT(ask("Origin", "http://evil.example"),
+              StatusIs(Code::kPermissionDenied, HasSubstr("a web page")));
+  EXPECT_THAT(ask("Sec-Fetch-Site", "cross-site"),
+              StatusIs(Code::kPermissionDenied, HasSubstr("a web page")));
+  EXPECT_THAT(ask("Sec-Fetch-Site", "none"), IsOk());
+  for (const char* header :
+       {"X-Forwarded-For", "Forwarded", "X-Real-IP", "Via"}) {
+    EXPECT_THAT(ask(header, "10.0.0.1"),
+                StatusIs(Code::kPermissionDenied, HasSubstr("a proxy")));
+  }
+}
+
 TEST_F(HttpServerTest, CompressesForAClientThatAsks) {
   const std::string text(100'000, 'm');
   server_.Route("/big", Access::kViewer,
