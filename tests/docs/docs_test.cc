@@ -236,8 +236,9 @@ TEST(HttpDocTest, IncidentsHaveTheFieldsAndParametersThatAreListed) {
   ASSERT_TRUE(
       fleet.TakeIncidents(fleet.Admit(claim).id, {std::move(incident)}).ok());
   std::string text;
-  api::IncidentsText answer(fleet, SystemClock().Monotonic(), {},
-                            [](const fleet::Agent&) { return true; }, nullptr);
+  api::IncidentsText answer(
+      fleet, SystemClock().Monotonic(), {},
+      [](const fleet::Agent&) { return true; }, nullptr);
   ASSERT_FALSE(answer.Append(&text, 1u << 20));
   const auto document = nlohmann::json::parse(text);
   const auto& shown = document["incidents"][0];

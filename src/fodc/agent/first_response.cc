@@ -356,6 +356,7 @@ void FirstResponse::OnPressure(const detect::PressureFiring& firing) {
     request.role = shared_[i].role;
     request.processes = shared_[i].processes;
   }
+  request.is_unseen = firing.pid == 0 && request.processes.empty();
   if (firing.pid != 0 &&
       (request.processes.empty() ||
        request.processes.front().pid != firing.pid ||

@@ -29,7 +29,7 @@ TEST_F(EvidenceRoutesTest, ListsProfilesWithTheKeysOfGoInItsOrder) {
                    R"("filename":"heap.pprof","filepath":"heap.pprof",)",
                    R"("format":"pprof","size_bytes":10}],"rss_bytes":77,)",
                    R"("cgroup_limit_bytes":0,"threshold_bytes":0,)",
-                   R"("trigger_percent":0}])", "\n"));
+                   R"("trigger_percent":0,"where":["agent"]}])", "\n"));
   EXPECT_EQ(Ask("/pressure-profiles?pod_name=b-0").body, "[]\n");
   EXPECT_EQ(Ask("/pressure-profiles?role=datanode-x").status, 400);
 }

@@ -36,13 +36,13 @@ class Plan {
       : request_(request), options_(options) {}
 
   void AddText(StepKind kind, std::string_view name, Duration time,
-               bool needs_life = true) {
+               StepNeeds needs = StepNeeds::kProcesses) {
     Add({.kind = kind,
          .name = std::string(name),
          .file = StrCat(name, ".txt"),
          .max_bytes = options_.max_text_bytes,
          .max_duration = time,
-         .needs_life = needs_life});
+         .needs = needs});
   }
 
   void AddProfiles(bool defaults) {
@@ -57,7 +57,11 @@ class Plan {
   }
 
   void Add(CaptureStep step) {
-    if (step.needs_life && request_.processes.empty()) return;
+    const bool is_seen = !request_.processes.empty();
+    if (step.needs == StepNeeds::kProcesses && !is_seen) return;
+    if (step.needs == StepNeeds::kAnswers && !is_seen && !request_.is_unseen) {
+      return;
+    }
     steps_.push_back(std::move(step));
   }
 
@@ -85,7 +89,7 @@ class Plan {
                         .profile = &type,
                         .max_bytes = options_.max_profile_bytes,
                         .max_duration = time,
-                        .needs_life = true};
+                        .needs = StepNeeds::kAnswers};
     const Duration needed = is_long ? options_.cpu_profile : kHeavyNeeds;
     if (type.cost != ProfileCost::kLight && request_.seconds_to_limit &&
         *request_.seconds_to_limit <
@@ -133,14 +137,15 @@ std::string ArtifactNameOf(std::string_view prefix, std::string_view path) {
 std::vector<CaptureStep> PlanCapture(const CaptureRequest& request,
                                      const CapturePlanOptions& options) {
   Plan plan(request, options);
-  plan.AddText(StepKind::kCounters, "counters", kFileTime,
-               /*needs_life=*/false);
+  plan.AddText(StepKind::kCounters, "counters", kFileTime, StepNeeds::kNothing);
   plan.AddText(StepKind::kStatus, "status", kFileTime);
   plan.AddText(StepKind::kCgroup, "cgroup", kFileTime);
   // It waits for the lock of the memory map, on which the others need not wait.
   plan.AddText(StepKind::kSmapsRollup, "smaps_rollup", kFileTime);
   plan.AddProfiles(/*defaults=*/true);
-  plan.Add({.kind = StepKind::kCommit, .name = "commit", .needs_life = true});
+  plan.Add({.kind = StepKind::kCommit,
+            .name = "commit",
+            .needs = StepNeeds::kAnswers});
   plan.AddProfiles(/*defaults=*/false);
   plan.AddText(StepKind::kLimits, "limits", kFileTime);
   plan.AddText(StepKind::kMounts, "mounts", kFileTime);
@@ -155,7 +160,7 @@ std::vector<CaptureStep> PlanCapture(const CaptureRequest& request,
               .source = options.endpoints[i].url,
               .max_bytes = options.max_page_bytes,
               .max_duration = kPageTime,
-              .needs_life = true});
+              .needs = StepNeeds::kAnswers});
   }
   // What follows needs no living target.
   for (std::size_t i = 0;

@@ -34,6 +34,13 @@ enum class StepKind : std::uint8_t {
   kWindow,       // of the recording, as a file
 };
 
+// Of the target.
+enum class StepNeeds : std::uint8_t {
+  kNothing,
+  kAnswers,    // it lives
+  kProcesses,  // it lives, and the agent sees its processes
+};
+
 struct CaptureStep {
   StepKind kind = StepKind::kCounters;
   std::string name{};    // of its receipt
@@ -45,7 +52,7 @@ struct CaptureStep {
   // that what follows has time left.
   std::chrono::nanoseconds max_duration{};
   std::chrono::nanoseconds latest{};
-  bool needs_life = false;  // of the target
+  StepNeeds needs = StepNeeds::kNothing;
   // Not to be tried, and why; empty: it is.
   std::string skip_reason{};
 };

@@ -43,8 +43,11 @@ struct CaptureRequest {
   // tried.
   std::optional<double> seconds_to_limit{};
   // The node's process first, then what else belongs to the target. Empty: it
-  // is dead, and only what needs no living target is captured.
+  // is dead, and only what needs no living target is captured; or it is unseen.
   std::vector<CaptureProcess> processes{};
+  // It lives, for its endpoints answer, but the agent sees no process of it:
+  // what they give is captured, profiles and pages.
+  bool is_unseen = false;
   // If it is captured because of one, and who it was, if that is known.
   std::optional<evidence::EventDeath> death{};
   std::optional<CaptureProcess> dead{};

@@ -66,6 +66,9 @@ class Run {
   Status Commit();
   Status KeepEarlier(const std::string& id, const Status& why);
   EventMeta Meta() const;
+  bool is_dead() const {
+    return request_.processes.empty() && !request_.is_unseen;
+  }
   Status NodeStatus() const;
 
   const CaptureRequest& request_;
@@ -128,7 +131,7 @@ std::optional<std::string> Run::WhyNot(const CaptureStep& step,
                                        std::chrono::nanoseconds left) const {
   if (!step.skip_reason.empty()) return step.skip_reason;
   if (tools_.stop.stop_requested()) return "the agent ends";
-  if (step.needs_life) {
+  if (step.needs != StepNeeds::kNothing && !request_.is_unseen) {
     if (Status s = NodeStatus(); !s.ok()) return s.message();
   }
   if (left <= std::chrono::nanoseconds(0)) return "no time was left";
@@ -195,10 +198,11 @@ EventStep Run::FetchStep(const CaptureStep& step, std::vector<std::string> urls,
                  .content = content,
                  .max_bytes = step.max_bytes,
                  .deadline = left};
-  fetch.check_peer = [node = processes_.front()]() -> Status {
-    if (node->IsAlive()) return OkStatus();
-    return NotFound("the target died before it answered");
-  };
+  if (!processes_.empty())
+    fetch.check_peer = [node = processes_.front()]() -> Status {
+      if (node->IsAlive()) return OkStatus();
+      return NotFound("the target died before it answered");
+    };
   EventStep receipt =
       RunFetch(fetch, tools_.client, *writer_, tools_.stop, tools_.clock);
   receipt.source = ReceiptText(receipt.source);
@@ -229,8 +233,7 @@ void Run::Add(const CaptureStep& step, EventStep receipt) {
     result_.bytes += receipt.bytes;
     if (result_.first_byte_at == MonotonicTime{})
       result_.first_byte_at = tools_.clock.Monotonic();
-    if (IsEvidence(step.kind, request_.processes.empty()))
-      result_.has_evidence = true;
+    if (IsEvidence(step.kind, is_dead())) result_.has_evidence = true;
   }
   if (receipt.outcome == StepOutcome::kCut) ++tally_->cut;
   const bool is_profile =
@@ -296,10 +299,11 @@ void Run::RunStep(const CaptureStep& step) {
                                      tools_.clock.Unix(), sink);
       }));
     default:
-      return Add(
-          step,
-          steps_->Text(order, step.needs_life ? tools_.processes : tools_.files,
-                       WorkOf(step)));
+      return Add(step, steps_->Text(order,
+                                    step.needs == StepNeeds::kProcesses
+                                        ? tools_.processes
+                                        : tools_.files,
+                                    WorkOf(step)));
   }
 }
 

@@ -128,7 +128,7 @@ Status CaptureRunner::Impl::Begin(CaptureRequest request) {
     return status;
   };
   // What a dead target left lies there for longer than it takes to wait.
-  const bool may_wait = request.processes.empty();
+  const bool may_wait = request.processes.empty() && !request.is_unseen;
   if (Waits(request.row) || (Runs(request.row) && !may_wait)) {
     return refuse(Unavailable(
         StrCat("a capture of ", request.target, " is in progress")));

@@ -351,6 +351,29 @@ TEST_F(CaptureRunnerTest, OfADeadTargetWhatNeedsNoLivingOne) {
   EXPECT_THAT(meta.steps, SizeIs(3));  // counters, log, window
 }
 
+// As where the agent stands beside the node without its processes' namespace.
+TEST_F(CaptureRunnerTest, OfAnUnseenTargetWhatItsEndpointsGive) {
+  options_.endpoints = [this](std::size_t) {
+    return std::vector<CaptureEndpoint>{
+        {.name = "page", .url = server_->Url("/metrics")}};
+  };
+  Start();
+  CaptureRequest request = Request();
+  request.processes.clear();
+  request.is_unseen = true;
+  const CaptureResult result = Capture(request);
+  EXPECT_THAT(result.status, IsOk());
+  EXPECT_TRUE(result.has_evidence);
+  const EventMeta meta = Meta(result.event_id);
+  EXPECT_EQ(Step(meta, "heap").outcome, StepOutcome::kComplete);
+  EXPECT_EQ(Step(meta, "goroutine").outcome, StepOutcome::kComplete);
+  EXPECT_EQ(Step(meta, "page-0").outcome, StepOutcome::kComplete);
+  for (const evidence::EventStep& step : meta.steps) {
+    EXPECT_NE(step.step, "status");
+    EXPECT_NE(step.step, "heap-table");
+  }
+}
+
 TEST_F(CaptureRunnerTest, RetentionRunsAfterTheCommit) {
   for (int i = 1; i <= 3; ++i)
     AddEvent(store_.get(), now_ - i * 1h, {{"f", "x"}});

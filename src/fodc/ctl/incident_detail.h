@@ -28,8 +28,8 @@ struct EventRow {
   std::optional<std::uint64_t> bytes;
   bool is_pinned = false;
   std::vector<std::string> where;  // agent, proxy
-  std::string trigger;            // kind and summary
-  std::string death;              // the summary
+  std::string trigger;             // kind and summary
+  std::string death;               // the summary
   std::vector<ArtifactRow> artifacts;
 };
 
