@@ -67,12 +67,8 @@ TEST_F(FirstResponseTest, ACaptureBehindTheEndBelongsToTheSameIncident) {
   loop_.RunReady();
   Answer(0);
   SetUsage(950 * kMib);
-  ASSERT_TRUE(loop_.RunUntil(
-      [&] {
-        clock_.Advance(10ms);
-        return Requests() == 2;
-      },
-      20s));
+  ASSERT_TRUE(AwaitRequests(2));
+  loop_.RunReady();  // hears of it before it hears of the death
   Die(/*oom_kills=*/1);
   Answer(1);
   EXPECT_THAT(incidents_.all(), SizeIs(1));

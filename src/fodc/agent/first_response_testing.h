@@ -58,7 +58,12 @@ class FirstResponseTest : public target::TableTest {
         << "oom_kill_disable 0\nunder_oom 0\noom_kill " << count << "\n";
   }
   void SetMemory(std::uint64_t mib) {
-    Put("m/pod/one/memory.usage_in_bytes", StrCat(mib * kMib));
+    Put("m/pod/one/memory.usage_in_bytes", Padded(mib * kMib));
+  }
+  // Always of one length: a reader between two of them sees no short number.
+  static std::string Padded(std::uint64_t bytes) {
+    std::string text = StrCat(bytes);
+    return text.insert(0, 20 - text.size(), '0');
   }
   // With that much memory; read when it is followed.
   void StartNode(std::uint64_t mib, pid_t pid = kPid) {
@@ -110,16 +115,25 @@ class FirstResponseTest : public target::TableTest {
   void SetUsage(std::uint64_t bytes) {
     const UniqueFd file(::open(
         tree_.File("m/pod/one/memory.usage_in_bytes").c_str(), O_WRONLY));
-    std::string text = StrCat(bytes);
-    text.insert(0, 20 - text.size(), '0');
-    ASSERT_EQ(::pwrite(file.get(), text.data(), text.size(), 0), 20);
+    ASSERT_EQ(::pwrite(file.get(), Padded(bytes).data(), 20, 0), 20);
   }
   std::size_t Requests() {
     const MutexLock lock(mutex_);
     return requests_.size();
   }
   bool AwaitRequests(std::size_t count) {
-    return loop_.RunUntil([&] { return Requests() >= count; }, 20s);
+    return Await([&] { return Requests() >= count; });
+  }
+  // Time goes on meanwhile: the thread may have read the memory before the test
+  // changed it, and have stamped that look behind it.
+  template <typename Condition>
+  bool Await(const Condition& condition) {
+    return loop_.RunUntil(
+        [&] {
+          clock_.Advance(1ms);
+          return condition();
+        },
+        20s);
   }
   capture::CaptureRequest Request(std::size_t i) {
     const MutexLock lock(mutex_);
@@ -146,8 +160,8 @@ class FirstResponseTest : public target::TableTest {
   }
   // Until the watching thread shows that reason.
   bool AwaitReason(detect::PressureReason reason) {
-    return loop_.RunUntil(
-        [&] { return response_->View()[0].memory.last.reason == reason; }, 20s);
+    return Await(
+        [&] { return response_->View()[0].memory.last.reason == reason; });
   }
   void Die(int oom_kills = 0) {
     End(kPid);
