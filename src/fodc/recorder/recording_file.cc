@@ -165,18 +165,58 @@ class FileReader {
   FileReport* report_;
 };
 
+constexpr std::size_t kPieceBytes = 256u << 10;
+
+// Blocks on their way to a sink, a piece at a time.
+class BlockWriter {
+ public:
+  using Sink = std::function<Status(std::string_view)>;
+
+  explicit BlockWriter(const Sink& sink) : sink_(sink), out_(kMagic) {
+    out_.push_back(static_cast<char>(kVersion));
+  }
+
+  Status Append(BlockKind kind, std::string_view payload) {
+    if (!out_.empty() &&
+        out_.size() + kBlockHeaderBytes + payload.size() > kPieceBytes) {
+      FODC_RETURN_IF_ERROR(Flush());
+    }
+    AppendBlock(&out_, kind, payload);
+    return OkStatus();
+  }
+  Status Flush() {
+    FODC_RETURN_IF_ERROR(sink_(out_));
+    out_.clear();
+    return OkStatus();
+  }
+
+ private:
+  const Sink& sink_;
+  std::string out_;
+};
+
 }  // namespace
 
 std::string EncodeRecordingFile(const Snapshot& snapshot, const FileInfo& info,
                                 TimeRange range) {
-  std::string out(kMagic);
-  out.push_back(static_cast<char>(kVersion));
+  std::string out;
+  EncodeRecordingFile(snapshot, info, range, [&out](std::string_view piece) {
+    out += piece;
+    return OkStatus();
+  }).IgnoreError();  // there is none
+  return out;
+}
+
+Status EncodeRecordingFile(
+    const Snapshot& snapshot, const FileInfo& info, TimeRange range,
+    const std::function<Status(std::string_view piece)>& sink) {
+  BlockWriter out(sink);
   std::string payload;
   for (const auto& [key, value] : info) {
     AppendText(&payload, key);
     AppendText(&payload, value);
   }
-  AppendBlock(&out, kInfo, payload);
+  FODC_RETURN_IF_ERROR(out.Append(kInfo, payload));
 
   const Snapshot::State::LifeView* last = nullptr;
   std::vector<bool> defined;  // by index in the life's table
@@ -211,21 +251,22 @@ std::string EncodeRecordingFile(const Snapshot& snapshot, const FileInfo& info,
         AppendEntry(&entries,
                     EntryOf(life->incarnation, id, *life->table->series[at]));
         if (entries.size() < kMaxBatchBytes) continue;
-        AppendBlock(&out, kEntries, PackEntries(entries));
+        FODC_RETURN_IF_ERROR(out.Append(kEntries, PackEntries(entries)));
         entries.clear();
       }
     }
     if (!good) continue;  // cannot happen: it was checked when it came
-    if (!entries.empty()) AppendBlock(&out, kEntries, PackEntries(entries));
+    if (!entries.empty())
+      FODC_RETURN_IF_ERROR(out.Append(kEntries, PackEntries(entries)));
     entries.clear();
     AppendEntry(&entries, ChunkEntry{.incarnation = life->incarnation,
                                      .first = part.chunk->first(),
                                      .last = part.chunk->last(),
                                      .bytes = part.chunk->bytes()});
-    AppendBlock(&out, kEntries, PackEntries(entries));
+    FODC_RETURN_IF_ERROR(out.Append(kEntries, PackEntries(entries)));
   }
-  AppendBlock(&out, kEnd, "");
-  return out;
+  FODC_RETURN_IF_ERROR(out.Append(kEnd, ""));
+  return out.Flush();
 }
 
 Status WriteRecordingFile(const std::string& path, const Snapshot& snapshot,

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -41,6 +42,11 @@ struct FileReport {
 // Chunks that reach into the range are written whole; open rows as a chunk.
 std::string EncodeRecordingFile(const Snapshot& snapshot, const FileInfo& info,
                                 TimeRange range = {});
+// The same in pieces, of which none is larger than 256 KiB or the largest
+// block. Errors: what `sink` says, which is then not called again.
+Status EncodeRecordingFile(
+    const Snapshot& snapshot, const FileInfo& info, TimeRange range,
+    const std::function<Status(std::string_view piece)>& sink);
 // The same, atomically. Errors: as WriteFileAtomically.
 Status WriteRecordingFile(const std::string& path, const Snapshot& snapshot,
                           const FileInfo& info, TimeRange range = {});

@@ -48,6 +48,31 @@ TEST(RecordingFileTest, GivesBackWhatWasWritten) {
   EXPECT_THAT(report.damage, IsEmpty());
 }
 
+TEST(RecordingFileTest, IsWrittenInPieces) {
+  const Recording r(1, {});
+  // Larger than a piece.
+  const FileInfo info = {{"large", std::string(300'000, 'x')}, {"a", "b"}};
+  std::string whole;
+  std::size_t pieces = 0;
+  EXPECT_TRUE(EncodeRecordingFile(r.Take(), info, {}, [&](std::string_view p) {
+                whole += p;
+                ++pieces;
+                return OkStatus();
+              }).ok());
+  EXPECT_EQ(whole, EncodeRecordingFile(r.Take(), info));
+  EXPECT_GT(pieces, 1u);
+  // A failure ends it.
+  pieces = 0;
+  EXPECT_EQ(EncodeRecordingFile(r.Take(), info, {},
+                                [&](std::string_view) {
+                                  ++pieces;
+                                  return ResourceExhausted("full");
+                                })
+                .code(),
+            Code::kResourceExhausted);
+  EXPECT_EQ(pieces, 1u);
+}
+
 TEST(RecordingFileTest, ReadsAroundAChangeOfAnyByte) {
   std::vector<ModelFrame> model;
   const Recording r = Small(&model);
