@@ -20,8 +20,8 @@ namespace fodc::link {
 class EvidenceSender {
  public:
   struct Limits {
-    std::size_t fetches = 8;               // beyond, they are refused
-    std::size_t piece_bytes = 256u << 10;  // at most
+    std::size_t fetches = 8;              // beyond, they are refused
+    std::size_t piece_bytes = 96u << 10;  // at most
   };
   struct Piece {
     std::uint64_t fetch = 0;

@@ -282,8 +282,11 @@ void V1Profiles::Tick(MonotonicTime now) {
         &t, DeadlineExceeded(StrCat(
                 "timed out waiting for profile chunk from agent ID: ", id_)));
   }
-  // It would have sent something of what nobody wants any more.
-  if (t.is_unwanted && now - t.heard > core_.options.evidence_piece_timeout) {
+  // It would have sent something of what nobody wants any more, be it because
+  // it was told to be over.
+  const bool is_unwanted =
+      t.is_unwanted || (t.pipe != nullptr && t.pipe->is_over());
+  if (is_unwanted && now - t.heard > core_.options.evidence_piece_timeout) {
     current_.reset();
     NextTransfer();
   }
