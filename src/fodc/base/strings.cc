@@ -307,4 +307,10 @@ Result<std::uint64_t> ParseBytes(std::string_view text) {
   return *n * scale;
 }
 
+std::string MebibytesText(std::uint64_t bytes) {
+  constexpr std::uint64_t kMebibyte = 1 << 20;
+  return StrCat(
+      bytes / kMebibyte + (bytes % kMebibyte >= kMebibyte / 2 ? 1 : 0), " MiB");
+}
+
 }  // namespace fodc

@@ -99,5 +99,13 @@ TEST(ParseBytesTest, KnowsBinaryUnits) {
               StatusIs(Code::kInvalidArgument, HasSubstr("GiB")));
 }
 
+TEST(MebibytesTextTest, Rounds) {
+  EXPECT_EQ(MebibytesText(0), "0 MiB");
+  EXPECT_EQ(MebibytesText((1u << 19) - 1), "0 MiB");
+  EXPECT_EQ(MebibytesText(1u << 19), "1 MiB");
+  EXPECT_EQ(MebibytesText(std::uint64_t{512} << 20), "512 MiB");
+  EXPECT_EQ(MebibytesText(~std::uint64_t{0}), "17592186044416 MiB");
+}
+
 }  // namespace
 }  // namespace fodc

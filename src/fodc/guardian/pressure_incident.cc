@@ -16,11 +16,6 @@ constexpr std::string_view kAdvice =
     "(fodc_container_memory_bytes), its caches, its clients; raise the limit "
     "if this is what it needs";
 
-// In MiB, for people.
-std::string MiB(std::uint64_t bytes) {
-  return StrCat((bytes + (1u << 19)) >> 20, " MiB");
-}
-
 std::string CauseOf(ReportKind kind) {
   switch (kind) {
     case ReportKind::kTerm:
@@ -150,8 +145,8 @@ std::string MemoryText(const Report& r) {
                            ? 0
                            : 100 * static_cast<double>(r.bytes) /
                                  static_cast<double>(r.limit_bytes);
-  return StrCat(MiB(r.bytes), " of ", MiB(r.limit_bytes), " (",
-                std::llround(share), " %",
+  return StrCat(MebibytesText(r.bytes), " of ", MebibytesText(r.limit_bytes),
+                " (", std::llround(share), " %",
                 r.has_cgroup_limit ? "" : " of the machine's memory", ")");
 }
 
