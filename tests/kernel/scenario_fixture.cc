@@ -89,6 +89,10 @@ void ScenarioTest::SetUp() {
 
 void ScenarioTest::TearDown() {
   if (HasFailure()) (void)std::fputs(Story().c_str(), stderr);
+  StopAll();
+}
+
+void ScenarioTest::StopAll() {
   if (agent_) {
     EXPECT_EQ(agent_->Stop(), 0);
   }

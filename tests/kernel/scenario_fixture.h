@@ -27,6 +27,8 @@ class ScenarioTest : public ::testing::Test {
   // usual for the node.
   void StartCalm(const std::string& memory_limit = "96MiB",
                  int start_windows = 3);
+  // Ends all three, in good order.
+  void StopAll();
   // One of hotnode's disturbances.
   void Disturb(const std::string& word) const;
   // The proxy's incident, once it has this verdict; null and a failure if it

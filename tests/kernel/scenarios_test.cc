@@ -4,11 +4,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cstdio>
+
 #include "tests/kernel/scenario_fixture.h"
 
 namespace fodc::test {
 namespace {
 
+using nlohmann::json;
 using testing::IsEmpty;
 
 // Reads were slow, by the incident's own numbers.
@@ -62,22 +65,34 @@ TEST_F(ScenarioTest, WideScanUnderTheLimitIsW3) {
 TEST_F(ScenarioTest, ScanThatHurtsNobodyIsW1AndNoIncident) {
   // Where other work on this machine stops the node for a second, that is slow,
   // and not the scan's doing; the scan takes sixteen.
-  ASSERT_NO_FATAL_FAILURE(StartCalm("2GiB", /*start_windows=*/10));
-  Disturb("scan");
-  EXPECT_TRUE(WaitUntil(
-      [this] {
-        return OnProxy("fodc_detector_calm_verdict", {{"verdict", "W1"}}) == 1;
-      },
-      30s, 100ms));
-  // To the end, and until the detector has looked at it.
-  EXPECT_TRUE(WaitUntil(
-      [this] {
-        return OnNode("hotnode_scanned_bytes_total") == 1 << 30 &&
-               OnProxy("fodc_detector_calm_verdict", {{"verdict", "W1"}}) == 0;
-      },
-      60s, 100ms));
-  EXPECT_TRUE(WaitUntil([this] { return IsCalm(); }, 30s, 100ms));
-  EXPECT_EQ(Incidents()["total"], 0);
+  constexpr int kTries = 3;
+  for (int tries = 1;; ++tries) {
+    ASSERT_NO_FATAL_FAILURE(StartCalm("2GiB", /*start_windows=*/10));
+    Disturb("scan");
+    EXPECT_TRUE(WaitUntil(
+        [this] {
+          return OnProxy("fodc_detector_calm_verdict", {{"verdict", "W1"}}) ==
+                 1;
+        },
+        30s, 100ms));
+    // To the end, and until the detector has looked at it.
+    EXPECT_TRUE(WaitUntil(
+        [this] {
+          return OnNode("hotnode_scanned_bytes_total") == 1 << 30 &&
+                 OnProxy("fodc_detector_calm_verdict", {{"verdict", "W1"}}) ==
+                     0;
+        },
+        60s, 100ms));
+    EXPECT_TRUE(WaitUntil([this] { return IsCalm(); }, 30s, 100ms));
+    const json all = Incidents();
+    if (all["total"] == 0) return;
+    // A machine that is slow for longer is not blamed on the scan.
+    for (const json& incident : all["incidents"])
+      ASSERT_EQ(incident["cause"], "unknown");
+    ASSERT_LT(tries, kTries) << "there was an incident in each scan";
+    (void)std::puts("Something else slowed the node: the scan is tried again.");
+    StopAll();
+  }
 }
 
 // It reads what was never read, around its block cache.
