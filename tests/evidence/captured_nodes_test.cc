@@ -149,7 +149,6 @@ class CapturedNodesTest : public EvidenceTest {
       }
       return Says(incident, text);
     })) << incident.dump();
-    EXPECT_EQ(incident["state"], "ended");
     EXPECT_EQ(Number(incident, number), value);
     EXPECT_EQ(Number(incident, "memory_limit_bytes"), kLimit);
     EXPECT_GE(Number(incident, "memory_bytes"), kLimit / 4 * 3);
@@ -198,25 +197,35 @@ TEST_F(CapturedNodesTest, EtcdThatHoldsWhatIsPut) {
   ExpectKilledForMemory(&etcd);
 }
 
+// Near the limit its own text is what the kernel drops and reads again, so that
+// a scrape takes seconds: a short timeout would end the growth there, and it
+// would live on.
 TEST_F(CapturedNodesTest, PrometheusThatRecordsEverNewSeries) {
   std::atomic<int> scrapes = 0;
+  std::atomic<int> series = 10'000;
   const FakeEndpoint page([&](std::string_view, Exchange& exchange) {
     std::string text;
     const int scrape = ++scrapes;
-    for (int i = 0; i < 10'000; ++i) {
+    for (int i = 0; i < series; ++i) {
       text += StrCat("load_total{path=\"/a/path/that/is/not/short\",request=\"",
                      scrape, "-", i, "\"} 1\n");
     }
     (void)exchange.Answer(200, text);
   });
-  Server prometheus = MakePrometheus(
-      dir_, StrCat("global: { scrape_interval: 500ms, scrape_timeout: 500ms }\n"
-                   "scrape_configs:\n  - job_name: growing\n"
-                   "    static_configs: [ { targets: [ \"127.0.0.1:",
-                   page.port(), "\" ] } ]\n"));
+  std::string jobs =
+      "global: { scrape_interval: 10s, scrape_timeout: 10s }\n"
+      "scrape_configs:\n";
+  for (int i = 0; i < 20; ++i) {
+    jobs +=
+        StrCat("  - job_name: growing-", i,
+               "\n    static_configs: [ { targets: [ \"127.0.0.1:", page.port(),
+               "\" ] } ]\n");
+  }
+  Server prometheus = MakePrometheus(dir_, jobs);
   ASSERT_NO_FATAL_FAILURE(Start(&prometheus, prometheus.port()));
   ASSERT_NO_FATAL_FAILURE(
       CaptureUnderLoad(&prometheus, {"heap", "goroutine"}, [] {}));
+  series = 100'000;
   EXPECT_EQ(prometheus.process().WaitExitCode(120s), 128 + SIGKILL);
   ExpectKilledForMemory(&prometheus);
 }

@@ -4,9 +4,12 @@
 #include <fcntl.h>
 #include <gmock/gmock.h>
 
+#include <algorithm>
 #include <atomic>
 #include <csignal>
+#include <map>
 #include <optional>
+#include <ranges>
 
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
@@ -182,6 +185,91 @@ TEST_F(TriggersAgentTest, PageTellsOfATargetWhoseCgroupIsHidden) {
   EXPECT_EQ(meta.threshold_bytes, 768 * kMib);
   EXPECT_EQ(Outcome(meta, "page-0"), "complete");
 }
+class TwoEndpointsTest : public TriggersAgentTest {
+ protected:
+  void Start(std::vector<std::string> containers) {
+    ASSERT_NO_FATAL_FAILURE(StartProxy());
+    agent_ = std::make_unique<FodcAgent>(
+        dir_, AgentOptions{.pod = kPod,
+                           .endpoint_ports = {first_.port(), second_.port()},
+                           .containers = std::move(containers),
+                           .proxy_ports = {proxy_->grpc_port()},
+                           .interval = "250ms",
+                           .flags = {"--ktm-enabled=false",
+                                     "--pressure-profiler-enabled=true",
+                                     "--pressure-profiler-dir=" + events_}});
+    ASSERT_TRUE(agent_->Start()) << agent_->Log();
+    ASSERT_TRUE(WaitUntil([&] {
+      return first_.requests() >= 2 && second_.requests() >= 2 &&
+             Trigger("endpoint_down")["armed"] == true;
+    })) << agent_->Get("/explain").body;
+  }
+  // The states of all incidents become these, the oldest first.
+  bool Become(const std::vector<std::string>& states) const {
+    return WaitUntil([&] {
+      std::map<std::string, std::string> now;
+      for (const auto& i : Incidents("endpoint_down"))
+        now[i["started_at"]] = i["state"];
+      return std::ranges::equal(std::views::values(now), states);
+    });
+  }
+
+  std::atomic<bool> is_first_down_ = false;
+  std::atomic<bool> is_second_down_ = false;
+  FakeEndpoint first_{Answer(is_first_down_)};
+  FakeEndpoint second_{Answer(is_second_down_)};
+
+ private:
+  static FakeEndpoint::Handler Answer(const std::atomic<bool>& is_down) {
+    return [&is_down](std::string_view, Exchange& exchange) {
+      (void)exchange.Answer(is_down ? 500 : 200, "up_for 1\n");
+    };
+  }
+};
+
+// Within the cooldown of the first: each is told of by an incident of its own.
+TEST_F(TwoEndpointsTest, OfOneTargetAreToldApart) {
+  ASSERT_NO_FATAL_FAILURE(Start({}));
+  is_first_down_ = true;
+  ASSERT_TRUE(Become({"open"})) << agent_->Log();
+  ASSERT_TRUE(WaitUntil([&] { return Captures("endpoint_down") == 1; }));
+  is_second_down_ = true;
+  ASSERT_TRUE(Become({"open", "open"}));
+  is_first_down_ = false;
+  EXPECT_TRUE(Become({"ended", "open"}));
+  is_second_down_ = false;
+  EXPECT_TRUE(Become({"ended", "ended"}));
+  is_second_down_ = true;
+  EXPECT_TRUE(Become({"ended", "ended", "open"}))
+      << proxy_->Get("/incidents").body;
+  for (const auto& incident : Incidents("endpoint_down")) {
+    EXPECT_TRUE(Says(incident, "Evidence: ") ||
+                Says(incident, "Nothing is captured: cooldown."))
+        << incident.dump();
+  }
+  EXPECT_THAT(Events(), SizeIs(1));
+}
+
+TEST_F(TwoEndpointsTest, OfTwoTargetsOfOneNameAreToldApart) {
+  ASSERT_NO_FATAL_FAILURE(Start({"db", "db"}));
+  is_second_down_ = true;
+  ASSERT_TRUE(Become({"open"})) << proxy_->Get("/incidents").body;
+  const std::string target = StrCat("db-port-", second_.port());
+  EXPECT_EQ(Incident("endpoint_down")["target"], target);
+  ASSERT_TRUE(WaitUntil([&] { return Captures("endpoint_down") == 1; }));
+  is_first_down_ = true;
+  ASSERT_TRUE(Become({"open", "open"}));
+  ASSERT_TRUE(WaitUntil([&] { return Captures("endpoint_down") == 2; }));
+  // Each has its own page, and not the other's.
+  ASSERT_THAT(Events(), SizeIs(2));
+  for (const evidence::EventInfo& event : Events()) {
+    EXPECT_EQ(std::ranges::count_if(event.meta.steps,
+                                    [](const evidence::EventStep& step) {
+                                      return step.step.starts_with("page");
+                                    }),
+              1);
+  }
+}
 
 // The charge stays, and the limit moves over it and back.
 TEST_F(TriggersAgentTest, LimitThatIsLoweredFiresAndRaisedCalms) {
@@ -273,8 +361,7 @@ TEST_P(DyingNodeTest, IsOneIncidentThatCounts) {
   }
   EXPECT_THAT(Incidents(""), SizeIs(1)) << Incidents("").dump();
   EXPECT_EQ(incident["state"], "open");
-  EXPECT_TRUE(
-      Says(incident, "It dies again and again, soon after each start."));
+  EXPECT_TRUE(Says(incident, "died 3 times, each soon after its start."));
   EXPECT_EQ(Number(incident, "oom_killed"), 0);
   EXPECT_EQ(Number(incident, "exit_code"), dying.code.value_or(-1));
   EXPECT_EQ(Number(incident, "exit_signal"), dying.code ? -1 : dying.signal);

@@ -5,12 +5,14 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmath>
 #include <cstdint>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <vector>
@@ -171,6 +173,38 @@ TEST_F(KernelAgentTest, ATargetIsCountedForLife) {
   EXPECT_TRUE(Shows(kPreads, kReads)) << Shown(kPreads);
   EXPECT_EQ(agent.Stop(), 0);
   EXPECT_TRUE(WaitUntil([&] { return AreGone(programs); }));
+}
+
+// Nobody else can: the agent is not its parent.
+TEST_F(KernelAgentTest, TheKernelTellsTheFirstResponseHowATargetEnded) {
+  FodcAgent agent =
+      MakeAgent({"--pressure-profiler-enabled=true",
+                 "--pressure-profiler-dir=" + dir_.File("events")});
+  auto target = StartTarget();
+  ASSERT_TRUE(agent.Start());
+  const auto is_armed = [&agent](std::string_view name) {
+    const auto shown =
+        nlohmann::json::parse(agent.Get("/explain").body, nullptr, false);
+    for (const auto& trigger : shown["targets"][0]["triggers"]) {
+      if (trigger["trigger"] == name) return trigger["armed"] == true;
+    }
+    return false;
+  };
+  EXPECT_TRUE(WaitUntil([&] { return is_armed("read_latency"); }))
+      << agent.Get("/explain").body;
+  ASSERT_TRUE(Shows("ktm_programs_on", 1, {{"family", "death"}}));
+  ASSERT_EQ(::kill(target->pid(), SIGSEGV), 0);
+  nlohmann::json incident;
+  EXPECT_TRUE(WaitUntil([&] {
+    const auto all = nlohmann::json::parse(
+        proxy_.Get("/incidents?verdict=target_gone").body, nullptr, false);
+    if (!all.is_object() || all["incidents"].empty()) return false;
+    incident = all["incidents"][0];
+    return incident["summary"].get<std::string>().find("by signal 11") !=
+           std::string::npos;
+  })) << incident.dump()
+      << agent.Log();
+  EXPECT_EQ(agent.Stop(), 0);
 }
 
 // Found by port. The first has a worker that shares its socket, a fork of the

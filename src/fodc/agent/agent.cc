@@ -111,7 +111,7 @@ struct Agent::Impl {
   Status Start();
   void RestoreTargets();
   void KeepInstanceIdLate();
-  void StartKernelTelemetry();
+  void MakeKernelTelemetry();
   Status StartGuardian();
   Status StartCaptures();
   void ServeEvidence();
@@ -208,9 +208,10 @@ Status Agent::Impl::Start() {
   collector.set_on_recorded([this] { OnAppended(); });
   targets.set_on_recorded([this] { OnAppended(); });
   FODC_RETURN_IF_ERROR(StartGuardian());
+  MakeKernelTelemetry();  // before captures, which ask for it
   FODC_RETURN_IF_ERROR(StartCaptures());
   collector.Start();
-  StartKernelTelemetry();
+  if (kernel_watch) kernel_watch->Start();
   link.Start();
   StartNodeQuery();
   trim_timer = loop.RunEvery(
@@ -246,14 +247,13 @@ void Agent::Impl::RestoreTargets() {
   });
 }
 
-void Agent::Impl::StartKernelTelemetry() {
+void Agent::Impl::MakeKernelTelemetry() {
   kernel_watch = KernelWatch::Create(options, checked.ktm, checked.detect,
                                      std::move(checked.signals), targets, loop,
                                      recording, incidents);
   if (!kernel_watch) return;
   kernel_watch->set_on_recorded([this] { link.OnAppended(); });
   kernel_watch->set_on_incident([this] { OnIncident(); });
-  kernel_watch->Start();
 }
 
 void Agent::Impl::OnIncident() {
@@ -301,13 +301,23 @@ Status Agent::Impl::StartCaptures() {
                       {.pod_name = pod_name,
                        .directory = options.capture.dir,
                        .checked = checked.capture,
-                       .has_detector = WantsKernelTelemetry(options, checked),
+                       .detector_problem =
+                           [this] {
+                             return kernel_watch
+                                        ? kernel_watch->problem()
+                                        : "kernel telemetry is switched off";
+                           },
                        .endpoints = checked.endpoints,
                        .info = [this] { return WindowInfo(); }},
                       targets, collector, recording, loop, incidents));
     captures->response().set_on_incident([this] { OnIncident(); });
     captures->response().set_role(identity.role());
     captures->response().Follow();
+    if (kernel_watch) {
+      kernel_watch->set_on_death([this](const kernel::KernelEvent& event) {
+        captures->response().OnKernelDeath(event);
+      });
+    }
     ServeEvidence();
   }
   AddFirstResponseMetrics(&metrics, captures ? &captures->response() : nullptr);
@@ -319,7 +329,10 @@ void Agent::Impl::ServeEvidence() {
   evidence_server = std::make_unique<link::EvidenceServer>(
       loop,
       link::EvidenceServer::Options{.retention = checked.capture.retention},
-      [this] { link.OnEvidence(); });
+      [this] {
+        captures->RetainSoon();
+        link.OnEvidence();
+      });
   captures->set_on_store([this] {
     evidence_server->set_store(captures->store());
     link.OnEvidence();
@@ -470,7 +483,9 @@ void Agent::Stop(const std::string& reason, net::Task done) {
   };
   i.spill->Finish(i.recording, one);
   i.target_file.Finish(one);
-  i.incident_file.Finish(one);
+  if (i.captures) i.captures->Stop();
+  // Behind what the captures said last of their incidents.
+  i.loop.Post([&i, one] { i.incident_file.Finish(one); });
   i.link.Stop(reason, kGoodbye, one);
   i.server->Stop(kServerGrace, one);
 }

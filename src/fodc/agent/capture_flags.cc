@@ -103,6 +103,9 @@ void AddCaptureFlags(program::Flags* f, CaptureFlags* c) {
          "events kept; 0: not bounded");
   f->Int("pressure-profiler-max-disk-bytes", &c->max_disk_bytes,
          "bytes of events kept; 0: not bounded");
+  f->Duration("pressure-profiler-max-age", &c->max_age,
+              "age of events kept, but for the newest, the one of most memory "
+              "and those that are pinned; 0s: not bounded");
   f->List("pressure-profiler-types", &c->types,
           "profiles beside heap and goroutine, whose cost a dying node bears: "
           "heap-gc, mutex, block, cpu, threads, allocator");
@@ -129,7 +132,14 @@ Result<CheckedCapture> CheckCapture(
       Within("--pressure-profiler-max-artifacts", f.max_artifacts, 0, kMost));
   FODC_RETURN_IF_ERROR(
       Within("--pressure-profiler-max-disk-bytes", f.max_disk_bytes, 0, kMost));
-  c.retention = {.max_events = f.max_artifacts, .max_bytes = f.max_disk_bytes};
+  if (f.max_age.count() < 0) {
+    return InvalidArgument(StrCat("--pressure-profiler-max-age is ",
+                                  FormatGoDuration(f.max_age),
+                                  "; it must not be negative"));
+  }
+  c.retention = {.max_events = f.max_artifacts,
+                 .max_bytes = f.max_disk_bytes,
+                 .max_age = f.max_age};
   c.targets.resize(rows.size());
   FODC_RETURN_IF_ERROR(AddFiles("--target-config-files", f.config_files, rows,
                                 &capture::CaptureTarget::config_files,

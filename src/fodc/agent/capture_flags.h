@@ -30,6 +30,7 @@ struct CaptureFlags {
   std::string dir = "/tmp/pressure-profiles";
   std::int64_t max_artifacts = 16;
   std::int64_t max_disk_bytes = 536'870'912;
+  Duration max_age{};
   std::vector<std::string> types;
   std::vector<std::string> urls;
   std::vector<std::string> config_files;  // --target-config-files

@@ -153,9 +153,12 @@ void CaptureIncidents::OnCaptured(const capture::CaptureResult& result) {
   SetNumber(&entry->incident.numbers, "evidence_artifacts",
             static_cast<double>(entry->artifacts));
   AddCapture(*entry,
-             !result.rest.ok()     ? StrCat("Evidence: ", result.event_id,
-                                            "; the last of it was not kept: ",
-                                            result.rest.message(), ".")
+             !result.rest.ok() ? StrCat("Evidence: ", result.event_id,
+                                        "; the last of it was not kept: ",
+                                        result.rest.message(), ".")
+             : result.lacks_profiles
+                 ? StrCat("Evidence: ", result.event_id,
+                          ", without a profile: none came in time.")
              : result.has_evidence ? StrCat("Evidence: ", result.event_id, ".")
              : result.status.ok()
                  ? std::string("Nothing of it could be captured.")
@@ -166,34 +169,62 @@ void CaptureIncidents::OnCaptured(const capture::CaptureResult& result) {
 
 void CaptureIncidents::OnNoCapture(const std::string& id) {
   if (Entry* const entry = Find(id)) entry->is_captured = true;
+  Forget(id);
 }
 
 void CaptureIncidents::OnDeath(const std::string& id,
                                const evidence::EventDeath& death) {
   Entry* const entry = Find(id);
   if (entry == nullptr) return;
-  const bool is_first = !entry->death;
+  SetDeath(entry, death);
+  // The next ones are counted: a text that grows with each helps nobody.
+  Revise(*entry, std::exchange(entry->tells_death, true) ? std::string()
+                                                         : DeathText(death));
+}
+
+void CaptureIncidents::OnNextLife(const std::string& id) {
+  Entry* const entry = Find(id);
+  if (entry == nullptr || !entry->death) return;
+  entry->death.reset();
+  entry->dead.reset();
+  entry->event_ids.clear();
+}
+
+void CaptureIncidents::SetDeath(Entry* entry,
+                                const evidence::EventDeath& death) {
   entry->death = death;
   auto* const numbers = &entry->incident.numbers;
   if (death.signal) SetNumber(numbers, "exit_signal", *death.signal);
   if (death.exit_code) SetNumber(numbers, "exit_code", *death.exit_code);
   SetNumber(numbers, "oom_killed", death.oom_killed ? 1 : 0);
   SetNumber(numbers, "deaths", death.count);
-  // The next ones are counted: a text that grows with each helps nobody.
-  Revise(*entry, is_first ? DeathText(death) : std::string());
 }
 
-void CaptureIncidents::Become(const std::string& id, TriggerKind kind,
-                              std::vector<evidence::IncidentNumber> numbers) {
+void CaptureIncidents::CorrectDeath(const std::string& id, TriggerKind kind,
+                                    std::size_t row,
+                                    const evidence::EventDeath& death) {
+  const bool is_known = Find(id) != nullptr;
+  Entry* const entry = Revive(id, kind, row);
+  if (entry == nullptr) return;
+  if (!is_known) entry->is_captured = true;
+  SetDeath(entry, death);
+  Revise(*entry, StrCat("The kernel tells: ", DeathText(death)));
+  Forget(id);
+}
+
+void CaptureIncidents::Become(
+    const std::string& id, TriggerKind kind, std::string cause,
+    std::string_view text,
+    const std::vector<evidence::IncidentNumber>& numbers) {
   Entry* const entry = Find(id);
   if (entry == nullptr) return;
   const bool is_news = entry->kind != kind;
   entry->kind = kind;
   entry->incident.verdict = TriggerName(kind);
-  for (evidence::IncidentNumber& n : numbers)
+  entry->incident.cause = std::move(cause);
+  for (const evidence::IncidentNumber& n : numbers)
     SetNumber(&entry->incident.numbers, n.name, n.value);
-  Revise(*entry,
-         is_news ? "It dies again and again, soon after each start." : "");
+  Revise(*entry, is_news ? text : std::string_view());
 }
 
 void CaptureIncidents::End(const std::string& id, std::string_view text) {

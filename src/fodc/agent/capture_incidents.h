@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The incidents of the first response, each from its trigger to the end of what
-// made it fire. Of one climb of memory, and of one target that dies again and
+// made it fire. Of one ramp-up of memory, and of one target that dies again and
 // again, there is one, with an event for each capture.
 #pragma once
 
@@ -36,6 +36,7 @@ class CaptureIncidents {
         event_ids;                // of what they brought; the newest last
     std::uint64_t artifacts = 0;  // in those
     std::optional<evidence::EventDeath> death;
+    bool tells_death = false;                     // of an earlier life, too
     std::optional<capture::CaptureProcess> dead;  // who it was
   };
 
@@ -52,11 +53,18 @@ class CaptureIncidents {
   void OnCaptured(const capture::CaptureResult& result);
   // A death that belongs to it.
   void OnDeath(const std::string& id, const evidence::EventDeath& death);
-  // It began without a capture: the trigger's pace allows none.
+  // A capture of it begins in another life of the target: what came of the last
+  // one stays with its events.
+  void OnNextLife(const std::string& id);
+  // No capture of it waits or runs, for the trigger's pace allows none.
   void OnNoCapture(const std::string& id);
-  // By then it is one of a target that dies again and again.
-  void Become(const std::string& id, TriggerKind kind,
-              std::vector<evidence::IncidentNumber> numbers);
+  // How the death that it told of came about is better known now.
+  void CorrectDeath(const std::string& id, TriggerKind kind, std::size_t row,
+                    const evidence::EventDeath& death);
+  // By then it is one of another kind, and `text` says since when.
+  void Become(const std::string& id, TriggerKind kind, std::string cause,
+              std::string_view text,
+              const std::vector<evidence::IncidentNumber>& numbers);
   // `text`: one more sentence.
   void End(const std::string& id, std::string_view text);
 
@@ -68,6 +76,7 @@ class CaptureIncidents {
  private:
   // That of the id, also one that was over; null if there is none.
   Entry* Revive(const std::string& id, TriggerKind kind, std::size_t row);
+  void SetDeath(Entry* entry, const evidence::EventDeath& death);
   // One more revision, with one more sentence.
   void Revise(Entry& entry, std::string_view text);
   // The same of what captures tell, once and within a bound.

@@ -16,10 +16,6 @@
 namespace fodc::agent {
 namespace {
 
-std::string MiB(std::uint64_t bytes) {
-  return StrCat((bytes + (1u << 19)) >> 20, " MiB");
-}
-
 // The directory, or, while it is not there, what it will be made in. Changes
 // nothing.
 kernel::KernelAnswer DirectoryAnswer(const std::string& directory) {
@@ -76,8 +72,10 @@ kernel::KernelAnswer AnswerFor(const target::Instance& instance,
   a.ok = true;
   a.detail = StrCat(
       "armed: would capture ", who, " at ",
-      MiB(detect::PercentOf(memory.limit_bytes(), pressure.trigger_percent)),
-      " of ", MiB(memory.limit_bytes()), "; it has ", MiB(*bytes),
+      MebibytesText(
+          detect::PercentOf(memory.limit_bytes(), pressure.trigger_percent)),
+      " of ", MebibytesText(memory.limit_bytes()), "; it has ",
+      MebibytesText(*bytes),
       memory.measure() == detect::PressureMeasure::kCharge
           ? ", charged to its cgroup"
       : memory.is_blind()

@@ -12,13 +12,10 @@
 namespace fodc::agent {
 namespace {
 
-std::string MiB(std::uint64_t bytes) {
-  return StrCat((bytes + (1u << 19)) >> 20, " MiB");
-}
-
 std::string LineText(std::string_view action, std::string_view who,
                      std::uint64_t line) {
-  return line == 0 ? "" : StrCat(action, who, " at ", MiB(line), ", ");
+  return line == 0 ? ""
+                   : StrCat(action, who, " at ", MebibytesText(line), ", ");
 }
 
 std::string AdviceFor(guardian::Refusal refusal) {
@@ -61,7 +58,7 @@ kernel::KernelAnswer AnswerFor(const target::Instance& instance,
       LineText("send SIGTERM to ", who, lines.term),
       LineText("SIGKILL to ", who, lines.kill),
       LineText("raise an incident of ", who, lines.capture), "of ",
-      MiB(subject->limit_bytes()),
+      MebibytesText(subject->limit_bytes()),
       subject->has_cgroup_limit()
           ? StrCat(", the limit of ", subject->group())
           : std::string(" of the machine, by its resident memory: its cgroup "

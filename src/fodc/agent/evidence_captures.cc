@@ -18,7 +18,6 @@ namespace {
 // A loop that takes longer has other worries than a window.
 constexpr std::chrono::milliseconds kSlice{50};
 constexpr int kSlices = 60;
-constexpr std::size_t kPiece = 256u << 10;
 
 // What the loop hands to a thread of the runner.
 struct Taken {
@@ -83,10 +82,15 @@ EvidenceCaptures::EvidenceCaptures(Surroundings around,
   for (const target::Row& row : targets_.table().rows()) {
     std::vector<capture::CaptureEndpoint>& pages = endpoints_.emplace_back();
     for (const collect::Endpoint& e : around_.endpoints) {
-      if (e.container_name == row.spec.container_name)
+      if (collect::IsPageOf(e, row.spec))
         pages.push_back({.name = e.name, .url = e.url});
     }
   }
+}
+
+void EvidenceCaptures::Stop() {
+  is_closing_.store(true);
+  if (runner_ != nullptr) runner_->Stop();
 }
 
 EvidenceCaptures::~EvidenceCaptures() {
@@ -114,7 +118,7 @@ Result<std::unique_ptr<EvidenceCaptures>> EvidenceCaptures::Create(
           {.pod_name = a.pod_name,
            .incarnation = recording.incarnation(),
            .pressure = a.checked.pressure,
-           .has_detector = a.has_detector,
+           .detector_problem = a.detector_problem,
            .memory = {.trigger_percent = a.checked.pressure.trigger_percent,
                       .hard_percent = a.checked.pressure.hard_percent},
            .problem = StrCat(kFlag, " is not open yet")},
@@ -200,6 +204,14 @@ void EvidenceCaptures::StartRunner() {
                 loop.Post([this, alive, id = std::move(id)] {
                   if (!alive.expired() && on_event_) on_event_(id);
                 });
+              },
+          .on_deleted =
+              [this, &loop = loop_, alive = std::weak_ptr<int>(alive_)](
+                  std::vector<std::string> ids) {
+                loop.Post([this, alive, ids = std::move(ids)] {
+                  if (alive.expired() || !on_event_) return;
+                  for (const std::string& id : ids) on_event_(id);
+                });
               }},
       store_.get(), loop_.clock());
 }
@@ -229,6 +241,10 @@ void AddCaptureMetrics(program::OwnMetrics* metrics,
         static_cast<double>(stats.aftermaths));
     add("fodc_agent_captures_in_progress", kGauge, "Captures that wait or run.",
         static_cast<double>(stats.waiting + stats.running));
+    add("fodc_agent_capture_lost_reads", kGauge,
+        "Reads of targets and their files that hang and are waited for no "
+        "longer.",
+        static_cast<double>(stats.lost_reads));
     program::OwnFamily failures{
         .name = "fodc_agent_pressure_failures_total",
         .type = kCounter,
@@ -254,6 +270,10 @@ capture::CaptureStats EvidenceCaptures::stats() const {
   return runner_ == nullptr ? capture::CaptureStats() : runner_->stats();
 }
 
+void EvidenceCaptures::RetainSoon() {
+  if (runner_ != nullptr) runner_->RetainSoon();
+}
+
 Status EvidenceCaptures::WriteWindow(UnixTime from, UnixTime to,
                                      const capture::WindowSink& sink) {
   const auto taken = std::make_shared<Taken>();
@@ -270,13 +290,10 @@ Status EvidenceCaptures::WriteWindow(UnixTime from, UnixTime to,
     value = std::move(taken->value);
   }
   if (!value) return DeadlineExceeded("the recording was not given in time");
-  const std::string file = recorder::EncodeRecordingFile(
+  return recorder::EncodeRecordingFile(
       value->snapshot, value->info,
-      {.from_unix_ms = ToUnixMillis(from), .to_unix_ms = ToUnixMillis(to)});
-  for (std::size_t at = 0; at < file.size(); at += kPiece) {
-    FODC_RETURN_IF_ERROR(sink(std::string_view(file).substr(at, kPiece)));
-  }
-  return {};
+      {.from_unix_ms = ToUnixMillis(from), .to_unix_ms = ToUnixMillis(to)},
+      sink);
 }
 
 }  // namespace fodc::agent

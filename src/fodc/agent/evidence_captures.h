@@ -28,7 +28,7 @@ class EvidenceCaptures {
     std::string pod_name;
     std::string directory;  // --pressure-profiler-dir
     CheckedCapture checked;
-    bool has_detector = true;
+    std::function<std::string()> detector_problem;  // of FirstResponseSettings
     std::vector<collect::Endpoint> endpoints;
     // What a captured window says of the node; called on the loop.
     std::function<recorder::FileInfo()> info;
@@ -42,8 +42,11 @@ class EvidenceCaptures {
       Surroundings around, const collect::Targets& targets,
       const collect::Collector& collector, const recorder::Recording& recording,
       net::EventLoop& loop, evidence::IncidentList& incidents);
-  // Ends what runs within moments.
+  // As Stop.
   ~EvidenceCaptures();
+  // Ends what runs, within moments, and begins no more. What became of it has
+  // been posted to the loop.
+  void Stop();
 
   FirstResponse& response() { return *response_; }
   const FirstResponse& response() const { return *response_; }
@@ -55,7 +58,10 @@ class EvidenceCaptures {
   void set_on_store(std::function<void()> callback) {
     on_store_ = std::move(callback);
   }
-  // Called on the loop when an event has a new revision.
+  // For when an event is pinned no more: see CaptureRunner.
+  void RetainSoon();
+  // Called on the loop when an event has a new revision, or was deleted because
+  // of the bounds.
   void set_on_event(std::function<void(const std::string& id)> callback) {
     on_event_ = std::move(callback);
   }

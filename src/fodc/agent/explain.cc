@@ -60,6 +60,7 @@ void Memory(api::JsonWriter* json, const detect::MemoryState& m) {
   json->Bool(m.has_events);
   json->Key("stall_events");
   json->Bool(m.has_stall);
+  Text(json, "events_problem", m.events_problem);
   json->Key("wait_seconds");
   json->Number(std::chrono::duration<double>(m.wait).count());
   json->Key("seconds_to_limit");

@@ -15,6 +15,17 @@ namespace {
 // Of one target, in one event.
 constexpr std::size_t kMaxProcesses = 32;
 
+// 0 for what is no number of bytes: meta.json is read from a disk.
+std::uint64_t BytesOf(double value) {
+  return value >= 0 && value < 0x1p63 ? static_cast<std::uint64_t>(value) : 0;
+}
+
+bool HasAftermath(const evidence::EventMeta& meta) {
+  return std::ranges::any_of(meta.steps, [](const evidence::EventStep& s) {
+    return s.step.starts_with("window-after");
+  });
+}
+
 bool HasEvidence(const evidence::EventMeta& meta) {
   return !meta.profiles.empty() ||
          std::ranges::any_of(meta.steps, [](const evidence::EventStep& s) {
@@ -81,8 +92,7 @@ FirstResponse::FirstResponse(
             .death_loop = detect::DeathLoop(settings.death_loop)};
     row.deaths = table[i].deaths_total;
     for (const auto& scraper : scrapers) {
-      if (scraper->endpoint().container_name != table[i].spec.container_name)
-        continue;
+      if (!collect::IsPageOf(scraper->endpoint(), table[i].spec)) continue;
       row.endpoints.push_back(
           {.scraper = scraper.get(),
            .rounds = detect::MissedRounds(settings.down_rounds)});
@@ -117,9 +127,13 @@ void FirstResponse::Restore(const std::vector<evidence::EventInfo>& events) {
     const auto kind = FindTrigger(meta.trigger.kind);
     if (!kind || meta.pod_name != settings_.pod_name || !HasEvidence(meta))
       continue;
+    // It is to be tried again soon.
+    const bool is_done =
+        *kind != TriggerKind::kMemoryPressure || !meta.lacks_profiles;
     for (std::size_t i = 0; i < rows_.size(); ++i) {
       if (rows_[i].target != meta.target) continue;
       RestoreDeaths(i, meta);
+      if (!is_done) continue;
       const std::chrono::nanoseconds ago = now - meta.captured_at;
       if (*kind != TriggerKind::kMemoryPressure) {
         rows_[i].triggers.Restore(*kind, loop_.clock().Monotonic(), ago);
@@ -130,9 +144,30 @@ void FirstResponse::Restore(const std::vector<evidence::EventInfo>& events) {
       watch_->Restore(i, ago,
                       bytes == meta.trigger.inputs.end()
                           ? meta.rss_bytes
-                          : static_cast<std::uint64_t>(bytes->value));
+                          : BytesOf(bytes->value));
     }
   }
+  // The newest first.
+  for (const evidence::EventInfo& event : events) {
+    if (aftermaths_.size() == kMostRestored) break;
+    for (std::size_t i = 0; i < rows_.size(); ++i) {
+      if (rows_[i].target == event.meta.target) RestoreAftermath(i, event);
+    }
+  }
+}
+
+void FirstResponse::RestoreAftermath(std::size_t i,
+                                     const evidence::EventInfo& event) {
+  const std::chrono::nanoseconds ago =
+      loop_.clock().Unix() - event.meta.captured_at;
+  if (event.meta.pod_name != settings_.pod_name || ago > kAftermathAge ||
+      ago < std::chrono::nanoseconds(0) || HasAftermath(event.meta)) {
+    return;
+  }
+  aftermaths_[event.id] =
+      loop_.RunAfter(settings_.aftermath_after, [this, id = event.id, row = i] {
+        AddAftermath({.event_id = id, .row = row});
+      });
 }
 
 void FirstResponse::RestoreDeaths(std::size_t i,
@@ -140,6 +175,7 @@ void FirstResponse::RestoreDeaths(std::size_t i,
   if (!meta.death || loop_.clock().Unix() - meta.death->at > kSameLoop) return;
   if (meta.death->count > 1) {
     rows_[i].death_loop.Restore(static_cast<int>(meta.death->count));
+    if (rows_[i].death_loop.is_loop()) watch_->SetDiesAgain(i, true);
     return;
   }
   // A first death counts if it was soon after the start.
@@ -179,8 +215,6 @@ std::string FirstResponse::NextId(std::size_t row) {
   return StrCat("capture-", settings_.incarnation, "-", row, "-", ++ids_);
 }
 
-// --- Who is watched.
-
 void FirstResponse::Follow() {
   if (waits_until_) return;
   const std::vector<target::Row>& table = targets_.table().rows();
@@ -205,8 +239,9 @@ void FirstResponse::Follow() {
     Open(i, instance);
     is_new = true;
     // What was missed before was its predecessor's, but for what is told of.
-    if (!row.down_incident.empty()) continue;
-    for (Endpoint& e : row.endpoints) e.rounds.OnRestart();
+    for (Endpoint& e : row.endpoints) {
+      if (e.incident.empty()) e.rounds.OnRestart();
+    }
   }
   if (is_new) RefreshProcesses();
 }
@@ -256,193 +291,32 @@ void FirstResponse::OnTick() {
     waits_until_.reset();
     Follow();
   }
+  for (capture::CaptureAftermath& late : std::exchange(late_aftermaths_, {}))
+    AddAftermath(std::move(late));
   for (std::size_t i = 0; i < rows_.size() && !waits_until_; ++i) {
     Row& row = rows_[i];
     if (row.calm_at && now - *row.calm_at >= kSettle) EndCalm(i);
-    if (!table[i].instance) continue;
     if (row.oom_kill_at && now - *row.oom_kill_at >= kSettle) {
       row.oom_kill_at.reset();
       OnOomKill(i);
     }
+    if (!table[i].instance) continue;
     if (!row.is_followed || now - row.tried_at >= kRefresh)
       Open(i, *table[i].instance);
     const std::chrono::duration<double> age(
         table[i].instance->UptimeSeconds(now));
     const auto ns = std::chrono::duration_cast<std::chrono::nanoseconds>(age);
-    (void)row.death_loop.OnAlive(ns);
+    if (row.death_loop.OnAlive(ns) == detect::DeathLoop::Change::kEnded)
+      watch_->SetDiesAgain(i, false);
     if (!row.death_incident.empty() && ns >= settings_.death_loop.young) {
       incidents_.End(std::exchange(row.death_incident, {}),
                      "It has come back, and stays.");
+      SetLivesIncident(i, {});
     }
   }
   if (now - refreshed_at_ >= kRefresh) {
     refreshed_at_ = now;
     RefreshProcesses();
-  }
-}
-
-// --- Captures.
-
-std::string FirstResponse::Happened(std::size_t i, TriggerKind kind,
-                                    TriggerDecision decision, std::string cause,
-                                    bool is_alive, std::string incident_id,
-                                    std::optional<evidence::EventDeath> death) {
-  Row& row = rows_[i];
-  decision.at = loop_.clock().Unix();
-  // Of one incident there is one capture at a time.
-  if (in_flight_.contains(incident_id)) return {};
-  if (!row.triggers.Ask(kind, loop_.clock().Monotonic(), decision)) return {};
-  const std::string id = incident_id.empty() ? NextId(i) : incident_id;
-  capture::CaptureRequest request;
-  request.at = decision.at;
-  request.row = i;
-  request.target = row.target;
-  request.incident_id = id;
-  request.trigger = {.kind = std::string(TriggerName(kind)),
-                     .summary = decision.summary,
-                     .inputs = decision.inputs};
-  request.death = std::move(death);
-  if (!is_alive) request.dead = row.before;
-  if (is_alive) RefreshProcesses();
-  {
-    const MutexLock lock(mutex_);
-    request.role = shared_[i].role;
-    if (is_alive) request.processes = shared_[i].processes;
-  }
-  in_flight_[id] = {.kind = kind, .row = i};
-  if (incident_id.empty())
-    incidents_.Begin(id, kind, i, row.target, std::move(cause), decision);
-  if (const Status begun = Begin(std::move(request)); !begun.ok()) {
-    Finish(
-        {.row = i, .target = row.target, .incident_id = id, .status = begun});
-  }
-  return id;
-}
-
-Status FirstResponse::Begin(capture::CaptureRequest request) {
-  if (std::string why = problem(); !why.empty())
-    return FailedPrecondition(std::move(why));
-  return hands_.begin(std::move(request));
-}
-
-// On the watching thread: nothing of the loop is waited for.
-void FirstResponse::OnPressure(const detect::PressureFiring& firing) {
-  const std::size_t i = firing.row;
-  const std::string& target = rows_[i].target;  // never changes
-  // One climb is one incident, whatever number of captures.
-  const std::string id =
-      StrCat("capture-", settings_.incarnation, "-", i, "-ramp-", firing.ramp);
-  const TriggerDecision decision = DecisionOf(
-      target, firing.decision, firing.seconds_to_limit, loop_.clock());
-  capture::CaptureRequest request;
-  request.at = decision.at;
-  request.row = i;
-  request.target = target;
-  request.incident_id = id;
-  request.ramp_up =
-      StrCat("ramp-", settings_.incarnation, "-", i, "-", firing.ramp);
-  request.trigger = {
-      .kind = std::string(TriggerName(TriggerKind::kMemoryPressure)),
-      .summary = decision.summary,
-      .inputs = decision.inputs};
-  request.bytes = firing.decision.sample.bytes;
-  request.limit_bytes = firing.decision.sample.limit_bytes;
-  request.threshold_bytes = firing.decision.threshold_bytes;
-  request.trigger_percent =
-      static_cast<std::uint32_t>(settings_.pressure.trigger_percent);
-  request.seconds_to_limit = firing.seconds_to_limit;
-  {
-    const MutexLock lock(mutex_);
-    request.role = shared_[i].role;
-    request.processes = shared_[i].processes;
-  }
-  request.is_unseen = firing.pid == 0 && request.processes.empty();
-  if (firing.pid != 0 &&
-      (request.processes.empty() ||
-       request.processes.front().pid != firing.pid ||
-       request.processes.front().start_ticks != firing.start_ticks)) {
-    request.processes = {
-        {.pid = firing.pid, .start_ticks = firing.start_ticks}};
-  }
-  // First, so that the loop hears of it before it hears that it is over.
-  Post([this, id, i, target, decision] {
-    in_flight_[id] = {.kind = TriggerKind::kMemoryPressure, .row = i};
-    rows_[i].calm_at.reset();
-    incidents_.Begin(id, TriggerKind::kMemoryPressure, i, target,
-                     decision.reason, decision);
-  });
-  const Status begun = Begin(std::move(request));
-  if (begun.ok()) return;
-  Post([this, i, target, id, begun] {
-    Finish({.row = i, .target = target, .incident_id = id, .status = begun});
-  });
-}
-
-void FirstResponse::EndCalm(std::size_t i) {
-  rows_[i].calm_at.reset();
-  for (const std::string& id : incidents_.Open(i, TriggerKind::kMemoryPressure))
-    incidents_.End(id, "It is well below the line again.");
-}
-
-void FirstResponse::Finish(const capture::CaptureResult& result) {
-  const auto it = in_flight_.find(result.incident_id);
-  if (it == in_flight_.end()) return;
-  const auto kind = it->second.kind;
-  const std::size_t i = it->second.row;
-  in_flight_.erase(it);
-  FirstResponseCounts& counts = counts_[static_cast<std::size_t>(kind)];
-  if (result.has_evidence) {
-    ++counts.captured;
-  } else if (result.status.ok()) {
-    ++counts.empty;
-  } else {
-    ++counts.failed;
-  }
-  if (kind == TriggerKind::kMemoryPressure) {
-    watch_->OnCaptured(i, result.has_evidence);
-  } else {
-    rows_[i].triggers.End(kind, loop_.clock().Monotonic(), result.has_evidence);
-  }
-  std::optional<evidence::EventDeath> death;
-  std::optional<capture::CaptureProcess> dead;
-  if (const auto* const entry = incidents_.Find(result.incident_id);
-      entry != nullptr && kind == TriggerKind::kMemoryPressure) {
-    death = entry->death;
-    dead = entry->dead;
-  }
-  incidents_.OnCaptured(result);
-  if (!result.status.ok()) {
-    LogWarn("evidence could not be captured", {{"target", result.target},
-                                               {"trigger", TriggerName(kind)},
-                                               {"error", result.status}});
-  } else {
-    LogInfo("evidence was captured", {{"target", result.target},
-                                      {"trigger", TriggerName(kind)},
-                                      {"event", result.event_id},
-                                      {"artifacts", result.artifacts},
-                                      {"bytes", result.bytes}});
-  }
-  if (result.event_id.empty()) return;
-  if (death) {
-    AddAftermath({.event_id = result.event_id,
-                  .death = std::move(death),
-                  .dead = dead,
-                  .row = i});
-    return;
-  }
-  aftermaths_[result.event_id] = loop_.RunAfter(
-      settings_.aftermath_after, [this, id = result.event_id, row = i] {
-        AddAftermath({.event_id = id, .row = row});
-      });
-}
-
-void FirstResponse::AddAftermath(capture::CaptureAftermath aftermath) {
-  const std::string id = aftermath.event_id;
-  aftermaths_.erase(id);
-  const Status added = hands_.add_aftermath(std::move(aftermath));
-  if (!added.ok()) {
-    LogWarn("what came after an event cannot be added",
-            {{"event", id}, {"error", added}});
   }
 }
 

@@ -26,6 +26,7 @@
 #include "fodc/detect/missed_rounds.h"
 #include "fodc/evidence/event_store.h"
 #include "fodc/evidence/incident_list.h"
+#include "fodc/kernel/reading.h"
 #include "fodc/net/event_loop.h"
 #include "fodc/recorder/recording.h"
 
@@ -38,7 +39,9 @@ struct FirstResponseSettings {
   CadenceOptions cadence{};
   detect::DeathLoopOptions death_loop{};
   int down_rounds = 3;
-  bool has_detector = true;  // of slow reads
+  // Why there are no verdicts on slow reads for now; empty: there may be. Null:
+  // there always may be.
+  std::function<std::string()> detector_problem{};
   // What came after the moment is added then, or at the target's death.
   std::chrono::nanoseconds aftermath_after = std::chrono::seconds(30);
   detect::KernelMemoryOptions memory{};
@@ -75,6 +78,12 @@ class FirstResponse {
   static constexpr std::chrono::seconds kSettle{2};
   // A first capture waits so long for the place that it is kept in.
   static constexpr std::chrono::seconds kPatience{2};
+  // What kernel telemetry tells of a death comes with its next reading.
+  static constexpr std::chrono::seconds kKernelPatience{30};
+  // Without what came after them, the newest events of an earlier life of the
+  // agent are not left, if they are no older.
+  static constexpr std::chrono::hours kAftermathAge{1};
+  static constexpr std::size_t kMostRestored = 4;
   // A death that is longer ago is not in a row with those that come: no
   // supervisor waits so long between two starts.
   static constexpr std::chrono::minutes kSameLoop{10};
@@ -99,6 +108,9 @@ class FirstResponse {
   void OnAppended();
   // The list of incidents has changed.
   void OnIncidents();
+  // The kernel told how a process of a target ended, or that it was chosen to
+  // be.
+  void OnKernelDeath(const kernel::KernelEvent& event);
   // Takes what came of a capture, on any thread; it may outlive this object.
   std::function<void(capture::CaptureResult)> CapturedCallback();
   // The role of the node, for meta.json.
@@ -125,6 +137,28 @@ class FirstResponse {
     const collect::Scraper* scraper = nullptr;
     detect::MissedRounds rounds;
     std::uint64_t scrapes = 0;
+    std::string incident = {};  // of its being down, open; empty: none
+  };
+  // How a process ended, in the words of the kernel.
+  struct KernelWord {
+    pid_t pid = 0;
+    std::optional<int> signal = {};
+    bool is_oom = false;
+    MonotonicTime at = {};
+  };
+  // The last death, and what told of it.
+  struct LastDeath {
+    pid_t pid = 0;
+    evidence::EventDeath death = {};
+    std::optional<capture::CaptureProcess> dead = {};
+    std::vector<std::pair<std::string, TriggerKind>> incidents = {};
+    std::vector<std::string> events = {};
+    MonotonicTime at = {};
+  };
+  // The incident of kills whose pace allowed no capture.
+  struct Told {
+    std::string id;
+    MonotonicTime at = {};
   };
   struct Row {
     std::string target;
@@ -142,16 +176,16 @@ class FirstResponse {
     bool is_followed = false;
     MonotonicTime tried_at = {};
     std::string death_incident = {};  // open; empty: none
-    std::string down_incident = {};   // likewise
+    std::optional<KernelWord> word = {};
+    std::optional<LastDeath> last_death = {};
+    Told told_kills = {};
   };
   // What the watching thread needs of a row.
   struct Shared {
     std::string role;
     std::vector<capture::CaptureProcess> processes;
-  };
-  struct InFlight {
-    TriggerKind kind;
-    std::size_t row;
+    // Of lives that memory ended soon after their start; empty: none.
+    std::string lives_incident;
   };
 
   FirstResponse(const FirstResponseSettings& settings,
@@ -166,7 +200,11 @@ class FirstResponse {
   void OnDeath(std::size_t row, bool is_oom_kill, std::uint64_t count);
   void OnOomKill(std::size_t row);
   void LookAtEndpoints(std::size_t row);
+  void OnEndpoint(std::size_t row, Endpoint* endpoint);
+  std::optional<detect::PagePair> PagePairOf(std::size_t row) const;
   void EndCalm(std::size_t row);
+  // What the memory of the row's next lives does belongs to it; empty: no more.
+  void SetLivesIncident(std::size_t row, std::string incident);
 
   // On the watching thread.
   void OnPressure(const detect::PressureFiring& firing);
@@ -175,14 +213,29 @@ class FirstResponse {
 
   std::string NextId(std::size_t row);
   void RestoreDeaths(std::size_t row, const evidence::EventMeta& meta);
-  // It happened: asks the trigger, and begins a capture and, if `incident_id`
-  // is empty, an incident. The incident's id; empty if it did not fire.
+  void RestoreAftermath(std::size_t row, const evidence::EventInfo& event);
+  // It happened: begins an incident if `incident_id` is empty, and a capture if
+  // the trigger's pace allows one. The incident's id; empty if there is none
+  // that is to be ended.
   std::string Happened(std::size_t row, TriggerKind kind,
                        TriggerDecision decision, std::string cause,
-                       bool is_alive, std::string incident_id = {},
+                       bool is_alive, const std::string& incident_id = {},
                        std::optional<evidence::EventDeath> death = {});
+  // The same without a capture: of kills that are not the target's death there
+  // is one incident in a cooldown.
+  std::string Tell(std::size_t row, TriggerKind kind, TriggerDecision decision,
+                   std::string cause, bool is_death);
+  // Not asked about, and why: "covered", "no_target".
+  void Note(std::size_t row, TriggerKind kind, TriggerDecision decision,
+            std::string_view reason);
   // What was captured before tells how it went on. Whether there was anything.
-  bool TellOfDeath(std::size_t row, const evidence::EventDeath& death);
+  // If `was_young`, it goes on over the next lives.
+  bool TellOfDeath(std::size_t row, const evidence::EventDeath& death,
+                   bool was_young);
+  // Whether the word is news to it.
+  static bool Apply(const KernelWord& word, evidence::EventDeath* death);
+  // Makes the last death say what the kernel said.
+  void CorrectDeath(std::size_t row);
   Status Begin(capture::CaptureRequest request);
   void Finish(const capture::CaptureResult& result);
   void AddAftermath(capture::CaptureAftermath aftermath);
@@ -196,10 +249,12 @@ class FirstResponse {
   CaptureIncidents incidents_;
   std::function<void()> on_incident_;
   std::vector<Row> rows_;
-  std::vector<FirstResponseCounts> counts_;    // by TriggerKind
-  std::map<std::string, InFlight> in_flight_;  // by incident
+  std::vector<FirstResponseCounts> counts_;  // by TriggerKind
+  // The rows of captures, by incident and trigger.
+  std::map<std::pair<std::string, TriggerKind>, std::size_t> in_flight_;
   std::vector<std::string> verdicts_;  // incidents of others, seen already
   std::map<std::string, net::EventLoop::Handle> aftermaths_;  // by event
+  std::vector<capture::CaptureAftermath> late_aftermaths_;    // tried again
   MonotonicTime refreshed_at_;
   // Until then nobody is followed: what fires could not be kept.
   std::optional<MonotonicTime> waits_until_;

@@ -16,6 +16,19 @@ constexpr std::string_view kReadLatencyDetector = "read_latency";
 
 }  // namespace
 
+bool FirstResponse::Apply(const KernelWord& word, evidence::EventDeath* death) {
+  bool is_news = false;
+  if (word.is_oom && !death->oom_killed) {
+    death->oom_killed = true;
+    is_news = true;
+  }
+  if (word.signal && !death->signal && !death->exit_code) {
+    death->signal = *word.signal;
+    is_news = true;
+  }
+  return is_news;
+}
+
 void FirstResponse::OnAppended() {
   for (std::size_t i = 0; i < rows_.size(); ++i) {
     LookAtDeaths(i);
@@ -43,8 +56,9 @@ void FirstResponse::OnOomKill(std::size_t i) {
   d.summary =
       StrCat("The kernel killed a process of ", row.target, " for memory.");
   d.inputs = {{"oom_kills", static_cast<double>(row.oom_kills)}};
+  const bool is_alive = targets_.table().rows()[i].instance.has_value();
   const std::string id =
-      Happened(i, TriggerKind::kOomKill, std::move(d), "", /*is_alive=*/true);
+      Happened(i, TriggerKind::kOomKill, std::move(d), "", is_alive);
   if (!id.empty()) incidents_.End(id, "");
 }
 
@@ -57,6 +71,13 @@ void FirstResponse::OnDeath(std::size_t i, bool is_oom_kill,
   if (known.last_exit.status) death.exit_code = *known.last_exit.status;
   if (known.last_exit.signal) death.signal = *known.last_exit.signal;
   death.oom_killed = is_oom_kill;
+  const MonotonicTime now = loop_.clock().Monotonic();
+  row.last_death = LastDeath{
+      .pid = row.before ? row.before->pid : 0, .dead = row.before, .at = now};
+  if (row.word && row.word->pid == row.last_death->pid &&
+      now - row.word->at < kKernelPatience) {
+    (void)Apply(*row.word, &death);
+  }
   const std::chrono::duration<double> age(
       known.last_uptime_seconds.value_or(1e9));
   auto change = detect::DeathLoop::Change::kNone;
@@ -65,27 +86,41 @@ void FirstResponse::OnDeath(std::size_t i, bool is_oom_kill,
         std::chrono::duration_cast<std::chrono::nanoseconds>(age));
     if (c != detect::DeathLoop::Change::kNone) change = c;
   }
+  if (change == detect::DeathLoop::Change::kEnded)
+    watch_->SetDiesAgain(i, false);
+  const bool was_young = row.death_loop.deaths() > 0;
   death.count =
       static_cast<std::uint32_t>(std::max(row.death_loop.deaths(), 1));
   death.summary = DeathText(death);
+  row.last_death->death = death;
   std::vector<evidence::IncidentNumber> numbers = {
       {"deaths_in_a_row", static_cast<double>(death.count)}};
   if (known.last_uptime_seconds)
     numbers.push_back({"time_to_death_seconds", *known.last_uptime_seconds});
 
-  const bool is_covered = TellOfDeath(i, death);
+  const bool is_covered = TellOfDeath(i, death, was_young);
   // An earlier life of the agent may have seen it begin.
   const bool is_loop = change == detect::DeathLoop::Change::kBegan ||
                        (change == detect::DeathLoop::Change::kAnother &&
                         row.death_incident.empty());
-  const TriggerKind kind = is_loop          ? TriggerKind::kDeathLoop
-                           : is_oom_kill    ? TriggerKind::kOomKill
-                           : known.instance ? TriggerKind::kTargetRestarted
-                                            : TriggerKind::kTargetGone;
-  if (!row.death_incident.empty()) {
+  const TriggerKind kind = is_loop            ? TriggerKind::kDeathLoop
+                           : death.oom_killed ? TriggerKind::kOomKill
+                           : known.instance   ? TriggerKind::kTargetRestarted
+                                              : TriggerKind::kTargetGone;
+  TriggerDecision d;
+  d.summary = is_loop ? StrCat(row.target, " died ", death.count,
+                               " times, each soon after its start.")
+                      : StrCat(row.target, " died.");
+  d.inputs = numbers;
+  d.inputs.push_back({"oom_killed", death.oom_killed ? 1.0 : 0.0});
+  if (death.signal)
+    d.inputs.push_back({"exit_signal", static_cast<double>(*death.signal)});
+  if (death.exit_code)
+    d.inputs.push_back({"exit_code", static_cast<double>(*death.exit_code)});
+  if (!row.death_incident.empty() && !is_covered) {
     const std::string id = row.death_incident;
+    row.last_death->incidents.emplace_back(id, kind);
     incidents_.OnDeath(id, death);
-    if (is_loop) incidents_.Become(id, kind, numbers);
     const CaptureIncidents::Entry* const entry = incidents_.Find(id);
     if (entry != nullptr && !entry->event_ids.empty()) {
       AddAftermath({.event_id = entry->event_ids.back(),
@@ -93,52 +128,91 @@ void FirstResponse::OnDeath(std::size_t i, bool is_oom_kill,
                     .dead = row.before,
                     .row = i});
     }
-    if (!is_loop) return;
-  } else if (is_covered && !is_loop) {
-    return;
   }
-  TriggerDecision d;
-  d.summary = is_loop ? StrCat(row.target, " died ", death.count,
-                               " times, each soon after its start.")
-                      : StrCat(row.target, " died.");
-  d.inputs = std::move(numbers);
-  d.inputs.push_back({"oom_killed", is_oom_kill ? 1.0 : 0.0});
-  if (death.signal)
-    d.inputs.push_back({"exit_signal", static_cast<double>(*death.signal)});
-  if (death.exit_code)
-    d.inputs.push_back({"exit_code", static_cast<double>(*death.exit_code)});
-  const std::string cause = target::ExitText(known.last_exit);
-  std::string id = Happened(i, kind, d, cause,
-                            /*is_alive=*/false, row.death_incident, death);
-  if (!row.death_incident.empty()) return;
-  if (id.empty() && is_loop) {
-    // It is told of, though its capture is too soon after another.
-    id = NextId(i);
-    d.at = loop_.clock().Unix();
-    incidents_.Begin(id, kind, i, row.target, cause, d);
-    incidents_.OnNoCapture(id);
+  if (is_loop) {
+    watch_->SetDiesAgain(i, true);
+    if (!row.death_incident.empty())
+      incidents_.Become(row.death_incident, kind,
+                        target::ExitText(known.last_exit), d.summary, numbers);
   }
-  if (id.empty()) return;
-  row.death_incident = id;
-  incidents_.OnDeath(id, death);
+  // The incident, and its events, are there already.
+  if (!is_loop && (is_covered || !row.death_incident.empty()))
+    return Note(i, kind, std::move(d), "covered");
+  const std::string id =
+      Happened(i, kind, std::move(d), target::ExitText(known.last_exit),
+               /*is_alive=*/false, row.death_incident, death);
+  if (row.death_incident.empty() && !id.empty()) {
+    row.death_incident = id;
+    row.last_death->incidents.emplace_back(id, kind);
+    incidents_.OnDeath(id, death);
+  }
+  if (is_loop || (was_young && death.oom_killed))
+    SetLivesIncident(i, row.death_incident);
+}
+
+void FirstResponse::OnKernelDeath(const kernel::KernelEvent& event) {
+  if (event.target >= rows_.size()) return;
+  Row& row = rows_[event.target];
+  if (!row.word || row.word->pid != event.pid)
+    row.word = KernelWord{.pid = event.pid};
+  KernelWord& word = *row.word;
+  word.at = loop_.clock().Monotonic();
+  if (event.kind == kernel::KernelEvent::Kind::kOomVictim) {
+    word.is_oom = true;
+  } else {
+    word.signal = event.signal;
+  }
+  if (row.last_death && row.last_death->pid == event.pid &&
+      word.at - row.last_death->at < kKernelPatience) {
+    CorrectDeath(event.target);
+  }
+}
+
+void FirstResponse::CorrectDeath(std::size_t i) {
+  LastDeath& last = *rows_[i].last_death;
+  if (!Apply(*rows_[i].word, &last.death)) return;
+  last.death.summary = DeathText(last.death);
+  std::vector<std::string> events = last.events;
+  for (const auto& [id, kind] : last.incidents) {
+    if (const CaptureIncidents::Entry* const entry = incidents_.Find(id);
+        entry != nullptr && !entry->event_ids.empty() &&
+        std::ranges::find(events, entry->event_ids.back()) == events.end()) {
+      events.push_back(entry->event_ids.back());
+    }
+    incidents_.CorrectDeath(id, kind, i, last.death);
+  }
+  for (std::string& event : events) {
+    AddAftermath({.event_id = std::move(event),
+                  .death = last.death,
+                  .dead = last.dead,
+                  .row = i});
+  }
 }
 
 bool FirstResponse::TellOfDeath(std::size_t i,
-                                const evidence::EventDeath& death) {
+                                const evidence::EventDeath& death,
+                                bool was_young) {
   Row& row = rows_[i];
   row.calm_at.reset();
   bool is_covered = false;
   for (const std::string& id :
        incidents_.Open(i, TriggerKind::kMemoryPressure)) {
-    incidents_.OnDeath(id, death);
     CaptureIncidents::Entry* const entry = incidents_.Find(id);
+    if (entry->death) continue;  // an earlier life's, and row.death_incident
+    incidents_.OnDeath(id, death);
     entry->dead = row.before;
+    row.last_death->incidents.emplace_back(id, TriggerKind::kMemoryPressure);
+    row.last_death->events = entry->event_ids;
     for (const std::string& event : entry->event_ids) {
       AddAftermath(
           {.event_id = event, .death = death, .dead = row.before, .row = i});
     }
-    incidents_.End(id, "");
     is_covered = true;
+    if (was_young && row.death_incident.empty()) {
+      row.death_incident = id;
+      SetLivesIncident(i, id);
+    }
+    if (id != row.death_incident) incidents_.End(id, "");
   }
   return is_covered;
 }
@@ -146,41 +220,52 @@ bool FirstResponse::TellOfDeath(std::size_t i,
 void FirstResponse::LookAtEndpoints(std::size_t i) {
   Row& row = rows_[i];
   bool has_scraped = false;
-  std::optional<detect::PagePair> page;
   for (Endpoint& e : row.endpoints) {
     const collect::EndpointStatus& status = e.scraper->status();
     if (status.scrapes == e.scrapes || !status.tried) continue;
     e.scrapes = status.scrapes;
     has_scraped = true;
-    const std::string& name = e.scraper->endpoint().name;
-    const auto change = e.rounds.OnRound(status.up);
-    if (change == detect::MissedRounds::Change::kBack &&
-        e.rounds.missed() == 0 && !row.down_incident.empty()) {
-      incidents_.End(std::exchange(row.down_incident, {}), "It answers again.");
-    }
-    if (change != detect::MissedRounds::Change::kDown) continue;
-    // That of a dead target is no news.
-    if (!targets_.table().rows()[i].instance) continue;
-    TriggerDecision d;
-    d.summary = StrCat(name, " of ", row.target, " has not answered for ",
-                       settings_.down_rounds, " rounds.");
-    d.inputs = {{"rounds_missed", static_cast<double>(settings_.down_rounds)}};
-    const std::string id = Happened(
-        i, TriggerKind::kEndpointDown, std::move(d),
-        std::string(collect::ScrapeErrorName(status.last_error)), true);
-    if (!id.empty()) row.down_incident = id;
+    OnEndpoint(i, &e);
   }
-  if (!has_scraped) return;
+  if (has_scraped) watch_->OnScrape(i, PagePairOf(i));
+}
+
+void FirstResponse::OnEndpoint(std::size_t i, Endpoint* endpoint) {
+  Row& row = rows_[i];
+  const collect::EndpointStatus& status = endpoint->scraper->status();
+  const auto change = endpoint->rounds.OnRound(status.up);
+  if (change == detect::MissedRounds::Change::kBack &&
+      !endpoint->incident.empty()) {
+    incidents_.End(std::exchange(endpoint->incident, {}), "It answers again.");
+  }
+  if (change != detect::MissedRounds::Change::kDown) return;
+  TriggerDecision d;
+  d.summary =
+      StrCat(endpoint->scraper->endpoint().name, " of ", row.target,
+             " has not answered for ", settings_.down_rounds, " rounds.");
+  d.inputs = {{"rounds_missed", static_cast<double>(settings_.down_rounds)}};
+  // That of a dead target is no news; of one whose process is not seen it is.
+  if (!targets_.table().rows()[i].instance && row.before)
+    return Note(i, TriggerKind::kEndpointDown, std::move(d), "no_target");
+  endpoint->incident =
+      Happened(i, TriggerKind::kEndpointDown, std::move(d),
+               std::string(collect::ScrapeErrorName(status.last_error)), true);
+}
+
+// Only where the page decides: the newest values of all series are copied.
+std::optional<detect::PagePair> FirstResponse::PagePairOf(std::size_t i) const {
+  if (!watch_->UsesPage(i)) return {};
   for (const recorder::SourceFrame& frame : recording_.Latest()) {
     if (frame.name.incarnation != recording_.incarnation()) continue;
-    for (const Endpoint& e : row.endpoints) {
-      if (!page && e.scraper->status().up &&
-          frame.source_name == e.scraper->endpoint().name) {
-        page = detect::FindPagePair(frame);
+    for (const Endpoint& e : rows_[i].endpoints) {
+      if (!e.scraper->status().up ||
+          frame.source_name != e.scraper->endpoint().name) {
+        continue;
       }
+      if (auto page = detect::FindPagePair(frame)) return page;
     }
   }
-  watch_->OnScrape(i, page);
+  return {};
 }
 
 void FirstResponse::OnIncidents() {

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 // Which captures belong to one incident.
+#include <filesystem>
+
 #include "fodc/agent/first_response_testing.h"
 
 namespace fodc::agent {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::SizeIs;
 
-// The line and the hard line are crossed in one climb, with an event each.
-TEST_F(FirstResponseTest, OneClimbIsOneIncidentWithSeveralEvents) {
-  StartNode(800);
+// The line and the hard line are crossed in one ramp-up, with an event each.
+TEST_F(FirstResponseTest, OneRampUpIsOneIncidentWithSeveralEvents) {
+  StartNode(800, 60s);
   Make();
   Tick();
   ASSERT_TRUE(AwaitRequests(1));
@@ -39,7 +42,7 @@ TEST_F(FirstResponseTest, OneClimbIsOneIncidentWithSeveralEvents) {
   EXPECT_THAT(incidents_.all(), SizeIs(1));
 }
 
-TEST_F(FirstResponseTest, AnotherClimbIsAnotherIncident) {
+TEST_F(FirstResponseTest, AnotherRampUpIsAnotherIncident) {
   StartNode(800);
   Make();
   Tick();
@@ -60,7 +63,7 @@ TEST_F(FirstResponseTest, AnotherClimbIsAnotherIncident) {
 }
 
 TEST_F(FirstResponseTest, ACaptureBehindTheEndBelongsToTheSameIncident) {
-  StartNode(800);
+  StartNode(800, 60s);
   Make();
   Tick();
   ASSERT_TRUE(AwaitRequests(1));
@@ -137,6 +140,343 @@ TEST_F(FirstResponseTest, ADeathLongAgoIsNotCounted) {
   ASSERT_EQ(Requests(), 1U);
   EXPECT_EQ(Request(0).trigger.kind, "target_gone");
   EXPECT_EQ(Request(0).death->count, 1U);
+}
+
+// The memory of each of its lives crosses the hard line.
+TEST_F(FirstResponseTest, ANodeThatFillsItsMemoryAtEveryStartIsOneIncident) {
+  Make();
+  int kills = 0;
+  std::vector<std::string> events;
+  for (std::size_t life = 0; life < 3; ++life) {
+    StartNode(100);
+    Tick(1s);
+    ASSERT_TRUE(AwaitReason(detect::PressureReason::kBelow));
+    SetUsage(950 * kMib);
+    Tick(1s);
+    ASSERT_TRUE(AwaitRequests(life + 1)) << life;
+    loop_.RunReady();
+    EXPECT_EQ(Request(life).trigger.kind, "memory_pressure");
+    Answer(life);
+    events.push_back(StrCat("event-", life));
+    Die(++kills);
+    // Its own event tells of the death, no earlier one does.
+    ASSERT_THAT(aftermaths_, SizeIs(life + 1));
+    EXPECT_EQ(aftermaths_[life].event_id, events[life]);
+    EXPECT_EQ(aftermaths_[life].death->count, life + 1);
+    ASSERT_THAT(incidents_.all(), SizeIs(1));
+    EXPECT_TRUE(incidents_.all()[0]->is_open());
+    EXPECT_EQ(incidents_.all()[0]->verdict,
+              life < 2 ? "memory_pressure" : "death_loop");
+  }
+  ASSERT_EQ(Requests(), 4U);
+  EXPECT_EQ(Request(3).trigger.kind, "death_loop");
+  for (std::size_t i = 1; i < 4; ++i)
+    EXPECT_EQ(Request(i).incident_id, Request(0).incident_id);
+  EXPECT_THAT(incidents_.all()[0]->summary, HasSubstr("died 3 times"));
+  EXPECT_NE(incidents_.all()[0]->cause, "line");
+  Answer(3);
+  StartNode(100);
+  Tick(1s);
+  Tick(31s);
+  ASSERT_THAT(incidents_.all(), SizeIs(1));
+  EXPECT_FALSE(incidents_.all()[0]->is_open());
+  EXPECT_THAT(incidents_.all()[0]->summary, HasSubstr("and stays"));
+}
+
+// The next life does not come near its limit, and is killed for another reason.
+TEST_F(FirstResponseTest, ALaterDeathIsNotThatOfAnEarlierLifesEvent) {
+  StartNode(800);
+  Make();
+  Tick();
+  ASSERT_TRUE(AwaitRequests(1));
+  loop_.RunReady();
+  Answer(0);
+  Die(/*oom_kills=*/1);
+  StartNode(100);
+  Tick(1s);
+  Tick(31s);
+  EXPECT_FALSE(Incident(Request(0).incident_id).is_open());
+  const std::size_t told = aftermaths_.size();
+  Die();
+  EXPECT_THAT(aftermaths_, SizeIs(told));
+  EXPECT_THAT(incidents_.all(), SizeIs(2));
+}
+
+TEST_F(FirstResponseTest, ALoopGoesOnWhenTheAgentComesBack) {
+  Make();
+  evidence::EventInfo event = Earlier("death_loop", 2min);
+  event.meta.death = {.at = clock_.Unix() - 1min, .count = 5};
+  evidence::EventInfo pressure = Earlier("memory_pressure", 2min);
+  pressure.meta.rss_bytes = 950 * kMib;
+  response_->Restore({event, pressure});
+  StartNode(100);
+  Tick(1s);
+  ASSERT_TRUE(AwaitReason(detect::PressureReason::kBelow));
+  SetUsage(950 * kMib);
+  Tick(1s);
+  ASSERT_TRUE(AwaitReason(detect::PressureReason::kCooldown));
+  EXPECT_EQ(Requests(), 0U);
+}
+
+TEST_F(FirstResponseTest, AnEventWithoutItsProfilesStartsNoCooldown) {
+  Make();
+  evidence::EventInfo event = Earlier("memory_pressure", 1min);
+  event.meta.profiles.clear();
+  event.meta.steps.push_back({.step = "status", .file = "status.txt"});
+  event.meta.lacks_profiles = true;
+  response_->Restore({event});
+  StartNode(800);
+  Tick(1s);
+  ASSERT_TRUE(AwaitRequests(1));
+}
+
+// Its memory is not seen to grow.
+TEST_F(FirstResponseTest, ANodeKilledForMemoryAtEveryStartIsOneIncident) {
+  settings_.pressure.pace.cooldown = 1min;
+  Make();
+  int kills = 0;
+  for (int life = 0; life < 3; ++life) {
+    StartNode(100);
+    Tick(1s);
+    Die(++kills);
+    for (std::size_t k = 0; k < Requests(); ++k) Answer(k);
+  }
+  ASSERT_THAT(incidents_.all(), SizeIs(1));
+  const std::string id = incidents_.all()[0]->id;
+  EXPECT_EQ(incidents_.all()[0]->verdict, "death_loop");
+  const std::size_t before = Requests();
+  StartNode(100);
+  Tick(1s);
+  ASSERT_TRUE(AwaitReason(detect::PressureReason::kBelow));
+  SetUsage(950 * kMib);
+  Tick(1s);
+  ASSERT_TRUE(AwaitRequests(before + 1));
+  loop_.RunReady();
+  EXPECT_EQ(Request(before).trigger.kind, "memory_pressure");
+  EXPECT_EQ(Request(before).incident_id, id);
+  EXPECT_EQ(Request(before).ramp_up, "lives-" + id);
+  Answer(before);
+  Die(++kills);
+  // The next life, within the cooldown: not even at the hard line.
+  StartNode(100);
+  Tick(1s);
+  ASSERT_TRUE(AwaitReason(detect::PressureReason::kBelow));
+  SetUsage(950 * kMib);
+  Tick(1s);
+  ASSERT_TRUE(AwaitReason(detect::PressureReason::kCooldown));
+  EXPECT_EQ(Requests(), before + 1);
+  EXPECT_THAT(incidents_.all(), SizeIs(1));
+}
+
+// The pace is that of captures: what happened is told in any case.
+TEST_F(FirstResponseTest, ADeathWithinTheCooldownIsTold) {
+  StartNode(100);
+  Make();
+  Tick();
+  Tick(31s);
+  Die();
+  ASSERT_EQ(Requests(), 1U);
+  Answer(0);
+  StartNode(100);
+  Tick();
+  Tick(31s);
+  ASSERT_FALSE(Incident(Request(0).incident_id).is_open());
+  Die();
+  EXPECT_EQ(Requests(), 1U);
+  ASSERT_THAT(incidents_.all(), SizeIs(2));
+  for (const evidence::IncidentRef& i : incidents_.all()) {
+    if (i->id == Request(0).incident_id) continue;
+    EXPECT_THAT(i->summary, HasSubstr("data died."));
+    EXPECT_THAT(i->summary, HasSubstr("Nothing is captured: cooldown."));
+    EXPECT_TRUE(i->is_open());
+  }
+}
+
+TEST_F(FirstResponseTest, AStormWithinTheCooldownIsOneMoreIncident) {
+  StartNode(100);
+  Make();
+  Tick();
+  Tick();
+  for (int kill = 1; kill <= 20; ++kill) {
+    SetOomKills(kill);
+    Tick();
+    Tick(2s);
+    if (kill == 1) Answer(0);
+  }
+  EXPECT_EQ(Requests(), 1U);
+  EXPECT_THAT(incidents_.all(), SizeIs(2));
+}
+
+TEST_F(FirstResponseTest, WithoutAProfileThatMayComeThereIsNoCooldown) {
+  StartNode(800);
+  Make();
+  Tick();
+  ASSERT_TRUE(AwaitRequests(1));
+  loop_.RunReady();
+  Answer(0, /*has_evidence=*/true, /*lacks_profiles=*/true);
+  EXPECT_EQ(response_->counts()[0].captured, 0U);
+  EXPECT_EQ(response_->counts()[0].empty, 1U);
+  const std::string id = Request(0).incident_id;
+  EXPECT_THAT(Incident(id).summary, HasSubstr("without a profile"));
+  Tick(2s);
+  ASSERT_TRUE(AwaitRequests(2));
+  loop_.RunReady();
+  EXPECT_EQ(Request(1).incident_id, id);
+}
+
+TEST_F(FirstResponseTest, WhatCameAfterAnEarlierLifesEventIsAdded) {
+  Make();
+  evidence::EventInfo told = Earlier("memory_pressure", 1min);
+  told.id = "told";
+  told.meta.steps.push_back({.step = "window-after.2"});
+  evidence::EventInfo old = Earlier("memory_pressure", 2h);
+  old.id = "old";
+  response_->Restore({Earlier("memory_pressure", 1min), told, old});
+  Tick(31s);
+  ASSERT_THAT(aftermaths_, SizeIs(1));
+  EXPECT_EQ(aftermaths_[0].event_id, "earlier");
+}
+
+TEST_F(FirstResponseTest, AnAftermathThatFindsNoRoomIsTriedAgain) {
+  StartNode(800);
+  Make();
+  Tick();
+  ASSERT_TRUE(AwaitRequests(1));
+  loop_.RunReady();
+  Answer(0);
+  aftermath_status_ = ResourceExhausted("16 wait");
+  Die(/*oom_kills=*/1);
+  EXPECT_THAT(aftermaths_, SizeIs(0));
+  aftermath_status_ = Status();
+  Tick(1s);
+  ASSERT_THAT(aftermaths_, SizeIs(1));
+  EXPECT_TRUE(aftermaths_[0].death->oom_killed);
+}
+
+// A container's runtime reaps at once, and removes the cgroup.
+TEST_F(FirstResponseTest, TheKernelTellsHowItEnded) {
+  StartNode(800);
+  Make();
+  Tick();
+  ASSERT_TRUE(AwaitRequests(1));
+  loop_.RunReady();
+  Answer(0);
+  Die();
+  const std::string id = Request(0).incident_id;
+  EXPECT_THAT(Incident(id).summary, HasSubstr("how is not known"));
+  kernel::KernelEvent event;
+  event.kind = kernel::KernelEvent::Kind::kOomVictim;
+  event.pid = kPid + 5;  // somebody else
+  response_->OnKernelDeath(event);
+  EXPECT_THAT(Incident(id).summary, Not(HasSubstr("The kernel tells")));
+  event.pid = kPid;
+  response_->OnKernelDeath(event);
+  EXPECT_THAT(Incident(id).summary,
+              HasSubstr("The kernel tells: The kernel killed it for memory."));
+  event.kind = kernel::KernelEvent::Kind::kExitBySignal;
+  event.signal = 9;
+  response_->OnKernelDeath(event);
+  const auto& numbers = Incident(id).numbers;
+  const auto signal = std::ranges::find(numbers, "exit_signal",
+                                        &evidence::IncidentNumber::name);
+  ASSERT_NE(signal, numbers.end());
+  EXPECT_EQ(signal->value, 9);
+  EXPECT_EQ(aftermaths_.back().event_id, "event-0");
+  EXPECT_TRUE(aftermaths_.back().death->oom_killed);
+}
+
+TEST_F(FirstResponseTest, TheKernelsWordMayComeFirst) {
+  StartNode(100);
+  Make();
+  Tick();
+  kernel::KernelEvent event;
+  event.kind = kernel::KernelEvent::Kind::kExitBySignal;
+  event.pid = kPid;
+  event.signal = 11;
+  response_->OnKernelDeath(event);
+  Die();
+  ASSERT_EQ(Requests(), 1U);
+  EXPECT_EQ(Request(0).death->signal, 11);
+}
+
+TEST_F(FirstResponseTest, SaysWhyADeathFiresNothing) {
+  StartNode(800);
+  Make();
+  Tick();
+  ASSERT_TRUE(AwaitRequests(1));
+  loop_.RunReady();
+  Answer(0);
+  Die(/*oom_kills=*/1);
+  const TriggerView kill = Trigger(TriggerKind::kOomKill);
+  ASSERT_TRUE(kill.last);
+  EXPECT_EQ(kill.last->reason, "covered");
+  EXPECT_FALSE(kill.last->fires);
+}
+
+// Of a child; the target itself is stopped before the kill has settled, and a
+// later one, hours on, is no kill.
+TEST_F(FirstResponseTest, AKillWithoutATargetSettlesToo) {
+  StartNode(100);
+  Make();
+  Tick();
+  Tick();
+  Die();
+  ASSERT_EQ(Requests(), 1U);
+  Answer(0);
+  SetOomKills(1);  // of who is left in the group
+  Tick();
+  Tick(1h);
+  StartNode(100);
+  Tick();
+  Tick(31s);
+  Die();
+  const auto& all = incidents_.all();
+  ASSERT_FALSE(all.empty());
+  const auto& last = *all.back();
+  EXPECT_THAT(last.summary, Not(HasSubstr("killed it for memory")))
+      << last.summary;
+}
+
+// Of a child, and then the target went for another reason, much later.
+TEST_F(FirstResponseTest, AKillLongAgoIsNotTheDeaths) {
+  StartNode(100);
+  Make();
+  Tick();
+  Tick();
+  SetOomKills(1);
+  Tick();
+  Tick(2s);
+  ASSERT_EQ(Requests(), 1U);
+  Answer(0);
+  Tick(60s);
+  Die();
+  ASSERT_EQ(Requests(), 2U);
+  EXPECT_FALSE(Request(1).death->oom_killed);
+}
+
+TEST_F(FirstResponseTest, AGroupThatTellsNoKillsIsNotArmedForThem) {
+  std::filesystem::remove(tree_.File("m/pod/one/memory.oom_control"));
+  StartNode(100);
+  Make();
+  Tick();
+  const TriggerView kill = Trigger(TriggerKind::kOomKill);
+  EXPECT_FALSE(kill.is_armed);
+  EXPECT_EQ(kill.reason, "unreadable");
+}
+
+TEST_F(FirstResponseTest, IsArmedOnlyWhereItCanFire) {
+  std::string problem;
+  settings_.detector_problem = [&problem] { return problem; };
+  StartNode(100);
+  Make();
+  Tick();
+  EXPECT_TRUE(Trigger(TriggerKind::kOomKill).is_armed);
+  EXPECT_TRUE(Trigger(TriggerKind::kReadLatency).is_armed);
+  problem = "the kernel does not permit it";  // any more
+  const TriggerView reads = Trigger(TriggerKind::kReadLatency);
+  EXPECT_FALSE(reads.is_armed);
+  EXPECT_EQ(reads.reason, "no_detector");
+  EXPECT_EQ(reads.problem, "the kernel does not permit it");
 }
 
 TEST_F(FirstResponseTest, AVerdictOfSlowReadsIsCapturedUnderItsIncident) {

@@ -24,6 +24,7 @@ TEST_F(FirstResponseTest, PressureBeginsACaptureAndAnIncident) {
   EXPECT_EQ(r.limit_bytes, 1000 * kMib);
   EXPECT_EQ(r.threshold_bytes, 750 * kMib);
   EXPECT_EQ(r.trigger_percent, 75U);
+  EXPECT_TRUE(r.is_urgent);
   EXPECT_EQ(r.ramp_up, "ramp-77-0-1");
   ASSERT_THAT(r.processes, SizeIs(1));
   EXPECT_EQ(r.processes[0].pid, kPid);
@@ -53,7 +54,7 @@ TEST_F(FirstResponseTest, WhatCameAfterIsAddedLater) {
 }
 
 TEST_F(FirstResponseTest, TheKillAfterwardsIsToldByTheSameIncident) {
-  StartNode(800);
+  StartNode(800, 60s);
   Make();
   Tick();
   ASSERT_TRUE(AwaitRequests(1));

@@ -66,12 +66,13 @@ class FirstResponseTest : public target::TableTest {
     return text.insert(0, 20 - text.size(), '0');
   }
   // With that much memory; read when it is followed.
-  void StartNode(std::uint64_t mib, pid_t pid = kPid) {
+  void StartNode(std::uint64_t mib, std::chrono::duration<double> age = 0.5s,
+                 pid_t pid = kPid) {
     SetMemory(mib);
     const double now =
         std::chrono::duration<double>(clock_.Monotonic().time_since_epoch())
             .count();
-    Start({.pid = pid, .started_s = now - 0.5});
+    Start({.pid = pid, .started_s = now - age.count()});
     Put(StrCat(pid, "/statm"), "1000 1000 0 0 0 0 0\n");
   }
   void Make() {
@@ -90,6 +91,7 @@ class FirstResponseTest : public target::TableTest {
              },
          .add_aftermath =
              [this](capture::CaptureAftermath a) {
+               if (!aftermath_status_.ok()) return aftermath_status_;
                aftermaths_.push_back(std::move(a));
                return Status();
              },
@@ -139,14 +141,17 @@ class FirstResponseTest : public target::TableTest {
     const MutexLock lock(mutex_);
     return requests_.at(i);
   }
-  void Answer(std::size_t i, bool has_evidence = true) {
+  void Answer(std::size_t i, bool has_evidence = true,
+              bool lacks_profiles = false) {
     const capture::CaptureRequest request = Request(i);
     capture::CaptureResult result;
     result.row = request.row;
     result.target = request.target;
     result.incident_id = request.incident_id;
+    result.trigger = request.trigger.kind;
     result.event_id = StrCat("event-", i);
     result.has_evidence = has_evidence;
+    result.lacks_profiles = lacks_profiles;
     result.artifacts = has_evidence ? 3 : 0;
     captured_(std::move(result));
     loop_.RunReady();
@@ -157,6 +162,21 @@ class FirstResponseTest : public target::TableTest {
     static const evidence::Incident none;
     held_ = ref;
     return ref == nullptr ? none : *ref;
+  }
+  TriggerView Trigger(TriggerKind kind) const {
+    return response_->View()[0].triggers[static_cast<std::size_t>(kind)];
+  }
+  // An event of an earlier life of the agent, `ago`.
+  evidence::EventInfo Earlier(std::string_view trigger,
+                              std::chrono::nanoseconds ago) const {
+    evidence::EventInfo event;
+    event.id = "earlier";
+    event.meta.captured_at = clock_.Unix() - ago;
+    event.meta.pod_name = "pod";
+    event.meta.target = "data";
+    event.meta.trigger.kind = trigger;
+    event.meta.profiles.push_back({.type = "heap", .filename = "heap.pprof"});
+    return event;
   }
   // Until the watching thread shows that reason.
   bool AwaitReason(detect::PressureReason reason) {
@@ -181,6 +201,7 @@ class FirstResponseTest : public target::TableTest {
   std::vector<capture::CaptureAftermath> aftermaths_;
   std::vector<capture::CaptureProcess> held_processes_;
   Status begin_status_;
+  Status aftermath_status_;
   std::function<void(capture::CaptureResult)> captured_;
   std::unique_ptr<FirstResponse> response_;
   std::int64_t now_ms_ = 0;

@@ -11,6 +11,8 @@ std::vector<FirstResponse::RowView> FirstResponse::View() const {
   const std::vector<detect::MemoryState> states = watch_->States();
   const std::vector<target::Row>& table = targets_.table().rows();
   const std::string no_store = problem();
+  const std::string no_detector =
+      settings_.detector_problem ? settings_.detector_problem() : "";
   std::vector<RowView> view;
   for (std::size_t i = 0; i < rows_.size(); ++i) {
     const Row& row = rows_[i];
@@ -26,8 +28,13 @@ std::vector<FirstResponse::RowView> FirstResponse::View() const {
       if (kind == TriggerKind::kMemoryPressure) {
         const detect::MemoryState& m = states[i];
         t.fired = m.fired;
-        t.last =
-            DecisionOf(row.target, m.last, m.seconds_to_limit, loop_.clock());
+        if (m.looks > 0)
+          t.last =
+              DecisionOf(row.target, m.last, m.seconds_to_limit, loop_.clock());
+        if (t.last && m.last.sample.measure == detect::PressureMeasure::kNone) {
+          t.last->summary = m.problem;
+          t.last->inputs.clear();
+        }
         if (m.last_fired)
           t.last_fired =
               DecisionOf(row.target, *m.last_fired, {}, loop_.clock());
@@ -40,10 +47,15 @@ std::vector<FirstResponse::RowView> FirstResponse::View() const {
             });
         if (!has_answered)
           unarmed("never_answered", "no endpoint of it has answered yet");
-      } else if (kind == TriggerKind::kReadLatency && !settings_.has_detector) {
-        unarmed("no_detector", "kernel telemetry is switched off");
+        if (!table[i].instance && row.before)
+          unarmed("no_target", table[i].problem);
+      } else if (kind == TriggerKind::kReadLatency && !no_detector.empty()) {
+        unarmed("no_detector", no_detector);
       } else if (!table[i].instance) {
         unarmed("no_target", table[i].problem);
+      } else if (kind == TriggerKind::kOomKill &&
+                 !targets_.tells_oom_kills(i)) {
+        unarmed("unreadable", "its cgroup does not tell of kills");
       }
       if (!no_store.empty()) unarmed("no_store", no_store);
       v.triggers.push_back(std::move(t));

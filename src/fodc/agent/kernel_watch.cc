@@ -29,13 +29,16 @@ kernel::TelemetryOptions TelemetryOptionsOf(const Options& options,
 std::unique_ptr<kernel::Telemetry> MakeTelemetry(const Options& options,
                                                  KtmMode mode,
                                                  std::size_t targets,
-                                                 const Clock& clock) {
+                                                 const Clock& clock,
+                                                 std::string* problem) {
   if (options.ktm_interval.count() <= 0) {
     LogWarn("kernel telemetry does not start: its interval is not positive",
             {{"ktm_interval", FormatGoDuration(options.ktm_interval)}});
+    *problem = "--ktm-interval is not positive";
     return nullptr;
   }
   const Status may = kernel::SystemKernel().MayLoad();
+  if (!may.ok()) *problem = may.message();
   if (!may.ok() && mode == KtmMode::kOn) {
     LogWarn("kernel telemetry is not permitted; see fodc-agent doctor",
             {{"error", may.message()}});
@@ -74,7 +77,7 @@ KernelWatch::KernelWatch(const Options& options, KtmMode mode,
                          evidence::IncidentList& incidents)
     : loop_(loop),
       reader_(MakeTelemetry(options, mode, targets.table().rows().size(),
-                            loop.clock()),
+                            loop.clock(), &problem_),
               "bad_interval", ReaderOptionsOf(options), targets, loop,
               recording),
       slow_reads_(bounds, std::move(signals), targets, recording, incidents) {

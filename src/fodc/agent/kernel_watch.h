@@ -34,6 +34,15 @@ class KernelWatch {
   void set_on_recorded(std::function<void()> callback) {
     on_recorded_ = std::move(callback);
   }
+  // Called with each death of a target's process that the kernel told of.
+  void set_on_death(
+      std::function<void(const kernel::KernelEvent& event)> callback) {
+    reader_.set_on_event(std::move(callback));
+  }
+  // Why there are no verdicts on reads for now; empty: there may be.
+  std::string problem() const {
+    return problem_.empty() ? reader_.ReadsProblem() : problem_;
+  }
   // Called when the list of incidents has changed.
   void set_on_incident(std::function<void()> callback) {
     slow_reads_.set_on_incident(std::move(callback));
@@ -55,6 +64,8 @@ class KernelWatch {
   void OnRead();
 
   net::EventLoop& loop_;
+  // Known at the start; before the reader, whose making tells it.
+  std::string problem_;
   collect::KernelReader reader_;
   SlowReads slow_reads_;
   std::function<void()> on_recorded_;

@@ -242,6 +242,11 @@ TEST(CheckTest, RefusesWhatCanOnlyBeAMistake) {
           "--pressure-profiler-max-artifacts");
   refused([](Options& o) { o.capture.max_disk_bytes = -1; },
           "--pressure-profiler-max-disk-bytes");
+  refused([](Options& o) { o.capture.max_age = -1s; },
+          "--pressure-profiler-max-age");
+  Options aged;
+  aged.capture.max_age = 1h;
+  EXPECT_EQ(Check(aged).value().capture.retention.max_age, 1h);
   EXPECT_TRUE(CheckWith([](Options& o) {
                 o.panic_diagnostics_enabled = false;
                 o.panic_diagnostics_dir = "";

@@ -14,10 +14,6 @@ constexpr std::array<std::string_view, kTriggerKinds> kNames = {
     "memory_pressure", "oom_kill",     "target_gone",  "target_restarted",
     "death_loop",      "read_latency", "endpoint_down"};
 
-std::string MiB(std::uint64_t bytes) {
-  return StrCat((bytes + (1u << 19)) >> 20, " MiB");
-}
-
 std::vector<evidence::IncidentNumber> InputsOf(
     const detect::PressureDecision& d, std::optional<double> seconds_left) {
   std::vector<evidence::IncidentNumber> inputs = {
@@ -46,9 +42,9 @@ std::string PressureText(const std::string& target,
       : d.sample.measure == detect::PressureMeasure::kPage
           ? ", as its page tells"
           : "";
-  return StrCat("Memory of ", target, " is ", MiB(d.sample.bytes), " of ",
-                MiB(d.sample.limit_bytes), " (", std::llround(share), " %", of,
-                ").");
+  return StrCat("Memory of ", target, " is ", MebibytesText(d.sample.bytes),
+                " of ", MebibytesText(d.sample.limit_bytes), " (",
+                std::llround(share), " %", of, ").");
 }
 
 }  // namespace
@@ -95,6 +91,11 @@ bool EventTriggers::Ask(TriggerKind kind, MonotonicTime now,
   }
   state.last = std::move(decision);
   return state.last->fires;
+}
+
+void EventTriggers::Note(TriggerKind kind, TriggerDecision decision) {
+  decision.fires = false;
+  Of(kind).last = std::move(decision);
 }
 
 void EventTriggers::End(TriggerKind kind, MonotonicTime now,

@@ -70,6 +70,8 @@ class EventTriggers {
   // It happened. True: a capture is to begin, and End must follow. The decision
   // is kept in any case.
   bool Ask(TriggerKind kind, MonotonicTime now, TriggerDecision decision);
+  // It happened, and is not asked about: `decision` says why.
+  void Note(TriggerKind kind, TriggerDecision decision);
   void End(TriggerKind kind, MonotonicTime now, bool has_evidence);
   void Restore(TriggerKind kind, MonotonicTime now,
                std::chrono::nanoseconds ago);

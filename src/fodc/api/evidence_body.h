@@ -2,6 +2,8 @@
 // A body of evidence on its way from an agent to a client.
 #pragma once
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -30,6 +32,9 @@ struct BodyDigest {
 // client takes it for the whole.
 class EvidenceBody final : public net::BodySource {
  public:
+  // Whoever asks for a page meanwhile waits for one piece at most.
+  static constexpr std::size_t kPieceBytes = 64u << 10;
+
   // `slot` lives as long as the body. `digest`: nothing if it is not known, or
   // if a part was asked for.
   EvidenceBody(std::unique_ptr<net::BodySource> body, Slot slot,
@@ -45,7 +50,7 @@ class EvidenceBody final : public net::BodySource {
   Result<net::BodyStep> Next(std::string* piece,
                              std::size_t max_bytes) override {
     const std::size_t before = piece->size();
-    auto step = body_->Next(piece, max_bytes);
+    auto step = body_->Next(piece, std::min(max_bytes, kPieceBytes));
     if (step.ok() && digest_) {
       const Status status = Check(std::string_view(*piece).substr(before),
                                   *step == net::BodyStep::kDone);

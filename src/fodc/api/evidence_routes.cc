@@ -348,9 +348,11 @@ void EvidenceRoutes::Profile(const RequestPtr& request, Responder responder) {
          const auto& v = request->path_values;
          for (const auto& profile : found.event().meta.profiles) {
            if (profile.type != v[2]) continue;
+           const std::string_view ending =
+               profile.filename.ends_with(".txt") ? ".txt" : ".pprof";
            return self->Send(request, shared, found, profile.filename,
                              StrCat(v[0], '-', found.node->role, '-', v[1], '-',
-                                    v[2], ".pprof"),
+                                    v[2], ending),
                              NotAvailable);
          }
          shared->Send(net::TextError(404, "Profile not found"));

@@ -21,15 +21,15 @@ TEST_F(EvidenceRoutesTest, ListsProfilesWithTheKeysOfGoInItsOrder) {
   Tell();
   const auto r = Ask("/pressure-profiles");
   EXPECT_EQ(r.status, 200);
-  EXPECT_EQ(r.body,
-            StrCat(R"([{"captured_at":"2026-06-27T10:11:12.000000000Z",)",
-                   R"("agent_id":")", id_,
-                   R"(","pod_name":"a-0","role":"ROLE_DATA","profile_id":")",
-                   kId, R"(","source_endpoint":"","profiles":[{"type":"heap",)",
-                   R"("filename":"heap.pprof","filepath":"heap.pprof",)",
-                   R"("format":"pprof","size_bytes":10}],"rss_bytes":77,)",
-                   R"("cgroup_limit_bytes":0,"threshold_bytes":0,)",
-                   R"("trigger_percent":0,"where":["agent"]}])", "\n"));
+  EXPECT_EQ(
+      r.body,
+      StrCat(R"([{"captured_at":"2026-06-27T10:11:12Z",)", R"("agent_id":")",
+             id_, R"(","pod_name":"a-0","role":"ROLE_DATA","profile_id":")",
+             kId, R"(","source_endpoint":"","profiles":[{"type":"heap",)",
+             R"("filename":"heap.pprof","filepath":"heap.pprof",)",
+             R"("format":"pprof","size_bytes":10}],"rss_bytes":77,)",
+             R"("cgroup_limit_bytes":0,"threshold_bytes":0,)",
+             R"("trigger_percent":0,"where":["agent"]}])", "\n"));
   EXPECT_EQ(Ask("/pressure-profiles?pod_name=b-0").body, "[]\n");
   EXPECT_EQ(Ask("/pressure-profiles?role=datanode-x").status, 400);
 }

@@ -38,6 +38,15 @@ void WriteSizes(const evidence::EventMeta& meta, JsonWriter* json) {
   json->Int(meta.trigger_percent);
 }
 
+// As Go writes a time: without zeros at the end of the fraction.
+std::string GoTime(UnixTime at) {
+  std::string text = FormatRfc3339(at, 9);
+  text.pop_back();  // 'Z'
+  while (text.back() == '0') text.pop_back();
+  if (text.back() == '.') text.pop_back();
+  return text + "Z";
+}
+
 void WriteWhere(const KnownEvent& known, JsonWriter* json) {
   json->Key("where");
   json->BeginArray();
@@ -52,7 +61,7 @@ void AppendRow(const fleet::NodeEvents& node, const KnownEvent& known,
   JsonWriter json(out);
   json.BeginObject();
   json.Key("captured_at");
-  json.String(FormatRfc3339(event.meta.captured_at, 9));
+  json.String(GoTime(event.meta.captured_at));
   json.Key("agent_id");
   json.String(node.agent);
   json.Key("pod_name");

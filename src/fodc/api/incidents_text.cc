@@ -9,6 +9,7 @@
 
 #include "fodc/api/evidence_text.h"
 #include "fodc/api/json_writer.h"
+#include "fodc/api/untold_incidents.h"
 #include "fodc/base/strings.h"
 
 namespace fodc::api {
@@ -83,6 +84,7 @@ void WriteWhat(const fleet::Agent& agent, const Incident& incident,
 
 void WriteWho(const fleet::Agent& agent, MonotonicTime now, JsonWriter* json) {
   json->Key("agent");
+  if (agent.id.empty()) return json->Null();
   json->BeginObject();
   json->Key("id");
   json->String(agent.id);
@@ -112,6 +114,11 @@ IncidentsText::IncidentsText(
     for (const evidence::IncidentRef& incident : incidents->all()) {
       if (filter.Takes(*incident)) rows_.push_back({&agent, incident, {}});
     }
+  }
+  untold_ = FindUntoldIncidents(fleet, copies);
+  for (const KnownIncident& known : untold_) {
+    if (takes(known.agent) && filter.Takes(*known.incident))
+      rows_.push_back({&known.agent, known.incident, {}});
   }
   total_ = rows_.size();
   const std::size_t shown = std::min(filter.limit, total_);

@@ -20,6 +20,13 @@
 
 namespace fodc::api {
 
+// An incident and the agent that told of it; an agent without an id: it is
+// known by its evidence alone.
+struct KnownIncident {
+  fleet::Agent agent;
+  evidence::IncidentRef incident;
+};
+
 // What the proxy knows at the moment of its making; needs the fleet no more.
 class IncidentsText {
  public:
@@ -34,7 +41,7 @@ class IncidentsText {
 
  private:
   struct Row {
-    const fleet::Agent* agent;  // of agents_
+    const fleet::Agent* agent;  // of agents_ or untold_
     evidence::IncidentRef incident;
     std::vector<KnownEvent> events;  // of it
   };
@@ -42,15 +49,10 @@ class IncidentsText {
 
   const fleet::AgentList agents_;
   const MonotonicTime now_;
+  std::vector<KnownIncident> untold_;
   std::vector<Row> rows_;
   std::size_t total_ = 0;  // without the limit
   std::size_t next_ = 0;
-};
-
-// An incident and the agent that told of it.
-struct KnownIncident {
-  fleet::Agent agent;
-  evidence::IncidentRef incident;
 };
 
 // Of that pod (case does not count) and id. If several agents told of it, what

@@ -17,15 +17,47 @@ using evidence::EventStep;
 constexpr std::string_view kWindowAfter = "window-after";
 constexpr std::string_view kLogAfter = "log-after";
 constexpr std::string_view kTableAfter = "heap-table-after";
-// A target that dies again and again is not to fill its first event: later
-// additions count deaths and no more.
-constexpr std::ptrdiff_t kMostAdditions = 4;
+// A target that dies again and again is not to fill its first event. Of the
+// others the newest alone stays: a window reaches back to the moment.
+constexpr std::size_t kMostLogs = 4;  // additions with log lines
 constexpr std::chrono::nanoseconds kStepTime = std::chrono::seconds(4);
 
 const std::vector<std::string>* LogFilesOf(const CaptureRunnerOptions& options,
                                            const CaptureAftermath& aftermath) {
   if (aftermath.row >= options.targets.size()) return nullptr;
   return &options.targets[aftermath.row].log_files;
+}
+
+bool IsComplete(const EventStep& step) {
+  return step.outcome == evidence::StepOutcome::kComplete;
+}
+
+// `step` in the place of those of its name, but one that is better stays.
+void Replace(EventStep step, EventMeta* meta) {
+  std::erase_if(meta->steps, [&](const EventStep& old) {
+    return old.step == step.step && (IsComplete(step) || !IsComplete(old));
+  });
+  meta->steps.push_back(std::move(step));
+}
+
+bool BeginsLogs(const EventStep& step) {
+  return step.step == kLogAfter || step.step == StrCat(kLogAfter, "-0");
+}
+
+// The lines of the newest kMostLogs additions stay.
+void DropOldLogs(EventMeta* meta) {
+  auto additions = static_cast<std::size_t>(
+      std::count_if(meta->steps.begin(), meta->steps.end(), BeginsLogs));
+  bool goes = false;
+  std::erase_if(meta->steps, [&](const EventStep& step) {
+    if (BeginsLogs(step)) goes = additions-- > kMostLogs;
+    return goes && step.step.starts_with(kLogAfter);
+  });
+}
+
+bool IsAddition(const EventStep& step) {
+  return step.step == kWindowAfter || step.step == kTableAfter ||
+         step.step.starts_with(kLogAfter);
 }
 
 // What the target had in use when it died.
@@ -42,12 +74,15 @@ void AddHeapTable(const CaptureAftermath& aftermath, const CaptureTools& tools,
                        .max_bytes = tools.options.plan.max_profile_bytes,
                        .deadline = kStepTime},
                       *table);
-  if (step.outcome == evidence::StepOutcome::kComplete) {
-    meta->profiles.push_back({.type = StrCat(kTableAfter, number),
+  if (IsComplete(step)) {
+    std::erase_if(meta->profiles, [](const evidence::EventProfile& p) {
+      return p.type == kTableAfter;
+    });
+    meta->profiles.push_back({.type = std::string(kTableAfter),
                               .filename = step.file,
                               .size_bytes = step.bytes});
   }
-  meta->steps.push_back(std::move(step));
+  Replace(std::move(step), meta);
 }
 
 // What was recorded and logged since.
@@ -55,14 +90,15 @@ void AddRecords(const CaptureAftermath& aftermath, const CaptureTools& tools,
                 const std::string& number, UnixTime since, EventSteps& steps,
                 EventMeta* meta, LogTails* tails) {
   if (tools.options.window) {
-    meta->steps.push_back(steps.Stream(
-        {.name = std::string(kWindowAfter),
-         .file = StrCat(kWindowAfter, number, ".fdr"),
-         .max_bytes = tools.options.plan.max_window_bytes,
-         .deadline = kStepTime},
-        [&](const WindowSink& sink) {
-          return tools.options.window(since, tools.clock.Unix(), sink);
-        }));
+    Replace(steps.Stream({.name = std::string(kWindowAfter),
+                          .file = StrCat(kWindowAfter, number, ".fdr"),
+                          .max_bytes = tools.options.plan.max_window_bytes,
+                          .deadline = kStepTime},
+                         [&](const WindowSink& sink) {
+                           return tools.options.window(
+                               since, tools.clock.Unix(), sink);
+                         }),
+            meta);
   }
   const StepOrder logs = {.name = std::string(kLogAfter),
                           .file = StrCat(kLogAfter, number),
@@ -77,6 +113,7 @@ void AddRecords(const CaptureAftermath& aftermath, const CaptureTools& tools,
     lines = steps.LastLines(logs, *patterns, tails);
   }
   std::move(lines.begin(), lines.end(), std::back_inserter(meta->steps));
+  DropOldLogs(meta);
 }
 
 }  // namespace
@@ -88,15 +125,12 @@ Status RunAftermath(const CaptureAftermath& aftermath,
       tools.store.Reopen(aftermath.event_id, tools.options.budget));
   EventMeta meta = writer->meta();
   EventSteps steps(*writer, tools.files, tools.clock, tools.stop);
-  // There may have been some before: their files stay.
-  const auto before =
-      std::count_if(meta.steps.begin(), meta.steps.end(),
-                    [](const EventStep& s) { return s.step == kWindowAfter; });
-  const std::string number = before == 0 ? "" : StrCat(".", before + 1);
-  if (before < kMostAdditions) {
-    AddHeapTable(aftermath, tools, number, steps, &meta);
-    AddRecords(aftermath, tools, number, writer->at(), steps, &meta, tails);
-  }
+  // There may have been some before: names are the revision's.
+  const bool is_first =
+      std::none_of(meta.steps.begin(), meta.steps.end(), IsAddition);
+  const std::string number = is_first ? "" : StrCat(".", meta.revision + 1);
+  AddHeapTable(aftermath, tools, number, steps, &meta);
+  AddRecords(aftermath, tools, number, writer->at(), steps, &meta, tails);
   if (aftermath.death) meta.death = aftermath.death;
   FODC_RETURN_IF_ERROR(writer->Commit(std::move(meta)));
   tools.on_committed(writer->id(), writer->meta().revision);

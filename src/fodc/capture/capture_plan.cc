@@ -46,13 +46,9 @@ class Plan {
   }
 
   void AddProfiles(bool defaults) {
+    if (!options_.has_profiles) return;
     for (const ProfileType* type : options_.profiles) {
-      if (type->is_default != defaults) continue;
-      if (type->path.empty()) {
-        AddHeapTable(*type);
-      } else if (options_.has_profiles) {
-        AddProfile(*type);
-      }
+      if (type->is_default == defaults) AddProfile(*type);
     }
   }
 
@@ -100,17 +96,6 @@ class Plan {
     Add(std::move(step));
   }
 
-  // It is held, and outlives who had it.
-  void AddHeapTable(const ProfileType& type) {
-    if (request_.processes.empty() && !request_.dead) return;
-    Add({.kind = StepKind::kHeapTable,
-         .name = std::string(type.name),
-         .file = std::string(type.file),
-         .profile = &type,
-         .max_bytes = options_.max_profile_bytes,
-         .max_duration = kWalkTime});
-  }
-
   const CaptureRequest& request_;
   const CapturePlanOptions& options_;
   std::vector<CaptureStep> steps_;
@@ -143,16 +128,26 @@ std::vector<CaptureStep> PlanCapture(const CaptureRequest& request,
   // It waits for the lock of the memory map, on which the others need not wait.
   plan.AddText(StepKind::kSmapsRollup, "smaps_rollup", kFileTime);
   plan.AddProfiles(/*defaults=*/true);
-  plan.Add({.kind = StepKind::kCommit,
-            .name = "commit",
-            .needs = StepNeeds::kAnswers});
-  plan.AddProfiles(/*defaults=*/false);
+  // It is held, and outlives who had it.
+  if (!request.processes.empty() || request.dead) {
+    plan.Add({.kind = StepKind::kHeapTable,
+              .name = "heap-table",
+              .file = "heap-table.pprof",
+              .max_bytes = options.max_profile_bytes,
+              .max_duration = kWalkTime});
+  }
   plan.AddText(StepKind::kLimits, "limits", kFileTime);
   plan.AddText(StepKind::kMounts, "mounts", kFileTime);
   plan.AddText(StepKind::kSockets, "sockets", kWalkTime);
   plan.AddText(StepKind::kThreads, "thread-states", kWalkTime);
   plan.AddText(StepKind::kArguments, "cmdline", kFileTime);
   plan.AddText(StepKind::kEnvironment, "environ", kFileTime);
+  // Behind what is perishable: it waits for the disk, for as long as that
+  // takes.
+  plan.Add({.kind = StepKind::kCommit,
+            .name = "commit",
+            .needs = StepNeeds::kAnswers});
+  plan.AddProfiles(/*defaults=*/false);
   for (std::size_t i = 0; i < options.endpoints.size() && i < kMaxPages; ++i) {
     plan.Add({.kind = StepKind::kPage,
               .name = StrCat("page-", i),

@@ -46,9 +46,9 @@ TEST(CapturePlanTest, TheMostPerishableComesFirst) {
   EXPECT_THAT(
       Names(PlanCapture(Living(), Everything())),
       ElementsAre("counters", "status", "cgroup", "smaps_rollup", "heap",
-                  "goroutine", "heap-table", "commit", "allocator", "mutex",
-                  "block", "threads", "heap-gc", "cpu", "limits", "mounts",
-                  "sockets", "thread-states", "cmdline", "environ", "page-0",
+                  "goroutine", "heap-table", "limits", "mounts", "sockets",
+                  "thread-states", "cmdline", "environ", "commit", "allocator",
+                  "mutex", "block", "threads", "heap-gc", "cpu", "page-0",
                   "config-0", "config-1", "log", "window"));
 }
 

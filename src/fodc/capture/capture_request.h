@@ -48,6 +48,9 @@ struct CaptureRequest {
   // It lives, for its endpoints answer, but the agent sees no process of it:
   // what they give is captured, profiles and pages.
   bool is_unseen = false;
+  // It waits for none: what else is captured of the row, and of another if no
+  // thread is free, comes to its end at once, with what it has.
+  bool is_urgent = false;
   // If it is captured because of one, and who it was, if that is known.
   std::optional<evidence::EventDeath> death{};
   std::optional<CaptureProcess> dead{};
@@ -58,6 +61,7 @@ struct CaptureResult {
   std::size_t row = 0;
   std::string target{};
   std::string incident_id{};
+  std::string trigger{};  // its kind
   // OK also if steps were cut; else why there is no event at all.
   Status status{};
   std::string event_id{};  // empty: there is none
@@ -67,6 +71,10 @@ struct CaptureResult {
   // At least one artifact of the target was kept. An event without is a
   // failure: no cooldown begins.
   bool has_evidence = false;
+  // Of the profiles of a target that stands none came whole, and somebody is
+  // there who may give them later: the address was not refused, nor are they
+  // unknown to it.
+  bool lacks_profiles = false;
   std::size_t artifacts = 0;
   std::uint64_t bytes = 0;
   MonotonicTime decided_at{};     // when the request was made

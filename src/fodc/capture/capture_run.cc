@@ -19,6 +19,11 @@ using evidence::EventMeta;
 using evidence::EventStep;
 using evidence::StepOutcome;
 
+// A quarter of the event's bytes is for what comes behind the profiles, and
+// half of that for what comes behind the pages: the window, logs and
+// configuration.
+constexpr std::uint64_t kReserve = 4;
+
 bool HasFile(const EventStep& step) {
   return step.outcome == StepOutcome::kComplete ||
          step.outcome == StepOutcome::kCut;
@@ -55,7 +60,7 @@ class Run {
  private:
   std::vector<CaptureStep> MakePlan() const;
   void HoldProcesses();
-  void RunStep(const CaptureStep& step);
+  void RunStep(const CaptureStep& planned);
   std::optional<std::string> WhyNot(const CaptureStep& step,
                                     std::chrono::nanoseconds left) const;
   PatientThread::Work WorkOf(const CaptureStep& step) const;
@@ -65,11 +70,13 @@ class Run {
   void Add(const CaptureStep& step, EventStep receipt);
   Status Commit();
   Status KeepEarlier(const std::string& id, const Status& why);
+  std::uint64_t MaxBytes(const CaptureStep& step) const;
   EventMeta Meta() const;
   bool is_dead() const {
     return request_.processes.empty() && !request_.is_unseen;
   }
   Status NodeStatus() const;
+  std::string WhyStopped() const;
 
   const CaptureRequest& request_;
   const CaptureTools& tools_;
@@ -80,11 +87,12 @@ class Run {
   HeldProcesses processes_;
   Status gone_;  // why there is no process, where there was to be one
   MonotonicTime begun_{};
+  std::uint64_t reserve_bytes_ = 0;
   std::unique_ptr<evidence::EventWriter> writer_;
   std::optional<EventSteps> steps_;
   std::vector<EventStep> receipts_;
   std::vector<evidence::EventProfile> profiles_;
-  bool is_committed_ = false;
+  bool profiles_may_come_ = false;  // of those that did not
   CaptureResult result_;
 };
 
@@ -113,6 +121,12 @@ Status Run::NodeStatus() const {
   return OkStatus();
 }
 
+std::string Run::WhyStopped() const {
+  return tools_.end.stop_requested()
+             ? "the agent ends"
+             : "a capture for memory pressure goes first";
+}
+
 std::vector<CaptureStep> Run::MakePlan() const {
   CapturePlanOptions plan = tools_.options.plan;
   plan.profiles = tools_.options.profiles;
@@ -130,11 +144,12 @@ std::vector<CaptureStep> Run::MakePlan() const {
 std::optional<std::string> Run::WhyNot(const CaptureStep& step,
                                        std::chrono::nanoseconds left) const {
   if (!step.skip_reason.empty()) return step.skip_reason;
-  if (tools_.stop.stop_requested()) return "the agent ends";
+  if (tools_.stop.stop_requested()) return WhyStopped();
   if (step.needs != StepNeeds::kNothing && !request_.is_unseen) {
     if (Status s = NodeStatus(); !s.ok()) return s.message();
   }
   if (left <= std::chrono::nanoseconds(0)) return "no time was left";
+  if (step.max_bytes == 0) return "the event's bytes are used up";
   return {};
 }
 
@@ -203,8 +218,11 @@ EventStep Run::FetchStep(const CaptureStep& step, std::vector<std::string> urls,
       if (node->IsAlive()) return OkStatus();
       return NotFound("the target died before it answered");
     };
-  EventStep receipt =
+  Fetched fetched =
       RunFetch(fetch, tools_.client, *writer_, tools_.stop, tools_.clock);
+  if (step.kind == StepKind::kProfile && fetched.may_come_later)
+    profiles_may_come_ = true;
+  EventStep receipt = std::move(fetched.receipt);
   receipt.source = ReceiptText(receipt.source);
   receipt.reason = ReceiptText(receipt.reason);
   return receipt;
@@ -251,7 +269,27 @@ void Run::Add(const CaptureStep& step, EventStep receipt) {
   receipts_.push_back(std::move(receipt));
 }
 
-void Run::RunStep(const CaptureStep& step) {
+// Large bodies are not to take what the steps behind them need.
+std::uint64_t Run::MaxBytes(const CaptureStep& step) const {
+  std::uint64_t reserve = 0;
+  switch (step.kind) {
+    case StepKind::kProfile:
+    case StepKind::kHeapTable:
+      reserve = reserve_bytes_;
+      break;
+    case StepKind::kPage:
+      reserve = reserve_bytes_ / 2;
+      break;
+    default:
+      return step.max_bytes;
+  }
+  const std::uint64_t left = writer_->budget_left_bytes();
+  return std::min(step.max_bytes, left - std::min(left, reserve));
+}
+
+void Run::RunStep(const CaptureStep& planned) {
+  CaptureStep step = planned;
+  step.max_bytes = step.kind == StepKind::kCommit ? 0 : MaxBytes(planned);
   const auto left = std::min(step.max_duration,
                              begun_ + step.latest - tools_.clock.Monotonic());
   if (step.kind == StepKind::kCommit) {
@@ -323,6 +361,7 @@ EventMeta Run::Meta() const {
   meta.trigger = request_.trigger;
   meta.steps = receipts_;
   meta.death = request_.death;
+  meta.lacks_profiles = result_.lacks_profiles;
   return meta;
 }
 
@@ -331,14 +370,13 @@ Status Run::Commit() {
     ++tally_->commit_failures;
     return s;
   }
-  is_committed_ = true;
   tools_.on_committed(writer_->id(), writer_->meta().revision);
   return OkStatus();
 }
 
-// The last commit failed, and an earlier one did not: `writer_` is gone, and
-// with it what would not fit. What is there is told to lack the rest, if only
-// the disk takes that.
+// The last commit failed, and an earlier one did not, or it failed when the
+// event had its name: `writer_` is gone, and with it what would not fit. What
+// is there is told to lack the rest, if only the disk takes that.
 Status Run::KeepEarlier(const std::string& id, const Status& why) {
   const auto tell = [&]() -> Status {
     FODC_ASSIGN_OR_RETURN(
@@ -353,8 +391,9 @@ Status Run::KeepEarlier(const std::string& id, const Status& why) {
     tools_.on_committed(id, writer->meta().revision);
     return OkStatus();
   };
-  tell().IgnoreError();  // `why` is told in any case
+  const bool is_told = tell().ok();  // `why` is told in any case
   FODC_ASSIGN_OR_RETURN(const evidence::EventInfo kept, tools_.store.Read(id));
+  if (!is_told) tools_.on_committed(id, kept.meta.revision);
   result_.rest = why;
   result_.artifacts = evidence::EventFiles(kept.meta).size();
   result_.bytes = kept.bytes;
@@ -364,14 +403,15 @@ Status Run::KeepEarlier(const std::string& id, const Status& why) {
 CaptureResult Run::Execute() {
   result_ = {.row = request_.row,
              .target = request_.target,
-             .incident_id = request_.incident_id};
+             .incident_id = request_.incident_id,
+             .trigger = request_.trigger.kind};
   begun_ = tools_.clock.Monotonic();
   const auto end = [this](Status status) {
     result_.status = std::move(status);
     result_.finished_at = tools_.clock.Monotonic();
     return std::move(result_);
   };
-  if (tools_.stop.stop_requested()) return end(Cancelled("the agent ends"));
+  if (tools_.stop.stop_requested()) return end(Cancelled(WhyStopped()));
   HoldProcesses();
   auto writer = tools_.store.Begin(request_.at, tools_.options.budget);
   if (!writer.ok()) {
@@ -379,10 +419,13 @@ CaptureResult Run::Execute() {
     return end(std::move(writer).status());
   }
   writer_ = *std::move(writer);
+  reserve_bytes_ = writer_->budget_left_bytes() / kReserve;
   tools_.on_begun(writer_->id());
   steps_.emplace(*writer_, tools_.files, tools_.clock, tools_.stop);
   for (const CaptureStep& step : MakePlan()) RunStep(step);
 
+  result_.lacks_profiles = profiles_may_come_ && profiles_.empty() &&
+                           (request_.is_unseen || NodeStatus().ok());
   Status status = result_.has_evidence
                       ? Commit()
                       : NotFound("no evidence of the target was to be had");
@@ -396,7 +439,7 @@ CaptureResult Run::Execute() {
   }
   const std::string id = writer_->id();
   writer_.reset();
-  if (!status.ok() && is_committed_ && KeepEarlier(id, status).ok())
+  if (!status.ok() && result_.has_evidence && KeepEarlier(id, status).ok())
     status = OkStatus();
   if (status.ok()) {
     result_.event_id = id;

@@ -35,7 +35,8 @@ struct CaptureTools {
   PatientThread& files;
   HeldTables& tables;
   const Clock& clock;
-  std::stop_token stop{};
+  std::stop_token stop{};  // this capture is to end
+  std::stop_token end{};   // and so is all: the agent ends
   // The event has got its id; it has a revision on disk.
   std::function<void(const std::string& id)> on_begun{};
   std::function<void(const std::string& id, std::uint32_t revision)>

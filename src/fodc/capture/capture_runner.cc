@@ -26,11 +26,13 @@ class CaptureRunner::Impl {
  public:
   Impl(CaptureRunnerOptions options, Callbacks callbacks,
        evidence::EventStore* store, const Clock& clock);
-  ~Impl();
+  ~Impl() { Stop(); }
 
   Status Begin(CaptureRequest request);
   Status AddAftermath(CaptureAftermath aftermath);
   void Hold(std::size_t row, const CaptureProcess& process);
+  void RetainSoon();
+  void Stop();
   CaptureStats stats() const;
 
  private:
@@ -41,28 +43,54 @@ class CaptureRunner::Impl {
   using Job = std::variant<Capture, CaptureAftermath>;
   // A job that runs.
   struct Running {
-    std::optional<std::size_t> row;  // of a capture
-    std::string event_id;            // empty until it is known
+    std::optional<std::size_t> row{};  // of a capture
+    bool is_urgent = false;
+    std::string event_id{};  // empty until it is known
+    std::stop_source stop{};
   };
   // Of one thread.
   struct Readers {
+    explicit Readers(const std::shared_ptr<LostReads>& lost)
+        : processes(lost), files(lost) {}
     PatientThread processes;
     PatientThread files;
   };
   using Slot = std::map<std::uint64_t, Running>::iterator;
+  // Log files of an event that are kept open.
+  struct Followed {
+    std::string event_id{};
+    LogTails tails{};
+    MonotonicTime until{};
+  };
+  // What a thread is to do next: the first that is there.
+  struct Task {
+    std::optional<Job> job;
+    Slot slot;  // of the job
+    std::map<std::size_t, CaptureProcess>::node_type hold;
+    std::optional<Followed> old;  // to be closed, with no lock held
+    bool retains = false;
+    bool ends = false;
+  };
 
   void Work();
+  Task NextTask();
   void HoldOne(std::size_t row, const CaptureProcess& process,
                Readers* readers);
   std::deque<Job>::iterator NextJob() FODC_REQUIRES(mutex_);
   bool Runs(std::size_t row) const FODC_REQUIRES(mutex_);
-  bool Waits(std::size_t row) const FODC_REQUIRES(mutex_);
+  bool Waits(std::size_t row, bool is_urgent) const FODC_REQUIRES(mutex_);
+  bool IsUrgentRunning(std::size_t row) const FODC_REQUIRES(mutex_);
+  template <typename Kind>
+  std::size_t CountWaiting() const FODC_REQUIRES(mutex_);
+  static bool IsUrgent(const Job& job);
+  // Makes all urgent captures find threads, after that of the row has come.
+  void MakeWay(std::size_t row) FODC_REQUIRES(mutex_);
   CaptureTools Tools(Readers* readers, Slot slot);
   void RunOne(const Capture& capture, Readers* readers, Slot slot);
   void RunOne(const CaptureAftermath& aftermath, Readers* readers, Slot slot);
   void Retain();
-  LogTails TakeTails(const std::string& event_id);
-  void Follow(const std::string& event_id, LogTails tails);
+  Followed TakeFollowed(const std::string& event_id);
+  void Follow(Followed followed);
 
   const CaptureRunnerOptions options_;
   const Callbacks callbacks_;
@@ -71,6 +99,7 @@ class CaptureRunner::Impl {
   net::HttpClient client_;
   // Work that is not waited for may outlive this object.
   const std::shared_ptr<HeldTables> tables_ = std::make_shared<HeldTables>();
+  const std::shared_ptr<LostReads> lost_ = std::make_shared<LostReads>();
   std::stop_source stop_;
 
   mutable Mutex mutex_;
@@ -80,9 +109,10 @@ class CaptureRunner::Impl {
   std::map<std::size_t, CaptureProcess> to_hold_ FODC_GUARDED_BY(mutex_);
   std::map<std::uint64_t, Running> running_ FODC_GUARDED_BY(mutex_);
   std::uint64_t next_slot_ FODC_GUARDED_BY(mutex_) = 0;
-  // The newest events last.
-  std::deque<std::pair<std::string, LogTails>> followed_
-      FODC_GUARDED_BY(mutex_);
+  // What is followed for longest last.
+  std::deque<Followed> followed_ FODC_GUARDED_BY(mutex_);
+  // At the start the bounds may be narrower than they were.
+  bool must_retain_ FODC_GUARDED_BY(mutex_) = true;
   CaptureStats stats_ FODC_GUARDED_BY(mutex_);
 
   std::vector<std::jthread> threads_;  // last: they use the others
@@ -100,10 +130,11 @@ CaptureRunner::Impl::Impl(CaptureRunnerOptions options, Callbacks callbacks,
     threads_.emplace_back([this] { Work(); });
 }
 
-CaptureRunner::Impl::~Impl() {
+void CaptureRunner::Impl::Stop() {
   stop_.request_stop();
   {
     MutexLock lock(mutex_);
+    for (auto& [slot, running] : running_) running.stop.request_stop();
     changed_.NotifyAll();
   }
   threads_.clear();
@@ -114,11 +145,55 @@ bool CaptureRunner::Impl::Runs(std::size_t row) const {
                      [row](const auto& r) { return r.second.row == row; });
 }
 
-bool CaptureRunner::Impl::Waits(std::size_t row) const {
-  return std::any_of(waiting_.begin(), waiting_.end(), [row](const Job& job) {
-    const auto* capture = std::get_if<Capture>(&job);
-    return capture != nullptr && capture->request.row == row;
+bool CaptureRunner::Impl::IsUrgentRunning(std::size_t row) const {
+  return std::any_of(running_.begin(), running_.end(), [row](const auto& r) {
+    return r.second.row == row && r.second.is_urgent;
   });
+}
+
+bool CaptureRunner::Impl::Waits(std::size_t row, bool is_urgent) const {
+  return std::any_of(waiting_.begin(), waiting_.end(), [=](const Job& job) {
+    const auto* capture = std::get_if<Capture>(&job);
+    return capture != nullptr && capture->request.row == row &&
+           capture->request.is_urgent == is_urgent;
+  });
+}
+
+bool CaptureRunner::Impl::IsUrgent(const Job& job) {
+  const auto* capture = std::get_if<Capture>(&job);
+  return capture != nullptr && capture->request.is_urgent;
+}
+
+template <typename Kind>
+std::size_t CaptureRunner::Impl::CountWaiting() const {
+  return static_cast<std::size_t>(std::count_if(
+      waiting_.begin(), waiting_.end(),
+      [](const Job& job) { return std::holds_alternative<Kind>(job); }));
+}
+
+// The lesser one of the row burdens the same target; another's is stopped only
+// if one of those that wait would wait for its end.
+void CaptureRunner::Impl::MakeWay(std::size_t row) {
+  for (auto& [slot, running] : running_) {
+    if (running.row == row && !running.is_urgent) running.stop.request_stop();
+  }
+  std::size_t threads = threads_.size() - running_.size();
+  for (const auto& [slot, running] : running_)
+    threads += running.stop.stop_requested() ? 1 : 0;
+  const auto needed = static_cast<std::size_t>(
+      std::count_if(waiting_.begin(), waiting_.end(), IsUrgent));
+  // An aftermath only where there is no capture: it loses what it has not got.
+  for (const bool of_captures : {true, false}) {
+    for (auto& [slot, running] : running_) {
+      if (threads >= needed) return;
+      if (running.row.has_value() != of_captures || running.is_urgent ||
+          running.stop.stop_requested()) {
+        continue;
+      }
+      running.stop.request_stop();
+      ++threads;
+    }
+  }
 }
 
 Status CaptureRunner::Impl::Begin(CaptureRequest request) {
@@ -127,28 +202,42 @@ Status CaptureRunner::Impl::Begin(CaptureRequest request) {
     ++stats_.refused;
     return status;
   };
+  if (stop_.stop_requested()) return refuse(Cancelled("the agent ends"));
   // What a dead target left lies there for longer than it takes to wait.
   const bool may_wait = request.processes.empty() && !request.is_unseen;
-  if (Waits(request.row) || (Runs(request.row) && !may_wait)) {
+  const bool is_busy = request.is_urgent ? IsUrgentRunning(request.row)
+                                         : Runs(request.row) && !may_wait;
+  if (is_busy || Waits(request.row, request.is_urgent)) {
     return refuse(Unavailable(
         StrCat("a capture of ", request.target, " is in progress")));
   }
-  if (waiting_.size() >= options_.max_waiting) {
+  if (CountWaiting<Capture>() >= options_.max_waiting) {
     return refuse(ResourceExhausted(
         StrCat(options_.max_waiting, " captures are waiting")));
   }
   ++stats_.begun;
-  waiting_.push_back(Capture{std::move(request), clock_.Monotonic()});
+  Capture capture{std::move(request), clock_.Monotonic()};
+  if (capture.request.is_urgent) {
+    const std::size_t row = capture.request.row;
+    // Before the lesser ones, behind those that came first.
+    waiting_.insert(
+        std::find_if_not(waiting_.begin(), waiting_.end(), IsUrgent),
+        std::move(capture));
+    MakeWay(row);
+  } else {
+    waiting_.push_back(std::move(capture));
+  }
   changed_.NotifyOne();
   return OkStatus();
 }
 
 Status CaptureRunner::Impl::AddAftermath(CaptureAftermath aftermath) {
   MutexLock lock(mutex_);
-  if (waiting_.size() >= options_.max_waiting) {
+  if (stop_.stop_requested()) return Cancelled("the agent ends");
+  if (CountWaiting<CaptureAftermath>() >= options_.max_waiting) {
     ++stats_.aftermath_failures;
     return ResourceExhausted(
-        StrCat(options_.max_waiting, " captures are waiting"));
+        StrCat("what came after ", options_.max_waiting, " events is waiting"));
   }
   waiting_.push_back(std::move(aftermath));
   changed_.NotifyOne();
@@ -177,12 +266,12 @@ void CaptureRunner::Impl::HoldOne(std::size_t row,
 
 // Captures first: what is perishable goes before what is not.
 std::deque<CaptureRunner::Impl::Job>::iterator CaptureRunner::Impl::NextJob() {
-  const auto capture =
-      std::find_if(waiting_.begin(), waiting_.end(),
-                   [this](const Job& job) FODC_REQUIRES(mutex_) {
-                     const auto* c = std::get_if<Capture>(&job);
-                     return c != nullptr && !Runs(c->request.row);
-                   });
+  const auto capture = std::find_if(
+      waiting_.begin(), waiting_.end(),
+      [this](const Job& job) FODC_REQUIRES(mutex_) {
+        const auto* c = std::get_if<Capture>(&job);
+        return c != nullptr && (c->request.is_urgent || !Runs(c->request.row));
+      });
   if (capture != waiting_.end()) return capture;
   return std::find_if(waiting_.begin(), waiting_.end(),
                       [this](const Job& job) FODC_REQUIRES(mutex_) {
@@ -196,41 +285,66 @@ std::deque<CaptureRunner::Impl::Job>::iterator CaptureRunner::Impl::NextJob() {
                       });
 }
 
+CaptureRunner::Impl::Task CaptureRunner::Impl::NextTask() {
+  Task task;
+  MutexLock lock(mutex_);
+  for (;;) {
+    if (const auto next = NextJob(); next != waiting_.end()) {
+      task.job = std::move(*next);
+      waiting_.erase(next);
+      Running running;
+      if (const auto* capture = std::get_if<Capture>(&*task.job)) {
+        running.row = capture->request.row;
+        running.is_urgent = capture->request.is_urgent;
+      } else {
+        running.event_id = std::get<CaptureAftermath>(*task.job).event_id;
+      }
+      if (stop_.stop_requested()) running.stop.request_stop();
+      task.slot = running_.emplace(next_slot_++, std::move(running)).first;
+      return task;
+    }
+    if (stop_.stop_requested()) {
+      task.ends = waiting_.empty();
+      if (task.ends) return task;
+      changed_.Wait(mutex_);
+      continue;
+    }
+    if (!to_hold_.empty()) {
+      task.hold = to_hold_.extract(to_hold_.begin());
+      return task;
+    }
+    if (must_retain_) {
+      must_retain_ = false;
+      task.retains = true;
+      return task;
+    }
+    if (followed_.empty()) {
+      changed_.Wait(mutex_);
+      continue;
+    }
+    const auto left = followed_.front().until - clock_.Monotonic();
+    if (left <= std::chrono::nanoseconds(0)) {
+      task.old = std::move(followed_.front());
+      followed_.pop_front();
+      return task;
+    }
+    (void)changed_.WaitFor(mutex_, left);
+  }
+}
+
 void CaptureRunner::Impl::Work() {
   RunSoon();
-  Readers readers;
+  Readers readers(lost_);
   for (;;) {
-    std::optional<Job> job;
-    std::map<std::size_t, CaptureProcess>::node_type hold;
-    Slot slot;
-    {
-      MutexLock lock(mutex_);
-      auto next = NextJob();
-      while (next == waiting_.end()) {
-        if (stop_.stop_requested() && waiting_.empty()) return;
-        if (!to_hold_.empty() && !stop_.stop_requested()) {
-          hold = to_hold_.extract(to_hold_.begin());
-          break;
-        }
-        changed_.Wait(mutex_);
-        next = NextJob();
-      }
-      if (!hold) {
-        job = std::move(*next);
-        waiting_.erase(next);
-        Running running;
-        if (const auto* capture = std::get_if<Capture>(&*job)) {
-          running.row = capture->request.row;
-        } else {
-          running.event_id = std::get<CaptureAftermath>(*job).event_id;
-        }
-        slot = running_.emplace(next_slot_++, std::move(running)).first;
-      }
-    }
-    if (hold) {
-      HoldOne(hold.key(), hold.mapped(), &readers);
-    } else {
-      std::visit([&](const auto& what) { RunOne(what, &readers, slot); }, *job);
+    Task task = NextTask();
+    if (task.ends) return;
+    if (task.job) {
+      std::visit([&](const auto& what) { RunOne(what, &readers, task.slot); },
+                 *task.job);
+    } else if (task.hold) {
+      HoldOne(task.hold.key(), task.hold.mapped(), &readers);
+    } else if (task.retains) {
+      Retain();
     }
   }
 }
@@ -243,7 +357,8 @@ CaptureTools CaptureRunner::Impl::Tools(Readers* readers, Slot slot) {
           .files = readers->files,
           .tables = *tables_,
           .clock = clock_,
-          .stop = stop_.get_token(),
+          .stop = slot->second.stop.get_token(),
+          .end = stop_.get_token(),
           .on_begun =
               [this, slot](const std::string& id) {
                 MutexLock lock(mutex_);
@@ -266,7 +381,9 @@ void CaptureRunner::Impl::RunOne(const Capture& capture, Readers* readers,
   if (result.status.ok()) {
     // Only now: a capture that fails is to cost nothing.
     Retain();
-    Follow(result.event_id, std::move(tails));
+    Follow({.event_id = result.event_id,
+            .tails = std::move(tails),
+            .until = clock_.Monotonic() + options_.max_follow_time});
   }
   if (!result.rest.ok()) {
     Log(LogLevel::kWarn, "the last of an event was not kept",
@@ -295,12 +412,15 @@ void CaptureRunner::Impl::RunOne(const Capture& capture, Readers* readers,
 
 void CaptureRunner::Impl::RunOne(const CaptureAftermath& aftermath,
                                  Readers* readers, Slot slot) {
-  LogTails tails = TakeTails(aftermath.event_id);
+  Followed followed = TakeFollowed(aftermath.event_id);
   const Status status =
       stop_.stop_requested()
           ? Cancelled("the agent ends")
-          : RunAftermath(aftermath, Tools(readers, slot), &tails);
-  if (status.ok()) Follow(aftermath.event_id, std::move(tails));
+          : RunAftermath(aftermath, Tools(readers, slot), &followed.tails);
+  if (status.ok()) {
+    Retain();
+    Follow(std::move(followed));
+  }
   if (!status.ok() && status.code() != Code::kCancelled) {
     Log(LogLevel::kWarn, "what came after an event was not added",
         {{"event", aftermath.event_id}, {"error", status}});
@@ -322,27 +442,47 @@ void CaptureRunner::Impl::Retain() {
     failures = report->failures.size();
     for (const Status& s : report->failures)
       Log(LogLevel::kWarn, "an old event was not deleted", {{"error", s}});
+    if (!report->deleted.empty() && callbacks_.on_deleted)
+      callbacks_.on_deleted(report->deleted);
   }
   MutexLock lock(mutex_);
   stats_.retention_failures += failures;
 }
 
-LogTails CaptureRunner::Impl::TakeTails(const std::string& event_id) {
+CaptureRunner::Impl::Followed CaptureRunner::Impl::TakeFollowed(
+    const std::string& event_id) {
   MutexLock lock(mutex_);
   const auto it =
       std::find_if(followed_.begin(), followed_.end(),
-                   [&](const auto& f) { return f.first == event_id; });
-  if (it == followed_.end()) return {};
-  LogTails tails = std::move(it->second);
+                   [&](const Followed& f) { return f.event_id == event_id; });
+  if (it == followed_.end()) {
+    return {.event_id = event_id,
+            .until = clock_.Monotonic() + options_.max_follow_time};
+  }
+  Followed followed = std::move(*it);
   followed_.erase(it);
-  return tails;
+  return followed;
 }
 
-void CaptureRunner::Impl::Follow(const std::string& event_id, LogTails tails) {
-  if (tails.empty()) return;
+void CaptureRunner::Impl::Follow(Followed followed) {
+  if (followed.tails.empty()) return;
+  Followed old;  // closed when the lock is no longer held
   MutexLock lock(mutex_);
-  followed_.emplace_back(event_id, std::move(tails));
-  while (followed_.size() > options_.max_followed) followed_.pop_front();
+  const auto place =
+      std::find_if(followed_.begin(), followed_.end(),
+                   [&](const Followed& f) { return f.until > followed.until; });
+  followed_.insert(place, std::move(followed));
+  if (followed_.size() > options_.max_followed) {
+    old = std::move(followed_.front());
+    followed_.pop_front();
+  }
+  changed_.NotifyOne();
+}
+
+void CaptureRunner::Impl::RetainSoon() {
+  MutexLock lock(mutex_);
+  must_retain_ = true;
+  changed_.NotifyOne();
 }
 
 CaptureStats CaptureRunner::Impl::stats() const {
@@ -350,6 +490,7 @@ CaptureStats CaptureRunner::Impl::stats() const {
   CaptureStats stats = stats_;
   stats.waiting = waiting_.size();
   stats.running = running_.size();
+  stats.lost_reads = lost_->now();
   return stats;
 }
 
@@ -371,6 +512,10 @@ Status CaptureRunner::AddAftermath(CaptureAftermath aftermath) {
 void CaptureRunner::Hold(std::size_t row, const CaptureProcess& process) {
   impl_->Hold(row, process);
 }
+
+void CaptureRunner::RetainSoon() { impl_->RetainSoon(); }
+
+void CaptureRunner::Stop() { impl_->Stop(); }
 
 CaptureStats CaptureRunner::stats() const { return impl_->stats(); }
 

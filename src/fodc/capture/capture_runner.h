@@ -52,9 +52,11 @@ struct CaptureRunnerOptions {
 
   // Captures at once, of different rows; the others wait.
   std::size_t threads = 2;
-  std::size_t max_waiting = 16;  // captures and aftermaths
-  // Events whose aftermath is awaited: their log files are kept open.
+  std::size_t max_waiting = 16;  // captures; and as many aftermaths
+  // Events whose aftermath is awaited: their log files are kept open, also when
+  // they are deleted, which takes room of the disk.
   std::size_t max_followed = 16;
+  std::chrono::nanoseconds max_follow_time = std::chrono::hours(1);
 
   // For tests.
   std::string proc_root = "/proc";
@@ -80,6 +82,9 @@ struct CaptureStats {
   std::uint64_t retention_failures = 0;
   std::size_t waiting = 0;  // now
   std::size_t running = 0;  // now
+  // Reads that hang now, beside those that are waited for. They are bounded:
+  // when so many do, no further one is begun behind one that hangs.
+  std::size_t lost_reads = 0;
   // Of the last capture that ended.
   std::optional<CaptureResult> last{};
 };
@@ -95,32 +100,43 @@ class CaptureRunner {
     // The event has this revision on disk: it may be listed, shown and copied.
     std::function<void(std::string event_id, std::uint32_t revision)>
         on_committed{};
+    // Retention has deleted these: they are there no more.
+    std::function<void(std::vector<std::string> event_ids)> on_deleted{};
   };
 
-  // `store` and `clock` must outlive it.
+  // `store` and `clock` must outlive it. Soon it brings what the store holds
+  // within `options.retention`, as after each capture and aftermath.
   CaptureRunner(CaptureRunnerOptions options, Callbacks callbacks,
                 evidence::EventStore* store, const Clock& clock);
-  // Ends what runs within moments: what was complete of it is kept as if its
-  // target had died. What waits is dropped. on_captured is called for all.
+  // As Stop.
   ~CaptureRunner();
   CaptureRunner(const CaptureRunner&) = delete;
   CaptureRunner& operator=(const CaptureRunner&) = delete;
 
   // Errors, with nothing begun and no callback: kUnavailable while a capture of
-  // the row waits or runs (that of a dead target waits for the one that runs);
-  // kResourceExhausted when max_waiting do.
+  // the row waits or runs (that of a dead target waits for the one that runs;
+  // an urgent one only minds another urgent one); kResourceExhausted when
+  // max_waiting do.
   Status Begin(CaptureRequest request);
 
   // Adds what came after the moment to a committed event: a second window from
   // the moment to now, what the logs got since, how the target died. Of an
   // event that is being captured it waits for the end.
-  // Errors: kResourceExhausted when max_waiting wait.
+  // Errors: kResourceExhausted when max_waiting aftermaths wait.
   Status AddAftermath(CaptureAftermath aftermath);
 
   // Finds the heap table that the process shares, if it does, and holds it:
   // what a capture or an aftermath that names it as `dead` reads. Soon, when
   // nothing else is to be done; again it is nearly free.
   void Hold(std::size_t row, const CaptureProcess& process);
+
+  // For what else may leave too much in the store: an event is pinned no more.
+  void RetainSoon();
+
+  // Ends what runs within moments: what was complete of it is kept as if its
+  // target had died. What waits is dropped. on_captured has been called for all
+  // when it returns; from then on nothing begins (kCancelled).
+  void Stop();
 
   CaptureStats stats() const;
 

@@ -151,8 +151,10 @@ TEST_F(CaptureRunnerTest, AnEventThatIsRemovedUnderWayIsAFailure) {
 
 // What was committed first stays, and says that it is not all.
 TEST_F(CaptureRunnerTest, AnEventWhoseLastCommitFailsSaysSo) {
+  WriteTree(tree_.path(), {{"a", "port: 1\n"}});
+  options_.targets = {{.config_files = {tree_.File("a")}}};
   options_.window = [this](UnixTime, UnixTime, const WindowSink& sink) {
-    EXPECT_EQ(evidence::Shell(StrCat("rm ", root_, "/2*/limits.txt")), 0);
+    EXPECT_EQ(evidence::Shell(StrCat("rm ", root_, "/2*/config.0.a")), 0);
     return sink("recording");
   };
   Start();
@@ -160,13 +162,13 @@ TEST_F(CaptureRunnerTest, AnEventWhoseLastCommitFailsSaysSo) {
   ASSERT_THAT(result.status, IsOk());
   EXPECT_TRUE(result.has_evidence);
   EXPECT_THAT(result.rest,
-              StatusIs(Code::kInvalidArgument, HasSubstr("limits.txt")));
+              StatusIs(Code::kInvalidArgument, HasSubstr("config.0.a")));
   const EventMeta meta = Meta(result.event_id);
   EXPECT_THAT(meta.profiles, SizeIs(2));
   EXPECT_EQ(meta.revision, 2u);
   const evidence::EventStep commit = Step(meta, "commit");
   EXPECT_EQ(commit.outcome, StepOutcome::kFailed);
-  EXPECT_THAT(commit.reason, HasSubstr("limits.txt"));
+  EXPECT_THAT(commit.reason, HasSubstr("config.0.a"));
   EXPECT_EQ(result.artifacts, evidence::EventFiles(meta).size());
   // Nothing lies there that nobody lists.
   EXPECT_THAT(ListDirectory(Path(result.event_id)),
@@ -204,6 +206,31 @@ TEST_F(CaptureRunnerTest, AnEventsBytesAreBounded) {
   EXPECT_EQ(store_->Read(result.event_id)->bytes, result.bytes);
 }
 
+TEST_F(CaptureRunnerTest, LargeProfilesLeaveRoomForWhatComesLast) {
+  serve_ = [](int fd, const std::string&) {
+    std::string body = kHeapText;
+    body.append(400'000, 'x');
+    return Answer(fd, "200 OK", body);
+  };
+  options_.endpoints = [this](std::size_t) -> std::vector<CaptureEndpoint> {
+    return {{.name = "page", .url = server_->Url("/metrics")}};
+  };
+  WriteTree(tree_.path(), {{"node.log", "last words\n"}});
+  options_.targets = {{.log_files = {tree_.File("node.log")}}};
+  options_.window = [](UnixTime, UnixTime, const WindowSink& sink) {
+    return sink(std::string(10'000, 'x'));
+  };
+  options_.budget = {.max_bytes = 300'000, .min_bytes = 1};
+  Start();
+  const CaptureResult result = Capture(Request());
+  const EventMeta meta = Meta(result.event_id);
+  EXPECT_EQ(Step(meta, "heap").outcome, StepOutcome::kCut);
+  EXPECT_EQ(Step(meta, "goroutine").outcome, StepOutcome::kSkipped);
+  EXPECT_EQ(Step(meta, "page-0").outcome, StepOutcome::kCut);
+  EXPECT_EQ(Step(meta, "window").outcome, StepOutcome::kComplete);
+  EXPECT_EQ(Text(result.event_id, "log.0.node.log"), "last words\n");
+}
+
 TEST_F(CaptureRunnerTest, AWindowThatFailsIsCutOrLeftOut) {
   bool writes = true;
   options_.window = [&](UnixTime, UnixTime, const WindowSink& sink) -> Status {
@@ -237,6 +264,17 @@ TEST_F(CaptureRunnerTest, FilesThatAreNoneAreSaidSo) {
   EXPECT_EQ(Step(meta, "config-2").outcome, StepOutcome::kCut);
   EXPECT_THAT(Step(meta, "config-2").reason, HasSubstr("its end is cut"));
   EXPECT_EQ(Text(result.event_id, "log.0.a.log"), "a\\x00b\\xff\n");
+}
+
+TEST_F(CaptureRunnerTest, LogsThatAreLeftOutAreToldOf) {
+  for (int i = 0; i < 11; ++i)
+    WriteTree(tree_.path(), {{StrCat("logs/", i, ".log"), "x\n"}});
+  options_.targets = {{.log_files = {tree_.File("logs/*")}}};
+  Start();
+  const EventMeta meta = Meta(Capture(Request()).event_id);
+  EXPECT_EQ(Step(meta, "log-7").outcome, StepOutcome::kComplete);
+  EXPECT_EQ(Step(meta, "log-others").outcome, StepOutcome::kSkipped);
+  EXPECT_THAT(Step(meta, "log-others").reason, HasSubstr("3 more files"));
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <future>
 
 #include "fodc/capture/capture_runner_testing.h"
@@ -103,6 +104,12 @@ TEST_F(CaptureRunnerTest, CapturesATargetThatStands) {
   EXPECT_EQ(stats.last->event_id, id);
 }
 
+// Else it is listed and cannot be downloaded.
+void ExpectKnown(const EventMeta& meta) {
+  for (const auto& profile : meta.profiles)
+    EXPECT_NE(FindProfileType(profile.type), nullptr) << profile.type;
+}
+
 TEST_F(CaptureRunnerTest, TheTableThatATargetSharesNeedsNoRequest) {
   pprof::HeapTableWriter table;
   ASSERT_THAT(table.Open({}), IsOk());
@@ -117,6 +124,7 @@ TEST_F(CaptureRunnerTest, TheTableThatATargetSharesNeedsNoRequest) {
   const EventMeta meta = Meta(result.event_id);
   ASSERT_THAT(meta.profiles, SizeIs(1));
   EXPECT_EQ(meta.profiles[0].type, "heap-table");
+  ExpectKnown(meta);
   const auto profile =
       pprof::ReadProfile(Text(result.event_id, "heap-table.pprof"));
   ASSERT_THAT(profile, IsOk());
@@ -269,6 +277,140 @@ TEST_F(CaptureRunnerTest, OneCaptureOfARowAtATime) {
   EXPECT_THAT(Ids(), SizeIs(2));
 }
 
+TEST_F(CaptureRunnerTest, MemoryPressureWaitsForNoLesserOne) {
+  options_.threads = 2;
+  std::promise<void> asked;
+  serve_ = [&, is_first = std::make_shared<std::atomic<bool>>(true)](
+               int fd, const std::string&) {
+    if (!is_first->exchange(false)) return Answer(fd, "200 OK", kHeapText);
+    asked.set_value();
+    RawServer::WaitForClient(fd);  // it would answer in ten minutes
+    return false;
+  };
+  options_.plan.profile_timeout = 10min;
+  options_.plan.wall_budget = 20min;
+  Start();
+  CaptureRequest slow = Request();
+  slow.trigger.kind = "endpoint_down";
+  ASSERT_THAT(runner_->Begin(slow), IsOk());
+  asked.get_future().wait();
+  CaptureRequest urgent = Request();
+  urgent.at += 1s;
+  urgent.is_urgent = true;
+  ASSERT_THAT(runner_->Begin(urgent), IsOk());
+  const CaptureResult one = Await(1);
+  const CaptureResult two = Await(2);
+  const CaptureResult& lesser = one.trigger == "endpoint_down" ? one : two;
+  const CaptureResult& pressure = one.trigger == "endpoint_down" ? two : one;
+  EXPECT_EQ(lesser.trigger, "endpoint_down");
+  EXPECT_EQ(pressure.trigger, "memory_pressure");
+  // What it had is kept, and says why there is no more.
+  ASSERT_THAT(lesser.status, IsOk());
+  EXPECT_THAT(Step(Meta(lesser.event_id), "goroutine").reason,
+              HasSubstr("memory pressure goes first"));
+  ASSERT_THAT(pressure.status, IsOk());
+  EXPECT_THAT(Meta(pressure.event_id).profiles, SizeIs(2));
+}
+
+TEST_F(CaptureRunnerTest, MemoryPressureFindsAThread) {
+  options_.threads = 1;
+  std::promise<void> asked;
+  serve_ = [&, is_first = std::make_shared<std::atomic<bool>>(true)](
+               int fd, const std::string&) {
+    if (!is_first->exchange(false)) return Answer(fd, "200 OK", kHeapText);
+    asked.set_value();
+    RawServer::WaitForClient(fd);
+    return false;
+  };
+  options_.plan.profile_timeout = 10min;
+  options_.plan.wall_budget = 20min;
+  Start();
+  ASSERT_THAT(runner_->Begin(Request(1)), IsOk());
+  asked.get_future().wait();
+  ASSERT_THAT(runner_->Begin(Request(2)), IsOk());  // waits
+  CaptureRequest urgent = Request(0);
+  urgent.is_urgent = true;
+  ASSERT_THAT(runner_->Begin(urgent), IsOk());
+  EXPECT_THAT(runner_->Begin(urgent), StatusIs(Code::kUnavailable, _));
+  EXPECT_EQ(Await(1).row, 1u);
+  EXPECT_EQ(Await(2).row, 0u);
+  EXPECT_EQ(Await(3).row, 2u);
+}
+
+// The second must not count on the thread that the first is promised.
+TEST_F(CaptureRunnerTest, MemoryPressureOfTwoTargetsFindsTwoThreads) {
+  options_.threads = 2;
+  options_.plan.profile_timeout = 10min;
+  options_.plan.wall_budget = 20min;
+  const RawServer::Serve never = [](int fd, const std::string&) {
+    RawServer::WaitForClient(fd);
+    return false;
+  };
+  RawServer silent(never);
+  RawServer as_silent(never);
+  // Answers when the second urgent one is over.
+  std::promise<void> second;
+  RawServer patient(
+      [is_over = second.get_future().share()](int fd, const std::string&) {
+        is_over.wait();
+        return Answer(fd, "200 OK", kHeapText);
+      });
+  RawServer quick([](int fd, const std::string&) {
+    return Answer(fd, "200 OK", kHeapText);
+  });
+  has_endpoint_ = false;
+  options_.targets.resize(4);
+  options_.targets[0].profiles = *ProfileSource::Parse(patient.Url(""));
+  options_.targets[1].profiles = *ProfileSource::Parse(quick.Url(""));
+  options_.targets[2].profiles = *ProfileSource::Parse(silent.Url(""));
+  options_.targets[3].profiles = *ProfileSource::Parse(as_silent.Url(""));
+  Start();
+  ASSERT_THAT(runner_->Begin(Request(2)), IsOk());
+  ASSERT_THAT(runner_->Begin(Request(3)), IsOk());
+  ASSERT_TRUE(test::WaitUntil([&] {
+    return silent.connections() == 1 && as_silent.connections() == 1;
+  }));
+  for (const std::size_t row : {0, 1}) {
+    CaptureRequest urgent = Request(row);
+    urgent.is_urgent = true;
+    ASSERT_THAT(runner_->Begin(urgent), IsOk());
+  }
+  // The lesser ones and the second, in any order.
+  for (std::size_t i = 1; i <= 3; ++i) {
+    EXPECT_THAT(Await(i).status, IsOk());
+    EXPECT_NE(Await(i).row, 0u);
+  }
+  second.set_value();
+  EXPECT_EQ(Await(4).row, 0u);
+}
+
+// An error of the server's is not the same as that there is no such server.
+TEST_F(CaptureRunnerTest, TellsThatProfilesMayComeLater) {
+  serve_ = [](int fd, const std::string&) {
+    return Answer(fd, "503 Busy", "one at a time");
+  };
+  Start();
+  const CaptureResult busy = Capture(Request());
+  EXPECT_THAT(busy.status, IsOk());
+  EXPECT_TRUE(busy.has_evidence);
+  EXPECT_TRUE(busy.lacks_profiles);
+  runner_.reset();
+  serve_ = [](int fd, const std::string&) {
+    return Answer(fd, "404 Not Found", "");
+  };
+  Start();
+  const CaptureResult none = Capture(Request());
+  EXPECT_TRUE(none.has_evidence);
+  EXPECT_FALSE(none.lacks_profiles);
+  runner_.reset();
+  serve_ = [](int fd, const std::string& request) {
+    return PathOf(request).ends_with("heap") ? Answer(fd, "503 Busy", "")
+                                             : Answer(fd, "200 OK", kHeapText);
+  };
+  Start();
+  EXPECT_FALSE(Capture(Request()).lacks_profiles);
+}
+
 TEST_F(CaptureRunnerTest, ThatOfADeadTargetWaitsForTheOneThatRuns) {
   std::promise<void> asked;
   std::promise<void> let_go;
@@ -385,6 +527,22 @@ TEST_F(CaptureRunnerTest, RetentionRunsAfterTheCommit) {
   EXPECT_EQ(Ids().front(), result.event_id);
 }
 
+// The bounds may be narrower than they were, and an event be pinned no more.
+TEST_F(CaptureRunnerTest, RetentionRunsAtTheStartAndWhenAsked) {
+  const auto add = [this](int hours) {
+    AddEvent(store_.get(), now_ - hours * 1h, {{"f", "x"}});
+  };
+  for (const int hours : {7, 6, 5}) add(hours);
+  options_.retention.max_events = 2;
+  Start();
+  EXPECT_TRUE(test::WaitUntil([&] { return Ids().size() == 2; }));
+  for (const int hours : {4, 3}) add(hours);
+  EXPECT_THAT(Ids(), SizeIs(4));
+  runner_->RetainSoon();
+  EXPECT_TRUE(test::WaitUntil([&] { return Ids().size() == 2; }));
+  EXPECT_TRUE(test::WaitUntil([&] { return deleted().size() == 3; }));
+}
+
 TEST_F(CaptureRunnerTest, ItsEndKeepsWhatWasComplete) {
   std::promise<void> asked;
   serve_ = [&](int fd, const std::string& request) {
@@ -399,8 +557,10 @@ TEST_F(CaptureRunnerTest, ItsEndKeepsWhatWasComplete) {
   ASSERT_THAT(runner_->Begin(Request(0)), IsOk());
   asked.get_future().wait();
   ASSERT_THAT(runner_->Begin(Request(1)), IsOk());
-  runner_.reset();
+  runner_->Stop();
   ASSERT_EQ(results(), 2u);
+  EXPECT_THAT(runner_->Begin(Request(2)), StatusIs(Code::kCancelled, _));
+  EXPECT_THAT(runner_->AddAftermath({}), StatusIs(Code::kCancelled, _));
   const CaptureResult first = Await(1);
   ASSERT_THAT(first.status, IsOk());
   const EventMeta meta = Meta(first.event_id);

@@ -80,6 +80,11 @@ class CaptureRunnerTest : public evidence::EventStoreTest {
                   MutexLock lock(mutex_);
                   commits_.emplace_back(id, revision);
                   changed_.NotifyAll();
+                },
+            .on_deleted =
+                [this](const std::vector<std::string>& ids) {
+                  MutexLock lock(mutex_);
+                  deleted_.insert(deleted_.end(), ids.begin(), ids.end());
                 }},
         store_.get(), SystemClock());
   }
@@ -117,6 +122,11 @@ class CaptureRunnerTest : public evidence::EventStoreTest {
     MutexLock lock(mutex_);
     return results_.size();
   }
+  // By retention, in the order in which it was told.
+  std::vector<std::string> deleted() const {
+    MutexLock lock(mutex_);
+    return deleted_;
+  }
   CaptureResult Capture(CaptureRequest request) {
     const std::size_t before = results();
     EXPECT_THAT(runner_->Begin(std::move(request)), IsOk());
@@ -153,6 +163,7 @@ class CaptureRunnerTest : public evidence::EventStoreTest {
   std::vector<CaptureResult> results_ FODC_GUARDED_BY(mutex_);
   std::vector<std::pair<std::string, std::uint32_t>> commits_
       FODC_GUARDED_BY(mutex_);
+  std::vector<std::string> deleted_ FODC_GUARDED_BY(mutex_);
   std::unique_ptr<net::RawServer> server_;
   std::unique_ptr<CaptureRunner> runner_;  // last: it uses the others
 };

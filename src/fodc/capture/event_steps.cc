@@ -144,12 +144,13 @@ std::vector<EventStep> EventSteps::LastLines(
   // Shared with work that may go on when it is no longer waited for.
   struct Found {
     std::vector<std::string> paths;
+    std::size_t left_out = 0;
     std::shared_ptr<LogTail> tail;
   };
   auto found = std::make_shared<Found>();
   const auto listed = files_.Run(
       [found, patterns]() -> Result<StepText> {
-        found->paths = FindLogFiles(patterns, kMaxLogFiles);
+        found->paths = FindLogFiles(patterns, kMaxLogFiles, &found->left_out);
         return StepText();
       },
       order.deadline, stop_);
@@ -181,6 +182,12 @@ std::vector<EventStep> EventSteps::LastLines(
         }));
     if (steps.back().outcome != StepOutcome::kFailed && opened->tail)
       tails->push_back(opened->tail);
+  }
+  if (found->left_out != 0) {
+    steps.push_back(
+        Skipped(StrCat(order.name, "-others"),
+                StrCat(found->left_out, " more files match; of all the ",
+                       kMaxLogFiles, " that were written last are taken")));
   }
   return steps;
 }

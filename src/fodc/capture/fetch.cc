@@ -22,6 +22,7 @@ using evidence::StepOutcome;
 
 constexpr int kOk = 200;
 constexpr int kNotFoundAnswer = 404;
+constexpr int kServersError = 500;
 
 // One body on its way: the client's thread while the request runs, then the
 // caller's.
@@ -110,6 +111,19 @@ bool IsNotThere(const net::HttpClientResult& answer) {
   return answer.status.ok() && answer.http_status == kNotFoundAnswer;
 }
 
+// Of one that did not come whole.
+bool MayComeLater(const net::HttpClientResult& answer) {
+  switch (answer.status.code()) {
+    case Code::kOk:
+      return answer.http_status >= kServersError;
+    case Code::kDeadlineExceeded:
+    case Code::kDataLoss:
+      return true;
+    default:
+      return false;
+  }
+}
+
 // "http://db:6060/debug/pprof/heap", "unix:/run/db.sock:/debug/pprof/heap".
 std::string SourceName(const Fetch& fetch, std::string_view url) {
   if (fetch.unix_socket.empty()) return net::WithoutUserInfo(url);
@@ -143,6 +157,7 @@ void Settle(const net::HttpClientResult& answer, std::uint64_t max_bytes,
     return fail(AnswerText(answer));
   if (answer.status.ok()) {
     if (Status s = body->End(); !s.ok()) return fail(s.message());
+    if (sink->bytes() == 0) return fail("the answer is empty");
     const Status damage = body->Damage();
     return Keep(sink, damage.ok() ? StepOutcome::kComplete : StepOutcome::kCut,
                 damage.message(), step);
@@ -161,18 +176,20 @@ void Settle(const net::HttpClientResult& answer, std::uint64_t max_bytes,
 
 }  // namespace
 
-EventStep RunFetch(const Fetch& fetch, net::HttpClient& client,
-                   evidence::EventWriter& writer, const std::stop_token& stop,
-                   const Clock& clock) {
+Fetched RunFetch(const Fetch& fetch, net::HttpClient& client,
+                 evidence::EventWriter& writer, const std::stop_token& stop,
+                 const Clock& clock) {
   const MonotonicTime begun = clock.Monotonic();
-  EventStep step = {.step = fetch.step, .started = clock.Unix()};
+  Fetched out;
+  EventStep& step = out.receipt;
+  step = {.step = fetch.step, .started = clock.Unix()};
   const auto end = [&] {
     step.duration = clock.Monotonic() - begun;
     if (step.outcome == StepOutcome::kComplete ||
         step.outcome == StepOutcome::kCut) {
       step.file = fetch.file;
     }
-    return step;
+    return std::move(out);
   };
   auto sink = writer.OpenArtifact(fetch.file, fetch.max_bytes);
   if (!sink.ok()) {
@@ -194,6 +211,8 @@ EventStep RunFetch(const Fetch& fetch, net::HttpClient& client,
         Get(url, fetch.unix_socket, left, &body, client, stop);
     Settle(answer, fetch.max_bytes, writer.budget_left_bytes(), &body,
            sink->get(), &step);
+    out.may_come_later =
+        step.outcome != StepOutcome::kComplete && MayComeLater(answer);
     if (!IsNotThere(answer)) break;
   }
   if (step.outcome == StepOutcome::kFailed) (*sink)->Discard();

@@ -38,6 +38,13 @@ struct Fetch {
   std::function<Status()> check_peer{};
 };
 
+struct Fetched {
+  evidence::EventStep receipt{};
+  // It is not whole, and may be had later: too slow, cut short, an error of the
+  // server's. Not what nobody answers for or does not know (4xx).
+  bool may_come_later = false;
+};
+
 // Blocks until the body is in its file, or until it is known that it will not
 // be. The receipt is
 //   complete   the whole body,
@@ -46,8 +53,8 @@ struct Fetch {
 //   failed     without a file: no answer, another one than 200, not the
 //              content that was asked for, or no room on the disk.
 // `client`'s thread blocks on the disk meanwhile.
-evidence::EventStep RunFetch(const Fetch& fetch, net::HttpClient& client,
-                             evidence::EventWriter& writer,
-                             const std::stop_token& stop, const Clock& clock);
+Fetched RunFetch(const Fetch& fetch, net::HttpClient& client,
+                 evidence::EventWriter& writer, const std::stop_token& stop,
+                 const Clock& clock);
 
 }  // namespace fodc::capture

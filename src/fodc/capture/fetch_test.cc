@@ -46,7 +46,10 @@ class FetchTest : public evidence::EventStoreTest {
                    .max_bytes = max_bytes,
                    .deadline = deadline,
                    .check_peer = check_peer_};
-    return RunFetch(fetch, client_, *writer_, stop_.get_token(), SystemClock());
+    Fetched fetched =
+        RunFetch(fetch, client_, *writer_, stop_.get_token(), SystemClock());
+    may_come_later_ = fetched.may_come_later;
+    return std::move(fetched.receipt);
   }
   EventStep Serve(RawServer::Serve serve,
                   std::chrono::nanoseconds deadline = 60s,
@@ -65,6 +68,7 @@ class FetchTest : public evidence::EventStoreTest {
   std::function<Status()> check_peer_;
   std::string unix_socket_;
   std::stop_source stop_;
+  bool may_come_later_ = false;  // of the last Run
   net::HttpClient client_;
   std::unique_ptr<evidence::EventWriter> writer_ =
       store_->Begin(now_, evidence::kPlenty).value();
@@ -127,6 +131,15 @@ TEST_F(FetchTest, A404EverywhereIsAFailure) {
   EXPECT_EQ(step.outcome, StepOutcome::kFailed);
   EXPECT_EQ(step.reason, "HTTP 404: no such page");
   EXPECT_EQ(step.file, "");
+  EXPECT_TRUE(IsEmpty());
+}
+
+TEST_F(FetchTest, AnEmptyAnswerIsNone) {
+  content_ = Fetch::Content::kAnything;  // a page
+  const EventStep step = Serve(
+      [](int fd, const std::string&) { return Answer(fd, "200 OK", ""); });
+  EXPECT_EQ(step.outcome, StepOutcome::kFailed);
+  EXPECT_EQ(step.reason, "the answer is empty");
   EXPECT_TRUE(IsEmpty());
 }
 

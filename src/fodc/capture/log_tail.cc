@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/capture/log_tail.h"
 
-#include <fcntl.h>
 #include <glob.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -13,22 +12,13 @@
 #include <utility>
 
 #include "fodc/base/strings.h"
-#include "fodc/capture/redact.h"
+#include "fodc/capture/careful_open.h"
 
 namespace fodc::capture {
 namespace {
 
-Result<UniqueFd> OpenRegular(const std::string& path, struct stat* found) {
-  // Not to be kept waiting by a FIFO that nobody writes.
-  UniqueFd fd(
-      ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
-  if (!fd.ok()) return ErrnoStatus(errno, StrCat("open ", path));
-  if (::fstat(fd.get(), found) != 0)
-    return ErrnoStatus(errno, StrCat("stat ", path));
-  if (!S_ISREG(found->st_mode))
-    return InvalidArgument(StrCat(path, ": is no regular file"));
-  return fd;
-}
+// Enough for a private key that the first line is a part of.
+constexpr std::uint64_t kLookBehind = 64u << 10;
 
 // Up to the file's end as it is then; `bytes` at most.
 Result<std::string> ReadAt(int fd, std::uint64_t from, std::size_t bytes,
@@ -65,8 +55,7 @@ void AppendReadable(std::string_view line, std::string* out) {
   }
 }
 
-void AppendLines(std::string_view text, std::string* out) {
-  Redactor redactor;
+void AppendLines(std::string_view text, Redactor* redactor, std::string* out) {
   std::string readable;
   while (!text.empty()) {
     const std::size_t end = text.find('\n');
@@ -74,7 +63,7 @@ void AppendLines(std::string_view text, std::string* out) {
     std::string_view line = text.substr(0, end);
     if (line.ends_with('\r')) line.remove_suffix(1);
     AppendReadable(line, &readable);
-    redactor.AppendLine(readable, out);
+    redactor->AppendLine(readable, out);
     if (end == std::string_view::npos) return;
     out->push_back('\n');
     text.remove_prefix(end + 1);
@@ -84,7 +73,7 @@ void AppendLines(std::string_view text, std::string* out) {
 }  // namespace
 
 std::vector<std::string> FindLogFiles(const std::vector<std::string>& patterns,
-                                      std::size_t max) {
+                                      std::size_t max, std::size_t* left_out) {
   struct Found {
     std::string path;
     timespec written;
@@ -93,6 +82,7 @@ std::vector<std::string> FindLogFiles(const std::vector<std::string>& patterns,
   std::vector<Found> all;
   for (const std::string& pattern : patterns) {
     glob_t matches{};
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): neither ~ nor $VARIABLES in it
     if (::glob(pattern.c_str(), GLOB_NOSORT, nullptr, &matches) == 0) {
       for (std::size_t i = 0; i < matches.gl_pathc; ++i) {
         struct stat s {};
@@ -113,18 +103,18 @@ std::vector<std::string> FindLogFiles(const std::vector<std::string>& patterns,
   std::vector<std::string> paths;
   std::vector<std::pair<dev_t, ino_t>> seen;
   for (Found& found : all) {
-    if (paths.size() == max) break;
     if (std::find(seen.begin(), seen.end(), found.file) != seen.end()) continue;
     seen.push_back(found.file);
-    paths.push_back(std::move(found.path));
+    if (paths.size() < max) paths.push_back(std::move(found.path));
   }
+  *left_out = seen.size() - paths.size();
   return paths;
 }
 
 Result<LogPiece> ReadFirstLines(const std::string& path,
                                 std::size_t max_bytes) {
   struct stat found {};
-  FODC_ASSIGN_OR_RETURN(const UniqueFd fd, OpenRegular(path, &found));
+  FODC_ASSIGN_OR_RETURN(const UniqueFd fd, OpenCarefully(path, &found));
   // One more tells whether there is more.
   FODC_ASSIGN_OR_RETURN(const std::string text,
                         ReadAt(fd.get(), 0, max_bytes + 1, path));
@@ -136,15 +126,15 @@ Result<LogPiece> ReadFirstLines(const std::string& path,
     const std::size_t feed = lines.rfind('\n');
     if (feed != lines.npos) lines = lines.substr(0, feed + 1);
   }
-  AppendLines(lines, &piece.text);
+  Redactor redactor;
+  AppendLines(lines, &redactor, &piece.text);
   return piece;
 }
 
 Result<LogTail> LogTail::Open(const std::string& path) {
   struct stat found {};
-  auto fd = OpenRegular(path, &found);
-  if (!fd.ok()) return fd.status();
-  return LogTail(path, std::move(*fd));
+  FODC_ASSIGN_OR_RETURN(UniqueFd fd, OpenCarefully(path, &found));
+  return LogTail(path, std::move(fd));
 }
 
 Status LogTail::Append(std::uint64_t from, std::size_t max_bytes,
@@ -156,53 +146,68 @@ Status LogTail::Append(std::uint64_t from, std::size_t max_bytes,
   if (size < from) {
     piece->was_truncated = true;
     from = 0;
+    redactor_ = {};
   }
   const std::uint64_t begin = size - from > max_bytes ? size - max_bytes : from;
-  // The byte before tells whether a line begins here.
-  const std::uint64_t look = begin > from ? 1 : 0;
-  auto text = ReadAt(fd_.get(), begin - look,
-                     static_cast<std::size_t>(size - begin + look), path_);
+  const std::uint64_t behind = std::min(begin - from, kLookBehind);
+  auto text = ReadAt(fd_.get(), begin - behind,
+                     static_cast<std::size_t>(size - begin + behind), path_);
   if (!text.ok()) return text.status();
-  read_to_ = begin - look + text->size();
+  read_to_ = begin - behind + text->size();
   std::string_view lines = *text;
   piece->from = begin;
-  if (look != 0) {
+  if (behind != 0) {
     piece->is_cut = true;
-    const std::size_t feed = lines.find('\n');
+    // The byte before tells whether a line begins here.
+    const std::size_t before =
+        std::min(static_cast<std::size_t>(behind) - 1, lines.size());
+    const std::string_view rest = lines.substr(before);
+    const std::size_t feed = rest.find('\n');
     // One long line: its end says more than nothing.
     const std::size_t skip =
-        feed == std::string_view::npos || feed + 1 == lines.size() ? 1
-                                                                   : feed + 1;
-    lines.remove_prefix(std::min(skip, lines.size()));
-    piece->from = begin - look + skip;
+        feed == std::string_view::npos || feed + 1 == rest.size() ? 1
+                                                                  : feed + 1;
+    // What the lines before say of those that are given: they may be the rest
+    // of a secret.
+    redactor_ = {};
+    std::string unused;
+    const std::size_t cut = std::min(before + skip, lines.size());
+    AppendLines(lines.substr(0, cut), &redactor_, &unused);
+    lines.remove_prefix(cut);
+    piece->from = begin - 1 + skip;
   }
-  AppendLines(lines, &piece->text);
+  AppendLines(lines, &redactor_, &piece->text);
   return {};
 }
 
 Result<LogPiece> LogTail::Last(std::size_t max_bytes) {
   LogPiece piece;
-  const Status status = Append(0, max_bytes, &piece);
-  if (!status.ok()) return status;
+  redactor_ = {};
+  FODC_RETURN_IF_ERROR(Append(0, max_bytes, &piece));
   return piece;
 }
 
 Result<LogPiece> LogTail::More(std::size_t max_bytes) {
   LogPiece piece;
-  Status status = Append(read_to_, max_bytes, &piece);
-  if (!status.ok()) return status;
-  struct stat now {};
   struct stat mine {};
-  auto fd = OpenRegular(path_, &now);
-  // Nobody has begun a new one.
-  if (!fd.ok() || ::fstat(fd_.get(), &mine) != 0) return piece;
-  if (now.st_dev == mine.st_dev && now.st_ino == mine.st_ino) return piece;
+  if (fd_.ok()) {
+    FODC_RETURN_IF_ERROR(Append(read_to_, max_bytes, &piece));
+    if (::fstat(fd_.get(), &mine) != 0) return piece;
+  }
+  struct stat now {};
+  auto fd = OpenCarefully(path_, &now);
+  if (!fd.ok()) {
+    // Nobody has begun a new one.
+    if (mine.st_nlink == 0) fd_.reset();
+    return piece;
+  }
+  if (fd_.ok() && now.st_dev == mine.st_dev && now.st_ino == mine.st_ino)
+    return piece;
   fd_ = std::move(*fd);
   piece.was_rotated = true;
   if (!piece.text.empty() && piece.text.back() != '\n') piece.text += '\n';
-  status =
-      Append(0, max_bytes - std::min(max_bytes, piece.text.size()), &piece);
-  if (!status.ok()) return status;
+  FODC_RETURN_IF_ERROR(
+      Append(0, max_bytes - std::min(max_bytes, piece.text.size()), &piece));
   return piece;
 }
 

@@ -10,14 +10,16 @@
 
 #include "fodc/base/status.h"
 #include "fodc/base/unique_fd.h"
+#include "fodc/capture/redact.h"
 
 namespace fodc::capture {
 
 // Files that match any of the patterns of glob(3), those that were written last
-// first, each once, `max` at most; what is no regular file is left out, and so
-// are patterns that match nothing. Blocks as the file system does.
+// first, each once, `max` at most, and `*left_out` gets how many more there
+// are; what is no regular file is left out, and so are patterns that match
+// nothing. Blocks as the file system does.
 std::vector<std::string> FindLogFiles(const std::vector<std::string>& patterns,
-                                      std::size_t max);
+                                      std::size_t max, std::size_t* left_out);
 
 // What was read of a log.
 struct LogPiece {
@@ -36,12 +38,11 @@ struct LogPiece {
 Result<LogPiece> ReadFirstLines(const std::string& path, std::size_t max_bytes);
 
 // One log file, kept open so that its end can be read after it was renamed or
-// deleted. Every function blocks as the disk does. Not thread-safe.
+// deleted; after that one reading a deleted one is closed. Every function
+// blocks as the disk does. Not thread-safe.
 class LogTail {
  public:
-  // Links are followed: many logs are reached by one. What is no regular file
-  // is refused, and never waited for (a FIFO).
-  // Errors: as open(2); kInvalidArgument for what is no regular file.
+  // Errors: as OpenCarefully.
   static Result<LogTail> Open(const std::string& path);
 
   const std::string& path() const { return path_; }
@@ -62,8 +63,9 @@ class LogTail {
   Status Append(std::uint64_t from, std::size_t max_bytes, LogPiece* piece);
 
   std::string path_;
-  UniqueFd fd_;
+  UniqueFd fd_;  // none: it was deleted, and read to its end
   std::uint64_t read_to_ = 0;
+  Redactor redactor_;  // a secret may go on in what comes
 };
 
 }  // namespace fodc::capture

@@ -13,12 +13,16 @@
 #include "fodc/base/file.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
+#include "fodc/capture/open_files_testing.h"
 
 namespace fodc::capture {
 namespace {
 
 using ::testing::ElementsAre;
+using ::testing::EndsWith;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 class LogTailTest : public ::testing::Test {
@@ -112,7 +116,35 @@ TEST_F(LogTailTest, DeletedLogIsReadToItsEnd) {
   (void)tail.Last(100);
   Append("log", "two\n");
   ASSERT_EQ(std::remove(File("log").c_str()), 0);
+  EXPECT_TRUE(IsOpen(File("log (deleted)")));
   EXPECT_EQ(tail.More(100)->text, "two\n");
+  // Else its room on the disk would not be free.
+  EXPECT_FALSE(IsOpen(File("log (deleted)")));
+  EXPECT_EQ(tail.More(100)->text, "");
+  Write("log", "new\n");
+  const auto more = tail.More(100);
+  EXPECT_EQ(more->text, "new\n");
+  EXPECT_TRUE(more->was_rotated);
+}
+
+TEST_F(LogTailTest, TheRestOfAPrivateKeyGoes) {
+  const std::string begin = "-----BEGIN PRIVATE KEY-----\n";
+  const std::string secret = "c2VjcmV0c2VjcmV0c2VjcmV0\n";
+  const std::string end = "-----END PRIVATE KEY-----\n";
+  Write("log", StrCat("before\n", begin, secret, secret));
+  LogTail tail = Open("log");
+  for (const std::size_t max : {30u, 60u, 1000u}) {
+    EXPECT_THAT(tail.Last(max)->text, Not(HasSubstr("c2Vj"))) << max;
+  }
+  Append("log", StrCat(secret, end, "after\n"));
+  const std::string more = tail.More(1000)->text;
+  EXPECT_THAT(more, Not(HasSubstr("c2Vj")));
+  EXPECT_THAT(more, EndsWith("after\n"));
+  // A key that ended in what was skipped takes nothing of what follows.
+  Append("log", StrCat(begin, secret));
+  (void)tail.More(1000);
+  Append("log", StrCat(end, "one\ntwo\n"));
+  EXPECT_EQ(tail.More(5)->text, "two\n");
 }
 
 TEST_F(LogTailTest, TruncationBeginsAnew) {
@@ -162,11 +194,15 @@ TEST_F(LogTailTest, FindsTheNewestOnceEach) {
   ASSERT_EQ(::symlink("b.log", File("z.log").c_str()), 0);
   const std::vector<std::string> patterns{File("*.log"), File("?.txt"),
                                           File("a.log"), File("no*")};
-  EXPECT_THAT(FindLogFiles(patterns, 10),
+  std::size_t left_out = 9;
+  EXPECT_THAT(FindLogFiles(patterns, 10, &left_out),
               ElementsAre(File("b.log"), File("c.txt"), File("a.log")));
-  EXPECT_THAT(FindLogFiles(patterns, 2),
+  EXPECT_EQ(left_out, 0u);
+  EXPECT_THAT(FindLogFiles(patterns, 2, &left_out),
               ElementsAre(File("b.log"), File("c.txt")));
-  EXPECT_THAT(FindLogFiles({}, 10), IsEmpty());
+  EXPECT_EQ(left_out, 1u);
+  EXPECT_THAT(FindLogFiles({}, 10, &left_out), IsEmpty());
+  EXPECT_EQ(left_out, 0u);
 }
 
 TEST_F(LogTailTest, FirstLinesAreWholeLinesWithoutSecrets) {

@@ -30,7 +30,17 @@ constexpr std::array kTypes = {
                 .path = "",
                 .gperftools_path = "",
                 .cost = ProfileCost::kLight,
-                .is_default = true},
+                .is_default = false,
+                .is_shared = true},
+    // As its owner left it, in an aftermath.
+    ProfileType{.name = "heap-table-after",
+                .file = "heap-table-after.pprof",
+                .format = "pprof",
+                .path = "",
+                .gperftools_path = "",
+                .cost = ProfileCost::kLight,
+                .is_default = false,
+                .is_shared = true},
     ProfileType{.name = "allocator",
                 .file = "allocator.txt",
                 .format = "text",
@@ -102,10 +112,12 @@ const ProfileType* FindProfileType(std::string_view name) {
 Result<std::vector<const ProfileType*>> ChooseProfileTypes(
     std::span<const std::string> names) {
   for (const std::string& name : names) {
-    if (FindProfileType(name) != nullptr) continue;
+    const ProfileType* type = FindProfileType(name);
+    if (type != nullptr && !type->is_shared) continue;
     std::string known;
-    for (const ProfileType& t : kTypes)
-      known += StrCat(known.empty() ? "" : ", ", t.name);
+    for (const ProfileType& t : kTypes) {
+      if (!t.is_shared) known += StrCat(known.empty() ? "" : ", ", t.name);
+    }
     return InvalidArgument(StrCat("no type of profile is \"",
                                   ToValidUtf8(name.substr(0, 64)),
                                   "\"; there are ", known));

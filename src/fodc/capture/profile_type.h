@@ -36,6 +36,9 @@ struct ProfileType {
   // Captured unless the operator says otherwise, and known to v1 peers: as Go's
   // agent has it.
   bool is_default;
+  // From the table that libfodc-guard shares: it has no path, is captured
+  // wherever it is found, and is not for the operator to choose.
+  bool is_shared = false;
 };
 
 // In the order of capture: by cost, the defaults first.

@@ -12,9 +12,11 @@
 namespace fodc::capture {
 namespace {
 
+using ::testing::_;
 using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 std::vector<std::string> Names(const std::vector<const ProfileType*>& types) {
   std::vector<std::string> names;
@@ -44,21 +46,21 @@ TEST(ProfileTypeTest, EachHasANameAFileAndAPathOfItsOwn) {
   for (const ProfileType& t : ProfileTypes()) {
     EXPECT_TRUE(names.insert(t.name).second) << t.name;
     EXPECT_TRUE(files.insert(t.file).second) << t.file;
-    EXPECT_TRUE(paths.insert(t.path).second) << t.path;
+    EXPECT_EQ(t.path.empty(), t.is_shared);
+    EXPECT_TRUE(t.is_shared || paths.insert(t.path).second) << t.path;
     EXPECT_THAT(evidence::CheckArtifactName(t.file), IsOk());
     EXPECT_GE(t.cost, last) << t.name;
     last = t.cost;
     EXPECT_EQ(t.cost == ProfileCost::kLong, t.path.ends_with("seconds="));
   }
-  EXPECT_EQ(names.size(), 9u);
+  EXPECT_EQ(names.size(), 10u);
 }
 
 TEST(ProfileTypeTest, TheOperatorAddsToTheDefaults) {
-  EXPECT_THAT(Names(*ChooseProfileTypes({})),
-              ElementsAre("heap", "goroutine", "heap-table"));
+  EXPECT_THAT(Names(*ChooseProfileTypes({})), ElementsAre("heap", "goroutine"));
   const std::vector<std::string> names = {"cpu", "heap", "threads", "cpu"};
   EXPECT_THAT(Names(*ChooseProfileTypes(names)),
-              ElementsAre("heap", "goroutine", "heap-table", "threads", "cpu"));
+              ElementsAre("heap", "goroutine", "threads", "cpu"));
 }
 
 TEST(ProfileTypeTest, NamesWhatThereIsNot) {
@@ -66,7 +68,11 @@ TEST(ProfileTypeTest, NamesWhatThereIsNot) {
   EXPECT_THAT(
       ChooseProfileTypes(names),
       StatusIs(Code::kInvalidArgument,
-               AllOf(HasSubstr("\"flame\""), HasSubstr("heap, goroutine"))));
+               AllOf(HasSubstr("\"flame\""), HasSubstr("heap, goroutine"),
+                     Not(HasSubstr("heap-table")))));
+  // It is captured without being asked for.
+  const std::vector<std::string> shared = {"heap-table"};
+  EXPECT_THAT(ChooseProfileTypes(shared), StatusIs(Code::kInvalidArgument, _));
 }
 
 }  // namespace

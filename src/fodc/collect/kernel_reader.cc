@@ -48,6 +48,15 @@ void KernelReader::Follow() {
   telemetry_->SetTargets(filters_);
 }
 
+std::string KernelReader::ReadsProblem() const {
+  if (!telemetry_) return std::string(off_reason_);
+  const kernel::FamilyState& state =
+      telemetry_->overview()
+          .families[static_cast<std::size_t>(kernel::Family::kRead)];
+  if (state.on || state.reason == "no_target") return {};
+  return state.detail.empty() ? std::string(state.reason) : state.detail;
+}
+
 void KernelReader::Read() {
   Follow();
   events_.clear();
@@ -75,6 +84,7 @@ void KernelReader::Read() {
 void KernelReader::Tell(const kernel::KernelEvent& event) {
   if (event.target >= samples_.size()) return;
   samples_[event.target]->OnEvent(event);
+  if (on_event_) on_event_(event);
   const std::string& name = filters_[event.target].name;
   if (event.kind == kernel::KernelEvent::Kind::kOomVictim) {
     LogWarn("the kernel chose a process of the target as OOM victim",

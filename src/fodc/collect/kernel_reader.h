@@ -36,9 +36,16 @@ class KernelReader {
   // Reads at once and then at each interval.
   void Start();
   void Stop() { timer_.Cancel(); }
+  // Why reads are not counted; empty: they are, or there is no target yet.
+  std::string ReadsProblem() const;
   // Called when frames have been appended.
   void set_on_recorded(std::function<void()> callback) {
     on_recorded_ = std::move(callback);
+  }
+  // Called with each event of a target, in their order.
+  void set_on_event(
+      std::function<void(const kernel::KernelEvent& event)> callback) {
+    on_event_ = std::move(callback);
   }
   // A target has appeared, died or come back: counted from now on, without
   // waiting for the next reading.
@@ -58,6 +65,7 @@ class KernelReader {
   std::vector<kernel::TargetFilter> filters_;
   std::vector<kernel::KernelEvent> events_;
   std::function<void()> on_recorded_;
+  std::function<void(const kernel::KernelEvent& event)> on_event_;
   net::EventLoop::Handle timer_;
 };
 

@@ -273,8 +273,9 @@ void Targets::Reader::Read(const target::Row& row, recorder::FrameTime time) {
       readings_.Set(at_->copied[i], *value);
     }
   }
-  if (readings.memory && readings.memory->oom_kill_events)
-    CountOomKills(*readings.memory->oom_kill_events);
+  tells_oom_kills_ = readings.memory.has_value() &&
+                     readings.memory->oom_kill_events.has_value();
+  if (tells_oom_kills_) CountOomKills(*readings.memory->oom_kill_events);
   CgroupPressure pressure = readings.pressure;
   // Where the group has none of its own (cgroup v1): the machine's.
   if (!pressure.memory && !pressure.cpu && !pressure.io)

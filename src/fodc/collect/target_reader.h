@@ -31,6 +31,8 @@ class Targets::Reader {
   const std::string& source() const { return source_; }
   // Since the first frame.
   std::uint64_t group_oom_kills() const { return group_oom_kills_; }
+  // At the last reading of a target.
+  bool tells_oom_kills() const { return tells_oom_kills_; }
 
  private:
   struct Indexes;
@@ -48,6 +50,7 @@ class Targets::Reader {
   std::unique_ptr<Indexes> at_;
   std::optional<std::uint64_t> group_oom_kills_before_;
   std::uint64_t group_oom_kills_ = 0;
+  bool tells_oom_kills_ = false;
   std::string told_problem_;
   std::string told_unread_;
 };

@@ -43,6 +43,13 @@ void TellForgotten(const target::KeptRow& row) {
 
 }  // namespace
 
+bool IsPageOf(const Endpoint& endpoint, const target::TargetSpec& spec) {
+  if (!endpoint.is_loopback)
+    return endpoint.container_name == spec.container_name;
+  return std::ranges::find(spec.endpoint_ports, endpoint.port) !=
+         spec.endpoint_ports.end();
+}
+
 std::vector<target::TargetSpec> MakeTargetSpecs(
     const std::vector<Endpoint>& endpoints, const TargetHints& hints) {
   std::vector<target::TargetSpec> specs;
@@ -140,6 +147,10 @@ std::uint64_t Targets::group_oom_kills() const {
   std::uint64_t kills = 0;
   for (const auto& reader : readers_) kills += reader->group_oom_kills();
   return kills;
+}
+
+bool Targets::tells_oom_kills(std::size_t i) const {
+  return readers_[i]->tells_oom_kills();
 }
 
 std::uint64_t Targets::group_oom_kills(std::size_t i) const {

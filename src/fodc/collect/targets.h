@@ -29,6 +29,10 @@ struct TargetHints {
 std::vector<target::TargetSpec> MakeTargetSpecs(
     const std::vector<Endpoint>& endpoints, const TargetHints& hints);
 
+// Whether the endpoint's page is that target's. Several targets may have one
+// name, with a port each; of what is on other machines the name decides.
+bool IsPageOf(const Endpoint& endpoint, const target::TargetSpec& spec);
+
 // A target's process as an earlier life's newest frame has it.
 struct LastSeenTarget {
   std::string source;
@@ -74,6 +78,8 @@ class Targets {
   std::uint64_t group_oom_kills() const;
   // The same of row `i` alone.
   std::uint64_t group_oom_kills(std::size_t i) const;
+  // Whether the cgroup of row `i` tells of kills.
+  bool tells_oom_kills(std::size_t i) const;
 
   const target::TargetTable& table() const { return table_; }
   // Of row `i`, as its series' label `target` has it.

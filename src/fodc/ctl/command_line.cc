@@ -196,8 +196,9 @@ CommandLine ParseCommandLine(std::span<const std::string> arguments,
   AddOutputFlag(nodes_app, &nodes.json, kAsItIs);
 
   IncidentsCommand incidents;
-  CLI::App* incidents_app =
-      app.add_subcommand("incidents", "What detectors found, the newest first");
+  CLI::App* incidents_app = app.add_subcommand(
+      "incidents",
+      "What was found and captured of the nodes, the newest first");
   AddQuery(incidents_app, &incidents.query);
   incidents_app->add_option("--verdict", incidents.verdict,
                             "Only incidents of this verdict, such as W3");

@@ -42,12 +42,13 @@ class DeathLoop {
 
   // In a row, so far.
   int deaths() const { return deaths_; }
+  bool is_loop() const { return deaths_ >= options_.deaths; }
   // What an earlier life of the agent had counted.
   void Restore(int deaths) { deaths_ = deaths; }
 
  private:
   Change Calm() {
-    const bool was_loop = deaths_ >= options_.deaths;
+    const bool was_loop = is_loop();
     deaths_ = 0;
     return was_loop ? Change::kEnded : Change::kNone;
   }

@@ -23,13 +23,15 @@ std::unique_ptr<MemorySource> MemoryRow::Follow(
                        before->start_ticks() == source_->start_ticks();
   if (!is_same) {
     forecast_.Reset();
-    is_climbing_ = false;
+    is_rising_ = false;
   }
   absence_ = why;
   absence_text_ = std::move(problem);
   limits_read_at_ = {};
   state_.has_events = source_ != nullptr && source_->event_fd() >= 0;
   state_.has_stall = source_ != nullptr && source_->stall_fd() >= 0;
+  state_.may_use_page = source_ == nullptr || source_->is_blind();
+  state_.events_problem = source_ ? source_->EventsProblem() : "";
   return before;
 }
 
@@ -68,7 +70,9 @@ std::optional<PressureSample> MemoryRow::Read(const Clock& clock) {
   if (now - limits_read_at_ >= kLimitsEvery) {
     limits_read_at_ = now;
     source_->ReadLimits();
+    state_.may_use_page = source_->is_blind();
     state_.has_events = source_->event_fd() >= 0;
+    state_.events_problem = source_->EventsProblem();
   }
   const std::optional<std::uint64_t> bytes = source_->ReadBytes();
   // Asked after the reading: what was read is then of a process that lived.
@@ -126,8 +130,8 @@ void MemoryRow::Judge(const PressureSample& sample, MemoryLook* look) {
     state_.problem = "no limit is known";
   }
   if (state_.last.fires()) {
-    if (!is_climbing_) ++ramp_;
-    is_climbing_ = true;
+    if (!is_rising_) ++ramp_;
+    is_rising_ = true;
     ++state_.fired;
     state_.last_fired = state_.last;
     look->fires = true;
@@ -137,8 +141,8 @@ void MemoryRow::Judge(const PressureSample& sample, MemoryLook* look) {
       sample.limit_bytes, std::max(trigger_percent_ - kCalmPercent, 0));
   const bool is_below = sample.limit_bytes == 0 ||
                         sample.bytes < std::max<std::uint64_t>(calm, 1);
-  if (is_climbing_ && is_below) {
-    is_climbing_ = false;
+  if (is_rising_ && is_below) {
+    is_rising_ = false;
     look->is_calm = true;
   }
 }

@@ -34,8 +34,10 @@ struct MemoryState {
   std::uint64_t failures = 0;  // to read the memory
   std::uint64_t fired = 0;
   std::uint64_t skipped_cooldown = 0;  // scrapes that found it over the line
+  bool may_use_page = true;            // its cgroup is not seen
   bool has_events = false;             // of cgroup v1
   bool has_stall = false;              // of PSI
+  std::string events_problem;          // see MemorySource
   std::optional<PressureTrigger::Past> past;
 };
 
@@ -53,7 +55,7 @@ class MemoryRow {
  public:
   // Limits change under a running process: they are read anew this often.
   static constexpr std::chrono::seconds kLimitsEvery{5};
-  // So far below the line a climb is over, of the limit.
+  // So far below the line a ramp-up is over, of the limit.
   static constexpr int kCalmPercent = 5;
 
   MemoryRow(const PressureOptions& pressure, const CadenceOptions& cadence);
@@ -70,12 +72,14 @@ class MemoryRow {
   void OnCaptured(MonotonicTime now, bool has_evidence);
   void Restore(MonotonicTime now, std::chrono::nanoseconds ago,
                std::uint64_t captured_bytes);
+  // See PressureTrigger.
+  void set_dies_again(bool dies_again) { trigger_.set_dies_again(dies_again); }
 
   // One look. `is_scrape`: it is due because a scrape has ended.
   MemoryLook Look(const Clock& clock, bool is_scrape = false);
 
   MemorySource* source() const { return source_.get(); }
-  // Names the climb that fired last, from 1.
+  // Names the ramp-up that fired last, from 1.
   std::uint64_t ramp() const { return ramp_; }
   const MemoryState& state() const { return state_; }
 
@@ -83,7 +87,10 @@ class MemoryRow {
   std::optional<PressureSample> Read(const Clock& clock);
   void Judge(const PressureSample& sample, MemoryLook* look);
   bool UsesPage() const {
-    return page_ && (source_ == nullptr || source_->is_blind());
+    // A page that tells no limit (0: the gauge is there, the limit is not) is
+    // no better than what can be read.
+    return page_ && (source_ == nullptr ||
+                     (source_->is_blind() && page_->limit_bytes > 0));
   }
   void Nothing(MonotonicTime at, PressureReason why, std::string problem);
 
@@ -98,7 +105,7 @@ class MemoryRow {
   std::optional<PagePair> page_;
   MonotonicTime limits_read_at_;
   std::uint64_t ramp_ = 0;
-  bool is_climbing_ = false;  // fired, and not calm since
+  bool is_rising_ = false;  // fired, and not calm since
   MemoryState state_;
 };
 

@@ -43,6 +43,7 @@ class ScriptedMemory final : public MemorySource {
   void DrainEvents() override {}
   int stall_fd() const override { return -1; }
   void DropStall() override {}
+  std::string EventsProblem() const override { return ""; }
 
  private:
   Script* const script_;
@@ -81,11 +82,11 @@ TEST_F(MemoryRowTest, FiresAtTheLineAndOnceUntilItsCaptureIsOver) {
   EXPECT_FALSE(LookAt(849).fires);
   EXPECT_EQ(reason(), PressureReason::kCooldown);
   EXPECT_TRUE(LookAt(850).fires);  // a step above the one that was captured
-  EXPECT_EQ(row_.ramp(), 1U);      // of the same climb
+  EXPECT_EQ(row_.ramp(), 1U);      // of the same ramp-up
   EXPECT_EQ(row_.state().fired, 2U);
 }
 
-TEST_F(MemoryRowTest, AnotherClimbHasAnotherName) {
+TEST_F(MemoryRowTest, AnotherRampUpHasAnotherName) {
   Follow(5);
   EXPECT_TRUE(LookAt(760).fires);
   row_.OnCaptured(clock_.Monotonic(), true);
@@ -156,6 +157,15 @@ TEST_F(MemoryRowTest, APageThatTellsNoLimitDoesNotArm) {
   row_.OnPage(PagePair{.bytes = 90, .limit_bytes = 100});
   EXPECT_TRUE(Look(1s).fires);
   EXPECT_EQ(row_.state().problem, "");
+}
+
+TEST_F(MemoryRowTest, APageThatTellsNoLimitDoesNotDisarm) {
+  Follow(5);
+  script_.is_blind = true;
+  row_.OnPage(PagePair{.bytes = 90, .limit_bytes = 0});
+  EXPECT_FALSE(LookAt(100).fires);
+  EXPECT_EQ(row_.state().last.sample.measure, PressureMeasure::kResident);
+  EXPECT_EQ(reason(), PressureReason::kBelow);
 }
 
 TEST_F(MemoryRowTest, SaysWhyItIsNotArmed) {

@@ -63,7 +63,19 @@ void KernelMemory::OpenEvents() {
   auto events =
       ThresholdEvents::Open(*group, {PercentOf(limit, options_.trigger_percent),
                                      PercentOf(limit, options_.hard_percent)});
+  events_problem_ = events.ok() ? "" : events.status().message();
   if (events.ok()) events_ = *std::move(events);
+}
+
+std::string KernelMemory::EventsProblem() const {
+  std::string text;
+  if (!options_.has_events) return "they are switched off";
+  if (!events_problem_.empty())
+    text = StrCat("threshold events: ", events_problem_);
+  if (!stall_problem_.empty()) {
+    text += StrCat(text.empty() ? "" : "; ", "stall events: ", stall_problem_);
+  }
+  return text;
 }
 
 // The target's own pressure, else the machine's.
@@ -77,7 +89,11 @@ void KernelMemory::OpenStall() {
     }
   }
   auto machine = OpenPsiTrigger(options_.proc_root + "/pressure/memory", {});
-  if (machine.ok()) stall_ = *std::move(machine);
+  if (machine.ok()) {
+    stall_ = *std::move(machine);
+  } else {
+    stall_problem_ = machine.status().message();
+  }
 }
 
 }  // namespace fodc::detect

@@ -48,6 +48,9 @@ class MemorySource {
   virtual int stall_fd() const = 0;
   // It told of an error: it is not to be waited for any more.
   virtual void DropStall() = 0;
+  // Why there is no event_fd or no stall_fd, as the kernel said it; empty if
+  // there are both.
+  virtual std::string EventsProblem() const = 0;
 };
 
 struct KernelMemoryOptions {
@@ -87,7 +90,11 @@ class KernelMemory final : public MemorySource {
   int event_fd() const override { return events_.fd(); }
   void DrainEvents() override { events_.Drain(); }
   int stall_fd() const override { return stall_.fd.get(); }
-  void DropStall() override { stall_.fd = UniqueFd(); }
+  void DropStall() override {
+    stall_.fd = UniqueFd();
+    stall_problem_ = "the kernel told of an error";
+  }
+  std::string EventsProblem() const override;
 
  private:
   KernelMemory(pid_t pid, std::uint64_t start_ticks, UniqueFd pidfd,
@@ -104,7 +111,9 @@ class KernelMemory final : public MemorySource {
   std::string events_group_;
   std::uint64_t events_limit_ = 0;
   ThresholdEvents events_;
+  std::string events_problem_;
   PsiTrigger stall_;
+  std::string stall_problem_;
 };
 
 }  // namespace fodc::detect

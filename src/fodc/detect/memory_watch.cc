@@ -35,21 +35,23 @@ timespec ToTimespec(nanoseconds d) {
 
 // What others have told of a row, until the thread takes it.
 struct Order {
-  bool is_new_source = false;
-  std::unique_ptr<MemorySource> source;
-  PressureReason why = PressureReason::kNoTarget;
-  std::string problem;
-  bool is_scrape = false;
-  std::optional<PagePair> page;
-  std::optional<bool> captured;  // with evidence, or without
   struct Past {
     nanoseconds ago{0};
     std::uint64_t captured_bytes = 0;
   };
+
+  std::unique_ptr<MemorySource> source;
+  std::string problem;
+  std::optional<PagePair> page;
   std::optional<Past> past;
+  std::optional<bool> captured;  // with evidence, or without
+  std::optional<bool> dies_again;
+  PressureReason why = PressureReason::kNoTarget;
+  bool is_new_source = false;
+  bool is_scrape = false;
 
   bool is_empty() const {
-    return !is_new_source && !is_scrape && !captured && !past;
+    return !is_new_source && !is_scrape && !captured && !past && !dies_again;
   }
 };
 
@@ -110,6 +112,7 @@ void MemoryWatch::Impl::Take(Row& row, Order order) {
   const MonotonicTime now = clock.Monotonic();
   if (order.past)
     row.memory.Restore(now, order.past->ago, order.past->captured_bytes);
+  if (order.dies_again) row.memory.set_dies_again(*order.dies_again);
   if (order.captured) row.memory.OnCaptured(now, *order.captured);
   if (order.is_new_source) {
     // What it had is closed here, when nobody waits for it any more.
@@ -162,7 +165,8 @@ void MemoryWatch::Impl::LookAtAll() {
 }
 
 void MemoryWatch::Impl::Wait() {
-  MonotonicTime next = clock.Monotonic() + kIdle;
+  const MonotonicTime now = clock.Monotonic();
+  MonotonicTime next = now + kIdle;
   polls[0] = {.fd = wake.get(), .events = POLLIN, .revents = 0};
   for (std::size_t i = 0; i < rows.size(); ++i) {
     next = std::min(next, rows[i].due);
@@ -171,11 +175,16 @@ void MemoryWatch::Impl::Wait() {
     // A negative descriptor is passed over. Who has ended stays so.
     const bool is_watched = s != nullptr && rows[i].due != MonotonicTime::max();
     p[0] = {is_watched ? s->pidfd() : -1, POLLIN, 0};
-    p[1] = {is_watched ? s->event_fd() : -1, POLLIN, 0};
-    p[2] = {is_watched ? s->stall_fd() : -1, POLLPRI, 0};
+    // Right behind a look they wake nobody, however many there are.
+    const MonotonicTime told = rows[i].looked_at + kEventPause;
+    const bool is_told = is_watched && told <= now;
+    p[1] = {is_told ? s->event_fd() : -1, POLLIN, 0};
+    p[2] = {is_told ? s->stall_fd() : -1, POLLPRI, 0};
+    const bool has_events =
+        is_watched && (s->event_fd() >= 0 || s->stall_fd() >= 0);
+    if (has_events && !is_told) next = std::min(next, told);
   }
-  const timespec timeout =
-      ToTimespec(std::max(next - clock.Monotonic(), nanoseconds(0)));
+  const timespec timeout = ToTimespec(std::max(next - now, nanoseconds(0)));
   if (::ppoll(polls.data(), polls.size(), &timeout, nullptr) <= 0) return;
   if (polls[0].revents != 0) {
     std::uint64_t count = 0;
@@ -191,8 +200,7 @@ void MemoryWatch::Impl::OnEvents(Row& row, const pollfd* fds) {
   if (fds[0].revents != 0) row.due = {};
   if (fds[1].revents != 0) source->DrainEvents();
   if ((fds[2].revents & (POLLERR | POLLNVAL)) != 0) source->DropStall();
-  if (fds[1].revents != 0 || fds[2].revents != 0)
-    row.due = std::min(row.due, row.looked_at + kEventPause);
+  if (fds[1].revents != 0 || fds[2].revents != 0) row.due = {};
 }
 
 void MemoryWatch::Impl::Run() {
@@ -264,6 +272,15 @@ void MemoryWatch::Restore(std::size_t row, nanoseconds ago,
   impl_->Tell(row, [&](Order& o) {
     o.past = {.ago = ago, .captured_bytes = captured_bytes};
   });
+}
+
+bool MemoryWatch::UsesPage(std::size_t row) const {
+  const MutexLock lock(impl_->mutex);
+  return impl_->states[row].may_use_page;
+}
+
+void MemoryWatch::SetDiesAgain(std::size_t row, bool dies_again) {
+  impl_->Tell(row, [&](Order& o) { o.dies_again = dies_again; });
 }
 
 std::vector<MemoryState> MemoryWatch::States() const {

@@ -32,7 +32,7 @@ struct PressureFiring {
   std::uint64_t start_ticks = 0;
   PressureDecision decision;
   std::optional<double> seconds_to_limit;
-  std::uint64_t ramp = 0;  // names the climb, of this life and row
+  std::uint64_t ramp = 0;  // names the ramp-up, of this life and row
   MonotonicTime decided_at;
 };
 
@@ -77,6 +77,12 @@ class MemoryWatch {
   // An earlier life's last capture with evidence.
   void Restore(std::size_t row, std::chrono::nanoseconds ago,
                std::uint64_t captured_bytes);
+
+  // The row's target dies again and again: see PressureTrigger.
+  void SetDiesAgain(std::size_t row, bool dies_again);
+
+  // Whether a page of the row's would be looked at: its cgroup is not seen.
+  bool UsesPage(std::size_t row) const;
 
   // Of each row, as of its last look.
   std::vector<MemoryState> States() const;

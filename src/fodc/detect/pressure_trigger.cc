@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/detect/pressure_trigger.h"
 
+#include <algorithm>
+#include <utility>
+
 namespace fodc::detect {
 namespace {
 
@@ -37,6 +40,11 @@ const PressureDecision& PressureTrigger::OnSample(
 PressureReason PressureTrigger::Judge(const PressureSample& sample) {
   const std::uint64_t rearm =
       PercentOf(sample.limit_bytes, options_.hard_percent - kHysteresisPercent);
+  // What an earlier life captured above the hard line is not captured again.
+  if (std::exchange(is_restored_, false) &&
+      captured_bytes_ >= last_.hard_bytes) {
+    is_hard_spent_ = true;
+  }
   if (sample.bytes < rearm) is_hard_spent_ = false;
   if (sample.bytes < last_.threshold_bytes) return PressureReason::kBelow;
   const bool is_hard = sample.bytes >= last_.hard_bytes;
@@ -46,7 +54,7 @@ PressureReason PressureTrigger::Judge(const PressureSample& sample) {
   const bool is_first_hard = is_hard && !is_hard_spent_;
   is_hard_spent_ = is_hard_spent_ || is_hard;
   if (pace == CapturePace::Answer::kGo) return PressureReason::kLine;
-  if (is_first_hard) return PressureReason::kHard;
+  if (is_first_hard && !dies_again_) return PressureReason::kHard;
   if (pace == CapturePace::Answer::kRetryLater)
     return PressureReason::kRetryLater;
   return IsStepAbove(sample) ? PressureReason::kStep
@@ -74,11 +82,15 @@ void PressureTrigger::OnCaptured(MonotonicTime now, bool has_evidence) {
 
 std::uint64_t PressureTrigger::NextLine(std::uint64_t bytes,
                                         std::uint64_t limit_bytes) const {
-  for (const int percent : {options_.trigger_percent, options_.hard_percent}) {
-    const std::uint64_t line = PercentOf(limit_bytes, percent);
-    if (bytes < line) return line;
-  }
-  return limit_bytes;
+  std::uint64_t next = limit_bytes;
+  const auto add = [&next, bytes](std::uint64_t line) {
+    if (bytes < line) next = std::min(next, line);
+  };
+  add(PercentOf(limit_bytes, options_.trigger_percent));
+  add(PercentOf(limit_bytes, options_.hard_percent));
+  if (captured_bytes_ != 0)
+    add(captured_bytes_ + PercentOf(limit_bytes, options_.step_percent));
+  return next;
 }
 
 std::optional<PressureTrigger::Past> PressureTrigger::past() const {
@@ -90,7 +102,9 @@ std::optional<PressureTrigger::Past> PressureTrigger::past() const {
 void PressureTrigger::Restore(MonotonicTime now, std::chrono::nanoseconds ago,
                               std::uint64_t captured_bytes) {
   pace_.Restore(now, ago);
-  if (pace_.captured_at()) captured_bytes_ = captured_bytes;
+  if (!pace_.captured_at()) return;
+  captured_bytes_ = captured_bytes;
+  is_restored_ = true;
 }
 
 std::string_view PressureReasonName(PressureReason reason) {

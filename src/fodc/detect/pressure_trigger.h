@@ -86,10 +86,13 @@ class PressureTrigger {
   // That capture is over.
   void OnCaptured(MonotonicTime now, bool has_evidence);
 
+  // It dies of it again and again: at the hard line, too, the cooldown holds.
+  void set_dies_again(bool dies_again) { dies_again_ = dies_again; }
+
   // The last decision, with its inputs.
   const PressureDecision& last() const { return last_; }
-  // The line that comes next above `bytes`, for whoever plans the next look;
-  // 0 without a limit.
+  // What comes next above `bytes` of what may make it fire, for whoever plans
+  // the next look: a line, or a step above the last capture; 0 without a limit.
   std::uint64_t NextLine(std::uint64_t bytes, std::uint64_t limit_bytes) const;
 
   // What outlives the agent: when the last capture with evidence began, at how
@@ -112,6 +115,8 @@ class PressureTrigger {
   std::uint64_t captured_bytes_ = 0;
   std::uint64_t begun_bytes_ = 0;  // of the capture in progress
   bool is_hard_spent_ = false;     // fired at the hard line, not left since
+  bool is_restored_ = false;       // and no sample has come since
+  bool dies_again_ = false;
 };
 
 }  // namespace fodc::detect

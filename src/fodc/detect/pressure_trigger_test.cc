@@ -147,6 +147,37 @@ TEST_F(PressureTriggerTest, WhatItCapturedOutlivesTheAgent) {
   EXPECT_EQ(Look(860), Reason::kStep);
 }
 
+TEST_F(PressureTriggerTest, TheHardLineOfAnEarlierLifeStaysSpent) {
+  PressureTrigger next{PressureOptions()};
+  next.Restore(now_, 1min, 920 * kMiB);
+  trigger_ = next;
+  EXPECT_EQ(Look(930), Reason::kCooldown);
+  EXPECT_EQ(Look(100), Reason::kBelow);
+  EXPECT_EQ(Look(930), Reason::kHard);  // another ramp-up
+  // One that was captured below it has still to be.
+  trigger_ = PressureTrigger{PressureOptions()};
+  trigger_.Restore(now_, 1min, 880 * kMiB);
+  EXPECT_EQ(Look(930), Reason::kHard);
+}
+
+TEST_F(PressureTriggerTest, WhoDiesOfItAgainAndAgainHasACooldown) {
+  EXPECT_EQ(Look(920), Reason::kLine);
+  Captured();
+  trigger_.set_dies_again(true);
+  EXPECT_EQ(Look(10), Reason::kBelow);
+  EXPECT_EQ(Look(920), Reason::kCooldown);
+  trigger_.set_dies_again(false);
+  EXPECT_EQ(Look(10), Reason::kBelow);
+  EXPECT_EQ(Look(920), Reason::kHard);
+}
+
+TEST_F(PressureTriggerTest, AStepAboveTheLastCaptureIsALine) {
+  EXPECT_EQ(Look(760), Reason::kLine);
+  Captured();
+  EXPECT_EQ(trigger_.NextLine(770 * kMiB, kLimit), 860 * kMiB);
+  EXPECT_EQ(trigger_.NextLine(860 * kMiB, kLimit), 900 * kMiB);
+}
+
 TEST_F(PressureTriggerTest, NextLineIsTheOneAbove) {
   EXPECT_EQ(trigger_.NextLine(0, kLimit), 750 * kMiB);
   EXPECT_EQ(trigger_.NextLine(750 * kMiB, kLimit), 900 * kMiB);

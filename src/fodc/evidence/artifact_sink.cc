@@ -42,7 +42,7 @@ Status ArtifactSink::Append(std::string_view bytes) {
   if (!fd_.ok()) return FailedPrecondition(name_ + " is finished");
   const std::uint64_t within =
       std::min<std::uint64_t>(bytes.size(), max_bytes_ - this->bytes());
-  const std::uint64_t taken = files_->TakeBytes(within);
+  const std::uint64_t taken = files_->budget().Take(within);
   charged_ += taken;
   const std::size_t offered = bytes.size();
   bytes = bytes.substr(0, taken);
@@ -108,7 +108,7 @@ Result<ArtifactDigest> ArtifactSink::Finish() {
     Discard();
     return s;
   }
-  files_->GiveBack(charged_ - written_);
+  files_->budget().GiveBack(charged_ - written_);
   files_->Finished(name_, std::move(fd_));
   return ArtifactDigest{.bytes = written_, .sha256 = sha256_.Hex()};
 }
@@ -117,7 +117,7 @@ void ArtifactSink::Discard() {
   if (!fd_.ok()) return;
   fd_.reset();
   files_->directory().RemoveFile(PartName(name_)).IgnoreError();
-  files_->GiveBack(charged_);
+  files_->budget().GiveBack(charged_);
   files_->Discarded();
 }
 

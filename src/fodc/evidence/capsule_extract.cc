@@ -34,10 +34,11 @@ Result<CapsuleContent> EventStore::Import(const ReadBytes& read,
                                           const EventBudget& budget,
                                           const AcceptCapsule& accept) {
   FODC_ASSIGN_OR_RETURN(const auto root, core_->Root());
-  FODC_ASSIGN_OR_RETURN(const std::uint64_t bytes, Grant(budget));
+  FODC_ASSIGN_OR_RETURN(const auto bytes, Grant(budget));
   Extractor extractor(*root);
-  FODC_ASSIGN_OR_RETURN(CapsuleContent content,
-                        ReadCapsule(read, &extractor, {.max_bytes = bytes}));
+  FODC_ASSIGN_OR_RETURN(
+      CapsuleContent content,
+      ReadCapsule(read, &extractor, {.max_bytes = bytes->left_bytes()}));
   if (accept) FODC_RETURN_IF_ERROR(accept(content));
   FODC_ASSIGN_OR_RETURN(const auto claim,
                         Claimed::Make(core_.get(), content.id, Use::kWrite));

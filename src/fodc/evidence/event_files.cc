@@ -39,11 +39,6 @@ Status RemoveEvent(const Directory& root, std::string_view id,
   return {status.code(), StrCat(status.message(), " (", first.message(), ")")};
 }
 
-std::uint64_t EventFilesOnDisk::left_bytes() const {
-  const MutexLock lock(mutex_);
-  return left_;
-}
-
 Result<std::unique_ptr<ArtifactSink>> EventFilesOnDisk::Open(
     std::string_view name, std::uint64_t max_bytes) {
   FODC_RETURN_IF_ERROR(CheckArtifactName(name));
@@ -68,18 +63,6 @@ Result<std::unique_ptr<ArtifactSink>> EventFilesOnDisk::Open(
   }
   return std::unique_ptr<ArtifactSink>(new ArtifactSink(
       shared_from_this(), std::string(name), *std::move(fd), max_bytes));
-}
-
-std::uint64_t EventFilesOnDisk::TakeBytes(std::uint64_t bytes) {
-  const MutexLock lock(mutex_);
-  bytes = std::min(bytes, left_);
-  left_ -= bytes;
-  return bytes;
-}
-
-void EventFilesOnDisk::GiveBack(std::uint64_t bytes) {
-  const MutexLock lock(mutex_);
-  left_ += bytes;
 }
 
 void EventFilesOnDisk::Finished(const std::string& name, UniqueFd fd) {

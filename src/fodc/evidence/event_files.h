@@ -14,6 +14,7 @@
 #include "fodc/base/status.h"
 #include "fodc/base/unique_fd.h"
 #include "fodc/evidence/artifact_sink.h"
+#include "fodc/evidence/store_core.h"
 
 namespace fodc::evidence {
 
@@ -36,17 +37,14 @@ Status RemoveEvent(const Directory& root, std::string_view id,
 // Thread-safe.
 class EventFilesOnDisk : public std::enable_shared_from_this<EventFilesOnDisk> {
  public:
-  EventFilesOnDisk(Directory directory, std::uint64_t budget_bytes)
-      : directory_(std::move(directory)), left_(budget_bytes) {}
+  EventFilesOnDisk(Directory directory, std::shared_ptr<ByteBudget> budget)
+      : directory_(std::move(directory)), budget_(std::move(budget)) {}
 
   const Directory& directory() const { return directory_; }
-  std::uint64_t left_bytes() const;
+  ByteBudget& budget() const { return *budget_; }
 
   Result<std::unique_ptr<ArtifactSink>> Open(std::string_view name,
                                              std::uint64_t max_bytes);
-  // How many of `bytes` the budget has; they are taken from it.
-  std::uint64_t TakeBytes(std::uint64_t bytes);
-  void GiveBack(std::uint64_t bytes);
 
   // Of a sink: its file got its name, or is gone.
   void Finished(const std::string& name, UniqueFd fd);
@@ -61,8 +59,8 @@ class EventFilesOnDisk : public std::enable_shared_from_this<EventFilesOnDisk> {
 
  private:
   const Directory directory_;
+  const std::shared_ptr<ByteBudget> budget_;
   mutable Mutex mutex_;
-  std::uint64_t left_ FODC_GUARDED_BY(mutex_);
   std::size_t opened_ FODC_GUARDED_BY(mutex_) = 0;
   std::size_t open_ FODC_GUARDED_BY(mutex_) = 0;
   struct File {

@@ -134,8 +134,37 @@ std::vector<std::string> EventFiles(const EventMeta& meta) {
   return files;
 }
 
+namespace {
+
+// Paths begin a word: URLs are left alone.
+std::string WithoutDirectories(std::string_view text) {
+  constexpr std::string_view kBefore = " \t'\"(=,;";
+  constexpr std::string_view kEnd = " \t'\",;)";
+  std::string out;
+  while (!text.empty()) {
+    const bool begins =
+        text.front() == '/' &&
+        (out.empty() || kBefore.find(out.back()) != kBefore.npos);
+    if (!begins) {
+      out.push_back(text.front());
+      text.remove_prefix(1);
+      continue;
+    }
+    std::string_view path = text.substr(0, text.find_first_of(kEnd));
+    text.remove_prefix(path.size());
+    out += path.substr(path.find_last_of('/') + 1);
+  }
+  return out;
+}
+
+}  // namespace
+
 std::string EncodeEventMetaForOthers(EventMeta meta) {
   for (EventProfile& p : meta.profiles) p.filepath = p.filename;
+  for (EventStep& s : meta.steps) {
+    s.source = WithoutDirectories(s.source);
+    s.reason = WithoutDirectories(s.reason);
+  }
   return EncodeEventMeta(meta);
 }
 

@@ -92,12 +92,14 @@ struct EventMeta {
   std::uint32_t revision = 0;
   std::string incident_id{};
   std::string target{};
-  // Names one climb of the target's memory, from the trigger armed to the
+  // Names one ramp-up of the target's memory, from the trigger armed to the
   // trigger armed again; the same in all events of it.
   std::string ramp_up{};
   EventTrigger trigger{};
   std::vector<EventStep> steps{};
   std::optional<EventDeath> death{};
+  // The target has profiles, and none of them came in time.
+  bool lacks_profiles = false;
 
   bool operator==(const EventMeta&) const = default;
 };
@@ -121,7 +123,7 @@ std::vector<std::string> EventFiles(const EventMeta& meta);
 // more than Go knows: two spaces, no line feed at the end.
 std::string EncodeEventMeta(const EventMeta& meta);
 // The same without what is only true on the agent: each `filepath` is its
-// `filename`.
+// `filename`, and of absolute paths in receipts the last part alone is left.
 std::string EncodeEventMetaForOthers(EventMeta meta);
 
 // Keys that it does not know are ignored, those that are missing have the value

@@ -205,6 +205,7 @@ Result<EventMeta> DecodeEventMeta(std::string_view text) {
   r.Object("death", [&meta](const json& e) {
     return ReadDeath(e, &meta.death.emplace());
   });
+  r.Bool("lacksProfiles", &meta.lacks_profiles);
   FODC_RETURN_IF_ERROR(r.status().WithContext("meta.json"));
   const Status status = CheckEventMeta(meta);
   if (!status.ok()) return DataLoss("meta.json: " + status.message());

@@ -175,6 +175,7 @@ std::string EncodeEventMeta(const EventMeta& meta) {
   WriteTrigger(meta.trigger, &w);
   WriteSteps(meta.steps, &w);
   if (meta.death) WriteDeath(*meta.death, &w);
+  if (meta.lacks_profiles) w.True("lacksProfiles");
   w.End('}');
   return w.Take();
 }

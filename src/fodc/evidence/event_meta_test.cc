@@ -146,6 +146,19 @@ TEST(EventMetaTest, TellsOthersNoPaths) {
   const std::string text = EncodeEventMetaForOthers(FullEventMeta());
   EXPECT_THAT(text, AllOf(HasSubstr("\"filepath\": \"heap.pprof\""),
                           Not(HasSubstr("/data"))));
+  EventMeta meta;
+  meta.steps = {
+      {.step = "config.0",
+       .source = "/etc/db/node.yaml",
+       .reason = "open /etc/db/node.yaml: No such file, in '/etc/db'"},
+      {.step = "heap",
+       .source = "http://localhost:6060/debug/pprof/heap",
+       .reason = "HTTP 503 /"}};
+  EXPECT_THAT(EncodeEventMetaForOthers(meta),
+              AllOf(HasSubstr("\"source\": \"node.yaml\""),
+                    HasSubstr("open node.yaml: No such file, in 'db'"),
+                    HasSubstr("http://localhost:6060/debug/pprof/heap"),
+                    HasSubstr("\"HTTP 503 \""), Not(HasSubstr("/etc"))));
 }
 
 TEST(EventMetaTest, IgnoresKeysThatItDoesNotKnowAndMissingOnes) {

@@ -181,21 +181,16 @@ Result<std::uint64_t> EventStore::FreeBytes() const {
   return bytes - std::min(bytes, core_->keep_free_bytes());
 }
 
-Result<std::uint64_t> EventStore::Grant(const EventBudget& budget) const {
+Result<std::shared_ptr<ByteBudget>> EventStore::Grant(
+    const EventBudget& budget) const {
   FODC_ASSIGN_OR_RETURN(const std::uint64_t bytes, FreeBytes());
-  if (bytes < budget.min_bytes) {
-    return ResourceExhausted(
-        StrCat("the disk has ", bytes, " bytes for an event beside the ",
-               core_->keep_free_bytes(), " that stay free; it needs ",
-               budget.min_bytes));
-  }
-  return std::min(bytes, budget.max_bytes);
+  return core_->Grant(bytes, budget.max_bytes, budget.min_bytes);
 }
 
 Result<std::unique_ptr<EventWriter>> EventStore::Begin(
     UnixTime at, const EventBudget& budget) {
   FODC_ASSIGN_OR_RETURN(const auto root, core_->Root());
-  FODC_ASSIGN_OR_RETURN(const std::uint64_t bytes, Grant(budget));
+  FODC_ASSIGN_OR_RETURN(const auto bytes, Grant(budget));
   for (int i = 0; i < kMaxTriesForAnId;
        ++i, at += std::chrono::nanoseconds(1)) {
     const std::string id = MakeEventId(at);
@@ -220,10 +215,12 @@ Result<std::unique_ptr<EventWriter>> EventStore::Reopen(
   FODC_ASSIGN_OR_RETURN(const UnixTime at, ParseEventId(id));
   FODC_ASSIGN_OR_RETURN(auto claim,
                         Claimed::Make(core_.get(), id, Use::kWrite));
-  FODC_ASSIGN_OR_RETURN(const std::uint64_t bytes, Grant(budget));
   FODC_ASSIGN_OR_RETURN(const auto root, core_->Root());
   FODC_ASSIGN_OR_RETURN(Directory event, root->OpenDirectory(id));
   FODC_ASSIGN_OR_RETURN(EventMeta meta, ReadMeta(event));
+  EventBudget rest = budget;
+  rest.max_bytes -= std::min(rest.max_bytes, SizeOfFiles(event));
+  FODC_ASSIGN_OR_RETURN(const auto bytes, Grant(rest));
   claim.Leave();
   return std::unique_ptr<EventWriter>(new EventWriter(
       core_, std::string(id), at,
@@ -285,6 +282,7 @@ Result<std::vector<KeptEvent>> EventStore::KeptEvents() const {
     e.is_pinned = event->Stat(kPinFile).ok();
     if (auto meta = ReadMeta(*event); meta.ok()) {
       e.rss_bytes = meta->rss_bytes;
+      e.pod = std::move(meta->pod_name);
       e.target = std::move(meta->target);
       e.ramp_up = std::move(meta->ramp_up);
       e.has_death = meta->death.has_value();

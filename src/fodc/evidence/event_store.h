@@ -23,6 +23,7 @@
 
 namespace fodc::evidence {
 
+class ByteBudget;
 class StoreCore;
 
 struct EventInfo {
@@ -83,7 +84,8 @@ class EventStore {
   // keep_free_bytes; as mkdir(2).
   Result<std::unique_ptr<EventWriter>> Begin(UnixTime at,
                                              const EventBudget& budget);
-  // One that is finished, for a further revision.
+  // One that is finished, for a further revision. The files that it has are
+  // part of `budget.max_bytes`.
   // Errors: as Read and Begin; kUnavailable while it is written or deleted.
   Result<std::unique_ptr<EventWriter>> Reopen(std::string_view id,
                                               const EventBudget& budget);
@@ -133,7 +135,7 @@ class EventStore {
 
   Result<std::vector<KeptEvent>> KeptEvents() const;
   // What an event gets of the disk.
-  Result<std::uint64_t> Grant(const EventBudget& budget) const;
+  Result<std::shared_ptr<ByteBudget>> Grant(const EventBudget& budget) const;
 
   std::shared_ptr<StoreCore> core_;
   SweepReport sweep_;

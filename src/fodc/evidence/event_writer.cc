@@ -3,8 +3,10 @@
 
 #include <sys/stat.h>
 
+#include <algorithm>
 #include <map>
 #include <utility>
+#include <vector>
 
 #include "fodc/base/strings.h"
 #include "fodc/evidence/event_files.h"
@@ -33,7 +35,7 @@ EventWriter::~EventWriter() {
 }
 
 std::uint64_t EventWriter::budget_left_bytes() const {
-  return files_->left_bytes();
+  return files_->budget().left_bytes();
 }
 
 Result<std::unique_ptr<ArtifactSink>> EventWriter::OpenArtifact(
@@ -103,9 +105,17 @@ Status EventWriter::Commit(EventMeta meta) {
   FODC_RETURN_IF_ERROR(files_->directory().Sync());
   FODC_RETURN_IF_ERROR(
       files_->directory().WriteFileAtomically(kMetaFile, text));
+  std::vector<std::string> left_out = EventFiles(meta_);
   meta_ = std::move(meta);
   is_committed_ = true;
   files_->Committed();
+  const std::vector<std::string> files = EventFiles(meta_);
+  std::erase_if(left_out, [&](const std::string& name) {
+    return std::find(files.begin(), files.end(), name) != files.end();
+  });
+  // What cannot be removed goes with the event.
+  for (const std::string& name : left_out)
+    files_->directory().RemoveFile(name).IgnoreError();
   FODC_ASSIGN_OR_RETURN(const auto root, core_->Root());
   return root->Sync();
 }

@@ -21,8 +21,9 @@ class StoreCore;
 // What an event may take of the disk.
 struct EventBudget {
   std::uint64_t max_bytes = 256 << 20;
-  // With less it is not worth to begin. What is free may be between the two,
-  // and is then the budget.
+  // With less it is not worth to begin. What is free may be less than twice
+  // `max_bytes`, and half of it is then the budget, so that another event can
+  // begin beside this one.
   std::uint64_t min_bytes = 1 << 20;
 };
 
@@ -52,7 +53,8 @@ class EventWriter {
                                                      std::uint64_t max_bytes);
 
   // The event is there, or has a further revision: files and directory are
-  // synced, and meta.json is replaced by rename, last. Sets `captured_at`,
+  // synced, and meta.json is replaced by rename, last. Files that it does not
+  // name, and the revision before did, are then removed. Sets `captured_at`,
   // `revision` and each profile's `filepath`. Can be called again: for what
   // came later, or after an error, which leaves the event as it was.
   // Errors: kFailedPrecondition while a sink is open, and if the event's

@@ -23,6 +23,7 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::SizeIs;
+using ::testing::UnorderedElementsAre;
 
 class EventWriterTest : public EventStoreTest {
  protected:
@@ -165,6 +166,45 @@ TEST_F(EventWriterTest, AnEventBeginsOnlyWithRoomOnTheDisk) {
       EventStore::Open({.root = root_, .keep_free_bytes = 1ULL << 60}).value();
   EXPECT_THAT(store_->Begin(now_, kPlenty),
               StatusIs(Code::kResourceExhausted, HasSubstr("stay free")));
+}
+
+TEST_F(EventWriterTest, TwoAtOnceAreNotPromisedTheSameBytes) {
+  constexpr std::uint64_t kAll = ~0ULL;
+  const std::uint64_t free = store_->FreeBytes().value();
+  const EventBudget greedy = {.max_bytes = kAll, .min_bytes = 1};
+  auto one = store_->Begin(now_, greedy).value();
+  const auto other = store_->Begin(now_, greedy).value();
+  // What others do on the disk meanwhile is far less.
+  const std::uint64_t slack = free / 8;
+  EXPECT_LE(one->budget_left_bytes() + other->budget_left_bytes(),
+            free + slack);
+  EXPECT_GT(other->budget_left_bytes(), free / 8);
+  EXPECT_THAT(store_->Begin(now_, {.max_bytes = kAll, .min_bytes = free / 2}),
+              StatusIs(Code::kResourceExhausted, HasSubstr("2 others")));
+  one.reset();
+  EXPECT_THAT(store_->Begin(now_, {.max_bytes = kAll, .min_bytes = free / 2}),
+              IsOk());
+}
+
+TEST_F(EventWriterTest, WhatAnEventHasIsPartOfItsBudget) {
+  const std::string id =
+      AddEvent(store_.get(), now_, {{"a", std::string(60, 'x')}});
+  const EventBudget budget = {.max_bytes = 100, .min_bytes = 1};
+  EXPECT_EQ(store_->Reopen(id, budget).value()->budget_left_bytes(), 40u);
+  const EventBudget less = {.max_bytes = 50, .min_bytes = 0};
+  EXPECT_EQ(store_->Reopen(id, less).value()->budget_left_bytes(), 0u);
+}
+
+TEST_F(EventWriterTest, FilesThatANewRevisionLeavesOutAreRemoved) {
+  auto writer = Begin();
+  EventMeta meta;
+  AddArtifact(writer.get(), "a", "x", &meta);
+  AddArtifact(writer.get(), "b", "y", &meta);
+  ASSERT_THAT(writer->Commit(meta), IsOk());
+  std::erase_if(meta.steps, [](const EventStep& s) { return s.file == "a"; });
+  ASSERT_THAT(writer->Commit(meta), IsOk());
+  EXPECT_THAT(ListDirectory(Path(writer->id())),
+              IsOkAndHolds(UnorderedElementsAre("b", "meta.json")));
 }
 
 TEST_F(EventWriterTest, ADiscardedArtifactCanBeTriedAgain) {

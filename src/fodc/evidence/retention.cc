@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 #include <string_view>
+#include <tuple>
 #include <utility>
 
 namespace fodc::evidence {
@@ -96,18 +97,26 @@ std::vector<std::string> ChooseEventsToDelete(
     if (limits.max_age.count() <= 0 || e->at >= now - limits.max_age)
       young.push_back(e);
   }
-  using Death = std::optional<std::pair<std::string_view, UnixTime>>;
-  std::vector<EventRef> firsts = NewestOfEach(young, [](EventRef e) -> Death {
-    if (!e->has_death) return {};
-    return std::pair(std::string_view(e->target), e->died_at);
+  std::vector<EventRef> firsts = NewestOfEach(young, [](EventRef e) {
+    return std::optional(std::string_view(e->pod));
   });
-  using RampUp = std::optional<std::pair<std::string_view, std::string_view>>;
+  using Death =
+      std::optional<std::tuple<std::string_view, std::string_view, UnixTime>>;
+  const std::vector<EventRef> deaths =
+      NewestOfEach(young, [](EventRef e) -> Death {
+        if (!e->has_death) return {};
+        return std::tuple(std::string_view(e->pod), std::string_view(e->target),
+                          e->died_at);
+      });
+  using RampUp = std::optional<
+      std::tuple<std::string_view, std::string_view, std::string_view>>;
   const std::vector<EventRef> ramps =
       NewestOfEach(young, [](EventRef e) -> RampUp {
         if (e->ramp_up.empty()) return {};
-        return std::pair(std::string_view(e->target),
-                         std::string_view(e->ramp_up));
+        return std::tuple(std::string_view(e->pod), std::string_view(e->target),
+                          std::string_view(e->ramp_up));
       });
+  firsts.insert(firsts.end(), deaths.begin(), deaths.end());
   firsts.insert(firsts.end(), ramps.begin(), ramps.end());
   const std::uint64_t share =
       std::max<std::uint64_t>(1, LimitOf(limits.max_events) / 4 * 3);

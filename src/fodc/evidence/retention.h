@@ -18,6 +18,7 @@ struct KeptEvent {
   UnixTime at{};
   std::uint64_t rss_bytes = 0;
   std::uint64_t bytes = 0;  // of its artifacts
+  std::string pod{};
   std::string target{};
   std::string ramp_up{};  // empty: of none
   bool has_death = false;
@@ -31,7 +32,7 @@ struct RetentionLimits {
   // As --pressure-profiler-max-artifacts and …-max-disk-bytes. 0 or less: none.
   std::int64_t max_events = 16;
   std::int64_t max_bytes = 512 << 20;
-  // 0: none.
+  // As --pressure-profiler-max-age. 0: none.
   std::chrono::nanoseconds max_age{};
 };
 
@@ -39,11 +40,13 @@ struct RetentionLimits {
 // pinned events; the newest; that with the highest RSS (of those of one RSS the
 // newest), which is the one that Go keeps. They count, and while the limits
 // allow come, without those that are too old,
-//   1. the last event before each death, the newest death first,
-//   2. the newest event of each ramp-up, the newest ramp-up first,
-//   3. all others, in Go's order: by RSS, the highest first, of one RSS the
+//   1. the newest event of each pod, the newest first (a proxy keeps those of
+//      many),
+//   2. the last event before each death, the newest death first,
+//   3. the newest event of each ramp-up, the newest ramp-up first,
+//   4. all others, in Go's order: by RSS, the highest first, of one RSS the
 //      newest first.
-// One that does not fit goes, and smaller ones after it may stay. 1 and 2
+// One that does not fit goes, and smaller ones after it may stay. 1 to 3
 // together take three quarters of `max_events` at most (and at least one), so
 // that a node that dies every minute does not take the place of all others.
 std::vector<std::string> ChooseEventsToDelete(

@@ -132,17 +132,32 @@ TEST(RetentionTest, ANodeThatDiesEveryMinuteLeavesPlaceForOthers) {
     events.back().has_death = true;
     events.back().died_at = At(i);
   }
-  const std::vector<std::string> gone = Delete(events, {.max_events = 8});
-  EXPECT_EQ(gone.size(), 32u);
-  // The newest; by RSS one as Go keeps it and one in the last quarter; and five
-  // deaths, for the newest is one itself.
+  const std::vector<std::string> gone = Delete(events, {.max_events = 16});
+  EXPECT_EQ(gone.size(), 24u);
+  // The newest, and the one that Go keeps; twelve deaths; and by RSS what is
+  // left.
   std::vector<std::string> kept;
   for (const KeptEvent& e : events) {
     if (std::find(gone.begin(), gone.end(), e.id) == gone.end())
       kept.push_back(e.id);
   }
-  EXPECT_THAT(kept, UnorderedElementsAre("e7", "e33", "e34", "e35", "e36",
-                                         "e37", "e38", "e39"));
+  EXPECT_THAT(kept, UnorderedElementsAre("e5", "e6", "e7", "e27", "e28", "e29",
+                                         "e30", "e31", "e32", "e33", "e34",
+                                         "e35", "e36", "e37", "e38", "e39"));
+}
+
+TEST(RetentionTest, KeepsTheNewestOfEachPod) {
+  std::vector<KeptEvent> events;
+  for (int i = 0; i < 20; ++i) {
+    events.push_back(Event(i, 100));
+    events.back().pod = i == 3 || i == 5 ? "quiet" : "noisy";
+    events.back().ramp_up = StrCat("ramp-", i);
+    events.back().rss_bytes = i == 5 ? 1 : 100;
+  }
+  const std::vector<std::string> gone = Delete(events, {.max_events = 4});
+  EXPECT_THAT(gone, ::testing::SizeIs(16));
+  EXPECT_THAT(gone, ::testing::Contains("e3"));
+  EXPECT_THAT(gone, ::testing::Not(::testing::Contains("e5")));
 }
 
 TEST(RetentionTest, WhatIsTooOldGoes) {

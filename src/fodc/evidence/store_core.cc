@@ -3,6 +3,8 @@
 
 #include <sys/file.h>
 
+#include <algorithm>
+
 #include "fodc/base/file.h"
 #include "fodc/base/strings.h"
 
@@ -23,6 +25,35 @@ Result<std::shared_ptr<const Directory>> StoreCore::Root() {
   const MutexLock lock(mutex_);
   root_ = root;
   return root;
+}
+
+std::uint64_t ByteBudget::Take(std::uint64_t bytes) {
+  std::uint64_t left = left_.load();
+  while (!left_.compare_exchange_weak(left, left - std::min(bytes, left))) {
+  }
+  return std::min(bytes, left);
+}
+
+Result<std::shared_ptr<ByteBudget>> StoreCore::Grant(std::uint64_t free_bytes,
+                                                     std::uint64_t max_bytes,
+                                                     std::uint64_t min_bytes) {
+  const MutexLock lock(mutex_);
+  std::erase_if(granted_, [](const auto& budget) { return budget.expired(); });
+  std::uint64_t bytes = free_bytes;
+  for (const auto& other : granted_) {
+    if (const auto budget = other.lock())
+      bytes -= std::min(bytes, budget->left_bytes());
+  }
+  if (bytes < min_bytes) {
+    return ResourceExhausted(
+        StrCat("the disk has ", bytes, " bytes for an event beside the ",
+               keep_free_bytes_, " that stay free and what ", granted_.size(),
+               " others may take; it needs ", min_bytes));
+  }
+  auto budget = std::make_shared<ByteBudget>(
+      std::min(max_bytes, std::max(min_bytes, bytes - bytes / 2)));
+  granted_.push_back(budget);
+  return budget;
 }
 
 int* StoreCore::CountOf(Use use, Uses* uses) {

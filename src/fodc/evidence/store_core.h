@@ -2,6 +2,7 @@
 // For this room only: what a store and the writers it gave out share.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -9,12 +10,27 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "fodc/base/directory.h"
 #include "fodc/base/mutex.h"
 #include "fodc/base/status.h"
 
 namespace fodc::evidence {
+
+// What one event may still take of the disk. Thread-safe.
+class ByteBudget {
+ public:
+  explicit ByteBudget(std::uint64_t bytes) : left_(bytes) {}
+
+  std::uint64_t left_bytes() const { return left_.load(); }
+  // How many of `bytes` there are; they are taken from it.
+  std::uint64_t Take(std::uint64_t bytes);
+  void GiveBack(std::uint64_t bytes) { left_.fetch_add(bytes); }
+
+ private:
+  std::atomic<std::uint64_t> left_;
+};
 
 // What an event is in use for. It is written by one at a time, marked by any
 // number, and deleted by one alone.
@@ -34,6 +50,14 @@ class StoreCore {
   const std::string& path() const { return path_; }
   std::uint64_t keep_free_bytes() const { return keep_free_bytes_; }
 
+  // Of `free_bytes`, which are there beside those that stay free, what an event
+  // gets that wants `max_bytes`. What others were granted and have not taken
+  // yet is theirs; of what is scarce half is left for an event that begins
+  // beside it. Errors: kResourceExhausted if `min_bytes` are not to be had.
+  Result<std::shared_ptr<ByteBudget>> Grant(std::uint64_t free_bytes,
+                                            std::uint64_t max_bytes,
+                                            std::uint64_t min_bytes);
+
   // Errors: kUnavailable if it is in use otherwise. Else Release is due.
   Status Claim(std::string_view id, Use use);
   void Release(std::string_view id, Use use);
@@ -52,6 +76,7 @@ class StoreCore {
   mutable Mutex mutex_;
   std::shared_ptr<const Directory> root_ FODC_GUARDED_BY(mutex_);
   std::map<std::string, Uses, std::less<>> uses_ FODC_GUARDED_BY(mutex_);
+  std::vector<std::weak_ptr<const ByteBudget>> granted_ FODC_GUARDED_BY(mutex_);
 };
 
 // Holds what Claim gave. Movable.

@@ -33,16 +33,11 @@ std::chrono::nanoseconds RetryAfter(int failures) {
   return std::min<std::chrono::nanoseconds>(delay, kLastRetry);
 }
 
-// What a worker does: the event is there whole, or nothing of it is.
-struct ImportResult {
-  Status status;
-  std::size_t deleted = 0;
-};
-
-ImportResult ImportCopy(evidence::EventStore* store, BytePipe* pipe,
-                        const fleet::ListedEvent& event,
-                        const std::string& pod_name,
-                        const evidence::RetentionLimits& limits, UnixTime now) {
+// What a thread of its own does: the event is there whole, or nothing of it is.
+Status ImportCopy(evidence::EventStore* store, BytePipe* pipe,
+                  const fleet::ListedEvent& event, const std::string& pod_name,
+                  const evidence::RetentionLimits& limits, UnixTime now,
+                  std::size_t* deleted) {
   // An agent may send any capsule; one event's place is no other's.
   const auto accept = [&](const evidence::CapsuleContent& content) -> Status {
     if (content.id == event.id &&
@@ -60,25 +55,31 @@ ImportResult ImportCopy(evidence::EventStore* store, BytePipe* pipe,
       accept);
   // It is there already: somebody else uses the directory, too.
   if (!content.ok() && content.status().code() != Code::kAlreadyExists) {
-    return {content.status()};
+    return content.status();
   }
   if (event.is_pinned) {
     // Beyond what may be pinned it is a copy like others.
     store->Pin(event.id, limits).IgnoreError();
   }
   const auto retained = store->Retain(limits, now);
-  if (!retained.ok()) return {retained.status()};
+  if (!retained.ok()) return retained.status();
   for (const Status& failure : retained->failures) {
     LogWarn("a copy of evidence cannot be deleted",
             {{"error", failure.message()}});
   }
-  return {OkStatus(), retained->deleted.size()};
+  *deleted = retained->deleted.size();
+  return OkStatus();
 }
 
 }  // namespace
 
-// One event on its way to the disk. The worker has the pipe, the loop the rest.
-struct EvidenceKeeper::Copying : std::enable_shared_from_this<Copying> {
+struct EvidenceKeeper::ImportResult {
+  Status status;
+  std::size_t deleted = 0;  // copies that gave way
+};
+
+// One event on its way to the disk. A thread has the pipe, the loop the rest.
+struct EvidenceKeeper::Copying {
   ~Copying() { Cancel(); }
   void Cancel() {
     withdrawal->Withdraw();
@@ -103,12 +104,14 @@ struct EvidenceKeeper::Copying : std::enable_shared_from_this<Copying> {
     }
   }
 
+  std::uint64_t number = 0;
   std::string pod_name;
   ListedRef event;
   std::shared_ptr<fleet::Withdrawal> withdrawal =
       std::make_shared<fleet::Withdrawal>();
   std::unique_ptr<net::BodySource> body;
   std::shared_ptr<BytePipe> pipe;
+  net::EventLoop::Handle deadline;
 };
 
 Result<std::unique_ptr<EvidenceKeeper>> EvidenceKeeper::Open(
@@ -148,16 +151,25 @@ EvidenceKeeper::EvidenceKeeper(net::EventLoop& loop, const fleet::Fleet& fleet,
   server_->set_store(store_);
 }
 
-EvidenceKeeper::~EvidenceKeeper() { Stop(); }
+EvidenceKeeper::~EvidenceKeeper() {
+  Stop();
+  *self_ = nullptr;
+}
 
 void EvidenceKeeper::Start(fleet::EvidenceCommander* commander) {
   commander_ = commander;
   poll_ = loop_.RunEvery(kPollPeriod,
                          [this](const net::EventLoop::Tick&) { CopyNext(); });
+  if (options_.limits.max_age.count() > 0) {
+    retain_ =
+        loop_.RunEvery(options_.retain_every,
+                       [this](const net::EventLoop::Tick&) { RetainByAge(); });
+  }
 }
 
 void EvidenceKeeper::Stop() {
   poll_.Cancel();
+  retain_.Cancel();
   commander_ = nullptr;
   if (const auto copying = std::exchange(copying_, nullptr)) copying->Cancel();
 }
@@ -191,7 +203,7 @@ Status EvidenceKeeper::CheckMayKeep(const fleet::NodeEvents& node,
 }
 
 void EvidenceKeeper::CopyNext() {
-  if (copying_ != nullptr || commander_ == nullptr) return;
+  if (copying_ != nullptr || is_importing_ || commander_ == nullptr) return;
   std::set<fleet::AgentId> online;
   for (const fleet::Agent& agent : *fleet_.List()) {
     if (agent.status == fleet::AgentStatus::kOnline) online.insert(agent.id);
@@ -215,7 +227,9 @@ void EvidenceKeeper::CopyNext() {
       const ListedRef copy = CopyOf(pod, event->id);
       if (copy && copy->meta.revision >= event->meta.revision) {
         attempt.is_settled = true;
+        if (event->is_pinned && !copy->is_pinned) TakePin(name, &attempt);
       }
+      if (IsTooOld(*event)) attempt.is_settled = true;  // it would go at once
       if (!attempt.is_settled) {
         if (const Status s = CheckMayKeep(*candidate, *event); !s.ok()) {
           attempt.is_settled = true;
@@ -243,12 +257,56 @@ void EvidenceKeeper::CopyNext() {
   if (newest) Begin(node, newest);
 }
 
+bool EvidenceKeeper::IsTooOld(const fleet::ListedEvent& event) const {
+  const auto age = options_.limits.max_age;
+  return age.count() > 0 && !event.is_pinned &&
+         loop_.clock().Unix() - event.meta.captured_at > age;
+}
+
+// It was pinned at its node by somebody else, or before this could be done.
+void EvidenceKeeper::TakePin(const Name& name, Attempt* attempt) {
+  if (std::exchange(attempt->is_pin_taken, true)) return;
+  server_->Pin(name.second, true, [name](const Status& status) {
+    if (status.ok()) return;
+    LogWarn("a copy of evidence cannot be pinned",
+            {{"pod", name.first}, {"event", name.second}, {"error", status}});
+  });
+}
+
+void EvidenceKeeper::RetainByAge() {
+  auto deleted = std::make_shared<std::size_t>(0);
+  // Where the workers are busy it is tried again at the next turn.
+  (void)loop_.Offload(
+      [store = store_, limits = options_.limits, now = loop_.clock().Unix(),
+       deleted] {
+        const auto retained = store->Retain(limits, now);
+        if (retained.ok()) *deleted = retained->deleted.size();
+      },
+      [self = self_, deleted] {
+        if (*self != nullptr) (*self)->OnRetained(*deleted);
+      });
+}
+
+void EvidenceKeeper::OnRetained(std::size_t deleted) {
+  if (deleted == 0) return;
+  stats_.deleted += deleted;
+  Relist([] {});
+}
+
 void EvidenceKeeper::Begin(const std::shared_ptr<const fleet::NodeEvents>& node,
                            const ListedRef& event) {
   copying_ = std::make_shared<Copying>();
+  copying_->number = ++copyings_;
   copying_->pod_name = node->pod_name;
   last_pod_ = ToLower(node->pod_name);
   copying_->event = event;
+  const auto time =
+      options_.copy_grace +
+      std::chrono::seconds(event->bytes / options_.least_bytes_per_second);
+  copying_->deadline = loop_.RunAfter(time, [this, time] {
+    OnEnd(DeadlineExceeded(
+        StrCat("it was not whole after ", FormatGoDuration(time))));
+  });
   fleet::EvidenceQuestion question;
   question.event_id = event->id;
   question.withdrawal = copying_->withdrawal;
@@ -267,37 +325,45 @@ void EvidenceKeeper::OnAnswer(const std::shared_ptr<Copying>& copying,
   if (copying != copying_) return;  // stopped
   if (!answer.ok()) return OnEnd(answer.status());
   copying->body = std::move(answer->body);
-  const std::weak_ptr<Copying> weak = copying;
-  const auto pump = [weak] {
-    if (const auto kept = weak.lock()) kept->Pump();
+  const auto pump = [self = self_, number = copying->number] {
+    if (*self != nullptr) (*self)->Pump(number);
   };
   copying->pipe = std::make_shared<BytePipe>(
       kPipeBytes, [&loop = loop_, pump] { loop.Post(pump); });
   Import(copying);
-  if (copying != copying_) return;  // the pool is full
   copying->body->Start(pump);
   copying->Pump();
 }
 
 void EvidenceKeeper::Import(const std::shared_ptr<Copying>& copying) {
-  auto result = std::make_shared<ImportResult>();
-  const bool is_taken = loop_.Offload(
-      [store = store_, pipe = copying->pipe, event = copying->event,
-       pod_name = copying->pod_name, limits = options_.limits,
-       now = loop_.clock().Unix(), result] {
-        *result =
-            ImportCopy(store.get(), pipe.get(), *event, pod_name, limits, now);
-      },
-      [this, weak = std::weak_ptr<Copying>(copying), result] {
-        const auto kept = weak.lock();
-        if (kept == nullptr || kept != copying_) return;  // stopped
-        stats_.deleted += result->deleted;
-        OnEnd(result->status);
+  is_importing_ = true;
+  importer_ =
+      std::jthread([&loop = loop_, self = self_, store = store_,
+                    pipe = copying->pipe, event = copying->event,
+                    pod_name = copying->pod_name, limits = options_.limits,
+                    now = loop_.clock().Unix(), number = copying->number] {
+        ImportResult result;
+        result.status = ImportCopy(store.get(), pipe.get(), *event, pod_name,
+                                   limits, now, &result.deleted);
+        loop.Post([self, number, result] {
+          if (*self != nullptr) (*self)->OnImported(number, result);
+        });
       });
-  if (!is_taken) OnEnd(Unavailable("too many wait for the disk"));
+}
+
+void EvidenceKeeper::Pump(std::uint64_t number) {
+  if (copying_ != nullptr && copying_->number == number) copying_->Pump();
+}
+
+void EvidenceKeeper::OnImported(std::uint64_t number,
+                                const ImportResult& result) {
+  is_importing_ = false;
+  stats_.deleted += result.deleted;
+  if (copying_ != nullptr && copying_->number == number) OnEnd(result.status);
 }
 
 void EvidenceKeeper::OnEnd(const Status& status) {
+  copying_->deadline.Cancel();
   const auto& event = copying_->event;
   Attempt& attempt = attempts_[{ToLower(copying_->pod_name), event->id}];
   if (status.ok()) {

@@ -10,6 +10,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -36,6 +37,12 @@ class EvidenceKeeper final : public fleet::EvidenceCopies {
     std::string directory;
     evidence::RetentionLimits limits{};
     std::uint64_t keep_free_bytes = 64 << 20;
+    // A copy ends within so long, and what its bytes take at that rate: an
+    // agent that trickles does not hold up the copies of others.
+    std::chrono::nanoseconds copy_grace = std::chrono::seconds(60);
+    std::uint64_t least_bytes_per_second = 1 << 20;
+    // What has become too old goes this often.
+    std::chrono::nanoseconds retain_every = std::chrono::minutes(1);
   };
   // Counters since the start and, where said, present values.
   struct Stats {
@@ -78,12 +85,14 @@ class EvidenceKeeper final : public fleet::EvidenceCopies {
 
  private:
   struct Copying;
+  struct ImportResult;
   // What came of the events that are listed, by pod (in lower case) and id.
   using Name = std::pair<std::string, std::string>;
   struct Attempt {
     std::uint32_t revision = 0;
     int failures = 0;
     bool is_settled = false;
+    bool is_pin_taken = false;  // one that was set elsewhere
     MonotonicTime next{};
   };
   using ListedRef = std::shared_ptr<const fleet::ListedEvent>;
@@ -102,7 +111,15 @@ class EvidenceKeeper final : public fleet::EvidenceCopies {
   void OnAnswer(const std::shared_ptr<Copying>& copying,
                 Result<fleet::EvidenceAnswer> answer);
   void Import(const std::shared_ptr<Copying>& copying);
+  // Goes on with copying number `number`, if it is still the one under way.
+  void Pump(std::uint64_t number);
+  void OnImported(std::uint64_t number, const ImportResult& result);
   void OnEnd(const Status& status);
+  bool IsTooOld(const fleet::ListedEvent& event) const;
+  void TakePin(const Name& name, Attempt* attempt);
+  // Deletes what is too old.
+  void RetainByAge();
+  void OnRetained(std::size_t deleted);
   void Relist(net::Task done);
   void TakeList(std::vector<fleet::ListedEvent> events);
   ListedRef CopyOf(std::string_view pod_name, std::string_view id) const;
@@ -116,9 +133,19 @@ class EvidenceKeeper final : public fleet::EvidenceCopies {
       copies_;  // by pod name in lower case
   std::map<Name, Attempt> attempts_;
   std::shared_ptr<Copying> copying_;  // null: none is under way
+  std::uint64_t copyings_ = 0;        // ever begun
   std::string last_pod_;  // others come first: one that has ever more waits
   Stats stats_;
   net::EventLoop::Handle poll_;
+  net::EventLoop::Handle retain_;
+  // Waits for the agent and the disk, which the loop's workers must not. It has
+  // ended, or is about to, when `is_importing_` is false.
+  std::jthread importer_;
+  bool is_importing_ = false;
+  // Null when the keeper is gone. Other threads hold it, the loop looks into
+  // it.
+  std::shared_ptr<EvidenceKeeper*> self_ =
+      std::make_shared<EvidenceKeeper*>(this);
   // Last: what it calls back uses the rest.
   std::unique_ptr<link::EvidenceServer> server_;
 };

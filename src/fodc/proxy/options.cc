@@ -92,6 +92,12 @@ void DeclareFlags(program::Flags* flags, ProxyOptions* o) {
               "bytes of the copies of all nodes together")
       .AtLeast(1 << 20)
       .AtMost(kMostMemory);
+  flags
+      ->Duration(
+          "evidence-max-age", &o->evidence_max_age,
+          "age of the copies, but for the newest, the one of most memory "
+          "and those that are pinned; 0s: not bounded")
+      .AtLeast(nanoseconds(0));
   flags->Bool("restrict-profile-downloads", &o->restrict_profile_downloads,
               "give what is below /pressure-profiles/ to operators only");
   flags

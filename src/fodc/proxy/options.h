@@ -30,6 +30,10 @@ struct ProxyOptions {
   std::string evidence_dir;  // empty: no copies are kept
   std::int64_t evidence_max_artifacts = 256;
   std::uint64_t evidence_max_disk_bytes = 4ULL << 30;
+  std::chrono::nanoseconds evidence_max_age{0};  // 0: not bounded
+  // For tests: see EvidenceKeeper::Options.
+  std::chrono::nanoseconds evidence_copy_grace = std::chrono::seconds(60);
+  std::chrono::nanoseconds evidence_retain_every = std::chrono::minutes(1);
   bool restrict_profile_downloads = false;
   std::chrono::nanoseconds shutdown_timeout = std::chrono::seconds(5);
   program::LogOptions log;

@@ -51,13 +51,14 @@ TEST(ProxyOptionsTest, ReadsEveryFlag) {
        "--http-write-timeout=2s", "--heartbeat-interval=5s",
        "--recorder-memory-per-agent=1MiB", "--recorder-memory=64MiB",
        "--http-max-connections=9", "--shutdown-timeout=3s", "--evidence-dir=/e",
-       "--evidence-max-artifacts=5", "--evidence-max-disk-bytes=2MiB",
-       "--restrict-profile-downloads"},
+       "--evidence-max-age=36h", "--evidence-max-artifacts=5",
+       "--evidence-max-disk-bytes=2MiB", "--restrict-profile-downloads"},
       &o);
   ASSERT_TRUE(outcome.run) << outcome.error;
   EXPECT_EQ(o.max_agents, 7);
   EXPECT_EQ(o.evidence_dir, "/e");
   EXPECT_EQ(o.evidence_max_artifacts, 5);
+  EXPECT_EQ(o.evidence_max_age, std::chrono::hours(36));
   EXPECT_EQ(o.evidence_max_disk_bytes, 2u << 20);
   EXPECT_EQ(o.recorder_memory_per_agent, 1u << 20);
   EXPECT_EQ(o.recorder_memory, 64u << 20);

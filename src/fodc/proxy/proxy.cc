@@ -78,6 +78,9 @@ EvidenceKeeper::Options KeeperOptions(const ProxyOptions& o) {
   out.directory = o.evidence_dir;
   out.limits.max_events = o.evidence_max_artifacts;
   out.limits.max_bytes = static_cast<std::int64_t>(o.evidence_max_disk_bytes);
+  out.limits.max_age = o.evidence_max_age;
+  out.copy_grace = o.evidence_copy_grace;
+  out.retain_every = o.evidence_retain_every;
   return out;
 }
 

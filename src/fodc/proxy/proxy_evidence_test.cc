@@ -59,6 +59,7 @@ class Node {
     meta.pod_name = pod_;
     meta.role = "ROLE_DATA";
     meta.incident_id = StrCat("incident-", second);
+    meta.trigger.kind = "memory_pressure";
     meta.profiles = {
         {.type = "heap", .filename = "heap.pprof", .size_bytes = heap.size()}};
     const std::string id = evidence::AddEvent(
@@ -216,6 +217,18 @@ TEST_F(ProxyEvidenceTest, WhatANodeHadOutlivesNodeAgentAndProxy) {
   ASSERT_THAT(rows, SizeIs(1));
   EXPECT_EQ(rows[0]["profile_id"], id);
   EXPECT_EQ(rows[0]["pod_name"], "db-0");
+  // Nobody is left who would tell of the incident.
+  const json listed = json::parse(Ask("/incidents?pod_name=db-0").body);
+  ASSERT_THAT(listed["incidents"], SizeIs(1));
+  const json& incident = listed["incidents"][0];
+  EXPECT_EQ(incident["id"], "incident-0");
+  EXPECT_EQ(incident["pod_name"], "db-0");
+  EXPECT_EQ(incident["verdict"], "memory_pressure");
+  EXPECT_EQ(incident["state"], "ended");
+  EXPECT_TRUE(incident["agent"].is_null());
+  EXPECT_EQ(incident["evidence"][0]["id"], id);
+  EXPECT_EQ(json::parse(Ask("/incidents?verdict=W3").body)["total"], 0);
+  EXPECT_EQ(json::parse(Ask("/incidents?pod_name=db-1").body)["total"], 0);
   check();
 }
 
@@ -332,6 +345,128 @@ TEST_F(ProxyEvidenceTest, TheFirstOfOneIdIsKept) {
             "of the first");
   EXPECT_EQ(Ask(StrCat("/incidents/db-1/", id, "/heap.pprof")).body,
             "of the second");
+}
+
+// A capsule that takes longer than anybody lives.
+class Trickle final : public link::EvidenceSource {
+ public:
+  Trickle(net::EventLoop& loop, link::EvidenceSource* other)
+      : loop_(loop), other_(other) {}
+  void List(ListCallback done) override { other_->List(std::move(done)); }
+  void Open(const link::EvidenceWish& /*wish*/, OpenCallback done) override {
+    ++asked;
+    loop_.Post([this, done = std::move(done)]() mutable {
+      done(link::OpenedEvidence{.info = {},
+                                .reader = std::make_unique<Drops>(loop_)});
+    });
+  }
+  void Pin(const std::string& id, bool pinned, DoneCallback done) override {
+    other_->Pin(id, pinned, std::move(done));
+  }
+  const std::string& root() const override { return other_->root(); }
+  int asked = 0;
+
+ private:
+  // The head of a zstd frame that is skipped, of 256 MiB; then a byte now and
+  // then.
+  class Drops final : public link::EvidenceReader {
+   public:
+    explicit Drops(net::EventLoop& loop) : loop_(loop) {}
+    void Read(std::size_t, ReadCallback done) override {
+      done_ = std::move(done);
+      std::string bytes = std::exchange(next_, "x");
+      timer_ =
+          loop_.RunAfter(std::chrono::milliseconds(20),
+                         [this, bytes = std::move(bytes)] { done_(bytes); });
+    }
+
+   private:
+    net::EventLoop& loop_;
+    net::EventLoop::Handle timer_;
+    std::string next_ = "\x50\x2a\x4d\x18\xff\xff\xff\x0f";
+    ReadCallback done_;
+  };
+  net::EventLoop& loop_;
+  link::EvidenceSource* const other_;
+};
+
+TEST_F(ProxyEvidenceTest, AnAgentThatTricklesHoldsNobodyUp) {
+  options_.evidence_copy_grace = std::chrono::milliseconds(300);
+  Restart();
+  link::FakeEvidence fake(loop_);
+  fake.Add(1, {{"heap", "abc"}});
+  fake.events[0].meta.pod_name = "db-0";
+  Trickle trickle(loop_, &fake);
+  auto slow = MakeNode("db-0");
+  slow->Start(&trickle);
+  ASSERT_TRUE(Until([&] { return trickle.asked > 0; }));
+  auto other = MakeNode("db-1");
+  const std::string id = other->Add("of another", 5);
+  other->Start();
+  ASSERT_TRUE(Until([&] { return HasCopy("db-1", id); }));
+  EXPECT_GE(Metric("fodc_proxy_evidence_copies_total{outcome=\"failed\"}"), 1);
+  EXPECT_THAT(CopiesOnDisk(), SizeIs(1));
+}
+
+TEST_F(ProxyEvidenceTest, AnAgentThatGoesInMidCopyLeavesNothingHalf) {
+  link::FakeEvidence fake(loop_);
+  fake.Add(1, {{"heap", "abc"}});
+  fake.events[0].meta.pod_name = "db-0";
+  auto trickle = std::make_unique<Trickle>(loop_, &fake);
+  auto node = MakeNode("db-0");
+  node->Start(trickle.get());
+  ASSERT_TRUE(Until([&] { return trickle->asked > 0; }));
+  node.reset();
+  ASSERT_TRUE(Until([&] {
+    return Metric("fodc_proxy_evidence_copies_total{outcome=\"failed\"}") == 1;
+  }));
+  EXPECT_THAT(CopiesOnDisk(), IsEmpty());
+  // It comes back, and answers.
+  node = MakeNode("db-0");
+  const std::string id = node->Add("whole", 9);
+  node->Start();
+  ASSERT_TRUE(Until([&] { return HasCopy("db-0", id); }));
+}
+
+TEST_F(ProxyEvidenceTest, ADirectoryThatCannotBeUsedAnyMoreIsTriedAgain) {
+  auto node = MakeNode("db-0");
+  const std::string first = node->Add("one");
+  node->Start();
+  ASSERT_TRUE(Until([&] { return HasCopy("db-0", first); }));
+  ASSERT_EQ(evidence::Shell(StrCat("rm -rf ", copies_, "; touch ", copies_)),
+            0);
+  const std::string second = node->Add("two", 1);
+  ASSERT_TRUE(Until([&] {
+    return Metric("fodc_proxy_evidence_copies_total{outcome=\"failed\"}") >= 1;
+  }));
+  // The node is served as ever.
+  EXPECT_EQ(Ask(StrCat("/incidents/db-0/", second, "/heap.pprof")).body, "two");
+  ASSERT_EQ(evidence::Shell(StrCat("rm ", copies_)), 0);
+  ASSERT_TRUE(Until([&] { return HasCopy("db-0", second); }));
+}
+
+TEST_F(ProxyEvidenceTest, WhatIsTooOldGoesAndIsNotCopiedAnew) {
+  options_.evidence_max_age = std::chrono::hours(1);
+  options_.evidence_retain_every = std::chrono::milliseconds(50);
+  Restart();
+  auto node = MakeNode("db-0");
+  const std::string old = node->Add("old");  // of a clock of long ago
+  node->Start();
+  ASSERT_TRUE(Until([&] { return !Event("db-0", old).is_null(); }));
+  loop_.RunUntil([] { return false; }, std::chrono::milliseconds(1500));
+  EXPECT_EQ(Where("db-0", old), std::vector<std::string>{"agent"});
+  EXPECT_EQ(Metric("fodc_proxy_evidence_copies_total{outcome=\"copied\"}"), 0);
+}
+
+TEST_F(ProxyEvidenceTest, APinThatIsSetAtTheNodeIsTakenOver) {
+  auto node = MakeNode("db-0");
+  const std::string id = node->Add("one");
+  node->Start();
+  ASSERT_TRUE(Until([&] { return HasCopy("db-0", id); }));
+  ASSERT_THAT(node->store().Pin(id, {}), IsOk());
+  node->agent().link().OnEvidence();
+  ASSERT_TRUE(Until(
+      [&] { return ReadFile(StrCat(copies_, "/", id, "/.pinned")).ok(); }));
 }
 
 TEST_F(ProxyEvidenceTest, ACopyThatWasRemovedIsNotFound) {
