@@ -75,7 +75,13 @@ void Server::PutBefore(const std::vector<std::string>& words) {
 }
 
 void Server::PutInto(const std::string& cgroup) {
-  PutBefore({"sh", "-c", "echo $$ >\"$0/cgroup.procs\"; exec \"$@\"", cgroup});
+  // Whoever reads a file first is charged for its pages. If the program's own
+  // are the group's, the kernel takes them at the limit, over and over, and the
+  // server stands still for minutes instead of being killed.
+  PutBefore({"sh", "-c",
+             "cat \"$(command -v \"$1\")\" >/dev/null; "
+             "echo $$ >\"$0/cgroup.procs\"; exec \"$@\"",
+             cgroup});
 }
 
 void Server::Launch() {
