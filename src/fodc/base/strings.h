@@ -69,14 +69,13 @@ std::string_view TakeJsonPiece(std::string_view* text,
 // Durations as Go writes them on a command line: "10s", "1m30s", "1.5h",
 // "200ms", "0". Errors: kInvalidArgument naming the text.
 Result<std::chrono::nanoseconds> ParseGoDuration(std::string_view text);
-// "512 MiB": rounded to the nearest.
-std::string MebibytesText(std::uint64_t bytes);
-
 // The shortest Go form that ParseGoDuration reads back: "10s", "5m0s", "1.5s".
 std::string FormatGoDuration(std::chrono::nanoseconds d);
 
 // Bytes with an optional binary unit: "10485760", "10MiB", "1GiB", "512KiB".
 // Errors: kInvalidArgument naming the text.
 Result<std::uint64_t> ParseBytes(std::string_view text);
+// "512 MiB": rounded to the nearest.
+std::string MebibytesText(std::uint64_t bytes);
 
 }  // namespace fodc
