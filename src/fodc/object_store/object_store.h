@@ -12,25 +12,12 @@
 #include <string_view>
 #include <vector>
 
-#include "fodc/base/clock.h"
 #include "fodc/base/status.h"
 #include "fodc/object_store/blob.h"
 #include "fodc/object_store/digests.h"
+#include "fodc/object_store/object_info.h"
 
 namespace fodc::object_store {
-
-// What a store tells of an object. Digests that it does not tell are absent;
-// none of them was checked here.
-struct ObjectInfo {
-  std::string key;
-  std::uint64_t bytes = 0;
-  std::string etag{};
-  std::optional<Sha256> sha256{};  // of metadata, or the store's own checksum
-  std::optional<Md5> md5{};
-  std::optional<std::uint32_t> crc32c{};
-  UnixTime modified{};
-  std::string storage_class{};
-};
 
 struct ListRequest {
   std::string prefix{};
@@ -39,13 +26,6 @@ struct ListRequest {
   std::string delimiter{};
   std::string token{};       // of the page before; empty: the first
   std::size_t max_keys = 0;  // 0: as many as the store gives
-};
-
-// In ascending order of the keys' bytes, over all pages.
-struct ListPage {
-  std::vector<ObjectInfo> objects;
-  std::vector<std::string> prefixes;
-  std::string next_token;  // empty: the last page
 };
 
 struct PutOptions {

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// The XML of the S3 API: answers from a server that is not trusted, and the
+// bodies of requests.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fodc/base/status.h"
+#include "fodc/object_store/digests.h"
+#include "fodc/object_store/object_info.h"
+
+namespace fodc::object_store {
+
+// An <Error>; all empty for anything else.
+struct S3Error {
+  std::string code{};
+  std::string message{};
+  std::string request_id{};
+  std::string region{};  // where the bucket is
+};
+S3Error ReadS3Error(std::string_view xml);
+
+// A page of ListObjectsV2. Errors: kDataLoss for what is no such page.
+Result<ListPage> ReadS3List(std::string_view xml);
+// That of CreateMultipartUpload. Errors: likewise.
+Result<std::string> ReadUploadId(std::string_view xml);
+
+struct KeyError {
+  std::string key;
+  S3Error error;
+};
+// Of DeleteObjects: what was not deleted. Errors: likewise.
+Result<std::vector<KeyError>> ReadS3DeleteErrors(std::string_view xml);
+
+struct S3Part {
+  int number = 0;  // from 1
+  std::string etag{};
+  Sha256 sha256{};
+};
+// Bodies of DeleteObjects and CompleteMultipartUpload.
+std::string WriteS3Delete(const std::vector<std::string>& keys);
+std::string WriteS3Complete(const std::vector<S3Part>& parts);
+
+// As checksums stand in headers of S3.
+std::string Base64(std::string_view bytes);
+std::optional<std::string> ParseBase64(std::string_view text);
+
+}  // namespace fodc::object_store
