@@ -71,7 +71,10 @@ state() {
   fingerprint=''
   [ ! -r "$dir/fingerprint" ] || fingerprint=$(cat "$dir/fingerprint")
   if running; then echo "running 0 $fingerprint"
-  elif [ -e "$dir/pid" ] || [ -n "$(in_group)" ]; then echo "ended $(exit_code) $fingerprint"
+  elif [ -e "$dir/pid" ] || [ -n "$(in_group)" ]; then
+    # It may have ended just now, and not be told of yet.
+    if [ -e "$dir/pid" ] && [ "$booted" = "$(boot)" ]; then await 20 told || true; fi
+    echo "ended $(exit_code) $fingerprint"
   else echo "absent 0"; fi
 }
 

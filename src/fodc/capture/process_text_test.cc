@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "fodc/base/file.h"
 #include "fodc/base/proc.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
@@ -122,8 +123,12 @@ TEST_F(ProcessTextTest, ArgumentsAndEnvironmentLoseTheirSecrets) {
     ::execle("/bin/sleep", "sleep", "600", nullptr, variables);
     ::_exit(1);
   }
-  // Until it is another program.
-  while (ReadComm(kProcRoot, pid).value_or("") != "sleep") ::usleep(1000);
+  // Until it is another program; it has its name before its arguments.
+  while (!ReadFile(StrCat("/proc/", pid, "/cmdline"))
+              .value_or("")
+              .starts_with("sleep")) {
+    ::usleep(1000);
+  }
   const HeldProcesses held = Hold(pid);
   EXPECT_THAT(ArgumentsText(held, kPlenty), Text(HasSubstr("sleep\n600\n")));
   EXPECT_THAT(EnvironmentText(held, kPlenty),
