@@ -56,6 +56,7 @@ static __always_inline struct fodc_event *new_event(struct task_struct *task, __
 	}
 	e->at_ns = bpf_ktime_get_ns();
 	e->age_ns = fodc_elapsed(task->group_leader->start_time, e->at_ns);
+	e->start_ns = task->group_leader->start_boottime;
 	e->anon_pages = e->file_pages = e->shmem_pages = 0;
 	bpf_probe_read_kernel(e->comm, sizeof(e->comm), task->group_leader->comm);
 	e->tgid = task->tgid;

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "bpf/records.h"
+#include "fodc/base/proc.h"
 #include "tests/kernel/kernel_fixture.h"
 
 namespace fodc::kernel {
@@ -297,6 +298,8 @@ TEST_F(KernelMemoryTest, TellsAnOomVictimWithItsNumbers) {
   auto telemetry = Make();
   Set(*telemetry, {worker.pid()});
   const pid_t pid = worker.pid();
+  const auto stat = ReadProcessStat("/proc", pid);
+  ASSERT_TRUE(stat.ok());
   worker.Go();
   const int status = worker.AwaitExit();
   ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
@@ -312,6 +315,8 @@ TEST_F(KernelMemoryTest, TellsAnOomVictimWithItsNumbers) {
   EXPECT_LT(events_[0].anon_bytes.value_or(0), std::size_t{64} << 20);
   EXPECT_EQ(events_[1].kind, KernelEvent::Kind::kExitBySignal);
   EXPECT_EQ(events_[1].signal, SIGKILL);
+  for (const KernelEvent& event : events_)
+    EXPECT_EQ(event.start_ticks, stat->start_ticks);
   EXPECT_GE(events_[1].at, events_[0].at);
 }
 
@@ -383,7 +388,7 @@ TEST_F(KernelFamiliesTest, TellsEachProcessThatASignalEndsOnce) {
 }
 
 TEST_F(KernelFamiliesTest, TellsADeathOnceHoweverManyThreadsEndAtOnce) {
-  constexpr int kVictims = 211;
+  constexpr int kVictims = 199;
   Group group("fodc_families");
   Worker worker({&group}, [] {
     for (int i = 0; i < kVictims; ++i) {

@@ -4,13 +4,17 @@
 // its own.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <memory>
+#include <nlohmann/json.hpp>
+#include <sstream>
 #include <string>
 
 #include "fodc/base/file.h"
+#include "fodc/base/proc.h"
 #include "fodc/base/strings.h"
 #include "tests/kernel/group.h"
 #include "tests/support/http.h"
@@ -56,12 +60,13 @@ class PodTest : public testing::Test {
              const std::string& cgroups = kOwnCgroups) {
     const std::string db = StrCat(cgroups, "exec sh -c 'while read -r l < ",
                                   dir_.File("data"), "; do sleep 0.01; done'");
-    const std::string agent =
-        StrCat(mounts, kOwnCgroups, "exec ", ProgramPath("fodc-agent"),
-               " --target-pid=2 --proxy-addr= --ktm-interval=200ms"
-               " --poll-metrics-interval=200ms"
-               " --prometheus-listen-addr=127.0.0.1:",
-               port_, " --diagnosis-listen-addr=127.0.0.1:", port_);
+    const std::string agent = StrCat(
+        mounts, kOwnCgroups, "exec ", ProgramPath("fodc-agent"),
+        " --target-pid=2 --proxy-addr= --ktm-interval=200ms"
+        " --poll-metrics-interval=200ms"
+        " --pressure-profiler-enabled=true --pressure-profiler-dir=",
+        dir_.File("events"), " --prometheus-listen-addr=127.0.0.1:", port_,
+        " --diagnosis-listen-addr=127.0.0.1:", port_);
     const auto in = [](const Group& group, const std::string& what) {
       return StrCat("echo 0 > ", group.path(),
                     "/cgroup.procs && exec unshare --cgroup --mount sh -c \"",
@@ -119,6 +124,43 @@ TEST_F(PodTest, CountsByProcessWhereNoMountShowsTheGroup) {
   Start("", "umount -R /sys/fs/cgroup && ");
   ExpectCounted(kByProcess);
   EXPECT_THAT(process_.Log(), HasSubstr("reason=no_cgroup2"));
+}
+
+// The agent is no parent of it, and the number that the kernel tells is not the
+// one that the agent knows it by.
+TEST_F(PodTest, TheKernelTellsHowTheTargetEnded) {
+  Start("");
+  ExpectCounted(kByCgroup);
+  const auto pids = ReadFile(StrCat(db_->path(), "/cgroup.procs"));
+  ASSERT_TRUE(pids.ok());
+  std::istringstream lines(*pids);
+  bool is_killed = false;
+  for (pid_t pid = 0; lines >> pid;) {
+    const auto stat = ReadProcessStat("/proc", pid);
+    if (stat.ok() && stat->comm == "sh")
+      is_killed = ::kill(pid, SIGSEGV) == 0 || is_killed;
+  }
+  ASSERT_TRUE(is_killed);
+  std::string meta;
+  EXPECT_TRUE(WaitUntil(
+      [&] {
+        const auto events = ListDirectory(dir_.File("events"));
+        if (!events.ok()) return false;
+        for (const std::string& event : *events) {
+          const auto text =
+              ReadFile(StrCat(dir_.File("events"), "/", event, "/meta.json"));
+          if (!text.ok()) continue;
+          meta = *text;
+          const auto read = nlohmann::json::parse(meta, nullptr, false);
+          if (read.value("death", nlohmann::json::object())
+                  .value("signal", 0) == SIGSEGV) {
+            return true;
+          }
+        }
+        return false;
+      },
+      20s))
+      << meta << process_.Log();
 }
 
 }  // namespace

@@ -158,6 +158,7 @@ struct task_struct {
 	int pid;
 	int tgid;
 	__u64 start_time;
+	__u64 start_boottime;
 	unsigned long min_flt;
 	unsigned long maj_flt;
 	char comm[16];

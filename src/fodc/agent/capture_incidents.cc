@@ -176,7 +176,8 @@ void CaptureIncidents::OnDeath(const std::string& id,
                                const evidence::EventDeath& death) {
   Entry* const entry = Find(id);
   if (entry == nullptr) return;
-  SetDeath(entry, death);
+  entry->death = death;
+  TellDeath(entry, death);
   // The next ones are counted: a text that grows with each helps nobody.
   Revise(*entry, std::exchange(entry->tells_death, true) ? std::string()
                                                          : DeathText(death));
@@ -190,9 +191,8 @@ void CaptureIncidents::OnNextLife(const std::string& id) {
   entry->event_ids.clear();
 }
 
-void CaptureIncidents::SetDeath(Entry* entry,
-                                const evidence::EventDeath& death) {
-  entry->death = death;
+void CaptureIncidents::TellDeath(Entry* entry,
+                                 const evidence::EventDeath& death) {
   auto* const numbers = &entry->incident.numbers;
   if (death.signal) SetNumber(numbers, "exit_signal", *death.signal);
   if (death.exit_code) SetNumber(numbers, "exit_code", *death.exit_code);
@@ -207,7 +207,9 @@ void CaptureIncidents::CorrectDeath(const std::string& id, TriggerKind kind,
   Entry* const entry = Revive(id, kind, row);
   if (entry == nullptr) return;
   if (!is_known) entry->is_captured = true;
-  SetDeath(entry, death);
+  // In a later life of the target it is that one's that is waited for.
+  if (entry->death && entry->death->at == death.at) entry->death = death;
+  TellDeath(entry, death);
   Revise(*entry, StrCat("The kernel tells: ", DeathText(death)));
   Forget(id);
 }

@@ -76,7 +76,8 @@ class CaptureIncidents {
  private:
   // That of the id, also one that was over; null if there is none.
   Entry* Revive(const std::string& id, TriggerKind kind, std::size_t row);
-  void SetDeath(Entry* entry, const evidence::EventDeath& death);
+  // In its numbers.
+  void TellDeath(Entry* entry, const evidence::EventDeath& death);
   // One more revision, with one more sentence.
   void Revise(Entry& entry, std::string_view text);
   // The same of what captures tell, once and within a bound.

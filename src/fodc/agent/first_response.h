@@ -78,8 +78,6 @@ class FirstResponse {
   static constexpr std::chrono::seconds kSettle{2};
   // A first capture waits so long for the place that it is kept in.
   static constexpr std::chrono::seconds kPatience{2};
-  // What kernel telemetry tells of a death comes with its next reading.
-  static constexpr std::chrono::seconds kKernelPatience{30};
   // Without what came after them, the newest events of an earlier life of the
   // agent are not left, if they are no older.
   static constexpr std::chrono::hours kAftermathAge{1};
@@ -141,19 +139,16 @@ class FirstResponse {
   };
   // How a process ended, in the words of the kernel.
   struct KernelWord {
-    pid_t pid = 0;
+    std::uint64_t start_ticks = 0;  // of that process
     std::optional<int> signal = {};
     bool is_oom = false;
-    MonotonicTime at = {};
   };
   // The last death, and what told of it.
   struct LastDeath {
-    pid_t pid = 0;
     evidence::EventDeath death = {};
     std::optional<capture::CaptureProcess> dead = {};
     std::vector<std::pair<std::string, TriggerKind>> incidents = {};
     std::vector<std::string> events = {};
-    MonotonicTime at = {};
   };
   // The incident of kills whose pace allowed no capture.
   struct Told {

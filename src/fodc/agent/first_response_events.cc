@@ -71,11 +71,9 @@ void FirstResponse::OnDeath(std::size_t i, bool is_oom_kill,
   if (known.last_exit.status) death.exit_code = *known.last_exit.status;
   if (known.last_exit.signal) death.signal = *known.last_exit.signal;
   death.oom_killed = is_oom_kill;
-  const MonotonicTime now = loop_.clock().Monotonic();
-  row.last_death = LastDeath{
-      .pid = row.before ? row.before->pid : 0, .dead = row.before, .at = now};
-  if (row.word && row.word->pid == row.last_death->pid &&
-      now - row.word->at < kKernelPatience) {
+  row.last_death = LastDeath{.dead = row.before};
+  if (row.word && row.before &&
+      row.word->start_ticks == row.before->start_ticks) {
     (void)Apply(*row.word, &death);
   }
   const std::chrono::duration<double> age(
@@ -153,19 +151,24 @@ void FirstResponse::OnDeath(std::size_t i, bool is_oom_kill,
 void FirstResponse::OnKernelDeath(const kernel::KernelEvent& event) {
   if (event.target >= rows_.size()) return;
   Row& row = rows_[event.target];
-  if (!row.word || row.word->pid != event.pid)
-    row.word = KernelWord{.pid = event.pid};
+  // A process dies once: whenever the word comes, it is of that death. Of the
+  // target's other processes, which may be killed with it, nothing is kept.
+  const bool is_of_last =
+      row.last_death && row.last_death->dead &&
+      row.last_death->dead->start_ticks == event.start_ticks;
+  const bool is_of_target =
+      row.start_ticks == event.start_ticks ||
+      (row.before && row.before->start_ticks == event.start_ticks);
+  if (!is_of_last && !is_of_target) return;
+  if (!row.word || row.word->start_ticks != event.start_ticks)
+    row.word = KernelWord{.start_ticks = event.start_ticks};
   KernelWord& word = *row.word;
-  word.at = loop_.clock().Monotonic();
   if (event.kind == kernel::KernelEvent::Kind::kOomVictim) {
     word.is_oom = true;
   } else {
     word.signal = event.signal;
   }
-  if (row.last_death && row.last_death->pid == event.pid &&
-      word.at - row.last_death->at < kKernelPatience) {
-    CorrectDeath(event.target);
-  }
+  if (is_of_last) CorrectDeath(event.target);
 }
 
 void FirstResponse::CorrectDeath(std::size_t i) {
@@ -174,8 +177,10 @@ void FirstResponse::CorrectDeath(std::size_t i) {
   last.death.summary = DeathText(last.death);
   std::vector<std::string> events = last.events;
   for (const auto& [id, kind] : last.incidents) {
+    // Not those of a later life.
     if (const CaptureIncidents::Entry* const entry = incidents_.Find(id);
-        entry != nullptr && !entry->event_ids.empty() &&
+        entry != nullptr && entry->death && entry->death->at == last.death.at &&
+        !entry->event_ids.empty() &&
         std::ranges::find(events, entry->event_ids.back()) == events.end()) {
       events.push_back(entry->event_ids.back());
     }
@@ -202,7 +207,9 @@ bool FirstResponse::TellOfDeath(std::size_t i,
     incidents_.OnDeath(id, death);
     entry->dead = row.before;
     row.last_death->incidents.emplace_back(id, TriggerKind::kMemoryPressure);
-    row.last_death->events = entry->event_ids;
+    row.last_death->events.insert(row.last_death->events.end(),
+                                  entry->event_ids.begin(),
+                                  entry->event_ids.end());
     for (const std::string& event : entry->event_ids) {
       AddAftermath(
           {.event_id = event, .death = death, .dead = row.before, .row = i});

@@ -353,29 +353,38 @@ TEST_F(FirstResponseTest, AnAftermathThatFindsNoRoomIsTriedAgain) {
   EXPECT_TRUE(aftermaths_[0].death->oom_killed);
 }
 
+// What the kernel tells of the end of a process that began then. It counts
+// processes in a namespace of its own.
+kernel::KernelEvent KernelEnd(kernel::KernelEvent::Kind kind,
+                              std::uint64_t start_ticks, int signal = 0) {
+  kernel::KernelEvent event;
+  event.kind = kind;
+  event.pid = 42;
+  event.start_ticks = start_ticks;
+  event.signal = signal;
+  return event;
+}
+
 // A container's runtime reaps at once, and removes the cgroup.
 TEST_F(FirstResponseTest, TheKernelTellsHowItEnded) {
+  using Kind = kernel::KernelEvent::Kind;
   StartNode(800);
   Make();
   Tick();
   ASSERT_TRUE(AwaitRequests(1));
   loop_.RunReady();
   Answer(0);
+  const std::uint64_t began = Request(0).processes.at(0).start_ticks;
   Die();
   const std::string id = Request(0).incident_id;
   EXPECT_THAT(Incident(id).summary, HasSubstr("how is not known"));
-  kernel::KernelEvent event;
-  event.kind = kernel::KernelEvent::Kind::kOomVictim;
-  event.pid = kPid + 5;  // somebody else
-  response_->OnKernelDeath(event);
+  response_->OnKernelDeath(KernelEnd(Kind::kOomVictim, began + 5));
   EXPECT_THAT(Incident(id).summary, Not(HasSubstr("The kernel tells")));
-  event.pid = kPid;
-  response_->OnKernelDeath(event);
+  Tick(1min);  // readings of the kernel may be as far apart as that
+  response_->OnKernelDeath(KernelEnd(Kind::kOomVictim, began));
   EXPECT_THAT(Incident(id).summary,
               HasSubstr("The kernel tells: The kernel killed it for memory."));
-  event.kind = kernel::KernelEvent::Kind::kExitBySignal;
-  event.signal = 9;
-  response_->OnKernelDeath(event);
+  response_->OnKernelDeath(KernelEnd(Kind::kExitBySignal, began, 9));
   const auto& numbers = Incident(id).numbers;
   const auto signal = std::ranges::find(numbers, "exit_signal",
                                         &evidence::IncidentNumber::name);
@@ -385,18 +394,52 @@ TEST_F(FirstResponseTest, TheKernelTellsHowItEnded) {
   EXPECT_TRUE(aftermaths_.back().death->oom_killed);
 }
 
+// With it the kernel may kill others of its group.
 TEST_F(FirstResponseTest, TheKernelsWordMayComeFirst) {
+  using Kind = kernel::KernelEvent::Kind;
   StartNode(100);
   Make();
   Tick();
-  kernel::KernelEvent event;
-  event.kind = kernel::KernelEvent::Kind::kExitBySignal;
-  event.pid = kPid;
-  event.signal = 11;
-  response_->OnKernelDeath(event);
+  const std::uint64_t began = held_processes_.at(0).start_ticks;
+  response_->OnKernelDeath(KernelEnd(Kind::kExitBySignal, began, 11));
+  response_->OnKernelDeath(KernelEnd(Kind::kExitBySignal, began + 1, 9));
   Die();
   ASSERT_EQ(Requests(), 1U);
   EXPECT_EQ(Request(0).death->signal, 11);
+}
+
+// By then the next life of a target that dies again and again has had a capture
+// of its own.
+TEST_F(FirstResponseTest, AWordThatIsLateIsOfTheLifeThatItTellsOf) {
+  Make();
+  const auto live = [&](std::size_t life) {
+    StartNode(100, 0.5s, kPid + static_cast<pid_t>(life));
+    Tick(1s);
+    ASSERT_TRUE(AwaitReason(detect::PressureReason::kBelow));
+    SetUsage(950 * kMib);
+    Tick(1s);
+    ASSERT_TRUE(AwaitRequests(life + 1)) << life;
+    loop_.RunReady();
+    Answer(life);
+  };
+  live(0);
+  End(kPid);
+  Tick();
+  live(1);
+  ASSERT_EQ(Request(1).incident_id, Request(0).incident_id);
+  aftermaths_.clear();
+  response_->OnKernelDeath(KernelEnd(kernel::KernelEvent::Kind::kExitBySignal,
+                                     Request(0).processes.at(0).start_ticks,
+                                     9));
+  ASSERT_THAT(aftermaths_, SizeIs(1));
+  EXPECT_EQ(aftermaths_[0].event_id, "event-0");
+  EXPECT_EQ(aftermaths_[0].death->signal, 9);
+  aftermaths_.clear();
+  End(kPid + 1);
+  Tick();
+  ASSERT_THAT(aftermaths_, SizeIs(1)) << "its own event tells of its death";
+  EXPECT_EQ(aftermaths_[0].event_id, "event-1");
+  EXPECT_FALSE(aftermaths_[0].death->signal);
 }
 
 TEST_F(FirstResponseTest, SaysWhyADeathFiresNothing) {

@@ -312,6 +312,13 @@ std::uint64_t ClockTicksPerSecond() {
   return ticks > 0 ? static_cast<std::uint64_t>(ticks) : 100;
 }
 
+std::uint64_t BootTicksOf(std::chrono::nanoseconds since_boot) {
+  const auto ns =
+      static_cast<std::uint64_t>(std::max<std::int64_t>(since_boot.count(), 0));
+  const std::uint64_t hz = ClockTicksPerSecond();
+  return ns / 1'000'000'000 * hz + ns % 1'000'000'000 * hz / 1'000'000'000;
+}
+
 std::uint64_t PageBytes() {
   static const long bytes = ::sysconf(_SC_PAGESIZE);
   return bytes > 0 ? static_cast<std::uint64_t>(bytes) : 4096;

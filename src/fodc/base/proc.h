@@ -5,6 +5,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -119,6 +120,10 @@ Result<std::uint64_t> ReadNamespace(std::string_view root,
 Result<std::uint64_t> ReadPidNamespace(std::string_view root);
 
 std::uint64_t ClockTicksPerSecond();
+
+// The tick that a time since boot lies in, as the kernel rounds it for
+// ProcessStat::start_ticks; 0 if it is negative.
+std::uint64_t BootTicksOf(std::chrono::nanoseconds since_boot);
 std::uint64_t PageBytes();
 
 // Ids of all processes (not threads), ascending.

@@ -18,7 +18,7 @@ static_assert(sizeof(fodc_call_stats) ==
               sizeof(fodc_histogram) + sizeof(std::uint64_t));
 static_assert(sizeof(fodc_filter) == 8 * 16 + 8 * 4 + 4 * 4);
 static_assert(sizeof(fodc_call) == 16 && sizeof(fodc_who) == 32);
-static_assert(sizeof(fodc_event) == 64 && sizeof(fodc_number) == 8);
+static_assert(sizeof(fodc_event) == 72 && sizeof(fodc_number) == 8);
 static_assert(sizeof(fodc_death) == 16 && sizeof(fodc_thread_group) == 16);
 static_assert(kReadCalls == FODC_READS && kFileKinds == FODC_KINDS);
 static_assert(kErrorClasses == FODC_ERRORS && kLosses == FODC_LOSSES);

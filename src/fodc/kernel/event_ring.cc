@@ -35,6 +35,7 @@ int EventRing::OnEvent(void* self, void* data, std::size_t size) {
   to.target = from.slot;
   to.at = MonotonicTime(std::chrono::nanoseconds(from.at_ns));
   to.pid = static_cast<pid_t>(from.tgid);
+  to.start_ticks = BootTicksOf(std::chrono::nanoseconds(from.start_ns));
   to.comm.assign(from.comm, ::strnlen(from.comm, sizeof from.comm));
   to.age = std::chrono::nanoseconds(from.age_ns);
   if (from.kind == FODC_EVENT_OOM_VICTIM) {

@@ -212,6 +212,9 @@ struct KernelEvent {
   std::size_t target = 0;  // row of SetTargets
   MonotonicTime at = {};
   pid_t pid = 0;  // of the process, as the kernel's own namespace counts
+  // When the process began, as /proc/<pid>/stat tells it: this is the same in
+  // every process namespace.
+  std::uint64_t start_ticks = 0;
   std::string comm;
   // Of kExitBySignal; the first is also 9 for the end of an OOM victim.
   int signal = 0;

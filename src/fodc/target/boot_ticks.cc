@@ -18,14 +18,6 @@ nanoseconds SinceBoot(std::uint64_t ticks) {
          nanoseconds(ticks % hz * 1'000'000'000 / hz);
 }
 
-// The tick that `t` lies in.
-std::uint64_t TicksAt(MonotonicTime t) {
-  const auto ns = static_cast<std::uint64_t>(
-      std::max<std::int64_t>(t.time_since_epoch().count(), 0));
-  const std::uint64_t hz = ClockTicksPerSecond();
-  return ns / 1'000'000'000 * hz + ns % 1'000'000'000 * hz / 1'000'000'000;
-}
-
 double Seconds(nanoseconds d) {
   return std::chrono::duration<double>(d).count();
 }
@@ -38,7 +30,7 @@ BootTicks::BootTicks(std::string proc_root, const Clock& clock)
       uptime_(proc_root_ + "/uptime") {}
 
 std::uint64_t BootTicks::Now() {
-  const std::uint64_t awake = TicksAt(clock_.Monotonic());
+  const std::uint64_t awake = BootTicksOf(clock_.Monotonic().time_since_epoch());
   const auto text = uptime_.Read(&buffer_);
   if (!text) return awake;
   const Result<double> uptime = ParseUptimeSeconds(*text);
