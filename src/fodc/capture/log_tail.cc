@@ -55,19 +55,31 @@ void AppendReadable(std::string_view line, std::string* out) {
   }
 }
 
-void AppendLines(std::string_view text, Redactor* redactor, std::string* out) {
+std::string Readable(std::string_view line) {
+  if (line.ends_with('\r')) line.remove_suffix(1);
   std::string readable;
+  AppendReadable(line, &readable);
+  return readable;
+}
+
+void AppendLines(std::string_view text, Redactor* redactor, std::string* out) {
   while (!text.empty()) {
     const std::size_t end = text.find('\n');
-    readable.clear();
-    std::string_view line = text.substr(0, end);
-    if (line.ends_with('\r')) line.remove_suffix(1);
-    AppendReadable(line, &readable);
-    redactor->AppendLine(readable, out);
+    redactor->AppendLine(Readable(text.substr(0, end)), out);
     if (end == std::string_view::npos) return;
     out->push_back('\n');
     text.remove_prefix(end + 1);
   }
+}
+
+void AppendOpenLine(std::string_view line, Redactor* redactor,
+                    std::string* out) {
+  redactor->AppendOpenLine(Readable(line), out);
+}
+
+// Not the first byte of a character of UTF-8.
+bool IsInCharacter(char c) {
+  return (static_cast<unsigned char>(c) & 0xc0) == 0x80;
 }
 
 }  // namespace
@@ -127,7 +139,11 @@ Result<LogPiece> ReadFirstLines(const std::string& path,
     if (feed != lines.npos) lines = lines.substr(0, feed + 1);
   }
   Redactor redactor;
-  AppendLines(lines, &redactor, &piece.text);
+  if (piece.is_cut && !lines.ends_with('\n')) {
+    AppendOpenLine(lines, &redactor, &piece.text);
+  } else {
+    AppendLines(lines, &redactor, &piece.text);
+  }
   return piece;
 }
 
@@ -137,53 +153,76 @@ Result<LogTail> LogTail::Open(const std::string& path) {
   return LogTail(path, std::move(fd));
 }
 
-Status LogTail::Append(std::uint64_t from, std::size_t max_bytes,
-                       LogPiece* piece) {
+void LogTail::FromBeginning() {
+  read_to_ = 0;
+  done_to_ = 0;
+  redactor_ = {};
+}
+
+void LogTail::Take(std::string_view lines, std::uint64_t at, std::string* out) {
+  const std::size_t whole = lines.rfind('\n') + 1;
+  AppendLines(lines.substr(0, whole), &redactor_, out);
+  done_to_ = at + whole;
+  if (whole == lines.size()) return;
+  Redactor open = redactor_;
+  AppendOpenLine(lines.substr(whole), &open, out);
+}
+
+Status LogTail::Append(std::size_t max_bytes, LogPiece* piece) {
   struct stat s {};
   if (::fstat(fd_.get(), &s) != 0)
     return ErrnoStatus(errno, StrCat("stat ", path_));
   const auto size = static_cast<std::uint64_t>(s.st_size);
-  if (size < from) {
+  if (size < read_to_) {
     piece->was_truncated = true;
-    from = 0;
-    redactor_ = {};
+    FromBeginning();
   }
-  const std::uint64_t begin = size - from > max_bytes ? size - max_bytes : from;
-  const std::uint64_t behind = std::min(begin - from, kLookBehind);
-  auto text = ReadAt(fd_.get(), begin - behind,
-                     static_cast<std::size_t>(size - begin + behind), path_);
+  piece->from = done_to_;
+  if (size == read_to_) return {};
+  const std::uint64_t begin =
+      size - done_to_ > max_bytes ? size - max_bytes : done_to_;
+  const std::uint64_t behind = std::min(begin - done_to_, kLookBehind);
+  const std::uint64_t at = begin - behind;
+  auto text = ReadAt(fd_.get(), at, static_cast<std::size_t>(size - at), path_);
   if (!text.ok()) return text.status();
-  read_to_ = begin - behind + text->size();
-  std::string_view lines = *text;
-  piece->from = begin;
-  if (behind != 0) {
-    piece->is_cut = true;
-    // The byte before tells whether a line begins here.
-    const std::size_t before =
-        std::min(static_cast<std::size_t>(behind) - 1, lines.size());
-    const std::string_view rest = lines.substr(before);
-    const std::size_t feed = rest.find('\n');
-    // One long line: its end says more than nothing.
-    const std::size_t skip =
-        feed == std::string_view::npos || feed + 1 == rest.size() ? 1
-                                                                  : feed + 1;
-    // What the lines before say of those that are given: they may be the rest
-    // of a secret.
-    redactor_ = {};
-    std::string unused;
-    const std::size_t cut = std::min(before + skip, lines.size());
-    AppendLines(lines.substr(0, cut), &redactor_, &unused);
-    lines.remove_prefix(cut);
-    piece->from = begin - 1 + skip;
+  read_to_ = at + text->size();
+  const std::string_view lines = *text;
+  if (behind == 0) {
+    Take(lines, at, &piece->text);
+    return {};
   }
-  AppendLines(lines, &redactor_, &piece->text);
+  piece->is_cut = true;
+  // What the lines before say of those that are given: they may be the rest
+  // of a secret.
+  redactor_ = {};
+  std::string unused;
+  // The byte before tells whether a line begins at `begin`.
+  const std::size_t feed =
+      lines.find('\n', static_cast<std::size_t>(behind) - 1);
+  if (feed < lines.size() && feed + 1 < lines.size()) {
+    Take(lines.substr(0, feed + 1), at, &unused);
+    Take(lines.substr(feed + 1), at + feed + 1, &piece->text);
+    piece->from = at + feed + 1;
+    return {};
+  }
+  // One long line: its end says more than nothing. What is secret in it is told
+  // by how it begins.
+  std::size_t line = lines.size();
+  while (line > 0 && (line == lines.size() || lines[line - 1] != '\n')) --line;
+  Take(lines.substr(0, line), at, &unused);
+  std::string whole;
+  Take(lines.substr(line), at + line, &whole);
+  std::size_t cut = whole.size() - std::min(whole.size(), max_bytes);
+  while (cut < whole.size() && IsInCharacter(whole[cut])) ++cut;
+  piece->from = begin;
+  piece->text.append(whole, cut);
   return {};
 }
 
 Result<LogPiece> LogTail::Last(std::size_t max_bytes) {
   LogPiece piece;
-  redactor_ = {};
-  FODC_RETURN_IF_ERROR(Append(0, max_bytes, &piece));
+  FromBeginning();
+  FODC_RETURN_IF_ERROR(Append(max_bytes, &piece));
   return piece;
 }
 
@@ -191,7 +230,7 @@ Result<LogPiece> LogTail::More(std::size_t max_bytes) {
   LogPiece piece;
   struct stat mine {};
   if (fd_.ok()) {
-    FODC_RETURN_IF_ERROR(Append(read_to_, max_bytes, &piece));
+    FODC_RETURN_IF_ERROR(Append(max_bytes, &piece));
     if (::fstat(fd_.get(), &mine) != 0) return piece;
   }
   struct stat now {};
@@ -204,10 +243,11 @@ Result<LogPiece> LogTail::More(std::size_t max_bytes) {
   if (fd_.ok() && now.st_dev == mine.st_dev && now.st_ino == mine.st_ino)
     return piece;
   fd_ = std::move(*fd);
+  FromBeginning();
   piece.was_rotated = true;
   if (!piece.text.empty() && piece.text.back() != '\n') piece.text += '\n';
   FODC_RETURN_IF_ERROR(
-      Append(0, max_bytes - std::min(max_bytes, piece.text.size()), &piece));
+      Append(max_bytes - std::min(max_bytes, piece.text.size()), &piece));
   return piece;
 }
 

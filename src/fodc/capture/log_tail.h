@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fodc/base/status.h"
@@ -52,20 +53,27 @@ class LogTail {
   // Errors: as pread(2).
   Result<LogPiece> Last(std::size_t max_bytes);
   // What was written since the last call of either, at most `max_bytes` and the
-  // newest of it. Errors: as pread(2).
+  // newest of it; a line that had no end then is given again, whole. Errors: as
+  // pread(2).
   Result<LogPiece> More(std::size_t max_bytes);
 
  private:
   LogTail(std::string path, UniqueFd fd)
       : path_(std::move(path)), fd_(std::move(fd)) {}
 
-  // Of [from, size of the file): the last max_bytes, from a line's beginning.
-  Status Append(std::uint64_t from, std::size_t max_bytes, LogPiece* piece);
+  // Of what is new: the last max_bytes, from a line's beginning.
+  Status Append(std::size_t max_bytes, LogPiece* piece);
+  // `lines` stand at `at` in the file.
+  void Take(std::string_view lines, std::uint64_t at, std::string* out);
+  void FromBeginning();
 
   std::string path_;
   UniqueFd fd_;  // none: it was deleted, and read to its end
   std::uint64_t read_to_ = 0;
-  Redactor redactor_;  // a secret may go on in what comes
+  // Where the last whole line ended, and the secret that may go on there. What
+  // stood behind it was half a line: only with its end its secrets are seen.
+  std::uint64_t done_to_ = 0;
+  Redactor redactor_;
 };
 
 }  // namespace fodc::capture

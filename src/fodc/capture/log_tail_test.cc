@@ -147,6 +147,70 @@ TEST_F(LogTailTest, TheRestOfAPrivateKeyGoes) {
   EXPECT_EQ(tail.More(5)->text, "two\n");
 }
 
+// A node that writes through stdio ends each piece anywhere.
+TEST_F(LogTailTest, ASecretInALineWithoutEndGoesWhereverItIsCut) {
+  const std::string secrets[] = {
+      "user=x password=hunter2secret end\n",
+      "dial postgres://app:hunter2secret@db/x end\n",
+      "-----BEGIN RSA PRIVATE KEY-----\nhunter2secret\n"
+      "-----END RSA PRIVATE KEY-----\n end\n",
+      "sent it with Bearer hunter2secret end\n",
+      "key ghp_hunter2secrethunter2secret end\n"};
+  for (const std::string& text : secrets) {
+    for (std::size_t cut = 1; cut < text.size(); ++cut) {
+      Write("log", "before\n" + text.substr(0, cut));
+      LogTail tail = Open("log");
+      const std::string last = tail.Last(1000)->text;
+      Append("log", text.substr(cut));
+      const std::string more = tail.More(1000)->text;
+      for (std::size_t i = 0; i + 4 <= 13; ++i) {
+        const std::string part = std::string("hunter2secret").substr(i, 4);
+        ASSERT_THAT(last + more, Not(HasSubstr(part))) << text << cut;
+      }
+      EXPECT_THAT(more, EndsWith(" end\n")) << text << cut;
+      EXPECT_EQ(tail.More(1000)->text, "");
+    }
+  }
+}
+
+TEST_F(LogTailTest, ALineWithoutEndIsGivenAgainWhole) {
+  Write("log", "one\ntwo");
+  LogTail tail = Open("log");
+  EXPECT_EQ(tail.Last(100)->text, "one\ntwo");
+  Append("log", " and more");
+  EXPECT_EQ(tail.More(100)->text, "two and more");
+  EXPECT_EQ(tail.More(100)->text, "");
+  Append("log", "\nthree\n");
+  EXPECT_EQ(tail.More(100)->text, "two and more\nthree\n");
+}
+
+TEST_F(LogTailTest, ALongLineIsCutWithoutItsSecrets) {
+  Write("log", StrCat("first\n", std::string(50, 'x'),
+                      " password=hunter2secret last words\n"));
+  for (std::size_t max = 1; max < 60; ++max) {
+    const std::string text = Open("log").Last(max)->text;
+    EXPECT_THAT(text, Not(HasSubstr("2sec"))) << max;
+    EXPECT_LE(text.size(), max);
+  }
+  EXPECT_EQ(Open("log").Last(12)->text, " last words\n");
+  Write("one.yaml", "url: postgres://app:hunter2secret@db/x");
+  for (std::size_t max = 1; max < 40; ++max) {
+    EXPECT_THAT(ReadFirstLines(File("one.yaml"), max)->text,
+                Not(HasSubstr("hunt")))
+        << max;
+  }
+}
+
+// The end of what the old one began may never be written.
+TEST_F(LogTailTest, RotationEndsASecret) {
+  Write("log", "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n");
+  LogTail tail = Open("log");
+  (void)tail.Last(1000);
+  ASSERT_EQ(std::rename(File("log").c_str(), File("log.1").c_str()), 0);
+  Write("log", "panic: out of memory\n");
+  EXPECT_EQ(tail.More(1000)->text, "panic: out of memory\n");
+}
+
 TEST_F(LogTailTest, TruncationBeginsAnew) {
   Write("log", "a long first line\n");
   LogTail tail = Open("log");

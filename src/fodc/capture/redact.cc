@@ -145,6 +145,28 @@ bool IsScheme(string_view word) {
   return EqualsIgnoreCase(word, "bearer") || EqualsIgnoreCase(word, "basic");
 }
 
+// Where the last word of a line that goes on begins, if it may become a secret;
+// else its end.
+std::size_t EndOfKnown(string_view line) {
+  const std::size_t text = line.find_last_of(" \t\"'<>") + 1;
+  const std::size_t scheme = line.substr(text).rfind("://");
+  if (scheme != string_view::npos) {
+    const std::size_t authority = text + scheme + 3;
+    if (line.find_first_of("/?#@", authority) == string_view::npos)
+      return authority;
+  }
+  std::size_t word = line.size();
+  while (word > 0 && IsWord(line[word - 1])) --word;
+  const string_view last = line.substr(word);
+  const string_view before = Trim(line.substr(0, word));
+  const bool is_scheme =
+      IsScheme(before.substr(before.find_last_of(" \t:") + 1));
+  const bool is_token = std::any_of(
+      kShapes.begin(), kShapes.end(),
+      [last](const Shape& shape) { return last.starts_with(shape.begin); });
+  return is_scheme || is_token ? word : line.size();
+}
+
 }  // namespace
 
 void Redactor::TakeOut(std::string* out) {
@@ -175,6 +197,12 @@ void Redactor::AppendLine(string_view line, std::string* out) {
     return;
   }
   Scan(line, out);
+}
+
+void Redactor::AppendOpenLine(string_view line, std::string* out) {
+  const std::size_t cut = EndOfKnown(line);
+  AppendLine(line.substr(0, cut), out);
+  if (cut < line.size()) TakeOut(out);
 }
 
 // What belongs to a secret of a line before: indented more, or an item of its

@@ -23,6 +23,9 @@ class Redactor {
  public:
   // Appends `line`, which has no line feed, without its secrets.
   void AppendLine(std::string_view line, std::string* out);
+  // The same of a line whose end is not there yet: what may be the beginning of
+  // a secret at its end (of a URL's user, of a token) goes, too.
+  void AppendOpenLine(std::string_view line, std::string* out);
   // How many pieces were taken out.
   std::size_t redacted() const { return redacted_; }
 

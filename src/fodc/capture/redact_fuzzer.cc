@@ -18,6 +18,9 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,
   if (once.size() > size * (fodc::capture::kRedacted.size() + 1)) std::abort();
   (void)fodc::capture::RedactArguments(text);
   (void)fodc::capture::RedactEnvironment(text);
+  fodc::capture::Redactor open;
+  std::string open_line;
+  open.AppendOpenLine(text, &open_line);
   // Whatever came before.
   constexpr std::string_view kSecret = "hunter2hunter2";
   std::string after(text);
