@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <optional>
 #include <set>
+#include <system_error>
 #include <tuple>
 #include <utility>
 
@@ -31,6 +32,22 @@ std::chrono::nanoseconds RetryAfter(int failures) {
   std::chrono::nanoseconds delay = kFirstRetry;
   for (int i = 1; i < failures && delay < kLastRetry; ++i) delay *= 2;
   return std::min<std::chrono::nanoseconds>(delay, kLastRetry);
+}
+
+// How many events gave way; what did not is told.
+std::size_t Retain(evidence::EventStore* store,
+                   const evidence::RetentionLimits& limits, UnixTime now) {
+  const auto retained = store->Retain(limits, now);
+  if (!retained.ok()) {
+    LogWarn("old copies of evidence were not looked through",
+            {{"error", retained.status()}});
+    return 0;
+  }
+  for (const Status& failure : retained->failures) {
+    LogWarn("a copy of evidence cannot be deleted",
+            {{"error", failure.message()}});
+  }
+  return retained->deleted.size();
 }
 
 // What a thread of its own does: the event is there whole, or nothing of it is.
@@ -61,13 +78,7 @@ Status ImportCopy(evidence::EventStore* store, BytePipe* pipe,
     // Beyond what may be pinned it is a copy like others.
     store->Pin(event.id, limits).IgnoreError();
   }
-  const auto retained = store->Retain(limits, now);
-  if (!retained.ok()) return retained.status();
-  for (const Status& failure : retained->failures) {
-    LogWarn("a copy of evidence cannot be deleted",
-            {{"error", failure.message()}});
-  }
-  *deleted = retained->deleted.size();
+  *deleted = Retain(store, limits, now);
   return OkStatus();
 }
 
@@ -210,6 +221,7 @@ void EvidenceKeeper::CopyNext() {
   }
   const MonotonicTime now = loop_.clock().Monotonic();
   std::map<Name, Attempt> known;  // of what is still listed
+  std::vector<Name> to_pin;
   std::shared_ptr<const fleet::NodeEvents> node;
   ListedRef newest;
   bool newest_is_other = false;  // of another pod than the last one
@@ -222,12 +234,21 @@ void EvidenceKeeper::CopyNext() {
       const auto before = attempts_.find(name);
       Attempt attempt = before == attempts_.end() ? Attempt() : before->second;
       if (attempt.revision != event->meta.revision) {
-        attempt = {.revision = event->meta.revision};
+        attempt = {.revision = event->meta.revision,
+                   .is_node_pinned = attempt.is_node_pinned,
+                   .wants_pin = attempt.wants_pin,
+                   .is_pinning = attempt.is_pinning};
       }
+      // When it becomes so: the copy may have been unpinned since.
+      const bool was_pinned =
+          std::exchange(attempt.is_node_pinned, event->is_pinned);
+      attempt.wants_pin =
+          event->is_pinned && (attempt.wants_pin || !was_pinned);
       const ListedRef copy = CopyOf(pod, event->id);
       if (copy && copy->meta.revision >= event->meta.revision) {
         attempt.is_settled = true;
-        if (event->is_pinned && !copy->is_pinned) TakePin(name, &attempt);
+        if (copy->is_pinned) attempt.wants_pin = false;
+        if (attempt.wants_pin && !attempt.is_pinning) to_pin.push_back(name);
       }
       if (IsTooOld(*event)) attempt.is_settled = true;  // it would go at once
       if (!attempt.is_settled) {
@@ -254,6 +275,7 @@ void EvidenceKeeper::CopyNext() {
     }
   }
   attempts_ = std::move(known);
+  for (const Name& name : to_pin) TakePin(name);
   if (newest) Begin(node, newest);
 }
 
@@ -264,9 +286,15 @@ bool EvidenceKeeper::IsTooOld(const fleet::ListedEvent& event) const {
 }
 
 // It was pinned at its node by somebody else, or before this could be done.
-void EvidenceKeeper::TakePin(const Name& name, Attempt* attempt) {
-  if (std::exchange(attempt->is_pin_taken, true)) return;
-  server_->Pin(name.second, true, [name](const Status& status) {
+void EvidenceKeeper::TakePin(const Name& name) {
+  attempts_[name].is_pinning = true;
+  server_->Pin(name.second, true, [this, name](const Status& status) {
+    const auto it = attempts_.find(name);
+    if (it != attempts_.end()) {
+      it->second.is_pinning = false;
+      // Where no worker was free it is tried again at the next turn.
+      if (status.code() != Code::kUnavailable) it->second.wants_pin = false;
+    }
     if (status.ok()) return;
     LogWarn("a copy of evidence cannot be pinned",
             {{"pod", name.first}, {"event", name.second}, {"error", status}});
@@ -278,10 +306,7 @@ void EvidenceKeeper::RetainByAge() {
   // Where the workers are busy it is tried again at the next turn.
   (void)loop_.Offload(
       [store = store_, limits = options_.limits, now = loop_.clock().Unix(),
-       deleted] {
-        const auto retained = store->Retain(limits, now);
-        if (retained.ok()) *deleted = retained->deleted.size();
-      },
+       deleted] { *deleted = Retain(store.get(), limits, now); },
       [self = self_, deleted] {
         if (*self != nullptr) (*self)->OnRetained(*deleted);
       });
@@ -330,25 +355,30 @@ void EvidenceKeeper::OnAnswer(const std::shared_ptr<Copying>& copying,
   };
   copying->pipe = std::make_shared<BytePipe>(
       kPipeBytes, [&loop = loop_, pump] { loop.Post(pump); });
-  Import(copying);
+  if (const Status s = Import(copying); !s.ok()) return OnEnd(s);
   copying->body->Start(pump);
   copying->Pump();
 }
 
-void EvidenceKeeper::Import(const std::shared_ptr<Copying>& copying) {
-  is_importing_ = true;
-  importer_ =
-      std::jthread([&loop = loop_, self = self_, store = store_,
-                    pipe = copying->pipe, event = copying->event,
-                    pod_name = copying->pod_name, limits = options_.limits,
-                    now = loop_.clock().Unix(), number = copying->number] {
-        ImportResult result;
-        result.status = ImportCopy(store.get(), pipe.get(), *event, pod_name,
-                                   limits, now, &result.deleted);
-        loop.Post([self, number, result] {
-          if (*self != nullptr) (*self)->OnImported(number, result);
+Status EvidenceKeeper::Import(const std::shared_ptr<Copying>& copying) {
+  try {
+    importer_ =
+        std::jthread([&loop = loop_, self = self_, store = store_,
+                      pipe = copying->pipe, event = copying->event,
+                      pod_name = copying->pod_name, limits = options_.limits,
+                      now = loop_.clock().Unix(), number = copying->number] {
+          ImportResult result;
+          result.status = ImportCopy(store.get(), pipe.get(), *event, pod_name,
+                                     limits, now, &result.deleted);
+          loop.Post([self, number, result] {
+            if (*self != nullptr) (*self)->OnImported(number, result);
+          });
         });
-      });
+  } catch (const std::system_error& e) {
+    return Unavailable(StrCat("no thread: ", e.what()));
+  }
+  is_importing_ = true;
+  return OkStatus();
 }
 
 void EvidenceKeeper::Pump(std::uint64_t number) {
@@ -481,6 +511,9 @@ void EvidenceKeeper::Pin(std::string_view pod_name, const std::string& event_id,
                          bool pinned,
                          fleet::EvidenceCommander::DoneCallback done) {
   const bool is_known = CopyOf(pod_name, event_id) != nullptr;
+  // What the node was told before counts no more.
+  const auto attempt = attempts_.find({ToLower(pod_name), event_id});
+  if (attempt != attempts_.end()) attempt->second.wants_pin = false;
   server_->Pin(
       is_known ? event_id : std::string(), pinned,
       [is_known, done = std::move(done)](const Status& status) mutable {

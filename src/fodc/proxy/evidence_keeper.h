@@ -92,7 +92,9 @@ class EvidenceKeeper final : public fleet::EvidenceCopies {
     std::uint32_t revision = 0;
     int failures = 0;
     bool is_settled = false;
-    bool is_pin_taken = false;  // one that was set elsewhere
+    bool is_node_pinned = false;  // as it was listed last
+    bool wants_pin = false;       // the copy is to be pinned as well
+    bool is_pinning = false;      // that is under way
     MonotonicTime next{};
   };
   using ListedRef = std::shared_ptr<const fleet::ListedEvent>;
@@ -110,13 +112,14 @@ class EvidenceKeeper final : public fleet::EvidenceCopies {
              const ListedRef& event);
   void OnAnswer(const std::shared_ptr<Copying>& copying,
                 Result<fleet::EvidenceAnswer> answer);
-  void Import(const std::shared_ptr<Copying>& copying);
+  // Errors: kUnavailable: there is no thread to be had.
+  Status Import(const std::shared_ptr<Copying>& copying);
   // Goes on with copying number `number`, if it is still the one under way.
   void Pump(std::uint64_t number);
   void OnImported(std::uint64_t number, const ImportResult& result);
   void OnEnd(const Status& status);
   bool IsTooOld(const fleet::ListedEvent& event) const;
-  void TakePin(const Name& name, Attempt* attempt);
+  void TakePin(const Name& name);
   // Deletes what is too old.
   void RetainByAge();
   void OnRetained(std::size_t deleted);

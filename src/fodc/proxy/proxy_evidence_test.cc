@@ -54,6 +54,12 @@ class Node {
     agent_->set_evidence(other);
     agent_->StartLink();
   }
+  std::string AddNow(std::string_view heap) {
+    const auto second = SystemClock().Unix() - FakeClock().Unix();
+    return Add(heap,
+               static_cast<int>(
+                   std::chrono::floor<std::chrono::seconds>(second).count()));
+  }
   std::string Add(std::string_view heap, int second = 0) {
     EventMeta meta;
     meta.pod_name = pod_;
@@ -157,6 +163,9 @@ class ProxyEvidenceTest : public ::testing::Test {
     const std::size_t at = page.find(StrCat("\n", series, " "));
     if (at == std::string::npos) return -1;
     return std::stod(page.substr(at + series.size() + 2));
+  }
+  bool IsCopyPinned(const std::string& id) const {
+    return ReadFile(StrCat(copies_, "/", id, "/.pinned")).ok();
   }
   std::vector<std::string> CopiesOnDisk() {
     auto names = ListDirectory(copies_).value();
@@ -451,11 +460,20 @@ TEST_F(ProxyEvidenceTest, WhatIsTooOldGoesAndIsNotCopiedAnew) {
   Restart();
   auto node = MakeNode("db-0");
   const std::string old = node->Add("old");  // of a clock of long ago
+  const std::string young = node->AddNow("young");
   node->Start();
-  ASSERT_TRUE(Until([&] { return !Event("db-0", old).is_null(); }));
-  loop_.RunUntil([] { return false; }, std::chrono::milliseconds(1500));
+  ASSERT_TRUE(Until([&] { return HasCopy("db-0", young); }));
+  // One that has become too old since it was copied.
+  const auto copies = evidence::OpenStore(copies_);
+  EventMeta meta;
+  meta.pod_name = "db-0";
+  const std::string aged =
+      evidence::AddEvent(copies.get(), FakeClock().Unix(), {{"a", "b"}}, meta);
+  ASSERT_TRUE(Until([&] {
+    return CopiesOnDisk() == std::vector<std::string>{young};
+  })) << aged;
   EXPECT_EQ(Where("db-0", old), std::vector<std::string>{"agent"});
-  EXPECT_EQ(Metric("fodc_proxy_evidence_copies_total{outcome=\"copied\"}"), 0);
+  EXPECT_EQ(Metric("fodc_proxy_evidence_copies_total{outcome=\"copied\"}"), 1);
 }
 
 TEST_F(ProxyEvidenceTest, APinThatIsSetAtTheNodeIsTakenOver) {
@@ -463,10 +481,32 @@ TEST_F(ProxyEvidenceTest, APinThatIsSetAtTheNodeIsTakenOver) {
   const std::string id = node->Add("one");
   node->Start();
   ASSERT_TRUE(Until([&] { return HasCopy("db-0", id); }));
+  // As often as it is set.
+  for (int i = 0; i < 2; ++i) {
+    ASSERT_THAT(node->store().Pin(id, {}), IsOk());
+    node->agent().link().OnEvidence();
+    ASSERT_TRUE(Until([&] { return IsCopyPinned(id); })) << i;
+    EXPECT_EQ(Post(StrCat("/incidents/db-0/", id, "/unpin")).status, 200);
+    ASSERT_TRUE(Until([&] { return !IsCopyPinned(id); })) << i;
+    // Until it has been looked at what the node says then.
+    loop_.RunUntil([] { return false; }, std::chrono::milliseconds(2500));
+  }
+}
+
+// What the agent was heard to say last is that it is pinned.
+TEST_F(ProxyEvidenceTest, AnUnpinWithoutTheAgentStays) {
+  auto node = MakeNode("db-0");
+  const std::string id = node->Add("one");
   ASSERT_THAT(node->store().Pin(id, {}), IsOk());
-  node->agent().link().OnEvidence();
-  ASSERT_TRUE(Until(
-      [&] { return ReadFile(StrCat(copies_, "/", id, "/.pinned")).ok(); }));
+  node->Start();
+  ASSERT_TRUE(Until([&] { return HasCopy("db-0", id); }));
+  ASSERT_TRUE(IsCopyPinned(id));
+  node.reset();
+  (void)Post(StrCat("/incidents/db-0/", id, "/unpin"));
+  ASSERT_TRUE(Until([&] { return !IsCopyPinned(id); }));
+  // Over more than one look at what the agents have.
+  loop_.RunUntil([] { return false; }, std::chrono::milliseconds(2500));
+  EXPECT_FALSE(IsCopyPinned(id));
 }
 
 TEST_F(ProxyEvidenceTest, ACopyThatWasRemovedIsNotFound) {
