@@ -20,6 +20,7 @@
 namespace fodc::test {
 namespace {
 
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 constexpr char kHeap[] = "heap profile: 1: 2 [ 3: 4] @ heapprofile\n";
@@ -73,31 +74,35 @@ class FrozenDiskTest : public EvidenceTest {
     ASSERT_EQ(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
     MakeGroup(256);
   }
+  // A proxy, and an agent whose capture for memory pressure the disk holds up.
+  void StartHeldUp(Disk* disk, std::uint16_t profiles_port) {
+    StartProxy();
+    ASSERT_NO_FATAL_FAILURE(
+        StartAgent(FreePort(),
+                   {"--target-comm=" + GrowerName(),
+                    StrCat("--pressure-profiler-pprof-port=", profiles_port)}));
+    grower_ = StartGrower(*group_, dir_, {"--rate=100", "--until=205"});
+    AwaitArmed(grower_.pid());
+    ASSERT_NO_FATAL_FAILURE(disk->Freeze());
+    ASSERT_EQ(::kill(grower_.pid(), SIGUSR1), 0);
+    EXPECT_TRUE(WaitUntil([&] {
+      return Trigger("memory_pressure")["fired"] == 1;
+    })) << agent_->Get("/explain").body
+        << agent_->Log();
+  }
   double AtProxy(const std::string& name,
                  const std::map<std::string, std::string>& labels = {}) const {
     return ValueOf(proxy_->Get("/metrics").body, name, labels);
   }
+
+  Process grower_;
 };
 
 TEST_F(FrozenDiskTest, HoldsUpTheCaptureAndNothingElse) {
   const FakeEndpoint profiles(
       [](std::string_view, Exchange& e) { (void)e.Answer(200, kHeap); });
   Disk disk(dir_.File("disk.img"), events_);
-  StartProxy();
-  ASSERT_NO_FATAL_FAILURE(
-      StartAgent(FreePort(),
-                 {"--target-comm=" + GrowerName(),
-                  StrCat("--pressure-profiler-pprof-port=", profiles.port())}));
-  const Process grower =
-      StartGrower(*group_, dir_, {"--rate=100", "--until=205"});
-  AwaitArmed(grower.pid());
-
-  ASSERT_NO_FATAL_FAILURE(disk.Freeze());
-  ASSERT_EQ(::kill(grower.pid(), SIGUSR1), 0);
-  EXPECT_TRUE(WaitUntil([&] {
-    return Trigger("memory_pressure")["fired"] == 1;
-  })) << agent_->Get("/explain").body
-      << agent_->Log();
+  ASSERT_NO_FATAL_FAILURE(StartHeldUp(&disk, profiles.port()));
   // It looks, records and ships as ever, and tells of the incident.
   const double looks = Shown("fodc_agent_memory_looks_total");
   const double frames = AtProxy("fodc_proxy_frames_total");
@@ -122,6 +127,31 @@ TEST_F(FrozenDiskTest, HoldsUpTheCaptureAndNothingElse) {
     return Says(Incident("memory_pressure"), "Evidence: ");
   })) << Incident("memory_pressure").dump();
   EXPECT_EQ(agent_->Stop(), 0);
+  agent_.reset();
+}
+
+// The kernel does not let the thread go that waits for the disk: what is not on
+// that disk is done without it.
+TEST_F(FrozenDiskTest, HoldsUpNoGoodbye) {
+  const FakeEndpoint profiles(
+      [](std::string_view, Exchange& e) { (void)e.Answer(200, kHeap); });
+  Disk disk(dir_.File("disk.img"), events_);
+  ASSERT_NO_FATAL_FAILURE(StartHeldUp(&disk, profiles.port()));
+  ASSERT_TRUE(WaitUntil([&] { return !Incidents("memory_pressure").empty(); }))
+      << agent_->Log();
+  agent_->process().Signal(SIGTERM);
+  EXPECT_TRUE(WaitUntil([&] {
+    return proxy_->Log().find("agent says goodbye") != std::string::npos;
+  })) << agent_->Log();
+  EXPECT_TRUE(WaitUntil([&] {
+    return agent_->Log().find("agent stopped") != std::string::npos;
+  })) << agent_->Log();
+  EXPECT_TRUE(agent_->process().Running()) << "the disk was not frozen";
+  EXPECT_THAT(
+      ReadFile(StrCat(agent_->recorder_dir(), "/incidents")).value_or(""),
+      HasSubstr("memory_pressure"));
+  disk.Thaw();
+  EXPECT_EQ(agent_->process().WaitExitCode(std::chrono::seconds(30)), 0);
   agent_.reset();
 }
 

@@ -48,6 +48,8 @@ using std::chrono::seconds;
 
 constexpr seconds kGoodbye{2};
 constexpr seconds kServerGrace{2};
+// Captures that run end within milliseconds, but for the disk.
+constexpr seconds kLastCaptures{2};
 // Once the first frames are made, and then now and again.
 constexpr seconds kTrimAfter{3};
 constexpr seconds kTrimInterval{60};
@@ -483,11 +485,17 @@ void Agent::Stop(const std::string& reason, net::Task done) {
   };
   i.spill->Finish(i.recording, one);
   i.target_file.Finish(one);
-  if (i.captures) i.captures->Stop();
-  // Behind what the captures said last of their incidents.
-  i.loop.Post([&i, one] { i.incident_file.Finish(one); });
-  i.link.Stop(reason, kGoodbye, one);
   i.server->Stop(kServerGrace, one);
+  // Behind what the captures say last of their incidents.
+  const auto say_goodbye = [&i, one, reason] {
+    i.incident_file.Finish(one);
+    i.link.Stop(reason, kGoodbye, one);
+  };
+  if (i.captures) {
+    i.captures->Stop(kLastCaptures, say_goodbye);
+  } else {
+    say_goodbye();
+  }
 }
 
 }  // namespace fodc::agent

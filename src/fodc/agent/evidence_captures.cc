@@ -88,9 +88,22 @@ EvidenceCaptures::EvidenceCaptures(Surroundings around,
   }
 }
 
-void EvidenceCaptures::Stop() {
+void EvidenceCaptures::Stop(std::chrono::nanoseconds limit, net::Task done) {
   is_closing_.store(true);
-  if (runner_ != nullptr) runner_->Stop();
+  retry_.Cancel();
+  stopped_ = std::move(done);
+  if (runner_ == nullptr) return OnStopped();
+  stop_limit_ = loop_.RunAfter(limit, [this] {
+    LogWarn("a capture still waits for the disk",
+            {{"directory", around_.directory}});
+    OnStopped();
+  });
+  runner_->Stop();
+}
+
+void EvidenceCaptures::OnStopped() {
+  stop_limit_.Cancel();
+  if (auto done = std::exchange(stopped_, {})) done();
 }
 
 EvidenceCaptures::~EvidenceCaptures() {
@@ -159,6 +172,7 @@ void EvidenceCaptures::OpenStore() {
 }
 
 void EvidenceCaptures::OnOpened(Found found) {
+  if (is_closing_.load()) return;
   const bool is_new = store_ == nullptr && found.store != nullptr;
   if (is_new) store_ = std::move(found.store);
   if (found.status.ok()) {
@@ -211,6 +225,12 @@ void EvidenceCaptures::StartRunner() {
                 loop.Post([this, alive, ids = std::move(ids)] {
                   if (alive.expired() || !on_event_) return;
                   for (const std::string& id : ids) on_event_(id);
+                });
+              },
+          .on_stopped =
+              [this, &loop = loop_, alive = std::weak_ptr<int>(alive_)] {
+                loop.Post([this, alive] {
+                  if (!alive.expired()) OnStopped();
                 });
               }},
       store_.get(), loop_.clock());

@@ -42,11 +42,11 @@ class EvidenceCaptures {
       Surroundings around, const collect::Targets& targets,
       const collect::Collector& collector, const recorder::Recording& recording,
       net::EventLoop& loop, evidence::IncidentList& incidents);
-  // As Stop.
+  // Waits for what runs, as long as the disk takes.
   ~EvidenceCaptures();
-  // Ends what runs, within moments, and begins no more. What became of it has
-  // been posted to the loop.
-  void Stop();
+  // Asks what runs to end, and begins no more. Calls `done` on the loop when
+  // the loop has heard what became of it, or after `limit`: a disk may hang.
+  void Stop(std::chrono::nanoseconds limit, net::Task done);
 
   FirstResponse& response() { return *response_; }
   const FirstResponse& response() const { return *response_; }
@@ -75,6 +75,7 @@ class EvidenceCaptures {
   void OpenStore();
   void OnOpened(Found found);
   void StartRunner();
+  void OnStopped();
   // On a thread of the runner: the loop gives the snapshot.
   Status WriteWindow(UnixTime from, UnixTime to,
                      const capture::WindowSink& sink);
@@ -91,6 +92,8 @@ class EvidenceCaptures {
   std::function<void(const std::string& id)> on_event_;
   std::shared_ptr<int> alive_ = std::make_shared<int>(0);
   std::atomic<bool> is_closing_{false};
+  net::Task stopped_;  // of Stop, until it is called
+  net::EventLoop::Handle stop_limit_;
   std::shared_ptr<evidence::EventStore> store_;
   // The response's thread asks the runner, whose threads answer to the loop.
   std::unique_ptr<capture::CaptureRunner> runner_;

@@ -2,6 +2,7 @@
 // fodc-agent.
 #include <malloc.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <memory>
@@ -15,6 +16,7 @@
 #include "fodc/base/log.h"
 #include "fodc/base/strings.h"
 #include "fodc/guardian/own_survival.h"
+#include "fodc/program/exit_within.h"
 #include "fodc/program/flags.h"
 #include "fodc/program/log_sink.h"
 #include "fodc/program/signals.h"
@@ -36,6 +38,8 @@ void TuneAllocator() {
 
 // As program::Flags has it for what it finds itself.
 constexpr int kWrongFlag = 2;
+// For what is torn down behind the last word.
+constexpr std::chrono::seconds kLastMoments{3};
 
 int Fail(const Status& status) {
   LogError("agent cannot start", {{"error", status.message()}});
@@ -108,6 +112,7 @@ int Run(int argc, char** argv) {
   if (!signals.ok()) return Fail(signals.status());
   loop.Run();
   LogInfo("agent stopped");
+  program::ExitWithin(kLastMoments, 0);
   return 0;
 }
 

@@ -26,7 +26,10 @@ class CaptureRunner::Impl {
  public:
   Impl(CaptureRunnerOptions options, Callbacks callbacks,
        evidence::EventStore* store, const Clock& clock);
-  ~Impl() { Stop(); }
+  ~Impl() {
+    Stop();
+    threads_.clear();
+  }
 
   Status Begin(CaptureRequest request);
   Status AddAftermath(CaptureAftermath aftermath);
@@ -114,6 +117,7 @@ class CaptureRunner::Impl {
   // At the start the bounds may be narrower than they were.
   bool must_retain_ FODC_GUARDED_BY(mutex_) = true;
   CaptureStats stats_ FODC_GUARDED_BY(mutex_);
+  std::size_t working_ FODC_GUARDED_BY(mutex_);  // threads
 
   std::vector<std::jthread> threads_;  // last: they use the others
 };
@@ -123,8 +127,9 @@ CaptureRunner::Impl::Impl(CaptureRunnerOptions options, Callbacks callbacks,
     : options_(std::move(options)),
       callbacks_(std::move(callbacks)),
       store_(*store),
-      clock_(clock) {
-  const std::size_t threads = std::max<std::size_t>(options_.threads, 1);
+      clock_(clock),
+      working_(std::max<std::size_t>(options_.threads, 1)) {
+  const std::size_t threads = working_;
   threads_.reserve(threads);
   for (std::size_t i = 0; i < threads; ++i)
     threads_.emplace_back([this] { Work(); });
@@ -137,7 +142,6 @@ void CaptureRunner::Impl::Stop() {
     for (auto& [slot, running] : running_) running.stop.request_stop();
     changed_.NotifyAll();
   }
-  threads_.clear();
 }
 
 bool CaptureRunner::Impl::Runs(std::size_t row) const {
@@ -337,7 +341,7 @@ void CaptureRunner::Impl::Work() {
   Readers readers(lost_);
   for (;;) {
     Task task = NextTask();
-    if (task.ends) return;
+    if (task.ends) break;
     if (task.job) {
       std::visit([&](const auto& what) { RunOne(what, &readers, task.slot); },
                  *task.job);
@@ -347,6 +351,11 @@ void CaptureRunner::Impl::Work() {
       Retain();
     }
   }
+  {
+    const MutexLock lock(mutex_);
+    if (--working_ != 0) return;
+  }
+  if (callbacks_.on_stopped) callbacks_.on_stopped();
 }
 
 CaptureTools CaptureRunner::Impl::Tools(Readers* readers, Slot slot) {

@@ -102,13 +102,15 @@ class CaptureRunner {
         on_committed{};
     // Retention has deleted these: they are there no more.
     std::function<void(std::vector<std::string> event_ids)> on_deleted{};
+    // Once, after Stop: nothing runs any more, and nothing else is called.
+    std::function<void()> on_stopped{};
   };
 
   // `store` and `clock` must outlive it. Soon it brings what the store holds
   // within `options.retention`, as after each capture and aftermath.
   CaptureRunner(CaptureRunnerOptions options, Callbacks callbacks,
                 evidence::EventStore* store, const Clock& clock);
-  // As Stop.
+  // Stop, and waits until nothing runs: as long as the disk takes.
   ~CaptureRunner();
   CaptureRunner(const CaptureRunner&) = delete;
   CaptureRunner& operator=(const CaptureRunner&) = delete;
@@ -133,9 +135,10 @@ class CaptureRunner {
   // For what else may leave too much in the store: an event is pinned no more.
   void RetainSoon();
 
-  // Ends what runs within moments: what was complete of it is kept as if its
-  // target had died. What waits is dropped. on_captured has been called for all
-  // when it returns; from then on nothing begins (kCancelled).
+  // Asks what runs to end: what was complete of it is kept as if its target had
+  // died. What waits is dropped; from now on nothing begins (kCancelled). When
+  // on_captured has been called for all, on_stopped is: within moments, unless
+  // the disk hangs.
   void Stop();
 
   CaptureStats stats() const;

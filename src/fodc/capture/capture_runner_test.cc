@@ -557,7 +557,7 @@ TEST_F(CaptureRunnerTest, ItsEndKeepsWhatWasComplete) {
   ASSERT_THAT(runner_->Begin(Request(0)), IsOk());
   asked.get_future().wait();
   ASSERT_THAT(runner_->Begin(Request(1)), IsOk());
-  runner_->Stop();
+  Stop();
   ASSERT_EQ(results(), 2u);
   EXPECT_THAT(runner_->Begin(Request(2)), StatusIs(Code::kCancelled, _));
   EXPECT_THAT(runner_->AddAftermath({}), StatusIs(Code::kCancelled, _));

@@ -85,6 +85,12 @@ class CaptureRunnerTest : public evidence::EventStoreTest {
                 [this](const std::vector<std::string>& ids) {
                   MutexLock lock(mutex_);
                   deleted_.insert(deleted_.end(), ids.begin(), ids.end());
+                },
+            .on_stopped =
+                [this] {
+                  MutexLock lock(mutex_);
+                  is_stopped_ = true;
+                  changed_.NotifyAll();
                 }},
         store_.get(), SystemClock());
   }
@@ -117,6 +123,11 @@ class CaptureRunnerTest : public evidence::EventStoreTest {
   void AwaitCommits(std::size_t count) {
     MutexLock lock(mutex_);
     while (commits_.size() < count) changed_.Wait(mutex_);
+  }
+  void Stop() {
+    runner_->Stop();
+    MutexLock lock(mutex_);
+    while (!is_stopped_) changed_.Wait(mutex_);
   }
   std::size_t results() const {
     MutexLock lock(mutex_);
@@ -164,6 +175,7 @@ class CaptureRunnerTest : public evidence::EventStoreTest {
   std::vector<std::pair<std::string, std::uint32_t>> commits_
       FODC_GUARDED_BY(mutex_);
   std::vector<std::string> deleted_ FODC_GUARDED_BY(mutex_);
+  bool is_stopped_ FODC_GUARDED_BY(mutex_) = false;
   std::unique_ptr<net::RawServer> server_;
   std::unique_ptr<CaptureRunner> runner_;  // last: it uses the others
 };

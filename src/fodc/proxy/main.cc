@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <malloc.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstdio>
 #include <string>
@@ -8,6 +9,7 @@
 #include "fodc/base/clock.h"
 #include "fodc/base/log.h"
 #include "fodc/net/event_loop.h"
+#include "fodc/program/exit_within.h"
 #include "fodc/program/flags.h"
 #include "fodc/program/log_sink.h"
 #include "fodc/program/signals.h"
@@ -17,6 +19,9 @@
 
 namespace fodc::proxy {
 namespace {
+
+// For what is torn down behind the last word.
+constexpr std::chrono::seconds kLastMoments{3};
 
 int Main(int argc, const char* const* argv) {
   // One arena: what gRPC's threads allocate is freed on the loop, and arenas of
@@ -61,6 +66,7 @@ int Main(int argc, const char* const* argv) {
   }
   loop.Run();
   LogInfo("proxy stopped");
+  program::ExitWithin(kLastMoments, 0);
   return 0;
 }
 
