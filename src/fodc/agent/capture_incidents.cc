@@ -73,7 +73,7 @@ void CaptureIncidents::Begin(const std::string& id, TriggerKind kind,
   entry.row = row;
   evidence::Incident& i = entry.incident;
   i.id = id;
-  i.detector = kFirstResponse;
+  i.detector = evidence::kFirstResponse;
   i.verdict = TriggerName(kind);
   i.cause = std::move(cause);
   i.target = target;

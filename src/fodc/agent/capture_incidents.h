@@ -21,8 +21,6 @@
 
 namespace fodc::agent {
 
-inline constexpr std::string_view kFirstResponse = "first_response";
-
 // Belongs to the loop's thread.
 class CaptureIncidents {
  public:

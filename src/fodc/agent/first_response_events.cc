@@ -12,7 +12,6 @@ namespace fodc::agent {
 namespace {
 
 constexpr std::size_t kMaxVerdicts = 64;
-constexpr std::string_view kReadLatencyDetector = "read_latency";
 
 }  // namespace
 
@@ -277,7 +276,7 @@ std::optional<detect::PagePair> FirstResponse::PagePairOf(std::size_t i) const {
 
 void FirstResponse::OnIncidents() {
   for (const evidence::IncidentRef& incident : list_.all()) {
-    if (incident->detector != kReadLatencyDetector || !incident->is_open() ||
+    if (incident->detector != evidence::kReadLatency || !incident->is_open() ||
         std::ranges::find(verdicts_, incident->id) != verdicts_.end()) {
       continue;
     }

@@ -365,7 +365,7 @@ void EvidenceRoutes::Events(const RequestPtr& request, Responder responder) {
   auto shared = std::make_shared<Responder>(std::move(responder));
   // It may have no evidence. v1 agents, of whom anything else is asked, tell of
   // none.
-  const auto known = FindIncident(fleet_, values[0], values[1]);
+  const auto known = FindIncident(fleet_, copies_, values[0], values[1]);
   if (known && !Look(values[0], values[1])) {
     const fleet::Agent& agent = known->agent;
     const auto node = std::make_shared<fleet::NodeEvents>(
@@ -376,8 +376,9 @@ void EvidenceRoutes::Events(const RequestPtr& request, Responder responder) {
   }
   Find(values[0], values[1], shared,
        [self = shared_from_this(), request, shared, now](const Found& found) {
-         const auto incident = FindIncident(self->fleet_, found.node->pod_name,
-                                            found.event().meta.incident_id);
+         const auto incident =
+             FindIncident(self->fleet_, self->copies_, found.node->pod_name,
+                          found.event().meta.incident_id);
          const auto& v = request->path_values;
          for (const KnownNode& node :
               FindEvidence(self->fleet_.events(), self->copies_, v[0])) {

@@ -144,9 +144,25 @@ TEST_F(EvidenceRoutesTest, ShowsTheEventsOfAnIncident) {
   EXPECT_EQ(Ask("/incidents/b-0/5f-1").status, 404);
 }
 
+// The event of a detector's incident: it is not the first response that fired.
+TEST_F(EvidenceRoutesTest, ADetectorsIncidentStaysTheDetectors) {
+  fleet::ListedEvent event = Event();
+  event.meta.trigger.kind = "read_latency";
+  id_ = Admit("a-0", AgentKind::kFlight);
+  Put(event);
+  const json of = json::parse(Ask("/incidents/a-0/5f-1").body)["incident"];
+  EXPECT_EQ(of["detector"], "read_latency");
+  EXPECT_EQ(of["verdict"], "");
+}
+
 TEST_F(EvidenceRoutesTest, RepeatsTheIncident) {
   Tell();
-  EXPECT_EQ(json::parse(Ask("/incidents/a-0/5f-1").body)["incident"], nullptr);
+  // What its evidence alone tells.
+  json untold = json::parse(Ask("/incidents/a-0/5f-1").body)["incident"];
+  EXPECT_EQ(untold["id"], "5f-1");
+  EXPECT_EQ(untold["agent"], nullptr);
+  EXPECT_THAT(untold["summary"].get<std::string>(),
+              testing::HasSubstr("knows no more of it"));
   evidence::Incident incident;
   incident.id = "5f-1";
   incident.detector = "memory";

@@ -185,10 +185,11 @@ class EvidenceRoutesTest : public ApiTest {
     id_ = Admit("a-0", kind);
     Put();
   }
-  void Put() {
+  void Put() { Put(Event()); }
+  void Put(const fleet::ListedEvent& event) {
     for (const auto& a : *fleet_.List()) {
       if (a.id == id_) {
-        EXPECT_TRUE(fleet_.events().Put(a, Event()).ok());
+        EXPECT_TRUE(fleet_.events().Put(a, event).ok());
       }
     }
   }

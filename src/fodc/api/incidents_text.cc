@@ -9,7 +9,6 @@
 
 #include "fodc/api/evidence_text.h"
 #include "fodc/api/json_writer.h"
-#include "fodc/api/untold_incidents.h"
 #include "fodc/base/strings.h"
 
 namespace fodc::api {
@@ -169,25 +168,6 @@ bool IncidentsText::Append(std::string* out, std::size_t max_bytes) {
   }
   out->append(StrCat("],\"total\":", total_, "}\n"));
   return false;
-}
-
-std::optional<KnownIncident> FindIncident(const fleet::Fleet& fleet,
-                                          std::string_view pod,
-                                          std::string_view id) {
-  std::optional<KnownIncident> found;
-  for (const fleet::Agent& agent : *fleet.List()) {
-    const evidence::IncidentList* incidents = fleet.incidents(agent.id);
-    if (incidents == nullptr ||
-        !EqualsIgnoreCase(agent.identity.pod_name, pod)) {
-      continue;
-    }
-    const evidence::IncidentRef incident = incidents->Find(id);
-    if (incident != nullptr &&
-        (!found || found->incident->revision < incident->revision)) {
-      found = KnownIncident{agent, incident};
-    }
-  }
-  return found;
 }
 
 std::string IncidentJson(const KnownIncident& known, MonotonicTime now) {

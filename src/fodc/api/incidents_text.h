@@ -5,27 +5,18 @@
 
 #include <cstddef>
 #include <functional>
-#include <memory>
-#include <optional>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "fodc/api/incident_filter.h"
 #include "fodc/api/known_evidence.h"
+#include "fodc/api/known_incident.h"
 #include "fodc/base/clock.h"
 #include "fodc/evidence/incident_list.h"
 #include "fodc/fleet/agent.h"
 #include "fodc/fleet/fleet.h"
 
 namespace fodc::api {
-
-// An incident and the agent that told of it; an agent without an id: it is
-// known by its evidence alone.
-struct KnownIncident {
-  fleet::Agent agent;
-  evidence::IncidentRef incident;
-};
 
 // What the proxy knows at the moment of its making; needs the fleet no more.
 class IncidentsText {
@@ -54,12 +45,6 @@ class IncidentsText {
   std::size_t total_ = 0;  // without the limit
   std::size_t next_ = 0;
 };
-
-// Of that pod (case does not count) and id. If several agents told of it, what
-// the newest revision says.
-std::optional<KnownIncident> FindIncident(const fleet::Fleet& fleet,
-                                          std::string_view pod,
-                                          std::string_view id);
 
 // As a row of the list, without its evidence.
 std::string IncidentJson(const KnownIncident& known, MonotonicTime now);

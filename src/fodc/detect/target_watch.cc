@@ -12,8 +12,6 @@
 namespace fodc::detect {
 namespace {
 
-constexpr std::string_view kDetectorName = "read_latency";
-
 // Appends, and lets the oldest go beyond `most`.
 void Keep(const Window& window, double most, std::vector<Window>* windows) {
   if (static_cast<double>(windows->size()) >= most)
@@ -140,7 +138,7 @@ void TargetWatch::Start(const Window& window, recorder::FrameName frame,
                         Incidents* out) {
   open_.emplace();
   open_->id = StrCat("read-latency-", frame.incarnation, "-", frame.sequence);
-  open_->detector = kDetectorName;
+  open_->detector = evidence::kReadLatency;
   open_->target = name_;
   started_ms_ = degraded_.front().from_ms;
   open_->started_ms = std::max<std::int64_t>(

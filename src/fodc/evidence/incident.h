@@ -13,6 +13,11 @@
 
 namespace fodc::evidence {
 
+// Who fires incidents. The second is also the name of the trigger that captures
+// evidence of one.
+inline constexpr std::string_view kFirstResponse = "first_response";
+inline constexpr std::string_view kReadLatency = "read_latency";
+
 // One measured value that speaks for the verdict.
 struct IncidentNumber {
   std::string name;  // snake_case, with its unit: "read_p99_seconds"

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "fodc/api/untold_incidents.h"
+#include "fodc/api/known_incident.h"
 
 #include <algorithm>
 #include <iterator>
@@ -16,8 +16,6 @@
 namespace fodc::api {
 namespace {
 
-constexpr std::string_view kDetector = "first_response";
-
 // One more event of it, which may be known already.
 void Add(const evidence::EventMeta& meta, evidence::Incident* incident,
          std::string* death) {
@@ -25,9 +23,15 @@ void Add(const evidence::EventMeta& meta, evidence::Incident* incident,
   // The first one tells what it was, the last one how it ended.
   if (incident->id.empty() || at < incident->started_ms) {
     incident->id = meta.incident_id;
-    incident->detector = kDetector;
     incident->started_ms = at;
-    incident->verdict = meta.trigger.kind;
+    // The event of a detector's incident does not tell its verdict.
+    if (meta.trigger.kind == evidence::kReadLatency) {
+      incident->detector = evidence::kReadLatency;
+      incident->verdict.clear();
+    } else {
+      incident->detector = evidence::kFirstResponse;
+      incident->verdict = meta.trigger.kind;
+    }
     incident->numbers = meta.trigger.inputs;
     incident->target = meta.target;
     incident->summary = meta.trigger.summary;
@@ -42,7 +46,8 @@ void Add(const evidence::EventMeta& meta, evidence::Incident* incident,
 }  // namespace
 
 std::vector<KnownIncident> FindUntoldIncidents(
-    const fleet::Fleet& fleet, const fleet::EvidenceCopies* copies) {
+    const fleet::Fleet& fleet, const fleet::EvidenceCopies* copies,
+    std::string_view only_pod) {
   const fleet::AgentList agents = fleet.List();
   std::set<std::string_view> told;
   for (const fleet::Agent& agent : *agents) {
@@ -61,6 +66,8 @@ std::vector<KnownIncident> FindUntoldIncidents(
   };
   std::map<std::pair<std::string, std::string_view>, Untold> untold;
   for (const NodeEventsRef& node : nodes) {
+    if (!only_pod.empty() && !EqualsIgnoreCase(node->pod_name, only_pod))
+      continue;
     const std::string pod = ToLower(node->pod_name);
     for (const auto& event : node->events) {
       const evidence::EventMeta& meta = event->meta;
@@ -83,6 +90,30 @@ std::vector<KnownIncident> FindUntoldIncidents(
         std::make_shared<const evidence::Incident>(std::move(u.incident));
   }
   return incidents;
+}
+
+std::optional<KnownIncident> FindIncident(const fleet::Fleet& fleet,
+                                          const fleet::EvidenceCopies* copies,
+                                          std::string_view pod,
+                                          std::string_view id) {
+  std::optional<KnownIncident> found;
+  for (const fleet::Agent& agent : *fleet.List()) {
+    const evidence::IncidentList* incidents = fleet.incidents(agent.id);
+    if (incidents == nullptr ||
+        !EqualsIgnoreCase(agent.identity.pod_name, pod)) {
+      continue;
+    }
+    const evidence::IncidentRef incident = incidents->Find(id);
+    if (incident != nullptr &&
+        (!found || found->incident->revision < incident->revision)) {
+      found = KnownIncident{agent, incident};
+    }
+  }
+  if (found) return found;
+  for (KnownIncident& known : FindUntoldIncidents(fleet, copies, pod)) {
+    if (known.incident->id == id) return std::move(known);
+  }
+  return found;
 }
 
 }  // namespace fodc::api
