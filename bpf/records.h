@@ -190,7 +190,7 @@ enum { FODC_EVENT_OOM_VICTIM, FODC_EVENT_EXIT_BY_SIGNAL };
 struct fodc_event {
 	__u64 at_ns; /* CLOCK_MONOTONIC */
 	__u64 age_ns;
-	__u64 start_ns; /* CLOCK_BOOTTIME at which the process began */
+	__u64 start_ns;	  /* CLOCK_BOOTTIME at which the process began */
 	__u64 anon_pages; /* of an OOM victim */
 	__u64 file_pages;
 	__u64 shmem_pages;

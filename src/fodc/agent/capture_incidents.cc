@@ -33,6 +33,11 @@ std::string AdviceFor(TriggerKind kind) {
 constexpr std::size_t kMostCaptureText = 2048;
 constexpr std::size_t kMostEventIds = 4;
 
+// Incidents go to the proxy, whose readers may not know of the node's disk.
+std::string WithoutDirectories(const Status& status) {
+  return evidence::WithoutDirectories(status.message());
+}
+
 void SetNumber(std::vector<evidence::IncidentNumber>* numbers,
                const std::string& name, double value) {
   const auto there =
@@ -155,7 +160,7 @@ void CaptureIncidents::OnCaptured(const capture::CaptureResult& result) {
   AddCapture(*entry,
              !result.rest.ok() ? StrCat("Evidence: ", result.event_id,
                                         "; the last of it was not kept: ",
-                                        result.rest.message(), ".")
+                                        WithoutDirectories(result.rest), ".")
              : result.lacks_profiles
                  ? StrCat("Evidence: ", result.event_id,
                           ", without a profile: none came in time.")
@@ -163,8 +168,13 @@ void CaptureIncidents::OnCaptured(const capture::CaptureResult& result) {
              : result.status.ok()
                  ? std::string("Nothing of it could be captured.")
                  : StrCat("Nothing could be captured: ",
-                          result.status.message(), "."));
+                          WithoutDirectories(result.status), "."));
   Forget(result.incident_id);
+}
+
+void CaptureIncidents::Reopen(const std::string& id, TriggerKind kind,
+                              std::size_t row) {
+  if (Entry* const entry = Revive(id, kind, row)) entry->incident.ended_ms = 0;
 }
 
 void CaptureIncidents::OnNoCapture(const std::string& id) {

@@ -54,6 +54,8 @@ class CaptureIncidents {
   // A capture of it begins in another life of the target: what came of the last
   // one stays with its events.
   void OnNextLife(const std::string& id);
+  // What had ended happens again: it is open, and Begin follows.
+  void Reopen(const std::string& id, TriggerKind kind, std::size_t row);
   // No capture of it waits or runs, for the trigger's pace allows none.
   void OnNoCapture(const std::string& id);
   // How the death that it told of came about is better known now.

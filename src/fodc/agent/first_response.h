@@ -85,6 +85,9 @@ class FirstResponse {
   // A death that is longer ago is not in a row with those that come: no
   // supervisor waits so long between two starts.
   static constexpr std::chrono::minutes kSameLoop{10};
+  // So many captures for memory in a row that got no profile are kept: whoever
+  // always fails to serve one does not fill the store with what lacks it.
+  static constexpr int kMostWithoutProfiles = 3;
 
   // The references must outlive it. `scrapers`: those of the targets' pages.
   // Errors: those of MemoryWatch::Start.
@@ -150,10 +153,23 @@ class FirstResponse {
     std::vector<std::pair<std::string, TriggerKind>> incidents = {};
     std::vector<std::string> events = {};
   };
-  // The incident of kills whose pace allowed no capture.
-  struct Told {
+  // Something that happened to a target, or to one of its endpoints.
+  struct Happening {
+    TriggerKind kind = TriggerKind::kTargetGone;
+    TriggerDecision decision = {};
+    std::string cause = {};    // of it; what tells those of one kind apart
+    std::string subject = {};  // which endpoint
+    bool is_alive = true;      // the target
+    // What it belongs to; empty: an incident of its own.
+    std::string incident_id = {};
+    std::optional<evidence::EventDeath> death = {};
+  };
+  // An incident, for what happens again within a cooldown.
+  struct Recurring {
+    std::string name;  // of what happens: its kind, subject and cause
     std::string id;
-    MonotonicTime at = {};
+    MonotonicTime at = {};  // when it did last
+    int times = 0;
   };
   struct Row {
     std::string target;
@@ -173,7 +189,11 @@ class FirstResponse {
     std::string death_incident = {};  // open; empty: none
     std::optional<KernelWord> word = {};
     std::optional<LastDeath> last_death = {};
-    Told told_kills = {};
+    std::vector<Recurring> recurring = {};
+    // Of its last captures for memory, those in a row without a profile, and of
+    // which incident they are.
+    int without_profiles = 0;
+    std::string without_profiles_of = {};
   };
   // What the watching thread needs of a row.
   struct Shared {
@@ -209,17 +229,15 @@ class FirstResponse {
   std::string NextId(std::size_t row);
   void RestoreDeaths(std::size_t row, const evidence::EventMeta& meta);
   void RestoreAftermath(std::size_t row, const evidence::EventInfo& event);
-  // It happened: begins an incident if `incident_id` is empty, and a capture if
-  // the trigger's pace allows one. The incident's id; empty if there is none
+  // Begins an incident, unless there is one that it belongs to, and a capture
+  // if the trigger's pace allows one. The incident's id; empty if there is none
   // that is to be ended.
-  std::string Happened(std::size_t row, TriggerKind kind,
-                       TriggerDecision decision, std::string cause,
-                       bool is_alive, const std::string& incident_id = {},
-                       std::optional<evidence::EventDeath> death = {});
-  // The same without a capture: of kills that are not the target's death there
-  // is one incident in a cooldown.
-  std::string Tell(std::size_t row, TriggerKind kind, TriggerDecision decision,
-                   std::string cause, bool is_death);
+  std::string Happened(std::size_t row, Happening what);
+  // That of the same that happened last, if it is within a cooldown: what flaps
+  // is one incident, else it would push all others out of the list.
+  std::string IncidentOf(std::size_t row, Happening* what);
+  // The same without a capture.
+  void Tell(std::size_t row, const std::string& id, Happening what);
   // Not asked about, and why: "covered", "no_target".
   void Note(std::size_t row, TriggerKind kind, TriggerDecision decision,
             std::string_view reason);
@@ -233,6 +251,8 @@ class FirstResponse {
   void CorrectDeath(std::size_t row);
   Status Begin(capture::CaptureRequest request);
   void Finish(const capture::CaptureResult& result);
+  // Whether a capture for memory without profiles is to be tried again soon.
+  bool IsRetried(Row* row, const capture::CaptureResult& result);
   void AddAftermath(capture::CaptureAftermath aftermath);
 
   const FirstResponseSettings settings_;

@@ -14,44 +14,44 @@ constexpr std::size_t kMaxLateAftermaths = 64;
 
 }  // namespace
 
-std::string FirstResponse::Happened(std::size_t i, TriggerKind kind,
-                                    TriggerDecision decision, std::string cause,
-                                    bool is_alive,
-                                    const std::string& incident_id,
-                                    std::optional<evidence::EventDeath> death) {
+std::string FirstResponse::Happened(std::size_t i, Happening what) {
   Row& row = rows_[i];
-  decision.at = loop_.clock().Unix();
+  const TriggerKind kind = what.kind;
+  what.decision.at = loop_.clock().Unix();
+  const bool is_own = what.incident_id.empty();
+  const std::string id = is_own ? IncidentOf(i, &what) : what.incident_id;
   // Of one incident there is one capture at a time.
-  if (in_flight_.contains({incident_id, kind})) {
-    Note(i, kind, std::move(decision), "in_progress");
+  if (!is_own && in_flight_.contains({id, kind})) {
+    Note(i, kind, std::move(what.decision), "in_progress");
     return {};
   }
-  if (!row.triggers.Ask(kind, loop_.clock().Monotonic(), decision)) {
-    if (!incident_id.empty()) return {};
-    return Tell(i, kind, std::move(decision), std::move(cause),
-                death.has_value());
+  if (!row.triggers.Ask(kind, loop_.clock().Monotonic(), what.decision)) {
+    if (!is_own) return {};
+    Tell(i, id, std::move(what));
+    return id;
   }
-  std::string id = incident_id.empty() ? NextId(i) : incident_id;
   capture::CaptureRequest request;
-  request.at = decision.at;
+  request.at = what.decision.at;
   request.row = i;
   request.target = row.target;
   request.incident_id = id;
   request.trigger = {.kind = std::string(TriggerName(kind)),
-                     .summary = decision.summary,
-                     .inputs = decision.inputs};
-  request.death = std::move(death);
-  if (!is_alive) request.dead = row.before;
-  if (is_alive) RefreshProcesses();
+                     .summary = what.decision.summary,
+                     .inputs = what.decision.inputs};
+  request.death = std::move(what.death);
+  if (!what.is_alive) request.dead = row.before;
+  if (what.is_alive) RefreshProcesses();
   {
     const MutexLock lock(mutex_);
     request.role = shared_[i].role;
-    if (is_alive) request.processes = shared_[i].processes;
+    if (what.is_alive) request.processes = shared_[i].processes;
   }
-  request.is_unseen = is_alive && request.processes.empty();
+  request.is_unseen = what.is_alive && request.processes.empty();
   in_flight_[{id, kind}] = i;
-  if (incident_id.empty())
-    incidents_.Begin(id, kind, i, row.target, std::move(cause), decision);
+  if (is_own) {
+    incidents_.Begin(id, kind, i, row.target, std::move(what.cause),
+                     what.decision);
+  }
   if (const Status begun = Begin(std::move(request)); !begun.ok()) {
     Finish({.row = i,
             .target = row.target,
@@ -62,26 +62,32 @@ std::string FirstResponse::Happened(std::size_t i, TriggerKind kind,
   return id;
 }
 
-std::string FirstResponse::Tell(std::size_t i, TriggerKind kind,
-                                TriggerDecision decision, std::string cause,
-                                bool is_death) {
-  Row& row = rows_[i];
+std::string FirstResponse::IncidentOf(std::size_t i, Happening* what) {
+  std::vector<Recurring>& recurring = rows_[i].recurring;
   const MonotonicTime now = loop_.clock().Monotonic();
-  const TriggerView view = row.triggers.View(kind);
-  decision.summary +=
-      StrCat(" Nothing is captured: ", view.last ? view.last->reason : "", ".");
-  std::string id;
-  if (kind == TriggerKind::kOomKill && !is_death) {
-    Told& told = row.told_kills;
-    if (told.id.empty() || now - told.at >= settings_.pressure.pace.cooldown)
-      told = {.id = NextId(i), .at = now};
-    id = told.id;
-  } else {
-    id = NextId(i);
+  std::erase_if(recurring, [&](const Recurring& r) {
+    return now - r.at >= settings_.pressure.pace.cooldown;
+  });
+  const std::string name =
+      StrCat(TriggerName(what->kind), " ", what->subject, " ", what->cause);
+  const auto it = std::ranges::find(recurring, name, &Recurring::name);
+  if (it == recurring.end()) {
+    recurring.push_back({.name = name, .id = NextId(i), .at = now, .times = 1});
+    return recurring.back().id;
   }
-  incidents_.Begin(id, kind, i, row.target, std::move(cause), decision);
-  incidents_.OnNoCapture(id);
-  return id;
+  it->at = now;
+  what->decision.inputs.push_back({"times", static_cast<double>(++it->times)});
+  incidents_.Reopen(it->id, what->kind, i);
+  return it->id;
+}
+
+void FirstResponse::Tell(std::size_t i, const std::string& id, Happening what) {
+  const TriggerView view = rows_[i].triggers.View(what.kind);
+  what.decision.summary +=
+      StrCat(" Nothing is captured: ", view.last ? view.last->reason : "", ".");
+  incidents_.Begin(id, what.kind, i, rows_[i].target, std::move(what.cause),
+                   what.decision);
+  if (!in_flight_.contains({id, what.kind})) incidents_.OnNoCapture(id);
 }
 
 void FirstResponse::Note(std::size_t i, TriggerKind kind,
@@ -185,11 +191,9 @@ void FirstResponse::Finish(const capture::CaptureResult& result) {
   if (it == in_flight_.end()) return;
   const std::size_t i = it->second;
   in_flight_.erase(it);
-  // Of memory it is the profiles that tell: without one that may be had it is
-  // tried again soon.
   const bool is_done =
       result.has_evidence &&
-      !(kind == TriggerKind::kMemoryPressure && result.lacks_profiles);
+      !(kind == TriggerKind::kMemoryPressure && IsRetried(&rows_[i], result));
   FirstResponseCounts& counts = counts_[static_cast<std::size_t>(kind)];
   if (is_done) {
     ++counts.captured;
@@ -235,6 +239,17 @@ void FirstResponse::Finish(const capture::CaptureResult& result) {
       settings_.aftermath_after, [this, id = result.event_id, row = i] {
         AddAftermath({.event_id = id, .row = row});
       });
+}
+
+// Of memory it is the profiles that tell.
+bool FirstResponse::IsRetried(Row* row, const capture::CaptureResult& result) {
+  if (!result.lacks_profiles ||
+      row->without_profiles_of != result.incident_id) {
+    row->without_profiles = 0;
+    row->without_profiles_of = result.incident_id;
+  }
+  return result.lacks_profiles &&
+         ++row->without_profiles < kMostWithoutProfiles;
 }
 
 void FirstResponse::AddAftermath(capture::CaptureAftermath aftermath) {

@@ -56,8 +56,9 @@ void FirstResponse::OnOomKill(std::size_t i) {
       StrCat("The kernel killed a process of ", row.target, " for memory.");
   d.inputs = {{"oom_kills", static_cast<double>(row.oom_kills)}};
   const bool is_alive = targets_.table().rows()[i].instance.has_value();
-  const std::string id =
-      Happened(i, TriggerKind::kOomKill, std::move(d), "", is_alive);
+  const std::string id = Happened(i, {.kind = TriggerKind::kOomKill,
+                                      .decision = std::move(d),
+                                      .is_alive = is_alive});
   if (!id.empty()) incidents_.End(id, "");
 }
 
@@ -136,8 +137,12 @@ void FirstResponse::OnDeath(std::size_t i, bool is_oom_kill,
   if (!is_loop && (is_covered || !row.death_incident.empty()))
     return Note(i, kind, std::move(d), "covered");
   const std::string id =
-      Happened(i, kind, std::move(d), target::ExitText(known.last_exit),
-               /*is_alive=*/false, row.death_incident, death);
+      Happened(i, {.kind = kind,
+                   .decision = std::move(d),
+                   .cause = target::ExitText(known.last_exit),
+                   .is_alive = false,
+                   .incident_id = row.death_incident,
+                   .death = death});
   if (row.death_incident.empty() && !id.empty()) {
     row.death_incident = id;
     row.last_death->incidents.emplace_back(id, kind);
@@ -253,9 +258,11 @@ void FirstResponse::OnEndpoint(std::size_t i, Endpoint* endpoint) {
   // That of a dead target is no news; of one whose process is not seen it is.
   if (!targets_.table().rows()[i].instance && row.before)
     return Note(i, TriggerKind::kEndpointDown, std::move(d), "no_target");
-  endpoint->incident =
-      Happened(i, TriggerKind::kEndpointDown, std::move(d),
-               std::string(collect::ScrapeErrorName(status.last_error)), true);
+  endpoint->incident = Happened(
+      i, {.kind = TriggerKind::kEndpointDown,
+          .decision = std::move(d),
+          .cause = std::string(collect::ScrapeErrorName(status.last_error)),
+          .subject = endpoint->scraper->endpoint().name});
 }
 
 // Only where the page decides: the newest values of all series are copied.
@@ -287,8 +294,9 @@ void FirstResponse::OnIncidents() {
       TriggerDecision d;
       d.summary = incident->summary;
       d.inputs = incident->numbers;
-      (void)Happened(i, TriggerKind::kReadLatency, std::move(d), {}, true,
-                     incident->id);
+      (void)Happened(i, {.kind = TriggerKind::kReadLatency,
+                         .decision = std::move(d),
+                         .incident_id = incident->id});
     }
   }
 }

@@ -205,14 +205,15 @@ TEST_F(FirstResponseTest, CooldownsOfAnEarlierLifeGoOn) {
 }
 
 TEST_F(FirstResponseTest, ACaptureThatCannotBeginIsTriedAgainAndTold) {
-  begin_status_ = Unavailable("busy");
+  begin_status_ = Unavailable("busy: /var/lib/events is locked");
   StartNode(800);
   Make();
   Tick();
   ASSERT_TRUE(AwaitRequests(1));
   EXPECT_TRUE(AwaitReason(detect::PressureReason::kRetryLater));
   EXPECT_EQ(response_->counts()[0].failed, 1U);
-  EXPECT_THAT(Incident(Request(0).incident_id).summary, HasSubstr("busy"));
+  EXPECT_THAT(Incident(Request(0).incident_id).summary,
+              HasSubstr("busy: events is locked"));
 }
 
 TEST_F(FirstResponseTest, ExplainsWhatItDidAndDidNot) {

@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <fstream>
 #include <functional>
 #include <memory>
@@ -163,6 +164,12 @@ class FirstResponseTest : public target::TableTest {
     held_ = ref;
     return ref == nullptr ? none : *ref;
   }
+  static double NumberOf(const evidence::Incident& incident,
+                         std::string_view name) {
+    const auto it = std::ranges::find(incident.numbers, name,
+                                      &evidence::IncidentNumber::name);
+    return it == incident.numbers.end() ? -1 : it->value;
+  }
   TriggerView Trigger(TriggerKind kind) const {
     return response_->View()[0].triggers[static_cast<std::size_t>(kind)];
   }
@@ -205,6 +212,7 @@ class FirstResponseTest : public target::TableTest {
   std::function<void(capture::CaptureResult)> captured_;
   std::unique_ptr<FirstResponse> response_;
   std::int64_t now_ms_ = 0;
+  std::size_t answered_ = 0;  // requests, where a test counts them
 };
 
 }  // namespace fodc::agent

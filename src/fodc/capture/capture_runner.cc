@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <deque>
 #include <map>
+#include <optional>
 #include <stop_token>
 #include <thread>
 #include <utility>
@@ -77,6 +78,9 @@ class CaptureRunner::Impl {
 
   void Work();
   Task NextTask();
+  // Until something has changed, at most so long; the thread is idle meanwhile.
+  void Wait(std::optional<std::chrono::nanoseconds> limit = {})
+      FODC_REQUIRES(mutex_);
   void HoldOne(std::size_t row, const CaptureProcess& process,
                Readers* readers);
   std::deque<Job>::iterator NextJob() FODC_REQUIRES(mutex_);
@@ -117,7 +121,8 @@ class CaptureRunner::Impl {
   // At the start the bounds may be narrower than they were.
   bool must_retain_ FODC_GUARDED_BY(mutex_) = true;
   CaptureStats stats_ FODC_GUARDED_BY(mutex_);
-  std::size_t working_ FODC_GUARDED_BY(mutex_);  // threads
+  std::size_t working_ FODC_GUARDED_BY(mutex_);   // threads
+  std::size_t idle_ FODC_GUARDED_BY(mutex_) = 0;  // of them, that wait
 
   std::vector<std::jthread> threads_;  // last: they use the others
 };
@@ -181,7 +186,7 @@ void CaptureRunner::Impl::MakeWay(std::size_t row) {
   for (auto& [slot, running] : running_) {
     if (running.row == row && !running.is_urgent) running.stop.request_stop();
   }
-  std::size_t threads = threads_.size() - running_.size();
+  std::size_t threads = idle_;
   for (const auto& [slot, running] : running_)
     threads += running.stop.stop_requested() ? 1 : 0;
   const auto needed = static_cast<std::size_t>(
@@ -310,7 +315,7 @@ CaptureRunner::Impl::Task CaptureRunner::Impl::NextTask() {
     if (stop_.stop_requested()) {
       task.ends = waiting_.empty();
       if (task.ends) return task;
-      changed_.Wait(mutex_);
+      Wait();
       continue;
     }
     if (!to_hold_.empty()) {
@@ -323,7 +328,7 @@ CaptureRunner::Impl::Task CaptureRunner::Impl::NextTask() {
       return task;
     }
     if (followed_.empty()) {
-      changed_.Wait(mutex_);
+      Wait();
       continue;
     }
     const auto left = followed_.front().until - clock_.Monotonic();
@@ -332,8 +337,18 @@ CaptureRunner::Impl::Task CaptureRunner::Impl::NextTask() {
       followed_.pop_front();
       return task;
     }
-    (void)changed_.WaitFor(mutex_, left);
+    Wait(left);
   }
+}
+
+void CaptureRunner::Impl::Wait(std::optional<std::chrono::nanoseconds> limit) {
+  ++idle_;
+  if (limit) {
+    (void)changed_.WaitFor(mutex_, *limit);
+  } else {
+    changed_.Wait(mutex_);
+  }
+  --idle_;
 }
 
 void CaptureRunner::Impl::Work() {

@@ -71,6 +71,7 @@ class CaptureRunnerTest : public evidence::EventStoreTest {
         CaptureRunner::Callbacks{
             .on_captured =
                 [this](CaptureResult result) {
+                  if (on_captured_) on_captured_(result);
                   MutexLock lock(mutex_);
                   results_.push_back(std::move(result));
                   changed_.NotifyAll();
@@ -167,6 +168,8 @@ class CaptureRunnerTest : public evidence::EventStoreTest {
   CaptureRunnerOptions options_;
   Serve serve_;
   bool has_endpoint_ = true;
+  // Before it is known to Await, on the runner's thread.
+  std::function<void(const CaptureResult&)> on_captured_;
   target::ChildProcess child_{"kvnode", -1};
 
   mutable Mutex mutex_;

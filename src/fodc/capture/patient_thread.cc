@@ -89,7 +89,8 @@ Status PatientThread::Renew() {
   {
     MutexLock lock(state_->mutex);
     if (!state_->is_busy && thread_.joinable()) return OkStatus();
-    if (state_->is_busy) {
+    // It may be lost already, where no thread was to be had in its place.
+    if (state_->is_busy && !state_->is_lost) {
       if (!lost_->Lose()) {
         return Unavailable(
             StrCat(lost_->max() + 1, " earlier reads have not come back"));

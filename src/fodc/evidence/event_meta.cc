@@ -134,32 +134,35 @@ std::vector<std::string> EventFiles(const EventMeta& meta) {
   return files;
 }
 
-namespace {
-
-// Paths begin a word: URLs are left alone.
 std::string WithoutDirectories(std::string_view text) {
   constexpr std::string_view kBefore = " \t'\"(=,;";
   constexpr std::string_view kEnd = " \t'\",;)";
+  constexpr std::string_view kSocket = "unix:";
   std::string out;
   while (!text.empty()) {
+    const char before = out.empty() ? ' ' : out.back();
+    const bool is_socket = out.ends_with(kSocket);
     const bool begins =
-        text.front() == '/' &&
-        (out.empty() || kBefore.find(out.back()) != kBefore.npos);
+        text.front() == '/' && (kBefore.find(before) != kBefore.npos ||
+                                (before == ':' && !text.starts_with("//")));
     if (!begins) {
       out.push_back(text.front());
       text.remove_prefix(1);
       continue;
     }
-    std::string_view path = text.substr(0, text.find_first_of(kEnd));
-    text.remove_prefix(path.size());
+    const std::string_view word = text.substr(0, text.find_first_of(kEnd));
+    // Behind a socket's name stands what it is asked for.
+    const std::string_view path =
+        is_socket ? word.substr(0, word.find(':')) : word;
     out += path.substr(path.find_last_of('/') + 1);
+    out += word.substr(path.size());
+    text.remove_prefix(word.size());
   }
   return out;
 }
 
-}  // namespace
-
 std::string EncodeEventMetaForOthers(EventMeta meta) {
+  meta.source_endpoint = WithoutDirectories(meta.source_endpoint);
   for (EventProfile& p : meta.profiles) p.filepath = p.filename;
   for (EventStep& s : meta.steps) {
     s.source = WithoutDirectories(s.source);

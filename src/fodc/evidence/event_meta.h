@@ -122,8 +122,11 @@ std::vector<std::string> EventFiles(const EventMeta& meta);
 // The text of meta.json, byte for byte as Go writes it where `meta` holds no
 // more than Go knows: two spaces, no line feed at the end.
 std::string EncodeEventMeta(const EventMeta& meta);
-// The same without what is only true on the agent: each `filepath` is its
-// `filename`, and of absolute paths in receipts the last part alone is left.
+// A text with the last part alone of each absolute path in it, also of a
+// socket's ("unix:/run/node.sock"); URLs stay.
+std::string WithoutDirectories(std::string_view text);
+// EncodeEventMeta without what is only true on the agent: each `filepath` is
+// its `filename`, and sources and receipts are WithoutDirectories.
 std::string EncodeEventMetaForOthers(EventMeta meta);
 
 // Keys that it does not know are ignored, those that are missing have the value

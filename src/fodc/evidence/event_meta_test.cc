@@ -159,6 +159,24 @@ TEST(EventMetaTest, TellsOthersNoPaths) {
                     HasSubstr("open node.yaml: No such file, in 'db'"),
                     HasSubstr("http://localhost:6060/debug/pprof/heap"),
                     HasSubstr("\"HTTP 503 \""), Not(HasSubstr("/etc"))));
+  meta = {.source_endpoint = "unix:/run/node/pprof.sock"};
+  EXPECT_THAT(EncodeEventMetaForOthers(meta),
+              HasSubstr("\"sourceEndpoint\": \"unix:pprof.sock\""));
+}
+
+TEST(EventMetaTest, LeavesTheLastPartOfPaths) {
+  for (const auto& [text, expected] :
+       {std::pair{"unix:/run/node/pprof.sock:/debug/pprof/heap",
+                  "unix:pprof.sock:/debug/pprof/heap"},
+        {"unix:/run/node/pprof.sock, later", "unix:pprof.sock, later"},
+        {"--pressure-profiler-dir: open /var/lib/x: Permission denied",
+         "--pressure-profiler-dir: open x: Permission denied"},
+        {"dir:/var/lib/x", "dir:x"},
+        {"http://localhost:6060/debug", "http://localhost:6060/debug"},
+        {"/", ""},
+        {"", ""}}) {
+    EXPECT_EQ(WithoutDirectories(text), expected);
+  }
 }
 
 TEST(EventMetaTest, IgnoresKeysThatItDoesNotKnowAndMissingOnes) {

@@ -30,7 +30,8 @@ BootTicks::BootTicks(std::string proc_root, const Clock& clock)
       uptime_(proc_root_ + "/uptime") {}
 
 std::uint64_t BootTicks::Now() {
-  const std::uint64_t awake = BootTicksOf(clock_.Monotonic().time_since_epoch());
+  const std::uint64_t awake =
+      BootTicksOf(clock_.Monotonic().time_since_epoch());
   const auto text = uptime_.Read(&buffer_);
   if (!text) return awake;
   const Result<double> uptime = ParseUptimeSeconds(*text);
