@@ -46,4 +46,11 @@ Status FileBlob::Check() const {
       StrCat(name_, " has ", bytes, " bytes now, and had ", bytes_));
 }
 
+Result<std::size_t> BlobPiece::ReadAt(std::uint64_t offset, char* buffer,
+                                      std::size_t bytes) const {
+  if (offset >= bytes_) return std::size_t{0};
+  return whole_.ReadAt(offset_ + offset, buffer,
+                       std::min<std::uint64_t>(bytes, bytes_ - offset));
+}
+
 }  // namespace fodc::object_store

@@ -56,4 +56,20 @@ class FileBlob final : public Blob {
   const std::string name_;
 };
 
+// `bytes` of another blob from `offset`, which must outlive it.
+class BlobPiece final : public Blob {
+ public:
+  BlobPiece(const Blob& whole, std::uint64_t offset, std::uint64_t bytes)
+      : whole_(whole), offset_(offset), bytes_(bytes) {}
+
+  std::uint64_t bytes() const override { return bytes_; }
+  Result<std::size_t> ReadAt(std::uint64_t offset, char* buffer,
+                             std::size_t bytes) const override;
+
+ private:
+  const Blob& whole_;
+  const std::uint64_t offset_;
+  const std::uint64_t bytes_;
+};
+
 }  // namespace fodc::object_store

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "fodc/base/crc32c.h"
+#include "fodc/object_store/base64.h"
 
 namespace fodc::object_store {
 namespace {
@@ -85,6 +86,20 @@ Result<Digests> DigestsOf(const Blob& blob, DigestKinds kinds) {
     offset += got;
   }
   return digester.Finish();
+}
+
+std::string Sha256TextOf(std::string_view text) {
+  Digester digester;
+  digester.Update(text);
+  return Sha256Text(digester.Finish().sha256);
+}
+
+std::string Base64Of(const Sha256& digest) {
+  return Base64({reinterpret_cast<const char*>(digest.data()), digest.size()});
+}
+
+std::string Base64Of(const Md5& digest) {
+  return Base64({reinterpret_cast<const char*>(digest.data()), digest.size()});
 }
 
 std::string Sha256Text(const Sha256& digest) {

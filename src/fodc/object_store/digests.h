@@ -51,6 +51,13 @@ class Digester {
 // Of the whole blob. Errors: as Blob::ReadAt.
 Result<Digests> DigestsOf(const Blob& blob, DigestKinds kinds);
 
+// Of a text, as Sha256Text.
+std::string Sha256TextOf(std::string_view text);
+
+// As the headers of stores have them.
+std::string Base64Of(const Sha256& digest);
+std::string Base64Of(const Md5& digest);
+
 // Lower-case hexadecimal digits, and back; absent for anything else.
 std::string Sha256Text(const Sha256& digest);
 std::optional<Sha256> ParseSha256(std::string_view hex);

@@ -5,13 +5,13 @@
 #include <utility>
 
 #include "fodc/base/strings.h"
+#include "fodc/object_store/base64.h"
+#include "fodc/object_store/resumed_get.h"
 
 namespace fodc::object_store {
 namespace {
 
-constexpr KeyRules kRules = {};
 constexpr std::size_t kMostDeleted = 1000;
-constexpr int kMaxResumes = 8;
 constexpr char kNothingSha256[] =
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -43,16 +43,6 @@ S3Options WithEndpoint(S3Options o) {
   return o;
 }
 
-std::string Md5Base64(std::string_view bytes) {
-  const auto digests = DigestsOf(MemoryBlob(bytes), {.md5 = true});
-  const Md5& md5 = *digests->md5;
-  return Base64({reinterpret_cast<const char*>(md5.data()), md5.size()});
-}
-
-std::string Sha256Of(std::string_view bytes) {
-  return Sha256Text(DigestsOf(MemoryBlob(bytes), {})->sha256);
-}
-
 StoreClient::Options ClientOptions(StoreClient::Options o) {
   o.store = "S3";
   return o;
@@ -63,6 +53,7 @@ StoreClient::Options ClientOptions(StoreClient::Options o) {
 S3Store::S3Store(S3Options options, Transport& transport, const Clock& clock)
     : options_(WithEndpoint(std::move(options))),
       name_(LocationText(options_.location)),
+      keys_("S3", options_.location.base),
       origin_(OriginOf(options_)),
       path_(UsesPath(options_.location)
                 ? StrCat("/", EncodeKey(options_.location.bucket), "/")
@@ -88,13 +79,6 @@ std::uint64_t S3Store::PartBytes(std::uint64_t least, std::uint64_t bytes) {
   constexpr std::uint64_t kMib = 1u << 20;
   const std::uint64_t needed = (bytes + kParts - 1) / kParts;
   return std::max(least, (needed + kMib - 1) / kMib * kMib);
-}
-
-Result<std::string> S3Store::FullKey(std::string_view key) const {
-  const std::string& base = options_.location.base;
-  std::string full = base.empty() ? std::string(key) : StrCat(base, "/", key);
-  FODC_RETURN_IF_ERROR(CheckKey(full, kRules));
-  return full;
 }
 
 HttpRequest S3Store::RequestTo(std::string_view method,
@@ -157,12 +141,10 @@ Result<HttpAnswer> S3Store::Do(StoreClient::Call call) {
 
 Result<ListPage> S3Store::List(const ListRequest& request,
                                std::stop_token stop) {
-  const std::string& base = options_.location.base;
-  const std::string before = base.empty() ? "" : base + "/";
   HttpRequest http = RequestTo("GET", "");
   http.query = {{"list-type", "2"},
                 {"encoding-type", "url"},
-                {"prefix", before + request.prefix}};
+                {"prefix", keys_.prefix() + request.prefix}};
   if (!request.delimiter.empty())
     http.query.emplace_back("delimiter", request.delimiter);
   if (!request.token.empty())
@@ -176,27 +158,14 @@ Result<ListPage> S3Store::List(const ListRequest& request,
                             .transfer = {.stop = std::move(stop)}}));
   FODC_ASSIGN_OR_RETURN(ListPage page,
                         ReadS3List(answer.body).WithContext("S3: list"));
-  const auto strip = [&before](std::string* key) {
-    if (!key->starts_with(before))
-      return DataLoss(StrCat("S3: list: ", *key, " was not asked for"));
-    key->erase(0, before.size());
-    return OkStatus();
-  };
-  for (ObjectInfo& info : page.objects) FODC_RETURN_IF_ERROR(strip(&info.key));
-  for (std::string& prefix : page.prefixes)
-    FODC_RETURN_IF_ERROR(strip(&prefix));
+  FODC_RETURN_IF_ERROR(keys_.Strip(&page));
   return page;
 }
 
 ObjectInfo S3Store::InfoOf(std::string_view key,
                            const HttpAnswer& answer) const {
   ObjectInfo info{.key = std::string(key)};
-  // Of a part: "bytes 0-9/100".
-  const std::string_view range = answer.Header("Content-Range");
-  const std::string_view whole = range.empty()
-                                     ? answer.Header("Content-Length")
-                                     : range.substr(range.rfind('/') + 1);
-  info.bytes = ParseUint(whole).value_or(0);
+  info.bytes = BytesOfAnswer(answer);
   info.etag = answer.Header("ETag");
   info.storage_class = answer.Header("x-amz-storage-class");
   for (const char* name :
@@ -213,7 +182,7 @@ ObjectInfo S3Store::InfoOf(std::string_view key,
 }
 
 Result<ObjectInfo> S3Store::Head(std::string_view key, std::stop_token stop) {
-  FODC_ASSIGN_OR_RETURN(const std::string full, FullKey(key));
+  FODC_ASSIGN_OR_RETURN(const std::string full, keys_.Full(key));
   HttpRequest http = RequestTo("HEAD", full);
   http.headers = {{"x-amz-checksum-mode", "ENABLED"}};
   FODC_ASSIGN_OR_RETURN(const HttpAnswer answer,
@@ -226,71 +195,33 @@ Result<ObjectInfo> S3Store::Head(std::string_view key, std::stop_token stop) {
 
 Result<ObjectInfo> S3Store::Get(std::string_view key, const GetOptions& options,
                                 const ByteSink& sink) {
-  FODC_ASSIGN_OR_RETURN(const std::string full, FullKey(key));
-  Digester digester;
-  std::uint64_t got = 0;
-  std::string etag;
-  const auto take = [&](std::string_view piece) {
-    digester.Update(piece);
-    got += piece.size();
-    return sink(piece);
-  };
-  const bool is_whole = options.offset == 0 && !options.bytes;
-  if (options.bytes == std::uint64_t{0}) return Head(key, options.stop);
-  // Its first answer tells what the object is.
-  std::optional<ObjectInfo> info;
-  for (int resumes = 0;; ++resumes) {
+  FODC_ASSIGN_OR_RETURN(const std::string full, keys_.Full(key));
+  const auto ask = [&](HttpHeaders headers, const TransferOptions& transfer) {
     HttpRequest http = RequestTo("GET", full);
-    http.headers = {{"x-amz-checksum-mode", "ENABLED"}};
-    const std::uint64_t from = options.offset + got;
-    if (from > 0 || options.bytes) {
-      http.headers.emplace_back(
-          "Range",
-          StrCat("bytes=", from, "-",
-                 options.bytes ? StrCat(options.offset + *options.bytes - 1)
-                               : ""));
-    }
-    if (!etag.empty()) http.headers.emplace_back("If-Match", etag);
-    const std::uint64_t before = got;
-    const auto answer = Do({.operation = "get",
-                            .key = key,
-                            .request = std::move(http),
-                            .transfer = {.stop = options.stop, .sink = take}});
-    if (answer.ok()) {
-      if (from > 0 && answer->status != 206)
-        return DataLoss(StrCat("S3: get ", key, ": it gives no ranges"));
-      if (!info) info = InfoOf(key, *answer);
-      break;
-    }
-    // What broke off is gone on with, if it is still the same.
-    if (got == before || resumes == kMaxResumes ||
-        answer.status().code() != Code::kUnavailable) {
-      return answer.status();
-    }
-    if (!info) {
-      FODC_ASSIGN_OR_RETURN(info, Head(key, options.stop));
-      etag = info->etag;
-    }
-  }
-  if (is_whole && info->sha256 && digester.Finish().sha256 != *info->sha256) {
-    return DataLoss(StrCat("S3: get ", key, ": its ", got,
-                           " bytes are not those of its SHA-256"));
-  }
-  if (is_whole && got != info->bytes) {
-    return DataLoss(
-        StrCat("S3: get ", key, ": ", got, " bytes came of ", info->bytes));
-  }
-  return *std::move(info);
+    http.headers = std::move(headers);
+    http.headers.emplace_back("x-amz-checksum-mode", "ENABLED");
+    return Do({.operation = "get",
+               .key = key,
+               .request = std::move(http),
+               .transfer = transfer});
+  };
+  return GetResumed(
+      key, options, sink,
+      {.store = "S3",
+       .ask = ask,
+       .info_of = [&](const HttpAnswer& answer) { return InfoOf(key, answer); },
+       .head = [&] { return Head(key, options.stop); }});
 }
 
 Status S3Store::DeleteSome(const std::vector<std::string>& keys,
                            const std::stop_token& stop) {
   const std::string body = WriteS3Delete(keys);
   const MemoryBlob blob(body);
+  FODC_ASSIGN_OR_RETURN(const Digests digests, DigestsOf(blob, {.md5 = true}));
   HttpRequest http = RequestTo("POST", "");
   http.query = {{"delete", ""}};
-  http.headers = {{"Content-MD5", Md5Base64(body)},
-                  {kPayloadHeader, Sha256Of(body)}};
+  http.headers = {{"Content-MD5", Base64Of(*digests.md5)},
+                  {kPayloadHeader, Sha256Text(digests.sha256)}};
   http.body = &blob;
   http.body_bytes = blob.bytes();
   FODC_ASSIGN_OR_RETURN(const HttpAnswer answer,
@@ -314,7 +245,7 @@ Status S3Store::Delete(const std::vector<std::string>& keys,
   Status first;
   std::vector<std::string> some;
   for (std::size_t i = 0; i < keys.size(); ++i) {
-    auto full = FullKey(keys[i]);
+    auto full = keys_.Full(keys[i]);
     if (full.ok()) {
       some.push_back(*std::move(full));
     } else if (first.ok()) {
@@ -331,8 +262,8 @@ Status S3Store::Delete(const std::vector<std::string>& keys,
 
 Status S3Store::Copy(std::string_view from, std::string_view to,
                      std::stop_token stop) {
-  FODC_ASSIGN_OR_RETURN(const std::string source, FullKey(from));
-  FODC_ASSIGN_OR_RETURN(const std::string target, FullKey(to));
+  FODC_ASSIGN_OR_RETURN(const std::string source, keys_.Full(from));
+  FODC_ASSIGN_OR_RETURN(const std::string target, keys_.Full(to));
   HttpRequest http = RequestTo("PUT", target);
   http.headers = {
       {"x-amz-copy-source", StrCat("/", EncodeKey(options_.location.bucket),

@@ -10,6 +10,7 @@
 
 #include "fodc/base/clock.h"
 #include "fodc/base/mutex.h"
+#include "fodc/object_store/key_space.h"
 #include "fodc/object_store/location.h"
 #include "fodc/object_store/object_store.h"
 #include "fodc/object_store/s3_xml.h"
@@ -70,7 +71,6 @@ class S3Store final : public ObjectStore {
   // An upload in parts that is under way.
   struct Upload;
 
-  Result<std::string> FullKey(std::string_view key) const;
   // To the object of that full key; to the bucket if it is empty.
   HttpRequest RequestTo(std::string_view method,
                         std::string_view full_key) const;
@@ -92,6 +92,7 @@ class S3Store final : public ObjectStore {
 
   const S3Options options_;
   const std::string name_;
+  const KeySpace keys_;
   const std::string origin_;
   const std::string path_;  // before each key: "/" or "/bucket/"
   Mutex mutex_;

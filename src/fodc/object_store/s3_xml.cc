@@ -1,25 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/object_store/s3_xml.h"
 
-#include <openssl/evp.h>
-
-#include <pugixml.hpp>
-
 #include "fodc/base/strings.h"
 #include "fodc/net/url.h"
+#include "fodc/object_store/xml_text.h"
 
 namespace fodc::object_store {
 namespace {
-
-constexpr unsigned kParse = pugi::parse_default & ~pugi::parse_doctype;
-
-// The root, if it has that name; null otherwise. Prefixes of namespaces are
-// not used by any server.
-pugi::xml_node Root(std::string_view xml, pugi::xml_document* document,
-                    const char* name) {
-  if (!document->load_buffer(xml.data(), xml.size(), kParse)) return {};
-  return document->child(name);
-}
 
 std::string Text(const pugi::xml_node& node, const char* name) {
   return node.child_value(name);
@@ -41,34 +28,16 @@ Result<std::string> KeyOf(const char* text, bool is_encoded) {
   return net::PercentDecode(text, /*plus_is_blank=*/true);
 }
 
-std::string Unquoted(std::string etag) {
-  if (etag.size() >= 2 && etag.front() == '"' && etag.back() == '"')
-    return etag.substr(1, etag.size() - 2);
-  return etag;
-}
-
-std::string WriteXml(const pugi::xml_document& document) {
-  struct Writer final : pugi::xml_writer {
-    std::string text;
-    void write(const void* data, std::size_t size) override {
-      text.append(static_cast<const char*>(data), size);
-    }
-  } writer;
-  document.save(writer, "", pugi::format_raw | pugi::format_no_declaration,
-                pugi::encoding_utf8);
-  return std::move(writer.text);
-}
-
 }  // namespace
 
 S3Error ReadS3Error(std::string_view xml) {
   pugi::xml_document document;
-  return ErrorOf(Root(xml, &document, "Error"));
+  return ErrorOf(XmlRoot(xml, &document, "Error"));
 }
 
 Result<ListPage> ReadS3List(std::string_view xml) {
   pugi::xml_document document;
-  const pugi::xml_node root = Root(xml, &document, "ListBucketResult");
+  const pugi::xml_node root = XmlRoot(xml, &document, "ListBucketResult");
   if (!root) return NoPage("listing");
   const bool is_encoded = Text(root, "EncodingType") == "url";
   ListPage page;
@@ -99,15 +68,15 @@ Result<ListPage> ReadS3List(std::string_view xml) {
 
 Result<std::string> ReadUploadId(std::string_view xml) {
   pugi::xml_document document;
-  std::string id =
-      Text(Root(xml, &document, "InitiateMultipartUploadResult"), "UploadId");
+  std::string id = Text(
+      XmlRoot(xml, &document, "InitiateMultipartUploadResult"), "UploadId");
   if (id.empty()) return NoPage("upload");
   return id;
 }
 
 Result<std::vector<KeyError>> ReadS3DeleteErrors(std::string_view xml) {
   pugi::xml_document document;
-  const pugi::xml_node root = Root(xml, &document, "DeleteResult");
+  const pugi::xml_node root = XmlRoot(xml, &document, "DeleteResult");
   if (!root) return NoPage("list of what was deleted");
   std::vector<KeyError> errors;
   for (const pugi::xml_node& node : root.children("Error"))
@@ -124,44 +93,19 @@ std::string WriteS3Delete(const std::vector<std::string>& keys) {
   return WriteXml(document);
 }
 
-std::string WriteS3Complete(const std::vector<S3Part>& parts) {
+std::string WriteS3Complete(const std::vector<UploadPart>& parts) {
   pugi::xml_document document;
   pugi::xml_node root = document.append_child("CompleteMultipartUpload");
-  for (const S3Part& part : parts) {
+  int number = 0;
+  for (const UploadPart& part : parts) {
     pugi::xml_node node = root.append_child("Part");
-    node.append_child("PartNumber").text().set(part.number);
+    node.append_child("PartNumber").text().set(++number);
     node.append_child("ETag").text().set(part.etag.c_str());
-    const std::string_view digest(
-        reinterpret_cast<const char*>(part.sha256.data()), part.sha256.size());
-    node.append_child("ChecksumSHA256").text().set(Base64(digest).c_str());
+    node.append_child("ChecksumSHA256")
+        .text()
+        .set(Base64Of(part.sha256).c_str());
   }
   return WriteXml(document);
-}
-
-std::string Base64(std::string_view bytes) {
-  std::string out(4 * ((bytes.size() + 2) / 3), '\0');
-  EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                  reinterpret_cast<const unsigned char*>(bytes.data()),
-                  static_cast<int>(bytes.size()));
-  return out;
-}
-
-std::optional<std::string> ParseBase64(std::string_view text) {
-  if (text.size() % 4 != 0) return {};
-  std::string out(text.size() / 4 * 3, '\0');
-  const int bytes =
-      EVP_DecodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                      reinterpret_cast<const unsigned char*>(text.data()),
-                      static_cast<int>(text.size()));
-  if (bytes < 0) return {};
-  std::size_t size = static_cast<std::size_t>(bytes);
-  if (text.ends_with("==")) {
-    size -= 2;
-  } else if (text.ends_with('=')) {
-    size -= 1;
-  }
-  out.resize(size);
-  return out;
 }
 
 }  // namespace fodc::object_store

@@ -11,6 +11,7 @@
 #include "fodc/base/status.h"
 #include "fodc/object_store/digests.h"
 #include "fodc/object_store/object_info.h"
+#include "fodc/object_store/upload_session.h"
 
 namespace fodc::object_store {
 
@@ -35,17 +36,8 @@ struct KeyError {
 // Of DeleteObjects: what was not deleted. Errors: likewise.
 Result<std::vector<KeyError>> ReadS3DeleteErrors(std::string_view xml);
 
-struct S3Part {
-  int number = 0;  // from 1
-  std::string etag{};
-  Sha256 sha256{};
-};
 // Bodies of DeleteObjects and CompleteMultipartUpload.
 std::string WriteS3Delete(const std::vector<std::string>& keys);
-std::string WriteS3Complete(const std::vector<S3Part>& parts);
-
-// As checksums stand in headers of S3.
-std::string Base64(std::string_view bytes);
-std::optional<std::string> ParseBase64(std::string_view text);
+std::string WriteS3Complete(const std::vector<UploadPart>& parts);
 
 }  // namespace fodc::object_store

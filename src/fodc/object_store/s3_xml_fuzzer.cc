@@ -2,6 +2,7 @@
 // Answers of an S3 server that is not trusted.
 #include <cstdlib>
 
+#include "fodc/object_store/base64.h"
 #include "fodc/object_store/s3_xml.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data,

@@ -31,12 +31,6 @@ std::string_view View(const Sha256& digest) {
   return {reinterpret_cast<const char*>(digest.data()), digest.size()};
 }
 
-std::string Sha256Of(std::string_view text) {
-  Digester digester;
-  digester.Update(text);
-  return Sha256Text(digester.Finish().sha256);
-}
-
 std::string OneBlank(std::string_view value) {
   std::string out;
   for (const char c : Trim(value)) {
@@ -82,8 +76,8 @@ void SignV4(const SigV4Key& key, const SigV4Scope& scope, UnixTime at,
                                        lines, "\n", names, "\n", payload);
   const std::string place =
       StrCat(date, "/", scope.region, "/", scope.service, "/aws4_request");
-  const std::string text =
-      StrCat(kAlgorithm, "\n", time, "\n", place, "\n", Sha256Of(canonical));
+  const std::string text = StrCat(kAlgorithm, "\n", time, "\n", place, "\n",
+                                  Sha256TextOf(canonical));
   Sha256 signing = HmacSha256("AWS4" + key.secret, date);
   for (const std::string_view word :
        {std::string_view(scope.region), std::string_view(scope.service),
