@@ -183,7 +183,8 @@ Result<HttpAnswer> StoreClient::Do(Call call) {
           StrCat(options_.store, ": ", call.operation, " ", Shown(call.key)));
       if (!IsWorthAnother(failure.code())) return failure;
     } else {
-      const bool is_good = status >= 200 && status < 300;
+      const bool is_good =
+          (status >= 200 && status < 300) || status == call.also_good;
       ServiceError error;
       if (!is_good) {
         error = service_.read_error(*answer);
@@ -191,14 +192,15 @@ Result<HttpAnswer> StoreClient::Do(Call call) {
         error = service_.find_late_error(*answer);
       }
       // What fails in a good answer is a failure of the server.
-      attempt = ClassifyAnswer(is_good && !error.code.empty() ? 500 : status,
-                               error.code);
+      const int meaning = !is_good ? status : error.code.empty() ? 200 : 500;
+      attempt = ClassifyAnswer(meaning, error.code);
       if (attempt != Attempt::kDone)
         failure = Failure(call, *answer, error, state.attempts() + 1);
     }
     Heed(attempt, answer.ok() ? *answer : nothing);
     if (attempt == Attempt::kDone) return answer;
-    if (is_begun) return failure;
+    const bool is_expired = attempt == Attempt::kUnsigned;
+    if (is_begun || (call.is_once && !is_expired)) return failure;
     const auto wait =
         state.Next(attempt, clock_.Monotonic(), Dice(),
                    answer.ok() ? RetryAfter(*answer) : std::nullopt);
@@ -207,7 +209,7 @@ Result<HttpAnswer> StoreClient::Do(Call call) {
       const MutexLock lock(mutex_);
       if (!budget_.Take()) return failure;
     }
-    if (attempt == Attempt::kUnsigned) {
+    if (is_expired) {
       if (!service_.refresh) return failure;
       if (const Status s = service_.refresh(); !s.ok()) return failure;
     }

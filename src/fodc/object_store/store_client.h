@@ -57,15 +57,17 @@ class StoreClient {
     std::string_view key;        // for errors
     HttpRequest request;         // unsigned
     TransferOptions transfer{};
+    int also_good = 0;     // a status beside 2xx that is no failure
+    bool is_once = false;  // not made again: its caller knows better
   };
 
   // `transport` and `clock` must outlive it.
   StoreClient(Options options, Service service, Transport& transport,
               const Clock& clock);
 
-  // An answer 2xx. A call whose sink has had a piece is not made again; its
-  // caller goes on behind that.
-  // Errors: of what the last attempt brought, see ObjectStore; kCancelled.
+  // An answer 2xx, or `also_good`. A call whose sink has had a piece is not
+  // made again; its caller goes on behind that. Errors: of what the last
+  // attempt brought, see ObjectStore; kCancelled.
   Result<HttpAnswer> Do(Call call);
 
  private:
