@@ -34,10 +34,7 @@ Server MakeNode(const TempDirectory& dir, const std::string& data,
           // What else runs here shall not make its reads slow.
           {"/usr/bin/nice", "-n", "-15", ProgramPath("hotnode"),
            StrCat("--port=", port), "--dir=" + data, StrCat("--group=", kGroup),
-           "--memory-limit=" + memory_limit,
-           // Each page about once a second: some machines take pages that were
-           // not read for longer, though there is memory enough.
-           "--hot-reads=16000"},
+           "--memory-limit=" + memory_limit},
           dir.path(),
           port,
           "/metrics"};
