@@ -27,9 +27,9 @@ struct ObjectInfo {
 
 // In ascending order of the keys' bytes, over all pages.
 struct ListPage {
-  std::vector<ObjectInfo> objects;
-  std::vector<std::string> prefixes;
-  std::string next_token;  // empty: the last page
+  std::vector<ObjectInfo> objects{};
+  std::vector<std::string> prefixes{};
+  std::string next_token{};  // empty: the last page
 };
 
 }  // namespace fodc::object_store

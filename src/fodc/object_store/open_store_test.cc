@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/object_store/open_store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "fodc/base/file.h"
+#include "fodc/base/status_matchers.h"
+#include "fodc/base/strings.h"
+
+namespace fodc::object_store {
+namespace {
+
+using ::testing::_;
+using ::testing::HasSubstr;
+
+class OpenStoreTest : public ::testing::Test {
+ protected:
+  Result<std::unique_ptr<ObjectStore>> Open(std::string_view url,
+                                            StoreOptions options = {}) {
+    options.environment =
+        [this](const char* name) -> std::optional<std::string> {
+      const auto it = environment_.find(name);
+      if (it == environment_.end()) return {};
+      return it->second;
+    };
+    return OpenStore(*ParseLocation(url), std::move(options), SystemClock());
+  }
+  const TempDirectory dir_;
+  std::map<std::string, std::string> environment_;
+};
+
+TEST_F(OpenStoreTest, OpensEachKind) {
+  for (const std::string& url :
+       {StrCat("file://", dir_.path()), std::string("s3://bucket/base"),
+        std::string("gs://bucket/base")}) {
+    const auto store = Open(url);
+    ASSERT_THAT(store, IsOk()) << url;
+    EXPECT_EQ((*store)->name(), url);
+  }
+  const auto azure =
+      Open("azblob://container/base",
+           {.azure_account_name = "backups", .azure_account_key = "a2V5"});
+  ASSERT_THAT(azure, IsOk());
+  EXPECT_EQ((*azure)->name(), "azure://container/base");
+  EXPECT_TRUE((*azure)->digest_kinds().md5);
+}
+
+TEST_F(OpenStoreTest, TheConnectionStringGoesBeforeTheFlags) {
+  environment_["AZURE_STORAGE_CONNECTION_STRING"] = "AccountName=Wrong";
+  EXPECT_THAT(Open("azure://container", {.azure_account_name = "backups",
+                                         .azure_account_key = "a2V5"}),
+              StatusIs(Code::kInvalidArgument, HasSubstr("3 to 24")));
+  environment_.clear();
+  EXPECT_THAT(Open("azure://container"), StatusIs(Code::kInvalidArgument, _));
+}
+
+TEST_F(OpenStoreTest, FilesOfAwsThatCannotBeReadAreNamed) {
+  EXPECT_THAT(Open("s3://bucket", {.s3_config_file = dir_.File("none")}),
+              StatusIs(Code::kNotFound, HasSubstr("none")));
+}
+
+}  // namespace
+}  // namespace fodc::object_store
