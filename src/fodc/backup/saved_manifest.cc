@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/backup/saved_manifest.h"
+
+#include <fcntl.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "fodc/base/file.h"
+#include "fodc/base/log.h"
+#include "fodc/base/strings.h"
+
+namespace fodc::backup {
+namespace {
+
+Status Fetch(object_store::ObjectStore& store, const std::string& key,
+             const std::string& file, const std::stop_token& stop) {
+  const UniqueFd fd(
+      ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+  if (!fd.ok()) return ErrnoStatus(errno, "open " + file);
+  return store
+      .Get(key, {.stop = stop},
+           [&](std::string_view piece) {
+             return WriteAll(fd.get(), piece, file);
+           })
+      .status();
+}
+
+}  // namespace
+
+std::string ManifestKey(std::string_view time_dir, std::string_view catalog) {
+  return StrCat(time_dir, "/.meta/", catalog, ".json");
+}
+
+std::string PreviousManifestKey(std::string_view time_dir,
+                                std::string_view catalog) {
+  return ManifestKey(time_dir, catalog) + ".previous";
+}
+
+Status SavedManifest::Open(object_store::ObjectStore& store,
+                           std::string_view time_dir, std::string_view catalog,
+                           const std::string& file,
+                           const std::stop_token& stop) {
+  const std::string key = ManifestKey(time_dir, catalog);
+  for (const std::string& name :
+       {key, PreviousManifestKey(time_dir, catalog)}) {
+    const Status s = Fetch(store, name, file, stop);
+    if (s.code() == Code::kNotFound) continue;
+    // What is not as its digest says is of no more use than what is no
+    // manifest.
+    if (!s.ok() && s.code() != Code::kDataLoss) return s;
+    auto opened =
+        s.ok() ? ManifestReader::Open(file) : Result<ManifestReader>(s);
+    if (!opened.ok()) {
+      LogWarn("a manifest is of no use",
+              {{"key", name}, {"error", opened.status()}});
+      continue;
+    }
+    if (name == key) header_ = opened->header();
+    auto first = opened->Next();
+    if (!first.ok() || !*first) continue;
+    reader_ = *std::move(opened);
+    next_ = *std::move(first);
+    return OkStatus();
+  }
+  return OkStatus();
+}
+
+Result<std::optional<ManifestEntry>> SavedManifest::Find(
+    const std::string& path) {
+  while (next_ && next_->path < path) {
+    auto next = reader_->Next();
+    if (!next.ok())
+      LogWarn("a manifest is damaged", {{"error", next.status()}});
+    next_ = next.ok() ? *std::move(next) : std::nullopt;
+  }
+  if (!next_ || next_->path != path) return std::optional<ManifestEntry>();
+  return next_;
+}
+
+}  // namespace fodc::backup

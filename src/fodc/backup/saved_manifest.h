@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// The manifest that lies at a destination, asked in the order of its paths.
+#pragma once
+
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <string_view>
+
+#include "fodc/backup/manifest.h"
+#include "fodc/base/status.h"
+#include "fodc/object_store/object_store.h"
+
+namespace fodc::backup {
+
+// "2026-08-21/.meta/measure.json".
+std::string ManifestKey(std::string_view time_dir, std::string_view catalog);
+// Where that of the run before lies while a run is under way.
+std::string PreviousManifestKey(std::string_view time_dir,
+                                std::string_view catalog);
+
+// Not thread-safe.
+class SavedManifest {
+ public:
+  // Fetches the newest that says anything into `file`. One that is not there,
+  // or is damaged, is no failure: nothing is known then.
+  // Errors: those of the store.
+  Status Open(object_store::ObjectStore& store, std::string_view time_dir,
+              std::string_view catalog, const std::string& file,
+              const std::stop_token& stop);
+  // What it says of the path; absent: nothing. Paths are asked in ascending
+  // order. What is behind a damage is not known.
+  Result<std::optional<ManifestEntry>> Find(const std::string& path);
+
+  // Of the one at its own key; absent: there is none, or none that is whole.
+  const std::optional<ManifestHeader>& header() const { return header_; }
+
+ private:
+  std::optional<ManifestHeader> header_;
+  std::optional<ManifestReader> reader_;
+  std::optional<ManifestEntry> next_;
+};
+
+}  // namespace fodc::backup
