@@ -78,8 +78,8 @@ Status Make(const std::stop_token& stop, std::string_view what,
             std::chrono::nanoseconds timeout, const Call& call) {
   grpc::ClientContext context;
   context.set_deadline(
-      std::chrono::system_clock::now() +
-      std::chrono::duration_cast<std::chrono::microseconds>(timeout));
+      std::chrono::time_point_cast<std::chrono::system_clock::duration>(
+          SystemClock().Unix() + timeout));
   grpc::Status status;
   {
     const std::stop_callback cancel(stop, [&] { context.TryCancel(); });
