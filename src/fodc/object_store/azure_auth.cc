@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <array>
-#include <ctime>
 #include <map>
 #include <utility>
 #include <vector>
@@ -11,6 +10,7 @@
 #include "fodc/base/strings.h"
 #include "fodc/net/url.h"
 #include "fodc/object_store/base64.h"
+#include "fodc/object_store/http_date.h"
 #include "fodc/object_store/sigv4.h"
 
 namespace fodc::object_store {
@@ -29,17 +29,6 @@ bool IsAccountName(std::string_view name) {
          std::ranges::all_of(name, [](char c) {
            return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9');
          });
-}
-
-std::string HttpDate(UnixTime at) {
-  const std::time_t t =
-      std::chrono::floor<std::chrono::seconds>(at).time_since_epoch().count();
-  std::tm parts{};
-  (void)::gmtime_r(&t, &parts);
-  char text[64];
-  const std::size_t n =
-      std::strftime(text, sizeof text, "%a, %d %b %Y %H:%M:%S GMT", &parts);
-  return {text, n};
 }
 
 std::string ValueOf(const HttpHeaders& headers, std::string_view name) {
@@ -193,7 +182,7 @@ Result<AzureAccount> ParseAzureConnectionString(std::string_view text) {
 void SignAzure(const AzureAccount& account, UnixTime now,
                HttpRequest* request) {
   request->headers.emplace_back("x-ms-version", kVersion);
-  request->headers.emplace_back("x-ms-date", HttpDate(now));
+  request->headers.emplace_back("x-ms-date", FormatHttpDate(now));
   if (!account.sas.empty()) {
     request->query.insert(request->query.end(), account.sas.begin(),
                           account.sas.end());

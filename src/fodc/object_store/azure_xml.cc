@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/object_store/azure_xml.h"
 
-#include <curl/curl.h>
-
 #include <array>
 #include <cstring>
 
 #include "fodc/base/strings.h"
 #include "fodc/net/url.h"
 #include "fodc/object_store/base64.h"
+#include "fodc/object_store/http_date.h"
 #include "fodc/object_store/xml_text.h"
 
 namespace fodc::object_store {
@@ -47,9 +46,8 @@ Result<ObjectInfo> InfoOf(const pugi::xml_node& blob) {
   const auto md5 = ParseBase64(properties.child_value("Content-MD5"));
   if (md5 && md5->size() == sizeof(Md5))
     std::memcpy(info.md5.emplace().data(), md5->data(), sizeof(Md5));
-  const std::time_t modified =
-      curl_getdate(properties.child_value("Last-Modified"), nullptr);
-  if (modified != -1) info.modified = UnixTime(std::chrono::seconds(modified));
+  info.modified = ParseHttpDate(properties.child_value("Last-Modified"))
+                      .value_or(UnixTime());
   info.sha256 = DigestIn(blob.child("Metadata"));
   return info;
 }

@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -38,7 +39,7 @@ class GcsStoreTest : public ::testing::Test {
                         .endpoint = server_.origin()};
     options.token = [this](bool renew) -> Result<std::string> {
       renewed_ += renew;
-      return StrCat("token", renewed_);
+      return StrCat("token", renewed_.load());
     };
     options.client.retry = {.base = 1ms, .most = 2ms, .attempts = 3};
     store_ = std::make_unique<GcsStore>(std::move(options), transport_,
@@ -103,7 +104,7 @@ class GcsStoreTest : public ::testing::Test {
     const std::string path = r.target.substr(0, mark);
     const auto query = *net::Query::Parse(
         std::string_view(r.target).substr(std::min(mark + 1, r.target.size())));
-    if (r.At("authorization") != StrCat("Bearer token", renewed_))
+    if (r.At("authorization") != StrCat("Bearer token", renewed_.load()))
       return Error(401, "authError");
     if (path.starts_with("/upload/")) return Upload(r, query);
     constexpr std::string_view kJson = "/storage/v1/b/bucket/o";
@@ -231,7 +232,7 @@ class GcsStoreTest : public ::testing::Test {
   std::map<std::string, Object> objects_;
   std::map<std::string, Session> sessions_;
   std::size_t lost_ = 0;  // bytes at the end of the next chunk
-  int renewed_ = 0;
+  std::atomic<int> renewed_ = 0;
   StoreServer server_{[this](const ServedRequest& r) { return Serve(r); }};
   Transport transport_{{}};
   std::unique_ptr<GcsStore> store_;

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/object_store/store_client.h"
 
-#include <curl/curl.h>
-
 #include <array>
 #include <utility>
 
 #include "fodc/base/strings.h"
+#include "fodc/object_store/http_date.h"
 
 namespace fodc::object_store {
 namespace {
@@ -126,10 +125,8 @@ void StoreClient::Heed(Attempt attempt, const HttpAnswer& answer) {
   } else if (attempt == Attempt::kThrottled) {
     concurrency_.OnThrottled(clock_.Monotonic());
   } else if (attempt == Attempt::kClockSkewed) {
-    const std::time_t theirs =
-        curl_getdate(std::string(answer.Header("Date")).c_str(), nullptr);
-    if (theirs != -1)
-      skew_ = UnixTime(std::chrono::seconds(theirs)) - clock_.Unix();
+    if (const auto theirs = ParseHttpDate(answer.Header("Date")))
+      skew_ = *theirs - clock_.Unix();
   }
 }
 
