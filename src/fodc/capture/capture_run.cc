@@ -422,7 +422,12 @@ CaptureResult Run::Execute() {
   reserve_bytes_ = writer_->budget_left_bytes() / kReserve;
   tools_.on_begun(writer_->id());
   steps_.emplace(*writer_, tools_.files, tools_.clock, tools_.stop);
-  for (const CaptureStep& step : MakePlan()) RunStep(step);
+  for (const CaptureStep& step : MakePlan()) {
+    RunStep(step);
+    // One that is stopped before its profiles, or in them, lacks them as well.
+    if (step.kind == StepKind::kProfile && tools_.stop.stop_requested())
+      profiles_may_come_ = true;
+  }
 
   result_.lacks_profiles = profiles_may_come_ && profiles_.empty() &&
                            (request_.is_unseen || NodeStatus().ok());

@@ -352,6 +352,24 @@ TEST_F(CaptureRunnerTest, RetentionRunsAtTheStartAndWhenAsked) {
   EXPECT_TRUE(test::WaitUntil([&] { return deleted().size() == 3; }));
 }
 
+// Else the next life of the agent would wait for the cooldown of nothing.
+TEST_F(CaptureRunnerTest, ItsEndBeforeAProfileIsToldAsALack) {
+  std::promise<void> asked;
+  serve_ = [&, is_first = true](int fd, const std::string&) mutable {
+    if (std::exchange(is_first, false)) asked.set_value();
+    RawServer::WaitForClient(fd);
+    return false;
+  };
+  Start();
+  ASSERT_THAT(runner_->Begin(Request(0)), IsOk());
+  asked.get_future().wait();
+  Stop();
+  const CaptureResult stopped = Await(1);
+  ASSERT_THAT(stopped.status, IsOk());
+  EXPECT_TRUE(stopped.lacks_profiles);
+  EXPECT_TRUE(Meta(stopped.event_id).lacks_profiles);
+}
+
 TEST_F(CaptureRunnerTest, ItsEndKeepsWhatWasComplete) {
   std::promise<void> asked;
   serve_ = [&](int fd, const std::string& request) {
@@ -368,6 +386,7 @@ TEST_F(CaptureRunnerTest, ItsEndKeepsWhatWasComplete) {
   ASSERT_THAT(runner_->Begin(Request(1)), IsOk());
   Stop();
   ASSERT_EQ(results(), 2u);
+  EXPECT_FALSE(Await(1).lacks_profiles) << "it has one";
   EXPECT_THAT(runner_->Begin(Request(2)), StatusIs(Code::kCancelled, _));
   EXPECT_THAT(runner_->AddAftermath({}), StatusIs(Code::kCancelled, _));
   const CaptureResult first = Await(1);

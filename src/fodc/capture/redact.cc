@@ -133,6 +133,39 @@ std::size_t EndOfUserSecret(string_view line, std::size_t at) {
   return at;
 }
 
+// Where the value of a name begins that stands before `at`, if no colon and no
+// equals sign is between them: of a flag ("--password x"), in a list of
+// arguments ("\"--password\", \"x\""), behind an arrow or a tab, in quotes as
+// SQL has it ("PASSWORD 'x'", "PASSWORD FOR user = 'x'"); else `at`. `quote`
+// closes the name, and `next` is what is no blank behind it.
+std::size_t ValueApart(string_view line, std::size_t at, string_view quote,
+                       std::size_t next) {
+  std::size_t begin = at;
+  while (begin > 0 && IsWord(line[begin - 1])) --begin;
+  const bool is_flag = line.substr(begin).starts_with("--");
+  const string_view rest = line.substr(next);
+  const auto skip = [line](std::size_t from) {
+    return Skip(line, from, IsSpace);
+  };
+  if (is_flag && !quote.empty() && rest.starts_with(",")) {
+    const std::size_t value = skip(next + 1);
+    if (!QuoteAt(line, value).empty()) return value;
+  }
+  if (!quote.empty()) return at;
+  if (rest.starts_with("->")) return skip(next + 2);
+  if (next == at || rest.front() == ':' || rest.front() == '=') return at;
+  const bool is_apart_by_tab =
+      line.substr(at, next - at).find('\t') != line.npos;
+  if ((is_flag && rest.front() != '-') || is_apart_by_tab ||
+      rest.front() == '\'') {
+    return next;
+  }
+  if (rest.size() < 4 || !EqualsIgnoreCase(rest.substr(0, 4), "for "))
+    return at;
+  const std::size_t equals = rest.substr(0, kMaxPeek).find("= '");
+  return equals == rest.npos ? at : next + equals + 2;
+}
+
 // Whether a word is a token by its shape.
 bool IsToken(string_view word) {
   return std::any_of(kShapes.begin(), kShapes.end(), [&](const Shape& shape) {
@@ -289,6 +322,12 @@ string_view Redactor::TakeBehind(string_view line, string_view word,
     }
   }
   if (next >= line.size()) return line.substr(at);
+  if (const std::size_t value = ValueApart(line, at, quote, next);
+      value != at && IsSecretName(word)) {
+    out->append(line.substr(at, value - at));
+    return TakeValue(line, value, /*is_whole_line=*/false, /*may_nest=*/false,
+                     out);
+  }
   if (line[next] != ':' && line[next] != '=') {
     // "requirepass x": the name, and one word.
     const string_view rest = Trim(line.substr(next));

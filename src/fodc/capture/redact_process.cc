@@ -56,7 +56,12 @@ std::string RedactArguments(std::string_view cmdline) {
 std::string RedactEnvironment(std::string_view environ) {
   std::string out;
   ForEachPiece(environ, [&](std::string_view variable) {
-    Redactor().AppendLine(OneLine(variable), &out);
+    // Of a shell's directories the names sound like a password's.
+    if (variable.starts_with("PWD=/") || variable.starts_with("OLDPWD=/")) {
+      out += OneLine(variable);
+    } else {
+      Redactor().AppendLine(OneLine(variable), &out);
+    }
     out.push_back('\n');
   });
   return out;

@@ -190,5 +190,34 @@ TEST(RedactEnvironmentTest, OneALine) {
   EXPECT_THAT(out, Not(HasSubstr("MII")));
 }
 
+TEST(RedactTest, PasswordsOfConnectionStringsArgumentsAndStatements) {
+  for (const auto& [text, expected] :
+       {std::pair{"Server=a;pwd=AAA1;x", "Server=a;pwd=[redacted];x"},
+        {"{\"pwd\":\"s32\"}", "{\"pwd\":\"[redacted]\"}"},
+        {"connection: \"host=x user=y pwd=zzz\"",
+         "connection: \"host=x user=y pwd=[redacted]\""},
+        {"DBPASS=s3", "DBPASS=[redacted]"},
+        {"start node --password s1 --port 1",
+         "start node --password [redacted] --port 1"},
+        {"args [\"--password\",\"s13\",\"-v\"]",
+         "args [\"--password\",\"[redacted]\",\"-v\"]"},
+        {"the password -> s16", "the password -> [redacted]"},
+        {"user x password\ts21", "user x password\t[redacted]"},
+        {"ALTER ROLE x WITH PASSWORD 's24';",
+         "ALTER ROLE x WITH PASSWORD '[redacted]';"},
+        {"SET PASSWORD FOR 'u'@'h' = 's22'",
+         "SET PASSWORD FOR 'u'@'h' = '[redacted]'"}}) {
+    EXPECT_EQ(RedactText(text), expected);
+  }
+  // What only speaks of them stays.
+  for (const char* text :
+       {"the password was wrong", "no password for user x", "bypass=1",
+        "--password-file /etc/x", "password: true"}) {
+    EXPECT_EQ(RedactText(text), text);
+  }
+  EXPECT_EQ(RedactEnvironment(std::string_view("PWD=/srv\0PWD=hunter\0", 20)),
+            "PWD=/srv\nPWD=[redacted]\n");
+}
+
 }  // namespace
 }  // namespace fodc::capture

@@ -68,8 +68,9 @@ bool IsSecretName(string_view name) {
   std::string plain;
   for (const std::string& word : words) plain += word;
   if (plain == "sig") return true;  // of an address that gives access
-  if (plain == "pwd" || plain == "oldpwd") return false;
   if (plain.ends_with("pwd")) return true;
+  if (plain.ends_with("pass") && plain != "bypass" && plain != "compass")
+    return true;
   if (std::find(kSecretWords.begin(), kSecretWords.end(), words.back()) !=
       kSecretWords.end()) {
     return true;

