@@ -144,7 +144,7 @@ void WriteEvent(const KnownEvent& known, JsonWriter* json) {
   json->Key("bytes");
   json->Int(event.bytes);
   json->Key("pinned");
-  json->Bool(event.is_pinned);
+  json->Bool(known.is_pinned);
   WriteWhere(known, json);
   json->Key("trigger");
   json->BeginObject();
@@ -172,7 +172,7 @@ void WriteEventNote(const KnownEvent& known, JsonWriter* json) {
   json->Key("bytes");
   json->Int(event.bytes);
   json->Key("pinned");
-  json->Bool(event.is_pinned);
+  json->Bool(known.is_pinned);
   WriteWhere(known, json);
   json->EndObject();
 }

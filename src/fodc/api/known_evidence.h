@@ -18,6 +18,8 @@ struct KnownEvent {
   std::shared_ptr<const fleet::ListedEvent> event;
   bool at_agent = false;
   std::shared_ptr<const fleet::ListedEvent> copy;  // null: there is none
+  // In one of both places; as it was asked for, if the agent does not know yet.
+  bool is_pinned = false;
 
   bool Is(std::string_view id) const {
     return event->id == id || event->meta.incident_id == id;

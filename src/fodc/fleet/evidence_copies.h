@@ -4,6 +4,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,6 +39,10 @@ class EvidenceCopies {
   // Errors: as Fetch; kResourceExhausted when too much is pinned.
   virtual void Pin(std::string_view pod_name, const std::string& event_id,
                    bool pinned, EvidenceCommander::DoneCallback done) = 0;
+  // What somebody asked for of the event, while its agent has not taken it
+  // over; absent: nothing, or it has.
+  virtual std::optional<bool> PinWish(std::string_view pod_name,
+                                      std::string_view event_id) const = 0;
 };
 
 }  // namespace fodc::fleet

@@ -131,7 +131,12 @@ Result<std::unique_ptr<EvidenceKeeper>> EvidenceKeeper::Open(
       auto store,
       evidence::EventStore::Open({.root = options.directory,
                                   .keep_free_bytes = options.keep_free_bytes}));
-  FODC_RETURN_IF_ERROR(store->CheckWritable());
+  // A disk that is full now may have room later.
+  if (Status s = store->CheckWritable(); s.code() == Code::kResourceExhausted) {
+    LogWarn("no evidence can be copied for now", {{"error", s}});
+  } else if (!s.ok()) {
+    return s;
+  }
   // Limits may have become lower.
   FODC_RETURN_IF_ERROR(
       store->Retain(options.limits, loop.clock().Unix()).status());
@@ -222,6 +227,7 @@ void EvidenceKeeper::CopyNext() {
   const MonotonicTime now = loop_.clock().Monotonic();
   std::map<Name, Attempt> known;  // of what is still listed
   std::vector<Name> to_pin;
+  std::vector<std::tuple<fleet::AgentId, Name, bool>> hand_on;
   std::shared_ptr<const fleet::NodeEvents> node;
   ListedRef newest;
   bool newest_is_other = false;  // of another pod than the last one
@@ -245,6 +251,14 @@ void EvidenceKeeper::CopyNext() {
       attempt.wants_pin =
           event->is_pinned && (attempt.wants_pin || !was_pinned);
       const ListedRef copy = CopyOf(pod, event->id);
+      if (const auto wish = pin_wishes_.find(name);
+          wish != pin_wishes_.end() && online.contains(candidate->agent)) {
+        if (wish->second == event->is_pinned) {
+          pin_wishes_.erase(wish);
+        } else {
+          hand_on.emplace_back(candidate->agent, name, wish->second);
+        }
+      }
       if (copy && copy->meta.revision >= event->meta.revision) {
         attempt.is_settled = true;
         if (copy->is_pinned) attempt.wants_pin = false;
@@ -276,6 +290,8 @@ void EvidenceKeeper::CopyNext() {
   }
   attempts_ = std::move(known);
   for (const Name& name : to_pin) TakePin(name);
+  for (const auto& [agent, name, pinned] : hand_on)
+    HandOnPin(agent, name, pinned);
   if (newest) Begin(node, newest);
 }
 
@@ -299,6 +315,25 @@ void EvidenceKeeper::TakePin(const Name& name) {
     LogWarn("a copy of evidence cannot be pinned",
             {{"pod", name.first}, {"event", name.second}, {"error", status}});
   });
+}
+
+void EvidenceKeeper::HandOnPin(const fleet::AgentId& agent, const Name& name,
+                               bool pinned) {
+  commander_->Pin(agent, name.second, pinned,
+                  loop_.clock().Monotonic() + kAnswerTime,
+                  [self = self_, name](const Status& status) {
+                    if (*self == nullptr || status.ok()) return;
+                    // What it cannot do is not asked again.
+                    if (status.code() != Code::kUnavailable)
+                      (*self)->pin_wishes_.erase(name);
+                  });
+}
+
+std::optional<bool> EvidenceKeeper::PinWish(std::string_view pod_name,
+                                            std::string_view event_id) const {
+  const auto it = pin_wishes_.find({ToLower(pod_name), std::string(event_id)});
+  if (it == pin_wishes_.end()) return {};
+  return it->second;
 }
 
 void EvidenceKeeper::RetainByAge() {
@@ -449,6 +484,14 @@ void EvidenceKeeper::TakeList(std::vector<fleet::ListedEvent> events) {
         std::make_shared<const fleet::ListedEvent>(std::move(event)));
   }
   copies_.clear();
+  // A wish goes with its copy.
+  std::erase_if(pin_wishes_, [&pods](const auto& wish) {
+    const auto pod = pods.find(wish.first.first);
+    return pod == pods.end() ||
+           std::ranges::none_of(pod->second.events, [&](const ListedRef& e) {
+             return e->id == wish.first.second;
+           });
+  });
   for (auto& [pod, node] : pods) {
     copies_.emplace(pod,
                     std::make_shared<const fleet::NodeEvents>(std::move(node)));
@@ -514,6 +557,7 @@ void EvidenceKeeper::Pin(std::string_view pod_name, const std::string& event_id,
   // What the node was told before counts no more.
   const auto attempt = attempts_.find({ToLower(pod_name), event_id});
   if (attempt != attempts_.end()) attempt->second.wants_pin = false;
+  if (is_known) pin_wishes_[{ToLower(pod_name), event_id}] = pinned;
   server_->Pin(
       is_known ? event_id : std::string(), pinned,
       [is_known, done = std::move(done)](const Status& status) mutable {

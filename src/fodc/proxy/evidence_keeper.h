@@ -81,6 +81,9 @@ class EvidenceKeeper final : public fleet::EvidenceCopies {
   void Pin(std::string_view pod_name, const std::string& event_id, bool pinned,
            fleet::EvidenceCommander::DoneCallback done) override;
 
+  std::optional<bool> PinWish(std::string_view pod_name,
+                              std::string_view event_id) const override;
+
   Stats stats() const;
 
  private:
@@ -120,6 +123,8 @@ class EvidenceKeeper final : public fleet::EvidenceCopies {
   void OnEnd(const Status& status);
   bool IsTooOld(const fleet::ListedEvent& event) const;
   void TakePin(const Name& name);
+  // Hands on to an agent that is online again what was asked for meanwhile.
+  void HandOnPin(const fleet::AgentId& agent, const Name& name, bool pinned);
   // Deletes what is too old.
   void RetainByAge();
   void OnRetained(std::size_t deleted);
@@ -135,6 +140,8 @@ class EvidenceKeeper final : public fleet::EvidenceCopies {
   std::map<std::string, std::shared_ptr<const fleet::NodeEvents>, std::less<>>
       copies_;  // by pod name in lower case
   std::map<Name, Attempt> attempts_;
+  // Of copies alone, so that they are as bounded; true: to be pinned.
+  std::map<Name, bool> pin_wishes_;
   std::shared_ptr<Copying> copying_;  // null: none is under way
   std::uint64_t copyings_ = 0;        // ever begun
   std::string last_pod_;  // others come first: one that has ever more waits

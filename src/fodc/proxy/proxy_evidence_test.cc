@@ -493,6 +493,31 @@ TEST_F(ProxyEvidenceTest, APinThatIsSetAtTheNodeIsTakenOver) {
   }
 }
 
+// What was answered is shown, and handed on when the agent is there again.
+TEST_F(ProxyEvidenceTest, APinWithoutTheAgentIsShownAndHandedOn) {
+  for (const bool pinned : {true, false}) {
+    auto node = MakeNode("db-0");
+    const std::string id = node->Add("one", pinned ? 0 : 1);
+    if (!pinned) {
+      ASSERT_THAT(node->store().Pin(id, {}), IsOk());
+    }
+    node->Start();
+    ASSERT_TRUE(Until([&] { return HasCopy("db-0", id); }));
+    ASSERT_TRUE(Until([&] { return IsCopyPinned(id) != pinned; }));
+    node.reset();
+    ASSERT_EQ(
+        Post(StrCat("/incidents/db-0/", id, pinned ? "/pin" : "/unpin")).status,
+        200);
+    EXPECT_EQ(Event("db-0", id)["pinned"], pinned);
+    node = MakeNode("db-0");
+    node->Start();
+    ASSERT_TRUE(
+        Until([&] { return node->store().Read(id)->is_pinned == pinned; }));
+    ASSERT_TRUE(Until([&] { return Event("db-0", id)["pinned"] == pinned; }));
+    EXPECT_EQ(IsCopyPinned(id), pinned);
+  }
+}
+
 // What the agent was heard to say last is that it is pinned.
 TEST_F(ProxyEvidenceTest, AnUnpinWithoutTheAgentStays) {
   auto node = MakeNode("db-0");
