@@ -14,7 +14,8 @@ std::string AdviceFor(TriggerKind kind) {
   switch (kind) {
     case TriggerKind::kMemoryPressure:
     case TriggerKind::kOomKill:
-      return "compare the heap profiles of the event: what grew; look at "
+      return "compare the heap profiles of its events with fodcctl pprof diff: "
+             "what grew; look at "
              "fodc_container_memory_bytes before it; raise the limit if this "
              "is what the target needs";
     case TriggerKind::kTargetGone:
@@ -188,9 +189,14 @@ void CaptureIncidents::OnDeath(const std::string& id,
   if (entry == nullptr) return;
   entry->death = death;
   TellDeath(entry, death);
-  // The next ones are counted: a text that grows with each helps nobody.
-  Revise(*entry, std::exchange(entry->tells_death, true) ? std::string()
-                                                         : DeathText(death));
+  // The next ones are counted, and told if they are others: a text that grows
+  // with each helps nobody.
+  const std::string text = DeathText(death);
+  const bool is_later = std::exchange(entry->tells_death, true);
+  const bool is_known = entry->incident.summary.find(text) != std::string::npos;
+  Revise(*entry, is_later && is_known ? std::string()
+                 : is_later           ? StrCat("Later: ", text)
+                                      : text);
 }
 
 void CaptureIncidents::OnNextLife(const std::string& id) {
@@ -204,6 +210,14 @@ void CaptureIncidents::OnNextLife(const std::string& id) {
 void CaptureIncidents::TellDeath(Entry* entry,
                                  const evidence::EventDeath& death) {
   auto* const numbers = &entry->incident.numbers;
+  // Those of an earlier one are not of this.
+  std::erase_if(*numbers, [](const evidence::IncidentNumber& n) {
+    return n.name == "exit_signal" || n.name == "exit_code";
+  });
+  const bool counts_row =
+      std::ranges::find(*numbers, "deaths_in_a_row",
+                        &evidence::IncidentNumber::name) != numbers->end();
+  if (counts_row) SetNumber(numbers, "deaths_in_a_row", death.count);
   if (death.signal) SetNumber(numbers, "exit_signal", *death.signal);
   if (death.exit_code) SetNumber(numbers, "exit_code", *death.exit_code);
   SetNumber(numbers, "oom_killed", death.oom_killed ? 1 : 0);

@@ -152,7 +152,14 @@ Result<std::unique_ptr<EvidenceCaptures>> EvidenceCaptures::Create(
   return captures;
 }
 
+void EvidenceCaptures::LookAgain() {
+  if (is_looking_ || is_closing_.load()) return;
+  wait_ = {};
+  OpenStore();
+}
+
 void EvidenceCaptures::OpenStore() {
+  is_looking_ = true;
   const auto look = [opening = opening_, directory = around_.directory,
                      store = store_]() mutable {
     auto found = std::make_shared<Found>(Found::Look(directory, store));
@@ -172,12 +179,15 @@ void EvidenceCaptures::OpenStore() {
 }
 
 void EvidenceCaptures::OnOpened(Found found) {
+  is_looking_ = false;
   if (is_closing_.load()) return;
   const bool is_new = store_ == nullptr && found.store != nullptr;
   if (is_new) store_ = std::move(found.store);
   if (found.status.ok()) {
-    StartRunner();
-    if (found.events.ok()) {
+    if (runner_ == nullptr) StartRunner();
+    if (std::exchange(is_restored_, true)) {
+      // They are this life's by now.
+    } else if (found.events.ok()) {
       response_->Restore(*found.events);
     } else {
       LogWarn("cooldowns of earlier captures are not known",
@@ -211,7 +221,19 @@ void EvidenceCaptures::StartRunner() {
   runner_ = std::make_unique<capture::CaptureRunner>(
       std::move(o),
       capture::CaptureRunner::Callbacks{
-          .on_captured = response_->CapturedCallback(),
+          .on_captured =
+              [this, &loop = loop_, alive = std::weak_ptr<int>(alive_),
+               tell = response_->CapturedCallback()](
+                  capture::CaptureResult result) {
+                const bool is_disk = !result.status.ok() &&
+                                     !result.has_evidence &&
+                                     result.first_byte_at == MonotonicTime();
+                tell(std::move(result));
+                if (!is_disk) return;
+                loop.Post([this, alive] {
+                  if (!alive.expired()) LookAgain();
+                });
+              },
           .on_committed =
               [this, &loop = loop_, alive = std::weak_ptr<int>(alive_)](
                   std::string id, std::uint32_t) {

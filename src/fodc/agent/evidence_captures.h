@@ -75,6 +75,8 @@ class EvidenceCaptures {
   void OpenStore();
   void OnOpened(Found found);
   void StartRunner();
+  // A capture could not be begun: what the directory can do is looked at anew.
+  void LookAgain();
   void OnStopped();
   // On a thread of the runner: the loop gives the snapshot.
   Status WriteWindow(UnixTime from, UnixTime to,
@@ -87,6 +89,8 @@ class EvidenceCaptures {
   const std::shared_ptr<Opening> opening_;
   net::EventLoop::Handle retry_;
   std::chrono::nanoseconds wait_{0};  // before the next try
+  bool is_looking_ = false;
+  bool is_restored_ = false;
   std::vector<std::vector<capture::CaptureEndpoint>> endpoints_;  // by row
   std::function<void()> on_store_;
   std::function<void(const std::string& id)> on_event_;

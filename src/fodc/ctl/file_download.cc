@@ -75,6 +75,9 @@ void LeaveAtSignals() {
 // Without `replace` a file of that name stays. Where the file system cannot
 // see to that itself, one that comes between the look and the renaming goes.
 Status Rename(const std::string& from, const std::string& to, bool replace) {
+  struct stat there {};
+  if (replace && ::stat(to.c_str(), &there) == 0 && !S_ISREG(there.st_mode))
+    return InvalidArgument(to + " is no regular file: it is not replaced");
   int failed = EINVAL;
   if (!replace) {
     if (::renameat2(AT_FDCWD, from.c_str(), AT_FDCWD, to.c_str(),

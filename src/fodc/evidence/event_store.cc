@@ -172,7 +172,14 @@ Status EventStore::CheckWritable() const {
   FODC_ASSIGN_OR_RETURN(const UniqueFd fd, root->CreateFile(kProbeFile));
   Status status = WriteAll(fd.get(), "probe", root->path());
   root->RemoveFile(kProbeFile).IgnoreError();
-  return status;
+  FODC_RETURN_IF_ERROR(status);
+  // As much as a capture needs to begin.
+  FODC_ASSIGN_OR_RETURN(const std::uint64_t free, FreeBytes());
+  const std::uint64_t needed = EventBudget().min_bytes;
+  if (free >= needed) return OkStatus();
+  return ResourceExhausted(StrCat(
+      root->path(), ": the disk has ", free, " bytes beside the ",
+      core_->keep_free_bytes(), " that stay free; a capture needs ", needed));
 }
 
 Result<std::uint64_t> EventStore::FreeBytes() const {

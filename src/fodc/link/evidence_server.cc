@@ -87,6 +87,11 @@ Result<Opened> OpenIn(const evidence::EventStore& store,
   return opened;
 }
 
+// What others hear of a failure: where things lie is the node's own.
+Status ForOthers(const Status& status) {
+  return {status.code(), evidence::WithoutDirectories(status.message())};
+}
+
 Status NotOpen() { return Unavailable("the directory of events is not open"); }
 
 Result<std::vector<fleet::ListedEvent>> ListIn(
@@ -179,7 +184,9 @@ class EvidenceServer::Reader final : public EvidenceReader {
         [file = file_, max_bytes] { return file->Read(max_bytes); },
         [alive = std::weak_ptr<bool>(alive_),
          done = std::move(done)](Result<std::string> bytes) mutable {
-          if (!alive.expired()) done(std::move(bytes));
+          if (alive.expired()) return;
+          if (!bytes.ok()) bytes = ForOthers(bytes.status());
+          done(std::move(bytes));
         });
   }
 
@@ -221,7 +228,7 @@ void EvidenceServer::Open(const EvidenceWish& wish, OpenCallback done) {
       [queue = std::weak_ptr<Queue>(queue_),
        done = std::move(done)](Result<Opened> opened) mutable {
         if (!opened.ok()) {
-          done(opened.status());
+          done(ForOthers(opened.status()));
           return;
         }
         done(OpenedEvidence{std::move(opened->info),
@@ -241,7 +248,7 @@ void EvidenceServer::Pin(const std::string& event_id, bool pinned,
         return true;
       },
       [this, done = std::move(done)](Result<bool> result) mutable {
-        done(result.status());
+        done(result.ok() ? OkStatus() : ForOthers(result.status()));
         if (result.ok()) on_changed_();
       });
 }
