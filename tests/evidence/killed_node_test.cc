@@ -2,6 +2,8 @@
 // A real node with libfodc-guard that is killed without a warning: what it had
 // in use is evidence all the same, for the agent holds the table it shares.
 #include <gtest/gtest.h>
+#include <sched.h>
+#include <sys/mount.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -87,6 +89,44 @@ TEST_F(KilledNodeTest, ADirectoryThatCanBeUsedLaterIsUsed) {
   EXPECT_TRUE(
       WaitUntil([&] { return problem().empty(); }, std::chrono::seconds(30)))
       << problem();
+}
+
+// Fills up after the agent began with it, and has room again.
+TEST_F(KilledNodeTest, ADiskWithoutRoomIsSaidAndLookedAtAgain) {
+  ASSERT_TRUE(node_.Start());
+  const std::string events = dir_.File("events-p");
+  ASSERT_TRUE(MakeDirectories(events).ok());
+  // What a test that is killed leaves goes with its namespace.
+  ASSERT_EQ(::unshare(CLONE_NEWNS), 0);
+  ASSERT_EQ(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+  ASSERT_EQ(::mount("tmpfs", events.c_str(), "tmpfs", 0, "size=80m"), 0);
+  FodcAgent agent(
+      dir_, AgentOptions{.pod = "p",
+                         .endpoint_ports = {node_.port()},
+                         .flags = {"--target-comm=kvnode",
+                                   "--proxy-addr=", "--ktm-enabled=false"}});
+  ASSERT_TRUE(agent.Start()) << agent.Log();
+  const auto explained = [&] {
+    return nlohmann::json::parse(agent.Get("/explain").body);
+  };
+  EXPECT_TRUE(WaitUntil([&] { return explained()["problem"] == ""; }));
+  ASSERT_TRUE(
+      WriteFileAtomically(events + "/others", std::string(40u << 20, 'x'))
+          .ok());
+  node_.Kill();
+  EXPECT_TRUE(WaitUntil([&] {
+    const auto now = explained();
+    return now["problem"].get<std::string>().find("stay free") !=
+               std::string::npos &&
+           now["targets"][0]["triggers"][0]["armed"] == false;
+  })) << explained().dump()
+      << agent.Log();
+  ASSERT_EQ(::unlink((events + "/others").c_str()), 0);
+  EXPECT_TRUE(WaitUntil([&] { return explained()["problem"] == ""; },
+                        std::chrono::seconds(30)))
+      << explained().dump();
+  EXPECT_EQ(agent.Stop(), 0);
+  EXPECT_EQ(::umount2(events.c_str(), MNT_DETACH), 0);
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include <csignal>
 #include <cstdlib>
@@ -70,6 +71,20 @@ TEST_F(FileDownloadDeathTest, WhatIsIgnoredStaysIgnored) {
         std::exit(file.ok() && Files().size() == 1 ? 7 : 1);
       },
       ::testing::ExitedWithCode(7), "");
+}
+
+TEST_F(FileDownloadTest, NoDeviceOrPipeIsReplaced) {
+  const std::string pipe = tree_.File("pipe");
+  ASSERT_EQ(::mkfifo(pipe.c_str(), 0600), 0);
+  auto file = Begin();
+  ASSERT_THAT(file, IsOk());
+  ASSERT_THAT(file->Append("x"), IsOk());
+  EXPECT_THAT(
+      file->Publish(pipe, /*replace=*/true),
+      StatusIs(Code::kInvalidArgument, testing::HasSubstr("no regular file")));
+  struct stat s {};
+  ASSERT_EQ(::lstat(pipe.c_str(), &s), 0);
+  EXPECT_TRUE(S_ISFIFO(s.st_mode));
 }
 
 }  // namespace

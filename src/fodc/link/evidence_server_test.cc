@@ -5,6 +5,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <memory>
@@ -155,6 +156,22 @@ TEST_F(EvidenceServerTest, HostileAndMissingNamesAreRefused) {
               StatusIs(Code::kNotFound, _));
   EXPECT_THAT(Open({.event_id = id, .artifact = "heap.pprof", .offset = 4}),
               StatusIs(Code::kOutOfRange, HasSubstr("3 bytes")));
+}
+
+// What is gone, or was put in its place, is on a disk whose directories are
+// nobody else's business.
+TEST_F(EvidenceServerTest, FailuresTellNoDirectories) {
+  const std::string id = Add({{"heap.pprof", "abc"}, {"status.txt", "abc"}});
+  const std::string event = StrCat(shared_->root(), "/", id);
+  ASSERT_EQ(::unlink((event + "/heap.pprof").c_str()), 0);
+  ASSERT_EQ(::unlink((event + "/status.txt").c_str()), 0);
+  ASSERT_EQ(::symlink("/etc/passwd", (event + "/status.txt").c_str()), 0);
+  for (const char* name : {"heap.pprof", "status.txt", ""}) {
+    const Status s = Open({.event_id = id, .artifact = name});
+    EXPECT_FALSE(s.ok()) << name;
+    EXPECT_FALSE(s.message().empty());
+    EXPECT_THAT(s.message(), testing::Not(HasSubstr(shared_->root())));
+  }
 }
 
 TEST_F(EvidenceServerTest, PinsAndTellsThatItHas) {
