@@ -66,6 +66,14 @@ Status SavedManifest::Open(object_store::ObjectStore& store,
   return OkStatus();
 }
 
+Result<std::optional<ManifestEntry>> SavedManifest::Next() {
+  std::optional<ManifestEntry> entry = std::exchange(next_, {});
+  if (entry) {
+    FODC_ASSIGN_OR_RETURN(next_, reader_->Next());
+  }
+  return entry;
+}
+
 Result<std::optional<ManifestEntry>> SavedManifest::Find(
     const std::string& path) {
   while (next_ && next_->path < path) {

@@ -32,6 +32,10 @@ class SavedManifest {
   // order. What is behind a damage is not known.
   Result<std::optional<ManifestEntry>> Find(const std::string& path);
 
+  // All that it says, one after the other; absent at the end. Not beside Find.
+  // Errors: kDataLoss.
+  Result<std::optional<ManifestEntry>> Next();
+
   // Of the one at its own key; absent: there is none, or none that is whole.
   const std::optional<ManifestHeader>& header() const { return header_; }
 

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "fodc/backup/flags.h"
+
+#include <unistd.h>
+
+#include <cstdlib>
+#include <utility>
+
+#include "fodc/base/file.h"
+#include "fodc/base/log.h"
+#include "fodc/base/strings.h"
+#include "fodc/program/addresses.h"
+
+namespace fodc::backup {
+namespace {
+
+using std::chrono::seconds;
+
+constexpr std::size_t kMaxSecretBytes = 64u << 10;
+constexpr char kOurs[] = "FODC_";
+constexpr char kOriginals[] = "BYDB_";
+
+void DeclareStore(program::Flags* flags, DestinationFlags* f,
+                  const char* url_flag, const char* help) {
+  flags->String(url_flag, &f->url, help).NotEmpty();
+  object_store::StoreOptions& s = f->store;
+  flags->String("s3-config-file", &s.s3_config_file,
+                "shared configuration file of AWS");
+  flags->String("s3-credential-file", &s.s3_credential_file,
+                "shared credentials file of AWS");
+  flags->String("s3-profile", &s.s3_profile, "profile in those files");
+  flags->String("azure-account-name", &s.azure_account_name,
+                "storage account of Azure");
+  flags
+      ->String("azure-account-key", &s.azure_account_key,
+               "its key, in Base64; better by the environment or a file")
+      .Secret();
+  flags->String("azure-account-key-file", &f->azure_account_key_file,
+                "file that holds the key");
+  flags
+      ->String("azure-sas-token", &s.azure_sas_token,
+               "shared access signature; goes before a key")
+      .Secret();
+  flags->String("azure-sas-token-file", &f->azure_sas_token_file,
+                "file that holds the signature");
+  flags->String("azure-endpoint", &s.azure_endpoint,
+                "blob endpoint; empty: that of the account");
+  flags->String("gcp-service-account-file", &s.gcp_service_account_file,
+                "key of a service account of Google, in JSON");
+  flags->String("proxy", &s.transport.proxy,
+                "HTTP proxy; empty: that of the environment");
+  flags->String("ca-file", &s.transport.ca_file,
+                "PEM with the authorities of stores; empty: the system's");
+}
+
+void DeclareRoots(program::Flags* flags, CatalogRoots* roots,
+                  const std::string& ending, const std::string& what) {
+  for (const auto& [name, root] :
+       {std::pair<const char*, std::string*>{"stream", &roots->stream},
+        {"measure", &roots->measure},
+        {"property", &roots->property},
+        {"trace", &roots->trace},
+        {"schema", &roots->schema}}) {
+    flags->String(
+        StrCat(name, "-root", ending), root,
+        StrCat("parent of the ", name,
+               root == &roots->schema ? "-property" : "", " directory", what));
+  }
+}
+
+std::string HostName() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
+}
+
+Result<std::string> SecretIn(const std::string& file) {
+  FODC_ASSIGN_OR_RETURN(const std::string text,
+                        ReadFile(file, kMaxSecretBytes));
+  return std::string(Trim(text));
+}
+
+}  // namespace
+
+void DeclareRun(program::Flags* flags, RunFlags* f) {
+  flags->String("grpc-addr", &f->node.address, "address of the data node")
+      .NotEmpty();
+  flags->Bool("enable-tls", &f->node.has_tls, "TLS to the data node");
+  flags->Bool("insecure", &f->node.is_insecure,
+              "do not check the data node's certificate");
+  flags->String("cert", &f->node.certificate_file,
+                "PEM with its certificate or authority");
+  flags
+      ->Duration("snapshot-timeout", &f->node.snapshot_timeout,
+                 "time for the snapshot to be taken")
+      .AtLeast(seconds(1));
+  DeclareRoots(flags, &f->node.roots, "-path", "");
+  flags->String("snapshot-dir", &f->snapshot_directory,
+                "directory that is backed up as it is, in place of a node's "
+                "snapshots");
+  flags->String("snapshot-command", &f->snapshot_command,
+                "command that makes a snapshot and prints its directory last");
+  flags
+      ->String("catalog-name", &f->catalog_name,
+               "what such a directory is called at the destination")
+      .NotEmpty();
+  DeclareStore(flags, &f->destination, "dest",
+               "where backups go: file:///path, s3://bucket/base, "
+               "gs://bucket/base, azure://container/base");
+  flags->String("s3-storage-class", &f->destination.store.s3_storage_class,
+                "storage class of new objects");
+  flags
+      ->String("time-style", &f->time_style,
+               "one directory a day, or one an hour")
+      .OneOf({"daily", "hourly"});
+  flags->String("schedule", &f->schedule,
+                "when to run: @hourly, @every 1h, \"5 * * * *\"; empty: once, "
+                "now");
+  flags->Bool("run-on-start", &f->run_on_start,
+              "with a schedule: also at once");
+  flags
+      ->String("on-overlap", &f->on_overlap,
+               "where another backup writes: skip this one, wait, or fail")
+      .OneOf({"skip", "wait", "fail"});
+  flags
+      ->Int("upload-concurrency", &f->upload_concurrency,
+            "uploads of files below 5 MiB at a time")
+      .AtMost(1024);
+  flags
+      ->Int("large-concurrency", &f->large_concurrency,
+            "uploads of larger ones at a time, beside those")
+      .AtLeast(1)
+      .AtMost(64);
+  flags
+      ->String("diff", &f->diff,
+               "when a file there is the same: its name, its size and known "
+               "digests, or its checksum whatever that costs")
+      .OneOf({"name", "size", "checksum"});
+  flags->Bool("keep-orphans", &f->catalog.keep_orphans,
+              "do not delete what is no more");
+  flags
+      ->Float("max-delete-fraction", &f->catalog.max_delete_fraction,
+              "refuse to delete more of a catalog's objects than that")
+      .AtLeast(0)
+      .AtMost(1);
+  flags->Bool("dry-run", &f->catalog.is_dry_run,
+              "tell what would be done, and change nothing");
+  flags->String("node-id", &f->catalog.node_id,
+                "whose backup it is; empty: the host's name");
+  flags->String("state-dir", &f->state_directory,
+                "where broken uploads and a lock are kept; empty: nowhere");
+  program::AddLogFlags(flags, &f->log);
+  flags->CheckAll([f] {
+    if (!f->snapshot_directory.empty() && !f->snapshot_command.empty())
+      return InvalidArgument(
+          "--snapshot-dir and --snapshot-command exclude each other");
+    // As the original has it.
+    f->upload_concurrency = std::max<std::int64_t>(f->upload_concurrency, 1);
+    if (f->catalog.node_id.empty()) f->catalog.node_id = HostName();
+    return OkStatus();
+  });
+}
+
+void DeclareRestore(program::Flags* flags, RestoreFlags* f) {
+  DeclareStore(flags, &f->source, "source",
+               "where backups are, as --dest of fodc-backup run");
+  DeclareRoots(flags, &f->roots, "-path", "; empty: leave it out");
+  flags
+      ->Int("download-concurrency", &f->download_concurrency,
+            "downloads at a time")
+      .AtLeast(1)
+      .AtMost(1024);
+  flags->Bool("allow-empty", &f->restore.allow_empty,
+              "a time directory without files is meant: delete what is here");
+  flags->Bool("dry-run", &f->restore.is_dry_run,
+              "tell what would be done, and change nothing");
+  flags->Bool("verify-only", &f->restore.is_check,
+              "compare what is here, and change nothing");
+  flags->String("grpc-addr", &f->node_address,
+                "the data node: nothing is restored while it answers");
+  flags->Bool("force", &f->is_forced, "restore though the node answers");
+  program::AddLogFlags(flags, &f->log);
+  flags->CheckAll([f] {
+    for (const std::string_view catalog : kCatalogs) {
+      if (!f->roots.Of(catalog).empty()) return OkStatus();
+    }
+    return InvalidArgument("all of the catalogs' roots are empty");
+  });
+}
+
+void DeclareVerify(program::Flags* flags, VerifyFlags* f) {
+  DeclareStore(flags, &f->destination, "dest", "where backups are");
+  flags->String("time-dir", &f->time_dir, "empty: the newest");
+  flags->List("catalog", &f->catalogs, "catalogs; none: all that are there");
+  flags->Bool("read-data", &f->verify.reads_data,
+              "read the objects, and compare their bytes");
+  flags
+      ->Float("sample-percent", &f->verify.sample_percent,
+              "with --read-data: of so many of a hundred objects")
+      .AtLeast(0)
+      .AtMost(100);
+  flags->Int("download-concurrency", &f->concurrency, "downloads at a time")
+      .AtLeast(1)
+      .AtMost(1024);
+  program::AddLogFlags(flags, &f->log);
+}
+
+void DeclareTimeDirList(program::Flags* flags, TimeDirFlags* f) {
+  DeclareStore(flags, &f->destination, "dest", "where backups are");
+  flags->String("prefix", &f->prefix, "only those that begin so");
+  program::AddLogFlags(flags, &f->log);
+}
+
+void DeclareTimeDir(program::Flags* flags, TimeDirFlags* f) {
+  flags->List("catalog", &f->catalogs,
+              "catalogs; none: stream, measure, property, trace, "
+              "schema-property");
+  DeclareRoots(flags, &f->roots, "", "");
+  flags
+      ->String("time-style", &f->time_style,
+               "of the time that is made where none is given")
+      .OneOf({"daily", "hourly"});
+  flags->Bool("force", &f->is_forced,
+              "take a name that is no day, and no hour of one");
+  program::AddLogFlags(flags, &f->log);
+}
+
+void TakeOverEnvironment(const program::Flags& flags) {
+  for (const program::FlagInfo& flag : flags.Listing()) {
+    std::string name;
+    for (const char c : flag.name)
+      name.push_back(c == '-' ? '_' : static_cast<char>(std::toupper(c)));
+    const std::string ours = kOurs + name;
+    const char* const original = std::getenv((kOriginals + name).c_str());
+    if (original != nullptr && std::getenv(ours.c_str()) == nullptr)
+      (void)::setenv(ours.c_str(), original, 0);
+  }
+}
+
+Result<std::unique_ptr<object_store::ObjectStore>> OpenDestination(
+    DestinationFlags flags, const Clock& clock) {
+  FODC_ASSIGN_OR_RETURN(const object_store::Location location,
+                        object_store::ParseLocation(flags.url));
+  if (!flags.azure_account_key_file.empty()) {
+    FODC_ASSIGN_OR_RETURN(flags.store.azure_account_key,
+                          SecretIn(flags.azure_account_key_file)
+                              .WithContext("--azure-account-key-file"));
+  }
+  if (!flags.azure_sas_token_file.empty()) {
+    FODC_ASSIGN_OR_RETURN(flags.store.azure_sas_token,
+                          SecretIn(flags.azure_sas_token_file)
+                              .WithContext("--azure-sas-token-file"));
+  }
+  FODC_ASSIGN_OR_RETURN(auto store,
+                        OpenStore(location, std::move(flags.store), clock));
+  LogInfo("the store", {{"bucket", location.bucket},
+                        {"base", location.base},
+                        {"name", store->name()}});
+  return store;
+}
+
+}  // namespace fodc::backup

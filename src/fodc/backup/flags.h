@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+// The command lines of fodc-backup, with the names of the Go original.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "fodc/backup/catalog_backup.h"
+#include "fodc/backup/restore.h"
+#include "fodc/backup/snapshot_source.h"
+#include "fodc/backup/verify.h"
+#include "fodc/object_store/open_store.h"
+#include "fodc/program/flags.h"
+#include "fodc/program/log_sink.h"
+
+namespace fodc::backup {
+
+// Where objects lie, and how to be let in there.
+struct DestinationFlags {
+  std::string url{};
+  object_store::StoreOptions store{};
+  std::string azure_account_key_file{};
+  std::string azure_sas_token_file{};
+};
+
+struct RunFlags {
+  program::LogOptions log{};
+  DestinationFlags destination{};
+  NodeOptions node{};
+  std::string snapshot_directory{};
+  std::string snapshot_command{};
+  std::string catalog_name = "data";  // of those
+  std::string time_style = "daily";
+  std::string schedule{};
+  bool run_on_start = false;
+  std::string on_overlap = "skip";
+  std::string state_directory{};
+  std::int64_t upload_concurrency = 8;
+  std::int64_t large_concurrency = 1;
+  std::string diff = "size";
+  CatalogOptions catalog{};
+};
+
+struct RestoreFlags {
+  program::LogOptions log{};
+  DestinationFlags source{};
+  CatalogRoots roots{};
+  std::int64_t download_concurrency = 8;
+  RestoreOptions restore{};
+  std::string node_address = "127.0.0.1:17912";
+  bool is_forced = false;
+};
+
+struct TimeDirFlags {
+  program::LogOptions log{};
+  DestinationFlags destination{};
+  std::string prefix{};
+  std::vector<std::string> catalogs{};
+  CatalogRoots roots{};
+  std::string time_style = "daily";
+  bool is_forced = false;
+};
+
+struct VerifyFlags {
+  program::LogOptions log{};
+  DestinationFlags destination{};
+  std::string time_dir{};
+  std::vector<std::string> catalogs{};
+  std::int64_t concurrency = 8;
+  VerifyOptions verify{};
+};
+
+void DeclareVerify(program::Flags* flags, VerifyFlags* f);
+void DeclareRun(program::Flags* flags, RunFlags* f);
+void DeclareRestore(program::Flags* flags, RestoreFlags* f);
+// `list` needs a destination, the others the roots.
+void DeclareTimeDirList(program::Flags* flags, TimeDirFlags* f);
+void DeclareTimeDir(program::Flags* flags, TimeDirFlags* f);
+
+// What the Go original's environment says (BYDB_…) where ours says nothing:
+// copied, for Flags to read. Before there are threads.
+void TakeOverEnvironment(const program::Flags& flags);
+
+// The store of the flags. Errors: kInvalidArgument naming the flag; those of
+// OpenStore.
+Result<std::unique_ptr<object_store::ObjectStore>> OpenDestination(
+    DestinationFlags flags, const Clock& clock);
+
+}  // namespace fodc::backup
