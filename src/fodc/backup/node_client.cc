@@ -42,18 +42,13 @@ std::string_view KindOf(Catalog catalog) {
 Result<std::shared_ptr<grpc::ChannelCredentials>> CredentialsOf(
     const NodeOptions& options) {
   if (!options.has_tls) return grpc::InsecureChannelCredentials();
-  grpc::experimental::TlsChannelCredentialsOptions tls;
+  grpc::SslCredentialsOptions ssl;
   if (!options.certificate_file.empty()) {
-    FODC_ASSIGN_OR_RETURN(
-        const std::string pem,
-        ReadFile(options.certificate_file, kMaxCertificateBytes));
-    if (!options.is_insecure) {
-      grpc::SslCredentialsOptions ssl;
-      ssl.pem_root_certs = pem;
-      return grpc::SslCredentials(ssl);
-    }
+    FODC_ASSIGN_OR_RETURN(ssl.pem_root_certs, ReadFile(options.certificate_file,
+                                                       kMaxCertificateBytes));
   }
-  if (!options.is_insecure) return grpc::SslCredentials({});
+  if (!options.is_insecure) return grpc::SslCredentials(ssl);
+  grpc::experimental::TlsChannelCredentialsOptions tls;
   tls.set_verify_server_certs(false);
   tls.set_check_call_host(false);
   return grpc::experimental::TlsCredentials(tls);

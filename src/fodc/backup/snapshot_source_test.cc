@@ -103,7 +103,7 @@ class Node final : public db::SnapshotService::Service,
   }
 
   db::SnapshotResponse answer;
-  int healthy_from = 1;
+  std::atomic<int> healthy_from = 1;
   std::atomic<bool> hangs = false;
   std::atomic<int> checks = 0;
   std::atomic<bool> has_metadata = false;
