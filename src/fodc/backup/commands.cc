@@ -176,20 +176,18 @@ Outcome RunBySchedule(object_store::ObjectStore& store, const RunFlags& flags,
 // "127.0.0.1:17912": whether somebody answers there.
 bool Answers(const std::string& address) {
   const std::size_t colon = address.rfind(':');
-  const auto port =
-      colon == address.npos
-          ? std::nullopt
-          : ParseUint(std::string_view(address).substr(colon + 1));
+  if (colon == address.npos) return false;
+  const std::uint64_t port =
+      ParseUint(std::string_view(address).substr(colon + 1)).value_or(0);
+  std::string host = address.substr(0, colon);
+  if (host == "localhost") host = "127.0.0.1";
   sockaddr_in to{};
   to.sin_family = AF_INET;
-  const std::string host = address.substr(0, colon) == "localhost"
-                               ? "127.0.0.1"
-                               : address.substr(0, colon);
-  if (!port || *port > 65535 ||
+  if (port == 0 || port > 65535 ||
       ::inet_pton(AF_INET, host.c_str(), &to.sin_addr) != 1) {
     return false;
   }
-  to.sin_port = htons(static_cast<std::uint16_t>(*port));
+  to.sin_port = htons(static_cast<std::uint16_t>(port));
   const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const timeval limit{.tv_sec = 0, .tv_usec = kNodeLook.count() * 1000};
   if (!fd.ok() || ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit,

@@ -11,6 +11,7 @@
 
 #include "banyandb/database/v1/snapshot.grpc.pb.h"
 #include "fodc/base/file.h"
+#include "fodc/base/mutex.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
 #include "fodc/object_store/base64.h"
@@ -98,10 +99,13 @@ class Node final : public db::SnapshotService::Service,
                         db::SnapshotResponse* response) override {
     EXPECT_EQ(request->groups_size(), 0);
     while (hangs && !context->IsCancelled()) std::this_thread::sleep_for(5ms);
+    const MutexLock lock(mutex);
     *response = answer;
     return grpc::Status::OK;
   }
 
+  // The sanitizer does not see that gRPC orders what threads do.
+  Mutex mutex;
   db::SnapshotResponse answer;
   std::atomic<int> healthy_from = 1;
   std::atomic<bool> hangs = false;
@@ -116,11 +120,17 @@ class Node final : public db::SnapshotService::Service,
 TEST(AskNodeTest, ReadsWhatARealNodeAnswered) {
   Node node;
   // As recorded of a real one.
-  ASSERT_TRUE(node.answer.ParseFromString(*object_store::ParseBase64(
-      "CisIAxInc2NoZW1hLXByb3BlcnR5LzIwMjYxMTIxMDgwMDIzLTAwMDAwMDAxChsIAxIXMjAy"
-      "NjExMjEwODAwMjMtMDAwMDAwMDEKGwgCEhcyMDI2MTEyMTA4MDAyMy0wMDAwMDAwMQobCAES"
-      "FzIwMjYxMTIxMDgwMDIzLTAwMDAwMDAxChsIBBIXMjAyNjExMjEwODAwMjMtMDAwMDAwMDE"
-      "=")));
+  {
+    const MutexLock lock(node.mutex);
+    ASSERT_TRUE(node.answer.ParseFromString(
+        *object_store::ParseBase64("CisIAxInc2NoZW1hLXByb3BlcnR5LzIwMjYxMTIxMDg"
+                                   "wMDIzLTAwMDAwMDAxChsIAxIXMjAy"
+                                   "NjExMjEwODAwMjMtMDAwMDAwMDEKGwgCEhcyMDI2MTE"
+                                   "yMTA4MDAyMy0wMDAwMDAwMQobCAES"
+                                   "FzIwMjYxMTIxMDgwMDIzLTAwMDAwMDAxChsIBBIXMjA"
+                                   "yNjExMjEwODAwMjMtMDAwMDAwMDE"
+                                   "=")));
+  }
   node.healthy_from = 3;
   const auto snapshots = AskNode({.address = node.address()}, {});
   ASSERT_THAT(snapshots, IsOk());
@@ -135,14 +145,17 @@ TEST(AskNodeTest, ReadsWhatARealNodeAnswered) {
 
 TEST(AskNodeTest, WhatItLeavesOutIsToldAndWhatIsUnknownIsNot) {
   Node node;
-  auto* one = node.answer.add_snapshots();
-  one->set_catalog(banyandb::common::v1::CATALOG_STREAM);
-  one->set_name("a");
-  one->set_error("group g: disk");
-  node.answer.add_snapshots()->set_name("of no catalog");
-  auto* hostile = node.answer.add_snapshots();
-  hostile->set_catalog(banyandb::common::v1::CATALOG_MEASURE);
-  hostile->set_name("../../etc");
+  {
+    const MutexLock lock(node.mutex);
+    auto* one = node.answer.add_snapshots();
+    one->set_catalog(banyandb::common::v1::CATALOG_STREAM);
+    one->set_name("a");
+    one->set_error("group g: disk");
+    node.answer.add_snapshots()->set_name("of no catalog");
+    auto* hostile = node.answer.add_snapshots();
+    hostile->set_catalog(banyandb::common::v1::CATALOG_MEASURE);
+    hostile->set_name("../../etc");
+  }
   const auto snapshots = AskNode({.address = node.address()}, {});
   ASSERT_THAT(snapshots, IsOk());
   ASSERT_THAT(*snapshots, SizeIs(1));
