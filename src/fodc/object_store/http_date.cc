@@ -25,6 +25,8 @@ std::optional<UnixTime> ParseHttpDate(std::string_view text) {
   std::tm parts{};
   const char* const end = ::strptime(copy.c_str(), kFormat, &parts);
   if (end == nullptr || *end != '\0') return {};
+  // UnixTime holds nanoseconds since 1970 and ends in April 2262.
+  if (parts.tm_year < 1970 - 1900 || parts.tm_year > 2261 - 1900) return {};
   const UnixTime at{std::chrono::seconds(::timegm(&parts))};
   // A weekday that is another's, or a 31st of June.
   if (FormatHttpDate(at) != copy) return {};

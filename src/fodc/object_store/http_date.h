@@ -11,7 +11,8 @@
 namespace fodc::object_store {
 
 std::string FormatHttpDate(UnixTime at);
-// Absent for anything that FormatHttpDate does not give.
+// Absent for anything that FormatHttpDate does not give, and for years before
+// 1970 and after 2261, which UnixTime does not hold.
 std::optional<UnixTime> ParseHttpDate(std::string_view text);
 
 }  // namespace fodc::object_store
