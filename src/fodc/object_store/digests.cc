@@ -2,12 +2,14 @@
 #include "fodc/object_store/digests.h"
 
 #include <openssl/evp.h>
+#include <zlib.h>
 
 #include <utility>
 #include <vector>
 
 #include "fodc/base/crc32c.h"
 #include "fodc/object_store/base64.h"
+#include "fodc/object_store/crc64_nvme.h"
 
 namespace fodc::object_store {
 namespace {
@@ -50,13 +52,19 @@ int DigitOf(char c) {
 struct Digester::Impl {
   Context sha256;
   Context md5 = nullptr;  // not wanted
+  Context sha1 = nullptr;
   std::optional<std::uint32_t> crc32c = {};
+  std::optional<std::uint32_t> crc32 = {};
+  std::optional<std::uint64_t> crc64_nvme = {};
 };
 
 Digester::Digester(DigestKinds kinds)
     : impl_(std::make_unique<Impl>(Impl{.sha256 = Begin(EVP_sha256())})) {
   if (kinds.md5) impl_->md5 = Begin(EVP_md5());
+  if (kinds.sha1) impl_->sha1 = Begin(EVP_sha1());
   if (kinds.crc32c) impl_->crc32c = 0;
+  if (kinds.crc32) impl_->crc32 = 0;
+  if (kinds.crc64_nvme) impl_->crc64_nvme = 0;
 }
 Digester::~Digester() = default;
 Digester::Digester(Digester&&) noexcept = default;
@@ -65,13 +73,24 @@ Digester& Digester::operator=(Digester&&) noexcept = default;
 void Digester::Update(std::string_view bytes) {
   object_store::Update(impl_->sha256.get(), bytes);
   if (impl_->md5) object_store::Update(impl_->md5.get(), bytes);
+  if (impl_->sha1) object_store::Update(impl_->sha1.get(), bytes);
   if (impl_->crc32c) impl_->crc32c = ExtendCrc32c(*impl_->crc32c, bytes);
+  if (impl_->crc32) {
+    impl_->crc32 = static_cast<std::uint32_t>(
+        ::crc32_z(*impl_->crc32, reinterpret_cast<const Bytef*>(bytes.data()),
+                  bytes.size()));
+  }
+  if (impl_->crc64_nvme)
+    impl_->crc64_nvme = ExtendCrc64Nvme(*impl_->crc64_nvme, bytes);
 }
 
 Digests Digester::Finish() {
   Digests digests{.sha256 = End<Sha256>(impl_->sha256.get()),
-                  .crc32c = impl_->crc32c};
+                  .crc32c = impl_->crc32c,
+                  .crc32 = impl_->crc32,
+                  .crc64_nvme = impl_->crc64_nvme};
   if (impl_->md5) digests.md5 = End<Md5>(impl_->md5.get());
+  if (impl_->sha1) digests.sha1 = End<Sha1>(impl_->sha1.get());
   return digests;
 }
 
@@ -99,6 +118,10 @@ std::string Base64Of(const Sha256& digest) {
 }
 
 std::string Base64Of(const Md5& digest) {
+  return Base64({reinterpret_cast<const char*>(digest.data()), digest.size()});
+}
+
+std::string Base64Of(const Sha1& digest) {
   return Base64({reinterpret_cast<const char*>(digest.data()), digest.size()});
 }
 

@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "fodc/base/file.h"
+#include "fodc/base/stop_wait.h"
 #include "fodc/base/strings.h"
 #include "fodc/object_store/location.h"
 
@@ -76,31 +77,13 @@ Status Stopped(std::stop_token stop) {
   return stop.stop_requested() ? Cancelled("stopped") : OkStatus();
 }
 
-Status WriteBlob(const Blob& blob, int fd, std::string_view what,
-                 std::stop_token stop) {
-  std::vector<char> buffer(
-      std::clamp<std::uint64_t>(blob.bytes(), 1, kPieceBytes));
-  std::uint64_t asked = 0;
-  for (std::uint64_t offset = 0; offset < blob.bytes();) {
-    FODC_RETURN_IF_ERROR(Stopped(stop));
-    FODC_ASSIGN_OR_RETURN(const std::size_t got,
-                          blob.ReadAt(offset, buffer.data(), buffer.size()));
-    FODC_RETURN_IF_ERROR(WriteAll(fd, {buffer.data(), got}, what));
-    offset += got;
-    if (offset - asked < kWriteEvery && offset < blob.bytes()) continue;
-    // Where it cannot, Sync does it all.
-    (void)::sync_file_range(fd, static_cast<off_t>(asked),
-                            static_cast<off_t>(offset - asked),
-                            SYNC_FILE_RANGE_WRITE);
-    asked = offset;
-  }
-  return OkStatus();
-}
-
 }  // namespace
 
-FileStore::FileStore(std::string directory, const Clock& clock)
-    : path_(std::move(directory)), name_("file://" + path_), clock_(clock) {}
+FileStore::FileStore(std::string directory, const Clock& clock, Pace* bandwidth)
+    : path_(std::move(directory)),
+      name_("file://" + path_),
+      clock_(clock),
+      bandwidth_(bandwidth) {}
 
 FileStore::~FileStore() {
   const MutexLock lock(mutex_);
@@ -240,6 +223,41 @@ Result<ObjectInfo> FileStore::Head(std::string_view key,
   return InfoOf(std::string(key), stat);
 }
 
+Status FileStore::Turn(std::uint64_t bytes, const std::stop_token& stop) {
+  if (bandwidth_ == nullptr) return Stopped(stop);
+  return WaitUnlessStopped(bandwidth_->Reserve(bytes), stop)
+             ? OkStatus()
+             : Cancelled("stopped");
+}
+
+std::size_t FileStore::PieceBytes(std::uint64_t bytes) const {
+  const std::uint64_t most =
+      bandwidth_ == nullptr
+          ? kPieceBytes
+          : std::min<std::uint64_t>(kPieceBytes, bandwidth_->piece());
+  return std::clamp<std::uint64_t>(bytes, 1, most);
+}
+
+Status FileStore::WriteBlob(const Blob& blob, int fd, std::string_view what,
+                            const std::stop_token& stop) {
+  std::vector<char> buffer(PieceBytes(blob.bytes()));
+  std::uint64_t asked = 0;
+  for (std::uint64_t offset = 0; offset < blob.bytes();) {
+    FODC_RETURN_IF_ERROR(Turn(buffer.size(), stop));
+    FODC_ASSIGN_OR_RETURN(const std::size_t got,
+                          blob.ReadAt(offset, buffer.data(), buffer.size()));
+    FODC_RETURN_IF_ERROR(WriteAll(fd, {buffer.data(), got}, what));
+    offset += got;
+    if (offset - asked < kWriteEvery && offset < blob.bytes()) continue;
+    // Where it cannot, Sync does it all.
+    (void)::sync_file_range(fd, static_cast<off_t>(asked),
+                            static_cast<off_t>(offset - asked),
+                            SYNC_FILE_RANGE_WRITE);
+    asked = offset;
+  }
+  return OkStatus();
+}
+
 Status FileStore::Put(std::string_view key, const Blob& blob,
                       const Digests& /*digests*/, const PutOptions& options) {
   FODC_RETURN_IF_ERROR(CheckFileKey(key));
@@ -350,10 +368,10 @@ Result<ObjectInfo> FileStore::Get(std::string_view key,
   const std::uint64_t end =
       options.bytes ? offset + std::min(*options.bytes, info.bytes - offset)
                     : info.bytes;
-  std::vector<char> buffer(
-      std::clamp<std::uint64_t>(end - offset, 1, kPieceBytes));
+  std::vector<char> buffer(PieceBytes(end - offset));
   while (offset < end) {
-    FODC_RETURN_IF_ERROR(Stopped(options.stop));
+    FODC_RETURN_IF_ERROR(Turn(
+        std::min<std::uint64_t>(buffer.size(), end - offset), options.stop));
     FODC_ASSIGN_OR_RETURN(
         const std::size_t got,
         blob.ReadAt(offset, buffer.data(),

@@ -11,6 +11,7 @@
 #include "fodc/base/directory.h"
 #include "fodc/base/mutex.h"
 #include "fodc/object_store/object_store.h"
+#include "fodc/object_store/pace.h"
 #include "fodc/object_store/tree_walk.h"
 
 namespace fodc::object_store {
@@ -29,8 +30,10 @@ class FileStore final : public ObjectStore {
   static constexpr std::size_t kMaxWaiting = 256;
 
   // `directory` is absolute; links in it are followed once, when it is opened.
-  // `clock` must outlive it.
-  FileStore(std::string directory, const Clock& clock);
+  // `clock` must outlive it, and so must `bandwidth`, by which bytes are
+  // written and read; null: as fast as they can be.
+  FileStore(std::string directory, const Clock& clock,
+            Pace* bandwidth = nullptr);
   ~FileStore() override;
 
   const std::string& name() const override { return name_; }
@@ -75,12 +78,18 @@ class FileStore final : public ObjectStore {
   Status SyncWaiting(std::vector<Waiting>* batch);
   Status SyncDirectories(const std::set<std::string>& paths);
   Status PutIfAbsent(const Waiting& file);
+  Status WriteBlob(const Blob& blob, int fd, std::string_view what,
+                   const std::stop_token& stop);
+  // Waits until so many bytes may move.
+  Status Turn(std::uint64_t bytes, const std::stop_token& stop);
+  std::size_t PieceBytes(std::uint64_t bytes) const;
   Status DeleteOne(std::string_view key);
   void Prune(std::string_view key);
 
   const std::string path_;
   const std::string name_;
   const Clock& clock_;
+  Pace* const bandwidth_;
   Mutex mutex_;
   DirectoryRef root_ FODC_GUARDED_BY(mutex_);
   // The directory that was used last, which the next file is likely in.

@@ -15,11 +15,16 @@
 namespace fodc::object_store {
 namespace {
 
-// A store behind HTTP with what it stands on; the members go in the reverse
-// order.
+struct Paces {
+  std::unique_ptr<Pace> bandwidth = nullptr;
+  std::unique_ptr<Pace> requests = nullptr;
+};
+
+// A store with what it stands on; the members go in the reverse order.
 template <typename Credentials>
 class Owned final : public ObjectStore {
  public:
+  Paces paces;
   std::unique_ptr<Transport> transport;
   std::unique_ptr<Credentials> credentials;
   std::unique_ptr<ObjectStore> store;
@@ -63,11 +68,47 @@ class Owned final : public ObjectStore {
 
 struct Nothing {};
 
+// With the transport and the client's options over them.
+template <typename Credentials>
+std::unique_ptr<Owned<Credentials>> NewOwned(const StoreOptions& o,
+                                             const Clock& clock,
+                                             StoreClient::Options* client) {
+  auto owned = std::make_unique<Owned<Credentials>>();
+  if (o.bytes_per_second > 0)
+    owned->paces.bandwidth = std::make_unique<Pace>(o.bytes_per_second, clock);
+  if (o.requests_per_second > 0)
+    owned->paces.requests =
+        std::make_unique<Pace>(o.requests_per_second, clock);
+  Transport::Options transport = o.transport;
+  transport.bandwidth = owned->paces.bandwidth.get();
+  owned->transport = std::make_unique<Transport>(transport);
+  *client = o.client;
+  client->requests = owned->paces.requests.get();
+  return owned;
+}
+
+Result<std::unique_ptr<ObjectStore>> OpenFile(const Location& location,
+                                              const StoreOptions& o,
+                                              const Clock& clock) {
+  auto owned = std::make_unique<Owned<Nothing>>();
+  if (o.bytes_per_second > 0)
+    owned->paces.bandwidth = std::make_unique<Pace>(o.bytes_per_second, clock);
+  owned->store = std::make_unique<FileStore>(location.base, clock,
+                                             owned->paces.bandwidth.get());
+  return owned;
+}
+
+template <typename Options>
+void SetSizes(const StoreOptions& o, Options* to, std::uint64_t* part_bytes) {
+  if (o.single_put_bytes > 0) to->single_put_bytes = o.single_put_bytes;
+  if (o.part_bytes > 0) *part_bytes = o.part_bytes;
+}
+
 Result<std::unique_ptr<ObjectStore>> OpenS3(const Location& location,
                                             const StoreOptions& o,
                                             const Clock& clock) {
-  auto owned = std::make_unique<Owned<S3Credentials>>();
-  owned->transport = std::make_unique<Transport>(o.transport);
+  StoreClient::Options client;
+  auto owned = NewOwned<S3Credentials>(o, clock, &client);
   owned->credentials = std::make_unique<S3Credentials>(
       S3CredentialOptions{.config_file = o.s3_config_file,
                           .credentials_file = o.s3_credential_file,
@@ -76,15 +117,28 @@ Result<std::unique_ptr<ObjectStore>> OpenS3(const Location& location,
       *owned->transport, clock);
   FODC_ASSIGN_OR_RETURN(const S3Settings settings,
                         owned->credentials->Settings());
+  FODC_ASSIGN_OR_RETURN(
+      const S3Checksum checksum,
+      ParseS3Checksum(o.s3_checksum_algorithm).WithContext("checksum"));
   S3Options s3{
       .location = location,
       .credentials = [credentials = owned->credentials.get()](
                          bool renew) { return credentials->Get(renew); },
       .storage_class = o.s3_storage_class,
-      .client = o.client};
+      .checksum = checksum,
+      .signs_payload = o.s3_signs_payload,
+      .client = std::move(client)};
+  if (o.s3_path_style) s3.location.path_style = true;
+  SetSizes(o, &s3, &s3.part_bytes);
   if (settings.region) s3.region = *settings.region;
   if (settings.endpoint) s3.endpoint = *settings.endpoint;
   if (settings.max_attempts) s3.client.retry.attempts = *settings.max_attempts;
+  const std::string endpoint = location.endpoint.value_or(s3.endpoint);
+  // Else whoever listens could send other bytes.
+  if (!o.s3_signs_payload && endpoint.starts_with("http://")) {
+    return InvalidArgument(StrCat(
+        "bodies that are not signed need TLS, and the endpoint is ", endpoint));
+  }
   owned->store =
       std::make_unique<S3Store>(std::move(s3), *owned->transport, clock);
   return owned;
@@ -93,18 +147,39 @@ Result<std::unique_ptr<ObjectStore>> OpenS3(const Location& location,
 Result<std::unique_ptr<ObjectStore>> OpenGcs(const Location& location,
                                              const StoreOptions& o,
                                              const Clock& clock) {
-  auto owned = std::make_unique<Owned<GcsTokens>>();
-  owned->transport = std::make_unique<Transport>(o.transport);
+  StoreClient::Options client;
+  auto owned = NewOwned<GcsTokens>(o, clock, &client);
   owned->credentials = std::make_unique<GcsTokens>(
       GcsTokenOptions{.service_account_file = o.gcp_service_account_file,
                       .environment = o.environment},
       *owned->transport, clock);
-  owned->store = std::make_unique<GcsStore>(
-      GcsOptions{.location = location,
+  GcsOptions gcs{.location = location,
                  .token = [tokens = owned->credentials.get()](
                               bool renew) { return tokens->Get(renew); },
-                 .client = o.client},
-      *owned->transport, clock);
+                 .client = std::move(client)};
+  SetSizes(o, &gcs, &gcs.chunk_bytes);
+  owned->store =
+      std::make_unique<GcsStore>(std::move(gcs), *owned->transport, clock);
+  return owned;
+}
+
+// Google's XML API with an HMAC key.
+Result<std::unique_ptr<ObjectStore>> OpenGcsByHmac(const Location& location,
+                                                   const StoreOptions& o,
+                                                   const Clock& clock) {
+  S3Options s3{
+      .location = location,
+      .dialect = SigV4Dialect::kGoogle,
+      .credentials = [key = SigV4Key{.access_key = o.gcp_hmac_access_id,
+                                     .secret = o.gcp_hmac_secret}](
+                         bool renew) -> Result<SigV4Key> {
+        if (renew) return Unauthenticated("the HMAC key is refused");
+        return key;
+      }};
+  auto owned = NewOwned<Nothing>(o, clock, &s3.client);
+  SetSizes(o, &s3, &s3.part_bytes);
+  owned->store =
+      std::make_unique<S3Store>(std::move(s3), *owned->transport, clock);
   return owned;
 }
 
@@ -118,7 +193,7 @@ Result<std::unique_ptr<ObjectStore>> OpenAzure(const Location& location,
   } else if (const char* const value = std::getenv(kVariable)) {
     connection = value;
   }
-  AzureOptions azure{.location = location, .client = o.client};
+  AzureOptions azure{.location = location};
   if (!connection.empty()) {
     FODC_ASSIGN_OR_RETURN(azure.account,
                           ParseAzureConnectionString(connection));
@@ -132,8 +207,8 @@ Result<std::unique_ptr<ObjectStore>> OpenAzure(const Location& location,
                                         ? location.endpoint.value_or("")
                                         : o.azure_endpoint}));
   }
-  auto owned = std::make_unique<Owned<Nothing>>();
-  owned->transport = std::make_unique<Transport>(o.transport);
+  auto owned = NewOwned<Nothing>(o, clock, &azure.client);
+  SetSizes(o, &azure, &azure.block_bytes);
   owned->store =
       std::make_unique<AzureStore>(std::move(azure), *owned->transport, clock);
   return owned;
@@ -146,11 +221,19 @@ Result<std::unique_ptr<ObjectStore>> OpenStore(const Location& location,
                                                const Clock& clock) {
   switch (location.kind) {
     case StoreKind::kFile:
-      return std::make_unique<FileStore>(location.base, clock);
+      return OpenFile(location, options, clock);
     case StoreKind::kS3:
       return OpenS3(location, options, clock);
     case StoreKind::kGcs:
-      return OpenGcs(location, options, clock);
+      if (options.gcp_hmac_access_id.empty() !=
+          options.gcp_hmac_secret.empty()) {
+        return InvalidArgument(
+            "an HMAC key of Google is an access id and a secret; one of them "
+            "is missing");
+      }
+      return options.gcp_hmac_access_id.empty()
+                 ? OpenGcs(location, options, clock)
+                 : OpenGcsByHmac(location, options, clock);
     case StoreKind::kAzure:
       return OpenAzure(location, options, clock);
   }

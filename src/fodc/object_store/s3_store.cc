@@ -12,6 +12,9 @@ namespace fodc::object_store {
 namespace {
 
 constexpr std::size_t kMostDeleted = 1000;
+constexpr char kUnsignedPayload[] = "UNSIGNED-PAYLOAD";
+constexpr std::string_view kPayload = "content-sha256";
+constexpr char kGoogleEndpoint[] = "https://storage.googleapis.com";
 constexpr char kNothingSha256[] =
     "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
@@ -22,12 +25,10 @@ bool UsesPath(const Location& location) {
                                           location.bucket.npos);
 }
 
-std::string OriginOf(const S3Options& o) {
+std::string OriginOf(const S3Options& o, const std::string& region) {
   std::string endpoint = o.location.endpoint.value_or(o.endpoint);
-  if (endpoint.empty()) {
-    endpoint = StrCat("https://s3.", o.location.region.value_or(o.region),
-                      ".amazonaws.com");
-  }
+  if (endpoint.empty())
+    endpoint = StrCat("https://s3.", region, ".amazonaws.com");
   while (endpoint.ends_with('/')) endpoint.pop_back();
   if (UsesPath(o.location)) return endpoint;
   const std::size_t host = endpoint.find("://") + 3;
@@ -39,12 +40,18 @@ Location WithEndpoint(Location location, const std::string& endpoint) {
   return location;
 }
 S3Options WithEndpoint(S3Options o) {
+  if (o.dialect == SigV4Dialect::kGoogle) {
+    o.location.path_style = true;
+    o.location.region = "auto";
+    if (o.endpoint.empty()) o.endpoint = kGoogleEndpoint;
+  }
   o.location = WithEndpoint(std::move(o.location), o.endpoint);
   return o;
 }
 
-StoreClient::Options ClientOptions(StoreClient::Options o) {
-  o.store = "S3";
+StoreClient::Options ClientOptions(const S3Options& all) {
+  StoreClient::Options o = all.client;
+  o.store = StoreKindName(all.location.kind);
   return o;
 }
 
@@ -53,14 +60,17 @@ StoreClient::Options ClientOptions(StoreClient::Options o) {
 S3Store::S3Store(S3Options options, Transport& transport, const Clock& clock)
     : options_(WithEndpoint(std::move(options))),
       name_(LocationText(options_.location)),
-      keys_("S3", options_.location.base),
-      origin_(OriginOf(options_)),
+      keys_(std::string(StoreKindName(options_.location.kind)),
+            options_.location.base),
+      kinds_(options_.dialect == SigV4Dialect::kGoogle
+                 ? DigestKinds{.crc32c = true}
+                 : KindsFor(options_.checksum)),
       path_(UsesPath(options_.location)
                 ? StrCat("/", EncodeKey(options_.location.bucket), "/")
                 : "/"),
       region_(options_.location.region.value_or(options_.region)),
       client_(
-          ClientOptions(options_.client),
+          ClientOptions(options_),
           {.sign = [this](UnixTime now,
                           HttpRequest* r) { return Sign(now, r); },
            .read_error = [this](const HttpAnswer& a) { return ReadError(a); },
@@ -81,10 +91,55 @@ std::uint64_t S3Store::PartBytes(std::uint64_t least, std::uint64_t bytes) {
   return std::max(least, (needed + kMib - 1) / kMib * kMib);
 }
 
+std::string S3Store::Header(std::string_view name) const {
+  return StrCat(
+      options_.dialect == SigV4Dialect::kGoogle ? "x-goog-" : "x-amz-", name);
+}
+
+std::string S3Store::Origin() const {
+  const MutexLock lock(mutex_);
+  return OriginOf(options_, region_);
+}
+
+std::string S3Store::PayloadOf(const Digests& digests) const {
+  return options_.signs_payload ? Sha256Text(digests.sha256) : kUnsignedPayload;
+}
+
+void S3Store::AddDigests(const Digests& digests, bool is_object,
+                         HttpHeaders* headers) const {
+  headers->emplace_back(Header(kPayload), PayloadOf(digests));
+  if (options_.dialect == SigV4Dialect::kGoogle) {
+    headers->emplace_back(
+        "x-goog-hash",
+        "crc32c=" + S3ChecksumText(S3Checksum::kCrc32c, digests));
+    if (is_object) {
+      headers->emplace_back("x-goog-meta-checksum_sha256",
+                            Sha256Text(digests.sha256));
+    }
+    return;
+  }
+  const std::string_view name = S3ChecksumName(options_.checksum);
+  if (!name.empty()) {
+    headers->emplace_back("x-amz-sdk-checksum-algorithm", name);
+    headers->emplace_back(StrCat("x-amz-checksum-", ToLower(name)),
+                          S3ChecksumText(options_.checksum, digests));
+  }
+  if (is_object) {
+    headers->emplace_back("x-amz-meta-checksum-sha256",
+                          Sha256Text(digests.sha256));
+  }
+}
+
+std::pair<std::string, std::string> S3Store::OnlyIfAbsent() const {
+  if (options_.dialect == SigV4Dialect::kGoogle)
+    return {"x-goog-if-generation-match", "0"};
+  return {"If-None-Match", "*"};
+}
+
 HttpRequest S3Store::RequestTo(std::string_view method,
                                std::string_view full_key) const {
   return {.method = std::string(method),
-          .origin = origin_,
+          .origin = Origin(),
           .path = path_ + EncodeKey(full_key)};
 }
 
@@ -96,14 +151,20 @@ Status S3Store::Sign(UnixTime now, HttpRequest* request) {
   }
   // The source keeps them for as long as they hold.
   FODC_ASSIGN_OR_RETURN(const SigV4Key key, options_.credentials(false));
+  const std::string name = Header(kPayload);
   const auto known = std::ranges::find_if(
       request->headers,
-      [](const auto& header) { return header.first == kPayloadHeader; });
+      [&name](const auto& header) { return header.first == name; });
   const std::string payload =
       known == request->headers.end() ? kNothingSha256 : known->second;
   if (known == request->headers.end())
-    request->headers.emplace_back(kPayloadHeader, payload);
-  SignV4(key, {.region = region}, now, payload, request);
+    request->headers.emplace_back(name, payload);
+  const bool is_google = options_.dialect == SigV4Dialect::kGoogle;
+  SignV4(key,
+         {.region = std::move(region),
+          .service = is_google ? "storage" : "s3",
+          .dialect = options_.dialect},
+         now, payload, request);
   return OkStatus();
 }
 
@@ -111,6 +172,8 @@ ServiceError S3Store::ReadError(const HttpAnswer& answer) {
   S3Error error = ReadS3Error(answer.body);
   if (error.request_id.empty())
     error.request_id = answer.Header("x-amz-request-id");
+  if (error.request_id.empty())
+    error.request_id = answer.Header("x-guploader-uploadid");
   std::string region(answer.Header("x-amz-bucket-region"));
   if (region.empty()) region = std::move(error.region);
   if (!region.empty()) {
@@ -136,6 +199,7 @@ Result<HttpAnswer> S3Store::Do(StoreClient::Call call) {
     const MutexLock lock(mutex_);
     if (region_ == before) return answer;
   }
+  call.request.origin = Origin();
   return client_.Do(std::move(call));
 }
 
@@ -167,10 +231,9 @@ ObjectInfo S3Store::InfoOf(std::string_view key,
   ObjectInfo info{.key = std::string(key)};
   info.bytes = BytesOfAnswer(answer);
   info.etag = answer.Header("ETag");
-  info.storage_class = answer.Header("x-amz-storage-class");
-  for (const char* name :
-       {"x-amz-meta-checksum-sha256", "x-amz-meta-checksum_sha256"}) {
-    if (!info.sha256) info.sha256 = ParseSha256(answer.Header(name));
+  info.storage_class = answer.Header(Header("storage-class"));
+  for (const char* name : {"meta-checksum-sha256", "meta-checksum_sha256"}) {
+    if (!info.sha256) info.sha256 = ParseSha256(answer.Header(Header(name)));
   }
   // Of objects in parts it ends in "-" and their number, and is another thing.
   const auto stored = ParseBase64(answer.Header("x-amz-checksum-sha256"));
@@ -184,7 +247,8 @@ ObjectInfo S3Store::InfoOf(std::string_view key,
 Result<ObjectInfo> S3Store::Head(std::string_view key, std::stop_token stop) {
   FODC_ASSIGN_OR_RETURN(const std::string full, keys_.Full(key));
   HttpRequest http = RequestTo("HEAD", full);
-  http.headers = {{"x-amz-checksum-mode", "ENABLED"}};
+  if (options_.dialect == SigV4Dialect::kAws)
+    http.headers = {{"x-amz-checksum-mode", "ENABLED"}};
   FODC_ASSIGN_OR_RETURN(const HttpAnswer answer,
                         Do({.operation = "head",
                             .key = key,
@@ -199,7 +263,8 @@ Result<ObjectInfo> S3Store::Get(std::string_view key, const GetOptions& options,
   const auto ask = [&](HttpHeaders headers, const TransferOptions& transfer) {
     HttpRequest http = RequestTo("GET", full);
     http.headers = std::move(headers);
-    http.headers.emplace_back("x-amz-checksum-mode", "ENABLED");
+    if (options_.dialect == SigV4Dialect::kAws)
+      http.headers.emplace_back("x-amz-checksum-mode", "ENABLED");
     return Do({.operation = "get",
                .key = key,
                .request = std::move(http),
@@ -221,7 +286,7 @@ Status S3Store::DeleteSome(const std::vector<std::string>& keys,
   HttpRequest http = RequestTo("POST", "");
   http.query = {{"delete", ""}};
   http.headers = {{"Content-MD5", Base64Of(*digests.md5)},
-                  {kPayloadHeader, Sha256Text(digests.sha256)}};
+                  {Header(kPayload), PayloadOf(digests)}};
   http.body = &blob;
   http.body_bytes = blob.bytes();
   FODC_ASSIGN_OR_RETURN(const HttpAnswer answer,
@@ -240,6 +305,16 @@ Status S3Store::DeleteSome(const std::vector<std::string>& keys,
   return OkStatus();
 }
 
+Status S3Store::DeleteOne(std::string_view full_key,
+                          const std::stop_token& stop) {
+  const auto answer = Do({.operation = "delete",
+                          .key = full_key,
+                          .request = RequestTo("DELETE", full_key),
+                          .transfer = {.stop = stop}});
+  return answer.status().code() == Code::kNotFound ? OkStatus()
+                                                   : answer.status();
+}
+
 Status S3Store::Delete(const std::vector<std::string>& keys,
                        std::stop_token stop) {
   Status first;
@@ -251,9 +326,14 @@ Status S3Store::Delete(const std::vector<std::string>& keys,
     } else if (first.ok()) {
       first = std::move(full).status();
     }
-    if (some.size() < kMostDeleted && i + 1 < keys.size()) continue;
+    // Google's servers have not always had deletes of many.
+    const bool is_google = options_.dialect == SigV4Dialect::kGoogle;
+    const std::size_t most = is_google ? 1 : kMostDeleted;
+    if (some.size() < most && i + 1 < keys.size()) continue;
     if (some.empty()) continue;
-    const Status s = DeleteSome(std::exchange(some, {}), stop);
+    const std::vector<std::string> batch = std::exchange(some, {});
+    const Status s =
+        is_google ? DeleteOne(batch.front(), stop) : DeleteSome(batch, stop);
     if (s.code() == Code::kCancelled) return s;
     if (first.ok()) first = s;
   }
@@ -266,8 +346,8 @@ Status S3Store::Copy(std::string_view from, std::string_view to,
   FODC_ASSIGN_OR_RETURN(const std::string target, keys_.Full(to));
   HttpRequest http = RequestTo("PUT", target);
   http.headers = {
-      {"x-amz-copy-source", StrCat("/", EncodeKey(options_.location.bucket),
-                                   "/", EncodeKey(source))}};
+      {Header("copy-source"), StrCat("/", EncodeKey(options_.location.bucket),
+                                     "/", EncodeKey(source))}};
   return Do({.operation = "copy",
              .key = from,
              .request = std::move(http),

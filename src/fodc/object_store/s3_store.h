@@ -13,6 +13,7 @@
 #include "fodc/object_store/key_space.h"
 #include "fodc/object_store/location.h"
 #include "fodc/object_store/object_store.h"
+#include "fodc/object_store/s3_checksum.h"
 #include "fodc/object_store/s3_xml.h"
 #include "fodc/object_store/sigv4.h"
 #include "fodc/object_store/store_client.h"
@@ -20,13 +21,19 @@
 namespace fodc::object_store {
 
 struct S3Options {
-  Location location{};  // of kind kS3
+  Location location{};  // of kind kS3, or of kGcs in Google's dialect
+  // Google's XML API is S3's with headers of its own, and with HMAC keys.
+  SigV4Dialect dialect = SigV4Dialect::kAws;
   // Where the location says none.
   std::string region = "us-east-1";
   std::string endpoint{};
   // The key of the moment; `renew`: the one before is not taken any more.
   std::function<Result<SigV4Key>(bool renew)> credentials{};
   std::string storage_class{};
+  // Of AWS's dialect; in Google's it is CRC-32C.
+  S3Checksum checksum = S3Checksum::kSha256;
+  // Else bodies are not part of what is signed: over TLS alone.
+  bool signs_payload = true;
   // Larger objects go in parts, of which there are 10,000 at most.
   std::uint64_t single_put_bytes = 100u << 20;
   std::uint64_t part_bytes = 16u << 20;
@@ -44,7 +51,7 @@ class S3Store final : public ObjectStore {
   std::uint64_t single_put_bytes() const override {
     return options_.single_put_bytes;
   }
-  DigestKinds digest_kinds() const override { return {}; }
+  DigestKinds digest_kinds() const override { return kinds_; }
 
   // Buckets are made by their owners.
   Status Prepare(std::stop_token /*stop*/) override { return OkStatus(); }
@@ -65,12 +72,18 @@ class S3Store final : public ObjectStore {
   static std::uint64_t PartBytes(std::uint64_t least, std::uint64_t bytes);
 
  private:
-  // Has the digest of what is sent; what has none sends nothing.
-  static constexpr char kPayloadHeader[] = "x-amz-content-sha256";
-
   // An upload in parts that is under way.
   struct Upload;
 
+  // "x-amz-…" or "x-goog-…".
+  std::string Header(std::string_view name) const;
+  // For a body of those digests, kept as an object or a part of one.
+  void AddDigests(const Digests& digests, bool is_object,
+                  HttpHeaders* headers) const;
+  std::pair<std::string, std::string> OnlyIfAbsent() const;
+  std::string PayloadOf(const Digests& digests) const;
+  // Where the region is, unless an endpoint is given.
+  std::string Origin() const;
   // To the object of that full key; to the bucket if it is empty.
   HttpRequest RequestTo(std::string_view method,
                         std::string_view full_key) const;
@@ -79,6 +92,7 @@ class S3Store final : public ObjectStore {
   Status Sign(UnixTime now, HttpRequest* request);
   ServiceError ReadError(const HttpAnswer& answer);
   ObjectInfo InfoOf(std::string_view key, const HttpAnswer& answer) const;
+  Status DeleteOne(std::string_view full_key, const std::stop_token& stop);
   Status DeleteSome(const std::vector<std::string>& keys,
                     const std::stop_token& stop);
   Status PutWhole(std::string_view key, const Blob& blob,
@@ -93,9 +107,9 @@ class S3Store final : public ObjectStore {
   const S3Options options_;
   const std::string name_;
   const KeySpace keys_;
-  const std::string origin_;
+  const DigestKinds kinds_;
   const std::string path_;  // before each key: "/" or "/bucket/"
-  Mutex mutex_;
+  mutable Mutex mutex_;
   std::string region_ FODC_GUARDED_BY(mutex_);
   StoreClient client_;
 };

@@ -27,7 +27,9 @@ class S3StoreTest : public ::testing::Test {
  protected:
   void SetUp() override { Make({}); }
   void Make(S3Options options) {
-    options.location = {.kind = StoreKind::kS3,
+    options.location = {.kind = options.dialect == SigV4Dialect::kAws
+                                    ? StoreKind::kS3
+                                    : StoreKind::kGcs,
                         .bucket = "bucket",
                         .base = "base",
                         .endpoint = server_.origin()};
@@ -42,7 +44,8 @@ class S3StoreTest : public ::testing::Test {
   Status Put(std::string_view key, std::string_view bytes,
              PutOptions options = {}) {
     const MemoryBlob blob(bytes);
-    return store_->Put(key, blob, *DigestsOf(blob, {}), options);
+    return store_->Put(key, blob, *DigestsOf(blob, store_->digest_kinds()),
+                       options);
   }
   Result<std::string> Get(std::string_view key, GetOptions options = {}) {
     std::string all;
@@ -194,6 +197,47 @@ class S3StoreTest : public ::testing::Test {
   Transport transport_{{}};
   std::unique_ptr<S3Store> store_;
 };
+
+// One of them goes with the object; the signature is of SHA-256 all the same.
+TEST_F(S3StoreTest, SendsTheChecksumThatIsAskedFor) {
+  Make({.checksum = S3Checksum::kCrc32});
+  ASSERT_THAT(Put("k", "123456789"), IsOk());
+  EXPECT_EQ(server_.requests().back().At("x-amz-checksum-crc32"), "y/Q5Jg==");
+  Make({.checksum = S3Checksum::kNone});
+  ASSERT_THAT(Put("k", "123456789"), IsOk());
+  for (const auto& [name, value] : server_.requests().back().headers)
+    EXPECT_FALSE(name.starts_with("x-amz-checksum")) << name << value;
+  EXPECT_THAT(Get("k"), IsOkAndHolds("123456789"));
+}
+
+TEST_F(S3StoreTest, SpeaksGooglesDialect) {
+  before_ = [](const ServedRequest& r) -> std::optional<ServedAnswer> {
+    if (r.method == "GET")
+      return ServedAnswer{.headers = {{"x-goog-meta-checksum_sha256",
+                                       Sha256TextOf("123456789")}},
+                          .body = "123456788"};
+    return ServedAnswer{};
+  };
+  Make({.dialect = SigV4Dialect::kGoogle});
+  EXPECT_EQ(store_->name(), "gs://bucket/base");
+  ASSERT_THAT(Put("k", "123456789", {.only_if_absent = true}), IsOk());
+  const ServedRequest put = server_.requests().back();
+  EXPECT_EQ(put.target, "/bucket/base/k");
+  EXPECT_THAT(put.At("authorization"),
+              HasSubstr("GOOG4-HMAC-SHA256 Credential=A/"));
+  EXPECT_THAT(put.At("authorization"),
+              HasSubstr("/auto/storage/goog4_request, SignedHeaders="));
+  EXPECT_EQ(put.At("x-goog-hash"), "crc32c=4waSgw==");
+  EXPECT_EQ(put.At("x-goog-meta-checksum_sha256"), Sha256TextOf("123456789"));
+  EXPECT_EQ(put.At("x-goog-content-sha256"), Sha256TextOf("123456789"));
+  EXPECT_EQ(put.At("x-goog-if-generation-match"), "0");
+  for (const auto& [name, value] : put.headers)
+    EXPECT_FALSE(name.starts_with("x-amz-")) << name << value;
+  // What came is not what its digest says.
+  EXPECT_THAT(Get("k"), StatusIs(Code::kDataLoss, _));
+  ASSERT_THAT(store_->Delete({"k", "l"}, {}), IsOk());
+  EXPECT_EQ(Asked().back(), "DELETE /bucket/base/l");
+}
 
 TEST_F(S3StoreTest, PutsInOneRequestWithItsDigests) {
   ASSERT_THAT(Put("day/a b", "hello"), IsOk());

@@ -8,11 +8,6 @@
 #include "fodc/object_store/s3_store.h"
 
 namespace fodc::object_store {
-namespace {
-
-constexpr char kMetaHeader[] = "x-amz-meta-checksum-sha256";
-
-}  // namespace
 
 struct S3Store::Upload {
   std::string_view key;
@@ -33,30 +28,38 @@ Status S3Store::PutWhole(std::string_view key, const Blob& blob,
                          const Digests& digests, const PutOptions& options) {
   FODC_ASSIGN_OR_RETURN(const std::string full, keys_.Full(key));
   HttpRequest http = RequestTo("PUT", full);
-  const std::string hex = Sha256Text(digests.sha256);
-  http.headers = {{kPayloadHeader, hex},
-                  {"x-amz-sdk-checksum-algorithm", "SHA256"},
-                  {"x-amz-checksum-sha256", Base64Of(digests.sha256)},
-                  {kMetaHeader, hex}};
+  AddDigests(digests, true, &http.headers);
   if (!options_.storage_class.empty())
-    http.headers.emplace_back("x-amz-storage-class", options_.storage_class);
-  if (options.only_if_absent) http.headers.emplace_back("If-None-Match", "*");
+    http.headers.emplace_back(Header("storage-class"), options_.storage_class);
+  if (options.only_if_absent) http.headers.push_back(OnlyIfAbsent());
   http.body = &blob;
   http.body_bytes = blob.bytes();
-  return Do({.operation = "put",
-             .key = key,
-             .request = std::move(http),
-             .transfer = {.stop = options.stop}})
-      .status();
+  const Status s = Do({.operation = "put",
+                       .key = key,
+                       .request = std::move(http),
+                       .transfer = {.stop = options.stop}})
+                       .status();
+  if (!options.only_if_absent || s.code() != Code::kAlreadyExists) return s;
+  // An attempt before may have done it, and its answer was lost.
+  const auto there = Head(key, options.stop);
+  return there.ok() && there->sha256 == digests.sha256 ? OkStatus() : s;
 }
 
 Status S3Store::BeginUpload(Upload* upload) {
   HttpRequest http = RequestTo("POST", upload->session.full_key);
   http.query = {{"uploads", ""}};
-  http.headers = {{"x-amz-checksum-algorithm", "SHA256"},
-                  {kMetaHeader, Sha256Text(upload->digests.sha256)}};
+  const std::string hex = Sha256Text(upload->digests.sha256);
+  if (options_.dialect == SigV4Dialect::kGoogle) {
+    http.headers = {{"x-goog-meta-checksum_sha256", hex}};
+  } else {
+    http.headers = {{"x-amz-meta-checksum-sha256", hex}};
+  }
+  if (!upload->session.algorithm.empty()) {
+    http.headers.emplace_back("x-amz-checksum-algorithm",
+                              upload->session.algorithm);
+  }
   if (!options_.storage_class.empty())
-    http.headers.emplace_back("x-amz-storage-class", options_.storage_class);
+    http.headers.emplace_back(Header("storage-class"), options_.storage_class);
   FODC_ASSIGN_OR_RETURN(const HttpAnswer answer,
                         Do({.operation = "begin upload",
                             .key = upload->key,
@@ -77,14 +80,16 @@ Status S3Store::PutParts(Upload* upload) {
     const BlobPiece piece(upload->blob, offset,
                           std::min(upload->session.part_bytes, bytes - offset));
     UploadPart part;
-    FODC_ASSIGN_OR_RETURN(const Digests digests, DigestsOf(piece, {}));
+    FODC_ASSIGN_OR_RETURN(const Digests digests, DigestsOf(piece, kinds_));
     part.sha256 = digests.sha256;
+    part.checksum =
+        S3ChecksumText(upload->session.algorithm.empty() ? S3Checksum::kNone
+                                                         : options_.checksum,
+                       digests);
     HttpRequest http = RequestTo("PUT", upload->session.full_key);
     http.query = {{"partNumber", StrCat(upload->session.parts.size() + 1)},
                   {"uploadId", upload->session.id}};
-    http.headers = {{kPayloadHeader, Sha256Text(part.sha256)},
-                    {"x-amz-sdk-checksum-algorithm", "SHA256"},
-                    {"x-amz-checksum-sha256", Base64Of(part.sha256)}};
+    AddDigests(digests, false, &http.headers);
     http.body = &piece;
     http.body_bytes = piece.bytes();
     FODC_ASSIGN_OR_RETURN(const HttpAnswer answer,
@@ -99,14 +104,14 @@ Status S3Store::PutParts(Upload* upload) {
 }
 
 Status S3Store::CompleteUpload(Upload* upload) {
-  const std::string body = WriteS3Complete(upload->session.parts);
+  const std::string body =
+      WriteS3Complete(upload->session.parts, upload->session.algorithm);
   const MemoryBlob blob(body);
   HttpRequest http = RequestTo("POST", upload->session.full_key);
   http.query = {{"uploadId", upload->session.id}};
   FODC_ASSIGN_OR_RETURN(const Digests digests, DigestsOf(blob, {}));
-  http.headers = {{kPayloadHeader, Sha256Text(digests.sha256)}};
-  if (upload->options.only_if_absent)
-    http.headers.emplace_back("If-None-Match", "*");
+  http.headers = {{Header("content-sha256"), PayloadOf(digests)}};
+  if (upload->options.only_if_absent) http.headers.push_back(OnlyIfAbsent());
   http.body = &blob;
   http.body_bytes = blob.bytes();
   const auto answer = Do({.operation = "complete upload",
@@ -145,10 +150,14 @@ Status S3Store::PutInParts(std::string_view key, const Blob& blob,
       .blob = blob,
       .digests = digests,
       .options = options,
-      .session = {.full_key = std::move(full),
-                  .bytes = blob.bytes(),
-                  .sha256 = digests.sha256,
-                  .part_bytes = PartBytes(options_.part_bytes, blob.bytes())}};
+      .session = {
+          .full_key = std::move(full),
+          .bytes = blob.bytes(),
+          .sha256 = digests.sha256,
+          .part_bytes = PartBytes(options_.part_bytes, blob.bytes()),
+          .algorithm = options_.dialect == SigV4Dialect::kAws
+                           ? std::string(S3ChecksumName(options_.checksum))
+                           : std::string()}};
   bool is_resumed = upload.session.Load(options.session);
   for (;;) {
     Status s = is_resumed ? OkStatus() : BeginUpload(&upload);

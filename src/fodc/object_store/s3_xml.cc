@@ -93,7 +93,9 @@ std::string WriteS3Delete(const std::vector<std::string>& keys) {
   return WriteXml(document);
 }
 
-std::string WriteS3Complete(const std::vector<UploadPart>& parts) {
+std::string WriteS3Complete(const std::vector<UploadPart>& parts,
+                            std::string_view algorithm) {
+  const std::string element = StrCat("Checksum", algorithm);
   pugi::xml_document document;
   pugi::xml_node root = document.append_child("CompleteMultipartUpload");
   int number = 0;
@@ -101,9 +103,8 @@ std::string WriteS3Complete(const std::vector<UploadPart>& parts) {
     pugi::xml_node node = root.append_child("Part");
     node.append_child("PartNumber").text().set(++number);
     node.append_child("ETag").text().set(part.etag.c_str());
-    node.append_child("ChecksumSHA256")
-        .text()
-        .set(Base64Of(part.sha256).c_str());
+    if (!algorithm.empty())
+      node.append_child(element.c_str()).text().set(part.checksum.c_str());
   }
   return WriteXml(document);
 }

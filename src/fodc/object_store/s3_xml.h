@@ -36,8 +36,10 @@ struct KeyError {
 // Of DeleteObjects: what was not deleted. Errors: likewise.
 Result<std::vector<KeyError>> ReadS3DeleteErrors(std::string_view xml);
 
-// Bodies of DeleteObjects and CompleteMultipartUpload.
+// Bodies of DeleteObjects and CompleteMultipartUpload. `algorithm` is that of
+// the parts' checksums, "SHA256"; empty: they have none.
 std::string WriteS3Delete(const std::vector<std::string>& keys);
-std::string WriteS3Complete(const std::vector<UploadPart>& parts);
+std::string WriteS3Complete(const std::vector<UploadPart>& parts,
+                            std::string_view algorithm);
 
 }  // namespace fodc::object_store

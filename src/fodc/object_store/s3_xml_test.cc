@@ -91,10 +91,9 @@ TEST(S3XmlTest, WritesBodies) {
   EXPECT_EQ(WriteS3Delete({"a&b", "<c>"}),
             "<Delete><Quiet>true</Quiet><Object><Key>a&amp;b</Key></Object>"
             "<Object><Key>&lt;c&gt;</Key></Object></Delete>");
-  EXPECT_EQ(WriteS3Complete({{.etag = "\"e\""}}),
+  EXPECT_EQ(WriteS3Complete({{.etag = "\"e\"", .checksum = "AA=="}}, "CRC32"),
             "<CompleteMultipartUpload><Part><PartNumber>1</PartNumber>"
-            "<ETag>\"e\"</ETag><ChecksumSHA256>"
-            "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=</ChecksumSHA256>"
+            "<ETag>\"e\"</ETag><ChecksumCRC32>AA==</ChecksumCRC32>"
             "</Part></CompleteMultipartUpload>");
 }
 

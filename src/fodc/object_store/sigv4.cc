@@ -12,7 +12,16 @@
 namespace fodc::object_store {
 namespace {
 
-constexpr std::string_view kAlgorithm = "AWS4-HMAC-SHA256";
+struct Words {
+  std::string_view algorithm;
+  std::string_view key_prefix;
+  std::string_view end;
+  const char* date_header;
+};
+constexpr Words kAws = {"AWS4-HMAC-SHA256", "AWS4", "aws4_request",
+                        "X-Amz-Date"};
+constexpr Words kGoogle = {"GOOG4-HMAC-SHA256", "GOOG4", "goog4_request",
+                           "X-Goog-Date"};
 
 // "20130524T000000Z".
 std::string BasicTime(UnixTime at) {
@@ -53,10 +62,11 @@ Sha256 HmacSha256(std::string_view key, std::string_view text) {
 
 void SignV4(const SigV4Key& key, const SigV4Scope& scope, UnixTime at,
             std::string_view payload, HttpRequest* request) {
+  const Words& words = scope.dialect == SigV4Dialect::kAws ? kAws : kGoogle;
   const std::string time = BasicTime(at);
   const std::string date = time.substr(0, 8);
   request->headers.emplace_back("Host", HostOf(request->origin));
-  request->headers.emplace_back("X-Amz-Date", time);
+  request->headers.emplace_back(words.date_header, time);
   if (!key.session_token.empty())
     request->headers.emplace_back("X-Amz-Security-Token", key.session_token);
 
@@ -75,19 +85,20 @@ void SignV4(const SigV4Key& key, const SigV4Scope& scope, UnixTime at,
                                        "\n", EncodeQuery(request->query), "\n",
                                        lines, "\n", names, "\n", payload);
   const std::string place =
-      StrCat(date, "/", scope.region, "/", scope.service, "/aws4_request");
-  const std::string text = StrCat(kAlgorithm, "\n", time, "\n", place, "\n",
-                                  Sha256TextOf(canonical));
-  Sha256 signing = HmacSha256("AWS4" + key.secret, date);
+      StrCat(date, "/", scope.region, "/", scope.service, "/", words.end);
+  const std::string text = StrCat(words.algorithm, "\n", time, "\n", place,
+                                  "\n", Sha256TextOf(canonical));
+  Sha256 signing = HmacSha256(StrCat(words.key_prefix, key.secret), date);
   for (const std::string_view word :
        {std::string_view(scope.region), std::string_view(scope.service),
-        std::string_view("aws4_request")}) {
+        words.end}) {
     signing = HmacSha256(View(signing), word);
   }
   request->headers.emplace_back(
-      "Authorization", StrCat(kAlgorithm, " Credential=", key.access_key, "/",
-                              place, ", SignedHeaders=", names, ", Signature=",
-                              Sha256Text(HmacSha256(View(signing), text))));
+      "Authorization",
+      StrCat(words.algorithm, " Credential=", key.access_key, "/", place,
+             ", SignedHeaders=", names,
+             ", Signature=", Sha256Text(HmacSha256(View(signing), text))));
 }
 
 }  // namespace fodc::object_store

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Signature Version 4 of AWS, in headers; with other words GCS takes it, too.
+// Signature Version 4 of AWS, in headers, and what Google made of it.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 
@@ -17,15 +18,20 @@ struct SigV4Key {
   std::string session_token{};  // of keys that expire; empty: none
 };
 
+// Whose words are used.
+enum class SigV4Dialect : std::uint8_t { kAws, kGoogle };
+
 struct SigV4Scope {
   std::string region{};
   std::string service = "s3";
+  SigV4Dialect dialect = SigV4Dialect::kAws;
 };
 
-// Adds Host, X-Amz-Date, X-Amz-Security-Token and Authorization to the headers.
-// All that are there already are signed; of their values, runs of blanks are
-// one. `payload` is in X-Amz-Content-Sha256 as the service wants it: the digest
-// of the body, in hexadecimal.
+// Adds Host, X-Amz-Date (X-Goog-Date), X-Amz-Security-Token and Authorization
+// to the headers. All that are there already are signed; of their values, runs
+// of blanks are one. `payload` is in X-Amz-Content-Sha256
+// (X-Goog-Content-Sha256) as the service wants it: the digest of the body, in
+// hexadecimal.
 void SignV4(const SigV4Key& key, const SigV4Scope& scope, UnixTime at,
             std::string_view payload, HttpRequest* request);
 

@@ -154,6 +154,10 @@ Result<HttpAnswer> StoreClient::Do(Call call) {
   }
   RetryState state(options_.retry, clock_.Monotonic());
   for (;;) {
+    if (options_.requests != nullptr) {
+      FODC_RETURN_IF_ERROR(
+          Wait(options_.requests->Reserve(1), call.transfer.stop));
+    }
     HttpRequest request = call.request;
     UnixTime now = clock_.Unix();
     {
@@ -167,7 +171,8 @@ Result<HttpAnswer> StoreClient::Do(Call call) {
     auto answer = transport_.Perform(request, call.transfer);
     const int status = answer.ok() ? answer->status : 0;
     if (options_.on_attempt) {
-      options_.on_attempt({.operation = call.operation,
+      options_.on_attempt({.store = options_.store,
+                           .operation = call.operation,
                            .status = status,
                            .took = clock_.Monotonic() - began,
                            .is_retry = state.attempts() > 0});

@@ -26,6 +26,7 @@ struct ServiceError {
 
 // One attempt, for metrics. `status` 0: there was no answer.
 struct AttemptReport {
+  std::string_view store;
   std::string_view operation;
   int status = 0;
   std::chrono::nanoseconds took{};
@@ -39,6 +40,8 @@ class StoreClient {
     RetryOptions retry{};
     std::size_t concurrency = 64;
     std::function<void(const AttemptReport&)> on_attempt{};  // on any thread
+    // Of requests; null: none. Outlives the client.
+    Pace* requests = nullptr;
   };
   // How the service speaks. Each is called on the thread of Do.
   struct Service {

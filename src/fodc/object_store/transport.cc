@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <thread>
 #include <utility>
@@ -23,6 +24,7 @@ constexpr std::uint64_t kExpectBytes = 1u << 20;
 constexpr long kConnectSeconds = 10;
 constexpr long kSlowBytesPerSecond = 1024;
 constexpr long kSlowSeconds = 60;
+constexpr long kSlowPacedSeconds = 600;
 constexpr long kBufferBytes = 256l << 10;
 constexpr std::size_t kMaxSpare = 16;
 constexpr int kLongestPollMs = 60'000;
@@ -77,6 +79,14 @@ struct Transfer {
   std::uint64_t sent = 0;
   std::size_t header_bytes = 0;
   bool is_over = false;
+  // Of the bandwidth, and not used yet.
+  Pace* bandwidth = nullptr;
+  std::size_t reserved = 0;
+  // Set while it waits for its turn.
+  std::optional<MonotonicTime> paused_until = {};
+
+  // Whether so many bytes may move now; else it is to be paused.
+  bool IsTurn(std::size_t bytes);
 
   std::size_t OnHeader(std::string_view line);
   std::size_t OnBody(std::string_view bytes);
@@ -101,7 +111,19 @@ std::size_t Transfer::OnHeader(std::string_view line) {
   return line.size();
 }
 
+bool Transfer::IsTurn(std::size_t bytes) {
+  if (bandwidth == nullptr || reserved >= bytes) return true;
+  const std::chrono::nanoseconds wait = bandwidth->Reserve(bytes - reserved);
+  reserved = bytes;
+  if (wait <= std::chrono::nanoseconds(0)) return true;
+  paused_until = bandwidth->clock().Monotonic() + wait;
+  return false;
+}
+
 std::size_t Transfer::OnBody(std::string_view bytes) {
+  // They come again afterwards, maybe with more.
+  if (!IsTurn(bytes.size())) return CURL_WRITEFUNC_PAUSE;
+  reserved -= std::min(reserved, bytes.size());
   long status = 0;
   curl_easy_getinfo(easy.get(), CURLINFO_RESPONSE_CODE, &status);
   if (options->sink && status >= 200 && status < 300) {
@@ -119,12 +141,16 @@ std::size_t Transfer::OnBody(std::string_view bytes) {
 std::size_t Transfer::OnRead(char* buffer, std::size_t bytes) {
   bytes = std::min<std::uint64_t>(bytes, request->body_bytes - sent);
   if (bytes == 0) return 0;
+  if (bandwidth != nullptr)
+    bytes = std::min<std::uint64_t>(bytes, bandwidth->piece());
+  if (!IsTurn(bytes)) return CURL_READFUNC_PAUSE;
   auto got = request->body->ReadAt(request->body_offset + sent, buffer, bytes);
   if (!got.ok()) {
     failure = std::move(got).status();
     return CURL_READFUNC_ABORT;
   }
   sent += *got;
+  reserved -= std::min(reserved, *got);
   return *got;
 }
 
@@ -207,6 +233,8 @@ struct Transport::Impl {
 
   void Run(const std::stop_token& stop);
   void Begin(Transfer* t);
+  // Those whose turn has come; how long until the next one's.
+  std::chrono::milliseconds Resume();
   Status Configure(Transfer* t) const;
   void End(Transfer* t, Status status);
 };
@@ -232,8 +260,12 @@ Status Transport::Impl::Configure(Transfer* t) const {
   curl_easy_setopt(c, CURLOPT_QUICK_EXIT, 1L);
   curl_easy_setopt(c, CURLOPT_TCP_KEEPALIVE, 1L);
   curl_easy_setopt(c, CURLOPT_CONNECTTIMEOUT, kConnectSeconds);
-  curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT, kSlowBytesPerSecond);
-  curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME, kSlowSeconds);
+  // Who waits for a turn is not slow.
+  const bool is_paced = options.bandwidth != nullptr;
+  curl_easy_setopt(c, CURLOPT_LOW_SPEED_LIMIT,
+                   is_paced ? 1L : kSlowBytesPerSecond);
+  curl_easy_setopt(c, CURLOPT_LOW_SPEED_TIME,
+                   is_paced ? kSlowPacedSeconds : kSlowSeconds);
   curl_easy_setopt(c, CURLOPT_ERRORBUFFER, t->error);
   curl_easy_setopt(c, CURLOPT_PRIVATE, t);
   curl_easy_setopt(c, CURLOPT_OPENSOCKETFUNCTION, OpenSocket);
@@ -281,6 +313,26 @@ void Transport::Impl::End(Transfer* t, Status status) {
   over.NotifyAll();
 }
 
+std::chrono::milliseconds Transport::Impl::Resume() {
+  std::chrono::milliseconds next{kLongestPollMs};
+  if (options.bandwidth == nullptr) return next;
+  const MonotonicTime now = options.bandwidth->clock().Monotonic();
+  for (Transfer* const t : active) {
+    if (!t->paused_until) continue;
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(*t->paused_until - now);
+    if (left > std::chrono::milliseconds(0)) {
+      next = std::min(next, left);
+      continue;
+    }
+    t->paused_until.reset();
+    // What it gives may be paused again, by the callbacks.
+    curl_easy_pause(t->easy.get(), CURLPAUSE_CONT);
+    if (t->paused_until) next = std::min(next, std::chrono::milliseconds(1));
+  }
+  return next;
+}
+
 void Transport::Impl::Run(const std::stop_token& stop) {
   while (!stop.stop_requested()) {
     std::vector<Transfer*> begin;
@@ -295,6 +347,7 @@ void Transport::Impl::Run(const std::stop_token& stop) {
     for (Transfer* const t : cancel) {
       if (active.contains(t)) End(t, Cancelled("stopped"));
     }
+    const std::chrono::milliseconds next_turn = Resume();
     int running = 0;
     curl_multi_perform(multi, &running);
     int left = 0;
@@ -309,8 +362,10 @@ void Transport::Impl::Run(const std::stop_token& stop) {
                                             ? std::string(t->error)
                                             : curl_easy_strerror(code)));
     }
-    if (active.empty() || running > 0)
-      curl_multi_poll(multi, nullptr, 0, kLongestPollMs, nullptr);
+    if (active.empty() || running > 0) {
+      curl_multi_poll(multi, nullptr, 0, static_cast<int>(next_turn.count()),
+                      nullptr);
+    }
   }
 }
 
@@ -335,7 +390,9 @@ Transport::~Transport() {
 
 Result<HttpAnswer> Transport::Perform(const HttpRequest& request,
                                       const TransferOptions& options) {
-  Transfer transfer{.request = &request, .options = &options};
+  Transfer transfer{.request = &request,
+                    .options = &options,
+                    .bandwidth = impl_->options.bandwidth};
   {
     const MutexLock lock(impl_->mutex);
     impl_->incoming.push_back(&transfer);

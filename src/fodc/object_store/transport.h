@@ -12,6 +12,7 @@
 
 #include "fodc/base/status.h"
 #include "fodc/object_store/http_request.h"
+#include "fodc/object_store/pace.h"
 
 namespace fodc::object_store {
 
@@ -43,6 +44,8 @@ class Transport {
     std::string proxy{};
     std::string ca_file{};         // PEM; empty: the system's
     std::size_t connections = 64;  // kept
+    // Of the bytes of bodies, both ways; null: none. Outlives the transport.
+    Pace* bandwidth = nullptr;
   };
 
   explicit Transport(const Options& options);

@@ -167,6 +167,33 @@ TEST_F(TransportTest, AStopEndsItAtOnce) {
   EXPECT_EQ(Perform(server, {.path = "/next"})->body, "late");
 }
 
+// Both ways, in pieces, whole, and never faster than that.
+TEST_F(TransportTest, KeepsToTheBandwidth) {
+  const StoreServer server(
+      [](const ServedRequest& r) { return ServedAnswer{.body = r.body}; });
+  Pace pace(2u << 20, SystemClock());
+  Transport transport({.bandwidth = &pace});
+  std::string large(1u << 20, 'x');
+  for (std::size_t i = 0; i < large.size(); ++i)
+    large[i] = static_cast<char>(i * 131 >> 3);
+  const MemoryBlob blob(large);
+  const HttpRequest request{.method = "PUT",
+                            .origin = server.origin(),
+                            .body = &blob,
+                            .body_bytes = blob.bytes()};
+  const MonotonicTime began = SystemClock().Monotonic();
+  std::string got;
+  const auto answer =
+      transport.Perform(request, {.sink = [&](std::string_view piece) {
+                          got += piece;
+                          return OkStatus();
+                        }});
+  ASSERT_THAT(answer, IsOk());
+  EXPECT_EQ(got, large);
+  // 2 MiB at 2 MiB/s, but for what is given at once and the last piece.
+  EXPECT_GE(SystemClock().Monotonic() - began, std::chrono::milliseconds(600));
+}
+
 TEST_F(TransportTest, ManyGoAtOnce) {
   Mutex mutex;
   CondVar all_there;

@@ -37,11 +37,13 @@ void UploadSession::Save(const std::string& file) const {
                {"bytes", bytes},
                {"sha256", Sha256Text(sha256)},
                {"part_bytes", part_bytes},
+               {"algorithm", algorithm},
                {"upload_id", id},
                {"parts", json::array()}};
   for (const UploadPart& part : parts) {
-    kept["parts"].push_back(
-        {{"etag", part.etag}, {"sha256", Sha256Text(part.sha256)}});
+    kept["parts"].push_back({{"etag", part.etag},
+                             {"sha256", Sha256Text(part.sha256)},
+                             {"checksum", part.checksum}});
   }
   const Status s = WriteFileAtomically(
       file, kept.dump(-1, ' ', false, json::error_handler_t::replace));
@@ -56,7 +58,8 @@ bool UploadSession::Load(const std::string& file) {
   if (!kept.is_object() || TextAt(kept, "key") != full_key ||
       NumberAt(kept, "bytes") != bytes ||
       TextAt(kept, "sha256") != Sha256Text(sha256) ||
-      NumberAt(kept, "part_bytes") != part_bytes || !kept.contains("parts") ||
+      NumberAt(kept, "part_bytes") != part_bytes ||
+      TextAt(kept, "algorithm") != algorithm || !kept.contains("parts") ||
       !kept["parts"].is_array() || TextAt(kept, "upload_id").empty()) {
     return false;
   }
@@ -65,7 +68,9 @@ bool UploadSession::Load(const std::string& file) {
     if (!part.is_object()) return false;
     const auto digest = ParseSha256(TextAt(part, "sha256"));
     if (!digest || known.size() * part_bytes >= bytes) return false;
-    known.push_back({.etag = TextAt(part, "etag"), .sha256 = *digest});
+    known.push_back({.etag = TextAt(part, "etag"),
+                     .sha256 = *digest,
+                     .checksum = TextAt(part, "checksum")});
   }
   id = TextAt(kept, "upload_id");
   parts = std::move(known);

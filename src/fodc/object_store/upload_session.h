@@ -14,6 +14,7 @@ namespace fodc::object_store {
 struct UploadPart {
   std::string etag{};  // as the store told it
   Sha256 sha256{};
+  std::string checksum{};  // by the session's algorithm, in Base64
 };
 
 struct UploadSession {
@@ -22,6 +23,7 @@ struct UploadSession {
   std::uint64_t bytes = 0;
   Sha256 sha256{};
   std::uint64_t part_bytes = 0;
+  std::string algorithm{};  // of the parts' checksums; empty: they have none
   // What the store calls it, and the parts that it has, the first ones.
   std::string id{};
   std::vector<UploadPart> parts{};
