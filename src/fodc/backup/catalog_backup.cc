@@ -8,6 +8,7 @@
 #include <deque>
 #include <memory>
 #include <optional>
+#include <thread>
 #include <utility>
 
 #include "fodc/backup/lanes.h"
@@ -55,8 +56,68 @@ struct Work {
   std::uint64_t bytes = 0;
   bool must_put = false;  // else its digest decides
   std::optional<Sha256> there = {};
+  // Of the backup that is copied from; absent: it has none as large.
+  std::optional<Sha256> elsewhere = {};
+  bool is_elsewhere = false;  // and not touched since
   SlotRef slot;
 };
+
+// Counts one that is on its way.
+class InFlight {
+ public:
+  explicit InFlight(std::atomic<std::int64_t>& count) : count_(count) {
+    ++count_;
+  }
+  ~InFlight() { --count_; }
+  InFlight(const InFlight&) = delete;
+  InFlight& operator=(const InFlight&) = delete;
+
+ private:
+  std::atomic<std::int64_t>& count_;
+};
+
+// So many bytes of a budget, or none.
+class Share {
+ public:
+  Share(std::atomic<std::uint64_t>& taken, std::uint64_t most,
+        std::uint64_t bytes)
+      : taken_(taken), bytes_(bytes) {
+    if (taken_.fetch_add(bytes) + bytes <= most) return;
+    taken_ -= bytes;
+    bytes_ = 0;
+    is_given_ = false;
+  }
+  ~Share() { taken_ -= bytes_; }
+  Share(const Share&) = delete;
+  Share& operator=(const Share&) = delete;
+  bool is_given() const { return is_given_; }
+
+ private:
+  std::atomic<std::uint64_t>& taken_;
+  std::uint64_t bytes_;
+  bool is_given_ = true;
+};
+
+void CountTree(const std::string& directory, const std::stop_token& stop,
+               CatalogCounters* counters) {
+  auto root = Directory::Open(directory);
+  if (!root.ok()) return;
+  object_store::TreeWalk walk(*std::move(root));
+  std::uint64_t files = 0;
+  std::uint64_t bytes = 0;
+  while (!stop.stop_requested()) {
+    const auto entry = walk.Next();
+    if (!entry.ok()) return;
+    if (!*entry) {
+      counters->total_bytes = bytes;
+      counters->total_files = files;
+      return;
+    }
+    if (!(*entry)->is_file()) continue;
+    ++files;
+    bytes += static_cast<std::uint64_t>((*entry)->stat.st_size);
+  }
+}
 
 class Backup {
  public:
@@ -94,6 +155,14 @@ class Backup {
   Status TakeRemote();
   Status NextRemote();
   Status Upload(const std::stop_token& stop, Work* work);
+  Status UploadFile(const std::stop_token& stop, Work* work);
+  // False: it must be uploaded.
+  Result<bool> CopyFrom(const std::stop_token& stop, const Work& work);
+  Status PutBlob(const std::stop_token& stop, const Work& work,
+                 const object_store::Blob& blob, const Digests& digests);
+  // It is there, put or copied; its digest is known.
+  Status Done(Work* work);
+  Status Known(Work* work);
   Status Flush(std::size_t most_pending);
   Status PutFile(const std::string& key, const std::string& file);
   Status CheckOrphans();
@@ -112,6 +181,8 @@ class Backup {
   Listing listing_;
   std::optional<ObjectInfo> remote_;
   SavedManifest old_;
+  SavedManifest earlier_;  // that is copied from
+  std::atomic<std::uint64_t> buffered_ = 0;
   std::optional<ManifestWriter> new_;
   Orphans orphans_;
   std::deque<SlotRef> slots_;
@@ -119,6 +190,7 @@ class Backup {
   Mutex mutex_;
   CondVar known_;
   std::unique_ptr<Lanes> lanes_;
+  std::jthread count_;
 };
 
 CatalogReport Backup::Run() {
@@ -141,6 +213,15 @@ CatalogReport Backup::Run() {
 Status Backup::All() {
   FODC_RETURN_IF_ERROR(
       old_.Open(store_, job_.time_dir, job_.catalog, FileOf("old"), stop_));
+  if (!job_.link_from.empty()) {
+    FODC_RETURN_IF_ERROR(earlier_.Open(store_, job_.link_from, job_.catalog,
+                                       FileOf("earlier"), stop_));
+  }
+  if (options_.tells_totals) {
+    count_ = std::jthread([this](const std::stop_token& stop) {
+      CountTree(job_.directory, stop, &counters_);
+    });
+  }
   if (!options_.is_dry_run) FODC_RETURN_IF_ERROR(MarkInProgress());
   const bool is_partial = !job_.partial.empty();
   FODC_ASSIGN_OR_RETURN(
@@ -245,6 +326,8 @@ Status Backup::TakeFile(const TreeEntry& entry,
   }
   FODC_ASSIGN_OR_RETURN(const std::optional<ManifestEntry> known,
                         old_.Find(entry.key));
+  FODC_ASSIGN_OR_RETURN(const std::optional<ManifestEntry> earlier,
+                        earlier_.Find(entry.key));
   auto slot = std::make_shared<Slot>();
   slot->entry = {.path = entry.key, .bytes = bytes, .mtime_ns = mtime};
   slots_.push_back(slot);
@@ -277,6 +360,11 @@ Status Backup::TakeFile(const TreeEntry& entry,
     // To put it costs no more than to read it back.
     work.must_put = !work.there;
   }
+  if (work.must_put && earlier && earlier->bytes == bytes) {
+    work.elsewhere = earlier->sha256;
+    work.is_elsewhere =
+        earlier->mtime_ns == mtime && options_.diff != DiffMode::kChecksum;
+  }
   FODC_ASSIGN_OR_RETURN(work.fd, walk.directory().OpenFile(entry.name));
   const Lane lane = bytes < options_.large_bytes ? Lane::kSmall : Lane::kLarge;
   return lanes_->Submit(
@@ -286,11 +374,55 @@ Status Backup::TakeFile(const TreeEntry& entry,
 }
 
 Status Backup::Upload(const std::stop_token& stop, Work* work) {
+  const InFlight in_flight(work->bytes < options_.large_bytes
+                               ? counters_.small_in_flight
+                               : counters_.large_in_flight);
+  Status s = UploadFile(stop, work);
+  if (!s.ok() && s.code() != Code::kCancelled) ++counters_.failed;
+  return s;
+}
+
+Result<bool> Backup::CopyFrom(const std::stop_token& stop, const Work& work) {
+  if (options_.is_dry_run) return true;
+  const std::string from =
+      StrCat(job_.link_from, "/", job_.catalog, "/", work.path);
+  const Status s = store_.Copy(from, prefix_ + work.path, stop);
+  if (s.code() == Code::kCancelled) return s;
+  if (s.ok()) {
+    ++counters_.copied;
+  } else {
+    LogDebug("an object is not copied, but uploaded", {{"error", s}});
+  }
+  return s.ok();
+}
+
+Status Backup::Done(Work* work) {
+  ++counters_.uploaded;
+  return Known(work);
+}
+
+Status Backup::Known(Work* work) {
+  work->slot->is_known = true;
+  const MutexLock lock(mutex_);
+  known_.NotifyAll();
+  return OkStatus();
+}
+
+Status Backup::UploadFile(const std::stop_token& stop, Work* work) {
+  if (work->is_elsewhere) {
+    FODC_ASSIGN_OR_RETURN(const bool is_copied, CopyFrom(stop, *work));
+    work->slot->entry.sha256 = *work->elsewhere;
+    if (is_copied) return Done(work);
+    work->elsewhere.reset();
+  }
   const object_store::FileBlob file(std::move(work->fd), work->bytes,
                                     StrCat(job_.directory, "/", work->path));
+  const bool is_small = work->bytes <= kBuffered;
+  const Share share(buffered_, options_.max_buffer_bytes,
+                    is_small ? work->bytes : 0);
   std::string buffer;
   std::optional<object_store::MemoryBlob> memory;
-  if (work->bytes <= kBuffered) {
+  if (is_small && share.is_given()) {
     buffer.resize(work->bytes);
     FODC_ASSIGN_OR_RETURN(const std::size_t got,
                           file.ReadAt(0, buffer.data(), buffer.size()));
@@ -308,27 +440,31 @@ Status Backup::Upload(const std::stop_token& stop, Work* work) {
   if (is_same) {
     FODC_RETURN_IF_ERROR(file.Check());
     ++counters_.unchanged;
-  } else if (options_.is_dry_run) {
-    ++counters_.uploaded;
-    counters_.uploaded_bytes += work->bytes;
-  } else {
-    const std::string key = prefix_ + work->path;
-    object_store::PutOptions put{.stop = stop};
-    if (!options_.session_directory.empty() &&
-        work->bytes >= options_.large_bytes) {
-      put.session = StrCat(options_.session_directory, "/",
-                           object_store::Sha256TextOf(key));
-    }
-    FODC_RETURN_IF_ERROR(store_.Put(key, blob, digests, put));
-    // Bytes that were never together are no backup.
-    FODC_RETURN_IF_ERROR(file.Check());
-    ++counters_.uploaded;
-    counters_.uploaded_bytes += work->bytes;
+    return Known(work);
   }
-  work->slot->is_known = true;
-  const MutexLock lock(mutex_);
-  known_.NotifyAll();
-  return OkStatus();
+  if (work->elsewhere == digests.sha256) {
+    FODC_RETURN_IF_ERROR(file.Check());
+    FODC_ASSIGN_OR_RETURN(const bool is_copied, CopyFrom(stop, *work));
+    if (is_copied) return Done(work);
+  }
+  if (!options_.is_dry_run)
+    FODC_RETURN_IF_ERROR(PutBlob(stop, *work, blob, digests));
+  // Bytes that were never together are no backup.
+  FODC_RETURN_IF_ERROR(file.Check());
+  counters_.uploaded_bytes += work->bytes;
+  return Done(work);
+}
+
+Status Backup::PutBlob(const std::stop_token& stop, const Work& work,
+                       const object_store::Blob& blob, const Digests& digests) {
+  const std::string key = prefix_ + work.path;
+  object_store::PutOptions put{.stop = stop};
+  if (!options_.session_directory.empty() &&
+      work.bytes >= options_.large_bytes) {
+    put.session = StrCat(options_.session_directory, "/",
+                         object_store::Sha256TextOf(key));
+  }
+  return store_.Put(key, blob, digests, put);
 }
 
 Status Backup::Flush(std::size_t most_pending) {

@@ -35,6 +35,11 @@ struct CatalogOptions {
   bool is_dry_run = false;
   std::string node_id{};
   std::string tool{};
+  // Of small files that are held while they are sent; what does not fit is read
+  // twice.
+  std::uint64_t max_buffer_bytes = 64u << 20;
+  // Counts the snapshot's files beforehand, for who watches.
+  bool tells_totals = false;
   // Of this run: manifests on their way, and lists that do not stay in memory.
   std::string work_directory{};
   // Of all runs: uploads that another run goes on with; empty: none.
@@ -50,17 +55,28 @@ struct CatalogJob {
   std::string snapshot{};   // its name
   // Groups of it are missing, as the node said: nothing is deleted.
   std::string partial{};
+  // A time directory whose backup of the catalog is copied from where a file is
+  // the same; empty: none.
+  std::string link_from{};
 };
 
 // Counted while it runs; thread-safe.
 struct CatalogCounters {
   std::atomic<std::uint64_t> uploaded = 0;
   std::atomic<std::uint64_t> uploaded_bytes = 0;
+  std::atomic<std::uint64_t> copied = 0;  // of `uploaded`: within the store
   std::atomic<std::uint64_t> unchanged = 0;
+  std::atomic<std::uint64_t> failed = 0;
   std::atomic<std::uint64_t> deleted = 0;
   std::atomic<std::uint64_t> remote_objects = 0;
   std::atomic<std::uint64_t> files = 0;  // here
   std::atomic<std::uint64_t> bytes = 0;
+  // Of the whole snapshot, if they are told; 0: not yet.
+  std::atomic<std::uint64_t> total_files = 0;
+  std::atomic<std::uint64_t> total_bytes = 0;
+  // Now.
+  std::atomic<std::int64_t> small_in_flight = 0;
+  std::atomic<std::int64_t> large_in_flight = 0;
 };
 
 struct CatalogReport {

@@ -10,6 +10,7 @@
 #include <fstream>
 #include <memory>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "fodc/backup/manifest.h"
@@ -63,7 +64,8 @@ class CatalogBackupTest : public ::testing::Test {
                           .catalog = "measure",
                           .directory = dir_.File("snapshot"),
                           .snapshot = "snap",
-                          .partial = partial_},
+                          .partial = partial_,
+                          .link_from = link_from_},
                          options_, clock_, stop, counters_.get());
   }
   static std::string Key(const std::string& name) {
@@ -115,6 +117,7 @@ class CatalogBackupTest : public ::testing::Test {
   MemoryStore store_{clock_};
   CatalogOptions options_;
   std::string partial_;
+  std::string link_from_;
   std::unique_ptr<CatalogCounters> counters_;
 };
 
@@ -375,6 +378,70 @@ TEST_F(CatalogBackupTest, TheManifestBeforeIsKeptUntilTheNextIsThere) {
   ASSERT_THAT(Run().status, IsOk());
   EXPECT_THAT(Uploaded(), ElementsAre("b"));
   EXPECT_EQ(counters_->unchanged, 1U) << "its digest was known";
+}
+
+// What is the same in an earlier backup is copied there, by its manifest;
+// bytes that are not the same go up.
+TEST_F(CatalogBackupTest, WhatAnEarlierBackupHasIsCopied) {
+  for (const char* name : {"kept", "touched", "other", "gone-there"}) {
+    Write(name, "same");
+    SetMtime(name, 1000);
+  }
+  ASSERT_THAT(Run().status, IsOk());
+  for (const std::string& key : store_.keys()) {
+    const auto object = store_.objects().at(key);
+    if (key.ends_with("gone-there")) continue;
+    store_.Set("2026-08-20" + key.substr(10), object.bytes);
+  }
+  std::vector<std::string> today = store_.keys();
+  std::erase_if(today, [](const std::string& key) {
+    return !key.starts_with("2026-08-21");
+  });
+  ASSERT_THAT(store_.Delete(today, {}), IsOk());
+  SetMtime("touched", 2000);
+  Write("other", "else");
+  SetMtime("other", 3000);
+  Write("new", "new");
+  link_from_ = "2026-08-20";
+  const CatalogReport report = Run();
+  EXPECT_THAT(report.status, IsOk());
+  EXPECT_EQ(counters_->copied, 2u);
+  EXPECT_EQ(counters_->uploaded, 5u);
+  EXPECT_THAT(Uploaded(), UnorderedElementsAre("gone-there", "new", "other"));
+  EXPECT_EQ(BytesOf("kept"), "same");
+  EXPECT_EQ(BytesOf("touched"), "same");
+  EXPECT_EQ(BytesOf("other"), "else");
+  EXPECT_EQ(BytesOf("gone-there"), "same");
+  EXPECT_THAT(Manifest(), IsOkAndHolds(ElementsAre("gone-there", "kept", "new",
+                                                   "other", "touched")));
+}
+
+// What does not fit is read twice, and goes all the same.
+TEST_F(CatalogBackupTest, BuffersHaveABound) {
+  for (int i = 0; i < 50; ++i) Write(StrCat("f", i), std::string(1000, 'x'));
+  options_.max_buffer_bytes = 1500;
+  EXPECT_THAT(Run().status, IsOk());
+  EXPECT_THAT(There(), SizeIs(50));
+  EXPECT_EQ(BytesOf("f7"), std::string(1000, 'x'));
+  options_.max_buffer_bytes = 0;
+  Write("more", "more");
+  EXPECT_THAT(Run().status, IsOk());
+  EXPECT_EQ(BytesOf("more"), "more");
+}
+
+TEST_F(CatalogBackupTest, CountsTheWholeForWhoWatches) {
+  Write("a/b", "12345");
+  Write("c", "1");
+  options_.tells_totals = true;
+  // Until it is counted, nothing goes up.
+  store_.set_before([this](std::string_view operation, std::string_view) {
+    while (operation == "put" && counters_->total_files == 0)
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return OkStatus();
+  });
+  EXPECT_THAT(Run().status, IsOk());
+  EXPECT_EQ(counters_->total_files, 2u);
+  EXPECT_EQ(counters_->total_bytes, 6u);
 }
 
 TEST_F(CatalogBackupTest, NamesMayHaveAnyByteAndTreesAnyDepth) {

@@ -33,4 +33,8 @@ Outcome CommandVerify(const VerifyFlags& flags, const Clock& clock,
 Outcome CommandList(const TimeDirFlags& flags, const Clock& clock,
                     const std::stop_token& stop);
 
+// What goes by the rules, and with --prune its going.
+Outcome CommandPrune(const PruneFlags& flags, const Clock& clock,
+                     const std::stop_token& stop);
+
 }  // namespace fodc::backup

@@ -9,6 +9,7 @@
 #include "fodc/base/file.h"
 #include "fodc/base/log.h"
 #include "fodc/base/strings.h"
+#include "fodc/object_store/s3_checksum.h"
 #include "fodc/program/addresses.h"
 
 namespace fodc::backup {
@@ -19,6 +20,17 @@ using std::chrono::seconds;
 constexpr std::size_t kMaxSecretBytes = 64u << 10;
 constexpr char kOurs[] = "FODC_";
 constexpr char kOriginals[] = "BYDB_";
+constexpr double kMaxSinglePut = 5e9;            // of S3 and Azure
+constexpr double kMaxPart = 4000.0 * (1 << 20);  // of Azure
+constexpr double kMinPart = 5 << 20;             // of S3
+constexpr double kMinBandwidth = 64 << 10;
+
+// At least that much, or 0.
+Status NoneOrAtLeast(const char* flag, std::uint64_t value, double least) {
+  if (value == 0 || static_cast<double>(value) >= least) return OkStatus();
+  return InvalidArgument(StrCat("--", flag, ": ", value, " is less than ",
+                                static_cast<std::uint64_t>(least)));
+}
 
 void DeclareStore(program::Flags* flags, DestinationFlags* f,
                   const char* url_flag, const char* help) {
@@ -29,6 +41,13 @@ void DeclareStore(program::Flags* flags, DestinationFlags* f,
   flags->String("s3-credential-file", &s.s3_credential_file,
                 "shared credentials file of AWS");
   flags->String("s3-profile", &s.s3_profile, "profile in those files");
+  flags->Bool("s3-path-style", &s.s3_path_style,
+              "the bucket in the path, not in the host's name");
+  flags
+      ->String("s3-payload", &f->s3_payload,
+               "whether bodies are part of what is signed; unsigned: over TLS "
+               "alone")
+      .OneOf({"signed", "unsigned"});
   flags->String("azure-account-name", &s.azure_account_name,
                 "storage account of Azure");
   flags
@@ -47,6 +66,20 @@ void DeclareStore(program::Flags* flags, DestinationFlags* f,
                 "blob endpoint; empty: that of the account");
   flags->String("gcp-service-account-file", &s.gcp_service_account_file,
                 "key of a service account of Google, in JSON");
+  flags->String("gcp-hmac-access-id", &s.gcp_hmac_access_id,
+                "access id of an HMAC key of Google; empty: tokens");
+  flags->String("gcp-hmac-secret", &s.gcp_hmac_secret, "its secret").Secret();
+  flags->String("gcp-hmac-secret-file", &f->gcp_hmac_secret_file,
+                "file that holds the secret");
+  flags->Bytes("bwlimit", &s.bytes_per_second,
+               "bytes of files a second, of all together; 0: no limit");
+  flags->CheckAll([&s] {
+    return NoneOrAtLeast("bwlimit", s.bytes_per_second, kMinBandwidth);
+  });
+  flags
+      ->Int("max-requests-per-second", &f->requests_per_second,
+            "requests to the store, of all together; 0: no limit")
+      .AtLeast(0);
   flags->String("proxy", &s.transport.proxy,
                 "HTTP proxy; empty: that of the environment");
   flags->String("ca-file", &s.transport.ca_file,
@@ -66,6 +99,57 @@ void DeclareRoots(program::Flags* flags, CatalogRoots* roots,
         StrCat("parent of the ", name,
                root == &roots->schema ? "-property" : "", " directory", what));
   }
+}
+
+void DeclareRetention(program::Flags* flags, RetentionFlags* f) {
+  flags
+      ->Int("keep-last", &f->rules.last,
+            "of time directories: keep the newest ones; 0: no such rule")
+      .AtLeast(0);
+  flags
+      ->Int("keep-daily", &f->rules.daily,
+            "keep the newest one of each of so many days")
+      .AtLeast(0);
+  flags
+      ->Int("keep-hourly", &f->rules.hourly,
+            "keep the newest one of each of so many hours")
+      .AtLeast(0);
+  flags
+      ->Duration("keep-within", &f->rules.within,
+                 "keep those that are no older")
+      .AtLeast(seconds(0));
+  flags->Bool("prune", &f->is_meant,
+              "remove what no --keep rule keeps; else it is only told");
+}
+
+// The words of the original's logger.
+Status SetOriginalLog(LogFlags* f) {
+  if (f->original_form == "dev") f->options.format = "logfmt";
+  if (f->original_form == "prod") f->options.format = "json";
+  if (f->original_level.empty()) return OkStatus();
+  const std::string level = ToLower(f->original_level);
+  if (level == "trace") {
+    f->options.level = "debug";
+  } else if (level == "fatal" || level == "panic" || level == "disabled") {
+    f->options.level = "error";
+  } else {
+    FODC_RETURN_IF_ERROR(
+        program::ParseLogLevel(level).status().WithContext("--logging-level"));
+    f->options.level = level;
+  }
+  return OkStatus();
+}
+
+void DeclareLog(program::Flags* flags, LogFlags* f) {
+  program::AddLogFlags(flags, &f->options);
+  flags
+      ->String("logging-env", &f->original_form,
+               "as the original has it: prod is JSON, dev is for people; "
+               "empty: --log-format")
+      .OneOf({"", "prod", "dev"});
+  flags->String("logging-level", &f->original_level,
+                "as the original has it; empty: --log-level");
+  flags->CheckAll([f] { return SetOriginalLog(f); });
 }
 
 std::string HostName() {
@@ -106,8 +190,29 @@ void DeclareRun(program::Flags* flags, RunFlags* f) {
   DeclareStore(flags, &f->destination, "dest",
                "where backups go: file:///path, s3://bucket/base, "
                "gs://bucket/base, azure://container/base");
-  flags->String("s3-storage-class", &f->destination.store.s3_storage_class,
+  object_store::StoreOptions& store = f->destination.store;
+  flags->String("s3-storage-class", &store.s3_storage_class,
                 "storage class of new objects");
+  flags
+      ->String("s3-checksum-algorithm", &store.s3_checksum_algorithm,
+               "by which S3 checks what comes: SHA256, SHA1, CRC32, CRC32C, "
+               "CRC64NVME, none; empty: SHA256")
+      .Check([](const std::string& value) {
+        return object_store::ParseS3Checksum(value).status();
+      });
+  flags
+      ->Bytes("single-put-max", &store.single_put_bytes,
+              "larger objects go in parts; 0: what fits the store")
+      .AtMost(kMaxSinglePut);
+  flags
+      ->Bytes("part-size", &store.part_bytes,
+              "of those parts, the least; 0: 16 MiB")
+      .AtMost(kMaxPart);
+  flags
+      ->Bytes("max-memory", &f->catalog.max_buffer_bytes,
+              "of small files while they are sent; what does not fit is read "
+              "twice")
+      .AtLeast(1 << 20);
   flags
       ->String("time-style", &f->time_style,
                "one directory a day, or one an hour")
@@ -146,10 +251,18 @@ void DeclareRun(program::Flags* flags, RunFlags* f) {
               "tell what would be done, and change nothing");
   flags->String("node-id", &f->catalog.node_id,
                 "whose backup it is; empty: the host's name");
+  flags->String("link-from", &f->link_from,
+                "time directory from which what is the same is copied within "
+                "the store, or latest; empty: none");
+  DeclareRetention(flags, &f->retention);
+  flags->String("metrics-addr", &f->metrics_address,
+                "address that serves /metrics; empty: none");
   flags->String("state-dir", &f->state_directory,
                 "where broken uploads and a lock are kept; empty: nowhere");
-  program::AddLogFlags(flags, &f->log);
+  DeclareLog(flags, &f->log);
   flags->CheckAll([f] {
+    FODC_RETURN_IF_ERROR(
+        NoneOrAtLeast("part-size", f->destination.store.part_bytes, kMinPart));
     if (!f->snapshot_directory.empty() && !f->snapshot_command.empty())
       return InvalidArgument(
           "--snapshot-dir and --snapshot-command exclude each other");
@@ -178,7 +291,9 @@ void DeclareRestore(program::Flags* flags, RestoreFlags* f) {
   flags->String("grpc-addr", &f->node_address,
                 "the data node: nothing is restored while it answers");
   flags->Bool("force", &f->is_forced, "restore though the node answers");
-  program::AddLogFlags(flags, &f->log);
+  flags->String("metrics-addr", &f->metrics_address,
+                "address that serves /metrics; empty: none");
+  DeclareLog(flags, &f->log);
   flags->CheckAll([f] {
     for (const std::string_view catalog : kCatalogs) {
       if (!f->roots.Of(catalog).empty()) return OkStatus();
@@ -201,13 +316,28 @@ void DeclareVerify(program::Flags* flags, VerifyFlags* f) {
   flags->Int("download-concurrency", &f->concurrency, "downloads at a time")
       .AtLeast(1)
       .AtMost(1024);
-  program::AddLogFlags(flags, &f->log);
+  DeclareLog(flags, &f->log);
+}
+
+void DeclarePrune(program::Flags* flags, PruneFlags* f) {
+  DeclareStore(flags, &f->destination, "dest", "where backups are");
+  DeclareRetention(flags, &f->retention);
+  flags->String("node-id", &f->node_id,
+                "only this node's; empty: whose they may be");
+  DeclareLog(flags, &f->log);
+  flags->CheckAll([f] {
+    return f->retention.rules.is_empty()
+               ? InvalidArgument(
+                     "it is not said what is kept: --keep-last, --keep-daily, "
+                     "--keep-hourly or --keep-within")
+               : OkStatus();
+  });
 }
 
 void DeclareTimeDirList(program::Flags* flags, TimeDirFlags* f) {
   DeclareStore(flags, &f->destination, "dest", "where backups are");
   flags->String("prefix", &f->prefix, "only those that begin so");
-  program::AddLogFlags(flags, &f->log);
+  DeclareLog(flags, &f->log);
 }
 
 void DeclareTimeDir(program::Flags* flags, TimeDirFlags* f) {
@@ -221,7 +351,7 @@ void DeclareTimeDir(program::Flags* flags, TimeDirFlags* f) {
       .OneOf({"daily", "hourly"});
   flags->Bool("force", &f->is_forced,
               "take a name that is no day, and no hour of one");
-  program::AddLogFlags(flags, &f->log);
+  DeclareLog(flags, &f->log);
 }
 
 void TakeOverEnvironment(const program::Flags& flags) {
@@ -250,6 +380,14 @@ Result<std::unique_ptr<object_store::ObjectStore>> OpenDestination(
                           SecretIn(flags.azure_sas_token_file)
                               .WithContext("--azure-sas-token-file"));
   }
+  if (!flags.gcp_hmac_secret_file.empty()) {
+    FODC_ASSIGN_OR_RETURN(flags.store.gcp_hmac_secret,
+                          SecretIn(flags.gcp_hmac_secret_file)
+                              .WithContext("--gcp-hmac-secret-file"));
+  }
+  flags.store.requests_per_second =
+      static_cast<std::uint64_t>(flags.requests_per_second);
+  flags.store.s3_signs_payload = flags.s3_payload == "signed";
   FODC_ASSIGN_OR_RETURN(auto store,
                         OpenStore(location, std::move(flags.store), clock));
   LogInfo("the store", {{"bucket", location.bucket},

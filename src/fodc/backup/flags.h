@@ -9,6 +9,7 @@
 
 #include "fodc/backup/catalog_backup.h"
 #include "fodc/backup/restore.h"
+#include "fodc/backup/retention.h"
 #include "fodc/backup/snapshot_source.h"
 #include "fodc/backup/verify.h"
 #include "fodc/object_store/open_store.h"
@@ -23,10 +24,25 @@ struct DestinationFlags {
   object_store::StoreOptions store{};
   std::string azure_account_key_file{};
   std::string azure_sas_token_file{};
+  std::string gcp_hmac_secret_file{};
+  std::string s3_payload = "signed";
+  std::int64_t requests_per_second = 0;
+};
+
+// Our names for how to log, and the original's.
+struct LogFlags {
+  program::LogOptions options{};
+  std::string original_form{};
+  std::string original_level{};
+};
+
+struct RetentionFlags {
+  RetentionRules rules{};
+  bool is_meant = false;  // else it is told what would go
 };
 
 struct RunFlags {
-  program::LogOptions log{};
+  LogFlags log{};
   DestinationFlags destination{};
   NodeOptions node{};
   std::string snapshot_directory{};
@@ -37,6 +53,9 @@ struct RunFlags {
   bool run_on_start = false;
   std::string on_overlap = "skip";
   std::string state_directory{};
+  std::string metrics_address{};
+  RetentionFlags retention{};
+  std::string link_from{};
   std::int64_t upload_concurrency = 8;
   std::int64_t large_concurrency = 1;
   std::string diff = "size";
@@ -44,17 +63,18 @@ struct RunFlags {
 };
 
 struct RestoreFlags {
-  program::LogOptions log{};
+  LogFlags log{};
   DestinationFlags source{};
   CatalogRoots roots{};
   std::int64_t download_concurrency = 8;
   RestoreOptions restore{};
   std::string node_address = "127.0.0.1:17912";
   bool is_forced = false;
+  std::string metrics_address{};
 };
 
 struct TimeDirFlags {
-  program::LogOptions log{};
+  LogFlags log{};
   DestinationFlags destination{};
   std::string prefix{};
   std::vector<std::string> catalogs{};
@@ -64,7 +84,7 @@ struct TimeDirFlags {
 };
 
 struct VerifyFlags {
-  program::LogOptions log{};
+  LogFlags log{};
   DestinationFlags destination{};
   std::string time_dir{};
   std::vector<std::string> catalogs{};
@@ -72,9 +92,17 @@ struct VerifyFlags {
   VerifyOptions verify{};
 };
 
+struct PruneFlags {
+  LogFlags log{};
+  DestinationFlags destination{};
+  RetentionFlags retention{};
+  std::string node_id{};
+};
+
 void DeclareVerify(program::Flags* flags, VerifyFlags* f);
 void DeclareRun(program::Flags* flags, RunFlags* f);
 void DeclareRestore(program::Flags* flags, RestoreFlags* f);
+void DeclarePrune(program::Flags* flags, PruneFlags* f);
 // `list` needs a destination, the others the roots.
 void DeclareTimeDirList(program::Flags* flags, TimeDirFlags* f);
 void DeclareTimeDir(program::Flags* flags, TimeDirFlags* f);

@@ -32,6 +32,7 @@ constexpr char kHelp[] =
     "                               what there is, and what to restore\n"
     "  fodc-backup verify           compare a destination with its manifests\n"
     "  fodc-backup list             show what is at a destination\n"
+    "  fodc-backup prune            remove backups that no rule keeps\n"
     "\n"
     "Each has --help. Called backup or restore it is run or restore.\n";
 
@@ -72,7 +73,7 @@ int Exit(Outcome outcome, int signal, bool is_service) {
 }
 
 // Parses, and runs `command` with the log and the signals.
-int Run(program::Flags* flags, const program::LogOptions& log_options,
+int Run(program::Flags* flags, const LogFlags& log_flags,
         const std::vector<std::string>& arguments,
         bool (*is_service)(const void*), const void* parsed,
         const std::function<Outcome(const std::stop_token&)>& command) {
@@ -82,7 +83,7 @@ int Run(program::Flags* flags, const program::LogOptions& log_options,
   (void)std::fputs(outcome.error.c_str(), stderr);
   if (!outcome.run) return outcome.exit_code;
   program::BlockSignals();
-  const program::ScopedLog log(log_options);
+  const program::ScopedLog log(log_flags.options);
   program::LogEffectiveValues(*flags);
   StopSignals signals;
   const Outcome result = command(signals.token());
@@ -175,6 +176,18 @@ int ListCommand(const std::vector<std::string>& arguments) {
              });
 }
 
+int PruneCommand(const std::vector<std::string>& arguments) {
+  PruneFlags f;
+  program::Flags flags("fodc-backup prune",
+                       "Removes backups that no rule keeps.",
+                       program::Version());
+  DeclarePrune(&flags, &f);
+  return Run(&flags, f.log, arguments, IsNone, &f,
+             [&f](const std::stop_token& stop) {
+               return CommandPrune(f, SystemClock(), stop);
+             });
+}
+
 int Main(int argc, const char* const* argv) {
   const std::string path = argc > 0 ? argv[0] : "";
   const std::string name = path.substr(path.rfind('/') + 1);
@@ -197,6 +210,7 @@ int Main(int argc, const char* const* argv) {
   if (word(0) == "run") return RunCommand(rest(1));
   if (word(0) == "verify") return VerifyCommand(rest(1));
   if (word(0) == "list") return ListCommand(rest(1));
+  if (word(0) == "prune") return PruneCommand(rest(1));
   if (word(0) == "restore" && word(1) == "run") return RestoreCommand(rest(2));
   if (word(0) == "restore" && word(1) == "timedir")
     return TimeDirCommand(rest(2));

@@ -13,6 +13,9 @@
 #include <utility>
 
 #include "fodc/backup/lease.h"
+#include "fodc/backup/node_mark.h"
+#include "fodc/backup/saved_manifest.h"
+#include "fodc/backup/verify.h"
 #include "fodc/base/file.h"
 #include "fodc/base/log.h"
 #include "fodc/base/strings.h"
@@ -21,8 +24,6 @@ namespace fodc::backup {
 namespace {
 
 using nlohmann::json;
-
-constexpr std::size_t kMaxNodeBytes = 64u << 10;
 
 Result<UniqueFd> LockLocally(const std::string& file) {
   if (file.empty()) return UniqueFd();
@@ -38,35 +39,37 @@ Result<UniqueFd> LockLocally(const std::string& file) {
 Status CheckNode(object_store::ObjectStore& store, const std::string& time_dir,
                  const std::string& node_id, bool is_dry_run,
                  const std::stop_token& stop, bool* is_refused) {
-  const std::string key = StrCat(time_dir, "/.meta/node.json");
-  std::string text;
-  const auto got = store.Get(key, {.stop = stop}, [&](std::string_view p) {
-    if (text.size() + p.size() > kMaxNodeBytes)
-      return DataLoss(StrCat(key, ": it names no node"));
-    text += p;
-    return OkStatus();
-  });
-  if (got.ok()) {
-    const json node = json::parse(text, nullptr, false);
-    const std::string other = node.is_object() && node.contains("node_id") &&
-                                      node["node_id"].is_string()
-                                  ? node["node_id"].get<std::string>()
-                                  : "";
-    if (other == node_id) return OkStatus();
+  FODC_ASSIGN_OR_RETURN(const std::optional<std::string> other,
+                        ReadNodeMark(store, time_dir, stop));
+  if (other == node_id) return OkStatus();
+  if (other) {
     *is_refused = true;
     return FailedPrecondition(StrCat(
-        time_dir, " is of node \"", ToValidUtf8(other), "\", and this is \"",
+        time_dir, " is of node \"", ToValidUtf8(*other), "\", and this is \"",
         node_id, "\": give each node a destination of its own, or --node-id"));
   }
-  if (got.status().code() != Code::kNotFound) return got.status();
-  if (is_dry_run) return OkStatus();
-  const std::string mine = json{{"node_id", node_id}}.dump(
-      -1, ' ', false, json::error_handler_t::replace);
-  const object_store::MemoryBlob blob(mine);
-  FODC_ASSIGN_OR_RETURN(const auto digests,
-                        DigestsOf(blob, store.digest_kinds()));
-  FODC_RETURN_IF_ERROR(store.Put(key, blob, digests, {.stop = stop}));
-  return store.Sync(stop);
+  return is_dry_run ? OkStatus()
+                    : WriteNodeMark(store, time_dir, node_id, stop);
+}
+
+// The time directory that is meant for the catalog; empty: none.
+std::string LinkFrom(object_store::ObjectStore& store, const std::string& asked,
+                     const std::string& time_dir, const std::string& catalog,
+                     const std::stop_token& stop) {
+  if (asked != "latest") return asked == time_dir ? "" : asked;
+  const auto names = ListTimeDirs(store, "", stop);
+  if (!names.ok()) {
+    LogWarn("no earlier backup is copied from", {{"error", names.status()}});
+    return "";
+  }
+  for (auto name = names->rbegin(); name != names->rend(); ++name) {
+    if (!IsTimeDirName(*name) || *name >= time_dir) continue;
+    const auto header = ReadManifestHeader(store, *name, catalog, stop);
+    const bool is_complete =
+        header.ok() && *header && (*header)->state == ManifestState::kComplete;
+    if (is_complete) return *name;
+  }
+  return "";
 }
 
 Outcome OutcomeOf(const RunReport& report, bool is_refused) {
@@ -93,6 +96,8 @@ Outcome OutcomeOf(const RunReport& report, bool is_refused) {
                                                             : Outcome::kPartial;
 }
 
+}  // namespace
+
 std::string_view OutcomeName(Outcome outcome) {
   switch (outcome) {
     case Outcome::kSuccess:
@@ -109,8 +114,6 @@ std::string_view OutcomeName(Outcome outcome) {
   }
   return "failure";
 }
-
-}  // namespace
 
 RunProgress::Catalog& RunProgress::Add(std::string name) {
   const MutexLock lock(mutex_);
@@ -176,7 +179,9 @@ RunReport RunBackup(object_store::ObjectStore& store, const RunOptions& options,
            .catalog = snapshot.catalog,
            .directory = snapshot.directory,
            .snapshot = snapshot.name,
-           .partial = snapshot.partial},
+           .partial = snapshot.partial,
+           .link_from = LinkFrom(store, options.link_from, report.time_dir,
+                                 snapshot.catalog, stop)},
           catalog, clock, stop, &progress->Add(snapshot.catalog).counters);
       if (stop.stop_requested()) {
         report.catalogs.push_back(std::move(one));
@@ -247,6 +252,8 @@ std::string RunReport::ToJson(const RunProgress& progress) const {
       one["bytes"] = p->counters.bytes.load();
       one["uploaded"] = p->counters.uploaded.load();
       one["uploaded_bytes"] = p->counters.uploaded_bytes.load();
+      one["copied"] = p->counters.copied.load();
+      one["failed"] = p->counters.failed.load();
       one["unchanged"] = p->counters.unchanged.load();
       one["deleted"] = p->counters.deleted.load();
       one["remote_objects"] = p->counters.remote_objects.load();

@@ -9,6 +9,7 @@
 #include <memory>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "fodc/backup/catalog_backup.h"
@@ -31,6 +32,9 @@ enum class Outcome : std::uint8_t {
   kRefused = 5,    // by a lease, a guard, or another node's directory
 };
 
+// "success", "partial", "integrity", "refused", "failure".
+std::string_view OutcomeName(Outcome outcome);
+
 struct RunOptions {
   // Takes the snapshots; called once, and again where one went away meanwhile.
   std::function<Result<std::vector<Snapshot>>(const std::stop_token& stop)>
@@ -38,6 +42,9 @@ struct RunOptions {
   TimeStyle style = TimeStyle::kDaily;
   CatalogOptions catalog{};  // with node_id, tool and session_directory
   std::string owner{};       // of the lease
+  // A time directory from whose objects those of a new one are copied where
+  // they are the same; "latest": the newest that is whole; empty: none.
+  std::string link_from{};
   // Empty: none. Two processes of this machine do not run at once then.
   std::string lock_file{};
 };

@@ -13,13 +13,17 @@
 namespace fodc::backup {
 namespace {
 
+// Holds the first line, however well its end compresses.
+constexpr std::uint64_t kHeadBytes = 64u << 10;
+
 Status Fetch(object_store::ObjectStore& store, const std::string& key,
-             const std::string& file, const std::stop_token& stop) {
+             const std::string& file, const std::stop_token& stop,
+             std::optional<std::uint64_t> bytes = {}) {
   const UniqueFd fd(
       ::open(file.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!fd.ok()) return ErrnoStatus(errno, "open " + file);
   return store
-      .Get(key, {.stop = stop},
+      .Get(key, {.stop = stop, .bytes = bytes},
            [&](std::string_view piece) {
              return WriteAll(fd.get(), piece, file);
            })
@@ -35,6 +39,21 @@ std::string ManifestKey(std::string_view time_dir, std::string_view catalog) {
 std::string PreviousManifestKey(std::string_view time_dir,
                                 std::string_view catalog) {
   return ManifestKey(time_dir, catalog) + ".previous";
+}
+
+Result<std::optional<ManifestHeader>> ReadManifestHeader(
+    object_store::ObjectStore& store, std::string_view time_dir,
+    std::string_view catalog, const std::stop_token& stop) {
+  const TempDirectory work("fodc-manifest");
+  const std::string file = work.File("head");
+  const Status s =
+      Fetch(store, ManifestKey(time_dir, catalog), file, stop, kHeadBytes);
+  if (!s.ok() && s.code() != Code::kNotFound && s.code() != Code::kDataLoss)
+    return s;
+  const auto reader =
+      s.ok() ? ManifestReader::Open(file) : Result<ManifestReader>(s);
+  return reader.ok() ? std::optional(reader->header())
+                     : std::optional<ManifestHeader>();
 }
 
 Status SavedManifest::Open(object_store::ObjectStore& store,

@@ -19,6 +19,12 @@ std::string ManifestKey(std::string_view time_dir, std::string_view catalog);
 std::string PreviousManifestKey(std::string_view time_dir,
                                 std::string_view catalog);
 
+// Of the one at its own key, without reading the rest of it. Absent: there is
+// none that is whole so far. Errors: those of the store.
+Result<std::optional<ManifestHeader>> ReadManifestHeader(
+    object_store::ObjectStore& store, std::string_view time_dir,
+    std::string_view catalog, const std::stop_token& stop);
+
 // Not thread-safe.
 class SavedManifest {
  public:

@@ -201,18 +201,29 @@ Result<std::vector<std::string>> ListTimeDirs(object_store::ObjectStore& store,
   return std::vector<std::string>(names.begin(), names.end());
 }
 
-Result<std::vector<StoredBackup>> ListBackups(object_store::ObjectStore& store,
+Result<std::vector<std::string>> ListCatalogs(object_store::ObjectStore& store,
                                               const std::string& time_dir,
                                               const std::stop_token& stop) {
   const std::string prefix = StrCat(time_dir, kMeta);
   Listing listing(store, prefix, stop);
-  std::vector<StoredBackup> backups;
+  std::vector<std::string> catalogs;
   for (;;) {
     FODC_ASSIGN_OR_RETURN(const auto info, listing.Next());
-    if (!info) return backups;
+    if (!info) return catalogs;
     std::string_view name = std::string_view(info->key).substr(prefix.size());
     if (!name.ends_with(kManifestEnd) || name == "node.json") continue;
     name.remove_suffix(kManifestEnd.size());
+    catalogs.emplace_back(name);
+  }
+}
+
+Result<std::vector<StoredBackup>> ListBackups(object_store::ObjectStore& store,
+                                              const std::string& time_dir,
+                                              const std::stop_token& stop) {
+  FODC_ASSIGN_OR_RETURN(const std::vector<std::string> catalogs,
+                        ListCatalogs(store, time_dir, stop));
+  std::vector<StoredBackup> backups;
+  for (const std::string& name : catalogs) {
     StoredBackup& backup = backups.emplace_back();
     backup.time_dir = time_dir;
     backup.catalog = name;
@@ -237,6 +248,7 @@ Result<std::vector<StoredBackup>> ListBackups(object_store::ObjectStore& store,
                   });
     if (got.ok()) backup.verified = ToValidUtf8(mark);
   }
+  return backups;
 }
 
 }  // namespace fodc::backup

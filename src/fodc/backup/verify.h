@@ -59,7 +59,11 @@ struct StoredBackup {
 Result<std::vector<std::string>> ListTimeDirs(object_store::ObjectStore& store,
                                               const std::string& prefix,
                                               const std::stop_token& stop);
-// What a time directory has. Errors: likewise.
+// The catalogs that have a manifest there. Errors: likewise.
+Result<std::vector<std::string>> ListCatalogs(object_store::ObjectStore& store,
+                                              const std::string& time_dir,
+                                              const std::stop_token& stop);
+// What a time directory has; it reads the manifests. Errors: likewise.
 Result<std::vector<StoredBackup>> ListBackups(object_store::ObjectStore& store,
                                               const std::string& time_dir,
                                               const std::stop_token& stop);

@@ -23,6 +23,24 @@ std::optional<std::chrono::seconds> RetryAfter(const HttpAnswer& answer) {
   return std::chrono::seconds(*seconds);
 }
 
+// Of the attempt before.
+std::string_view ReasonOf(Attempt attempt) {
+  switch (attempt) {
+    case Attempt::kDone:
+    case Attempt::kRefused:
+      return "";
+    case Attempt::kTransient:
+      return "failed";
+    case Attempt::kThrottled:
+      return "throttled";
+    case Attempt::kClockSkewed:
+      return "clock";
+    case Attempt::kUnsigned:
+      return "credentials";
+  }
+  return "";
+}
+
 std::string Shown(std::string_view text) {
   return ToValidUtf8(text.substr(0, kMaxShownBytes));
 }
@@ -153,6 +171,7 @@ Result<HttpAnswer> StoreClient::Do(Call call) {
     };
   }
   RetryState state(options_.retry, clock_.Monotonic());
+  Attempt before = Attempt::kDone;
   for (;;) {
     if (options_.requests != nullptr) {
       FODC_RETURN_IF_ERROR(
@@ -175,7 +194,7 @@ Result<HttpAnswer> StoreClient::Do(Call call) {
                            .operation = call.operation,
                            .status = status,
                            .took = clock_.Monotonic() - began,
-                           .is_retry = state.attempts() > 0});
+                           .retry_reason = ReasonOf(before)});
     }
     Attempt attempt = Attempt::kTransient;
     Status failure;
@@ -215,6 +234,7 @@ Result<HttpAnswer> StoreClient::Do(Call call) {
       if (!service_.refresh) return failure;
       if (const Status s = service_.refresh(); !s.ok()) return failure;
     }
+    before = attempt;
     FODC_RETURN_IF_ERROR(Wait(*wait, call.transfer.stop));
   }
 }

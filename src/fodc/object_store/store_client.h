@@ -24,13 +24,15 @@ struct ServiceError {
   std::string request_id{};
 };
 
-// One attempt, for metrics. `status` 0: there was no answer.
+// One attempt, for metrics. `status` 0: there was no answer. The texts are the
+// caller's.
 struct AttemptReport {
   std::string_view store;
   std::string_view operation;
   int status = 0;
   std::chrono::nanoseconds took{};
-  bool is_retry = false;
+  // Of one that is made again: why; else empty.
+  std::string_view retry_reason{};
 };
 
 class StoreClient {
