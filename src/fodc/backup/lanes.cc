@@ -26,7 +26,7 @@ Lanes::~Lanes() {
   {
     const MutexLock lock(mutex_);
     is_ending_ = true;
-    changed_.NotifyAll();
+    for (Queue& queue : queues_) queue.filled.NotifyAll();
   }
   threads_.clear();
 }
@@ -39,7 +39,7 @@ void Lanes::Fail(const Status& status) {
     failure_ = status;
     for (std::size_t i = 0; i < queues_.size(); ++i)
       dropped[i] = std::exchange(queues_[i].waiting, {});
-    changed_.NotifyAll();
+    emptied_.NotifyAll();
   }
   stop_.request_stop();
 }
@@ -47,12 +47,12 @@ void Lanes::Fail(const Status& status) {
 Lanes::Task Lanes::Next(Lane lane) {
   MutexLock lock(mutex_);
   Queue& queue = Of(lane);
-  while (queue.waiting.empty() && !is_ending_) changed_.Wait(mutex_);
+  while (queue.waiting.empty() && !is_ending_) queue.filled.Wait(mutex_);
   if (queue.waiting.empty()) return {};
   Task task = std::move(queue.waiting.front());
   queue.waiting.pop_front();
   ++queue.under_way;
-  changed_.NotifyAll();
+  emptied_.NotifyAll();
   return task;
 }
 
@@ -63,7 +63,7 @@ void Lanes::Work(Lane lane) {
     if (!s.ok()) Fail(s);
     const MutexLock lock(mutex_);
     --Of(lane).under_way;
-    changed_.NotifyAll();
+    emptied_.NotifyAll();
   }
 }
 
@@ -71,10 +71,10 @@ Status Lanes::Submit(Lane lane, Task task) {
   MutexLock lock(mutex_);
   Queue& queue = Of(lane);
   while (failure_.ok() && queue.waiting.size() >= queue.threads)
-    changed_.Wait(mutex_);
+    emptied_.Wait(mutex_);
   if (!failure_.ok()) return failure_;
   queue.waiting.push_back(std::move(task));
-  changed_.NotifyAll();
+  queue.filled.NotifyOne();
   return OkStatus();
 }
 
@@ -85,7 +85,7 @@ Status Lanes::Finish() {
       return q.waiting.empty() && q.under_way == 0;
     });
   };
-  while (!is_idle()) changed_.Wait(mutex_);
+  while (!is_idle()) emptied_.Wait(mutex_);
   return failure_;
 }
 

@@ -48,6 +48,7 @@ class Lanes {
   struct Queue {
     std::size_t threads = 0;
     std::size_t under_way = 0;
+    CondVar filled;  // its threads wait here
     std::deque<Task> waiting;
   };
 
@@ -61,7 +62,7 @@ class Lanes {
 
   std::stop_source stop_;
   mutable Mutex mutex_;
-  CondVar changed_;
+  CondVar emptied_;  // who submits or finishes waits here
   std::array<Queue, 2> queues_ FODC_GUARDED_BY(mutex_);
   Status failure_ FODC_GUARDED_BY(mutex_);
   bool is_ending_ FODC_GUARDED_BY(mutex_) = false;

@@ -9,6 +9,7 @@
 #include "fodc/object_store/azure_store.h"
 #include "fodc/object_store/azure_xml.h"
 #include "fodc/object_store/base64.h"
+#include "fodc/object_store/part_digests.h"
 #include "fodc/object_store/upload_session.h"
 
 namespace fodc::object_store {
@@ -85,14 +86,12 @@ Status AzureStore::PutWhole(std::string_view key, const Blob& blob,
 
 Status AzureStore::PutBlocks(Upload* upload) {
   UploadSession& session = upload->session;
-  const std::uint64_t bytes = upload->blob.bytes();
+  PartDigests parts(upload->blob, session.part_bytes, {.md5 = true});
   for (;;) {
     const std::uint64_t offset = session.parts.size() * session.part_bytes;
-    if (offset >= bytes) return OkStatus();
-    const BlobPiece piece(upload->blob, offset,
-                          std::min(session.part_bytes, bytes - offset));
-    FODC_ASSIGN_OR_RETURN(const Digests digests,
-                          DigestsOf(piece, {.md5 = true}));
+    if (offset >= upload->blob.bytes()) return OkStatus();
+    const BlobPiece piece = parts.At(offset);
+    FODC_ASSIGN_OR_RETURN(const Digests digests, parts.Of(offset));
     HttpRequest http = RequestTo("PUT", session.full_key);
     http.query = {{"comp", "block"},
                   {"blockid", BlockId(session.id, session.parts.size())}};

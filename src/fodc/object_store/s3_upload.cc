@@ -5,6 +5,7 @@
 
 #include "fodc/base/log.h"
 #include "fodc/base/strings.h"
+#include "fodc/object_store/part_digests.h"
 #include "fodc/object_store/s3_store.h"
 
 namespace fodc::object_store {
@@ -72,15 +73,14 @@ Status S3Store::BeginUpload(Upload* upload) {
 }
 
 Status S3Store::PutParts(Upload* upload) {
-  const std::uint64_t bytes = upload->blob.bytes();
+  PartDigests parts(upload->blob, upload->session.part_bytes, kinds_);
   for (;;) {
     const std::uint64_t offset =
         upload->session.parts.size() * upload->session.part_bytes;
-    if (offset >= bytes) return OkStatus();
-    const BlobPiece piece(upload->blob, offset,
-                          std::min(upload->session.part_bytes, bytes - offset));
+    if (offset >= upload->blob.bytes()) return OkStatus();
+    const BlobPiece piece = parts.At(offset);
     UploadPart part;
-    FODC_ASSIGN_OR_RETURN(const Digests digests, DigestsOf(piece, kinds_));
+    FODC_ASSIGN_OR_RETURN(const Digests digests, parts.Of(offset));
     part.sha256 = digests.sha256;
     part.checksum =
         S3ChecksumText(upload->session.algorithm.empty() ? S3Checksum::kNone

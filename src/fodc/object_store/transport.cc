@@ -79,6 +79,7 @@ struct Transfer {
   std::uint64_t sent = 0;
   std::size_t header_bytes = 0;
   bool is_over = false;
+  CondVar over = {};  // its caller's, who waits for nobody else's
   // Of the bandwidth, and not used yet.
   Pace* bandwidth = nullptr;
   std::size_t reserved = 0;
@@ -223,7 +224,6 @@ struct Transport::Impl {
   const Options options;
   CURLM* multi = nullptr;
   Mutex mutex;
-  CondVar over;
   std::vector<Transfer*> incoming FODC_GUARDED_BY(mutex);
   std::vector<Transfer*> cancelled FODC_GUARDED_BY(mutex);
   // The thread's own.
@@ -233,8 +233,10 @@ struct Transport::Impl {
 
   void Run(const std::stop_token& stop);
   void Begin(Transfer* t);
-  // Those whose turn has come; how long until the next one's.
-  std::chrono::milliseconds Resume();
+  // Those whose turn has come.
+  void Resume();
+  // How long until the next one's.
+  std::chrono::milliseconds NextTurn() const;
   Status Configure(Transfer* t) const;
   void End(Transfer* t, Status status);
 };
@@ -310,25 +312,29 @@ void Transport::Impl::End(Transfer* t, Status status) {
   std::erase(cancelled, t);
   if (t->failure.ok()) t->failure = std::move(status);
   t->is_over = true;
-  over.NotifyAll();
+  t->over.NotifyAll();
 }
 
-std::chrono::milliseconds Transport::Impl::Resume() {
+void Transport::Impl::Resume() {
+  if (options.bandwidth == nullptr) return;
+  const MonotonicTime now = options.bandwidth->clock().Monotonic();
+  for (Transfer* const t : active) {
+    if (!t->paused_until || *t->paused_until > now) continue;
+    t->paused_until.reset();
+    // The callbacks may pause it again at once.
+    curl_easy_pause(t->easy.get(), CURLPAUSE_CONT);
+  }
+}
+
+std::chrono::milliseconds Transport::Impl::NextTurn() const {
   std::chrono::milliseconds next{kLongestPollMs};
   if (options.bandwidth == nullptr) return next;
   const MonotonicTime now = options.bandwidth->clock().Monotonic();
-  for (Transfer* const t : active) {
+  for (const Transfer* const t : active) {
     if (!t->paused_until) continue;
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(*t->paused_until - now);
-    if (left > std::chrono::milliseconds(0)) {
-      next = std::min(next, left);
-      continue;
-    }
-    t->paused_until.reset();
-    // What it gives may be paused again, by the callbacks.
-    curl_easy_pause(t->easy.get(), CURLPAUSE_CONT);
-    if (t->paused_until) next = std::min(next, std::chrono::milliseconds(1));
+    next = std::clamp(
+        std::chrono::ceil<std::chrono::milliseconds>(*t->paused_until - now),
+        std::chrono::milliseconds(0), next);
   }
   return next;
 }
@@ -347,7 +353,7 @@ void Transport::Impl::Run(const std::stop_token& stop) {
     for (Transfer* const t : cancel) {
       if (active.contains(t)) End(t, Cancelled("stopped"));
     }
-    const std::chrono::milliseconds next_turn = Resume();
+    Resume();
     int running = 0;
     curl_multi_perform(multi, &running);
     int left = 0;
@@ -363,7 +369,7 @@ void Transport::Impl::Run(const std::stop_token& stop) {
                                             : curl_easy_strerror(code)));
     }
     if (active.empty() || running > 0) {
-      curl_multi_poll(multi, nullptr, 0, static_cast<int>(next_turn.count()),
+      curl_multi_poll(multi, nullptr, 0, static_cast<int>(NextTurn().count()),
                       nullptr);
     }
   }
@@ -407,7 +413,7 @@ Result<HttpAnswer> Transport::Perform(const HttpRequest& request,
     curl_multi_wakeup(impl_->multi);
   });
   MutexLock lock(impl_->mutex);
-  while (!transfer.is_over) impl_->over.Wait(impl_->mutex);
+  while (!transfer.is_over) transfer.over.Wait(impl_->mutex);
   if (!transfer.failure.ok()) {
     return transfer.failure.WithContext(
         StrCat(request.method, " ", HostOf(request.origin), request.path));
