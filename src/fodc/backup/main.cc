@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // fodc-backup: takes snapshots of a node to object storage, and back. Called
 // `backup` or `restore` it has the command lines of the Go original.
-#include <pthread.h>
+#include <poll.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
 
 #include <csignal>
 #include <cstdio>
@@ -16,6 +19,7 @@
 #include "fodc/base/clock.h"
 #include "fodc/base/log.h"
 #include "fodc/base/strings.h"
+#include "fodc/base/unique_fd.h"
 #include "fodc/program/log_sink.h"
 #include "fodc/program/signals.h"
 #include "fodc/program/version.h"
@@ -41,9 +45,10 @@ class StopSignals {
  public:
   StopSignals() : thread_([this](const std::stop_token& end) { Watch(end); }) {}
   std::stop_token token() const { return stop_.get_token(); }
-  // Behind the thread.
+  // Ends the thread.
   int number() {
-    thread_ = {};
+    thread_.request_stop();
+    thread_.join();
     return number_;
   }
 
@@ -53,11 +58,17 @@ class StopSignals {
     sigemptyset(&set);
     sigaddset(&set, SIGINT);
     sigaddset(&set, SIGTERM);
-    const timespec look{.tv_sec = 0, .tv_nsec = 100'000'000};
+    const UniqueFd signals(::signalfd(-1, &set, SFD_CLOEXEC));
+    const UniqueFd over(::eventfd(0, EFD_CLOEXEC));
+    const std::stop_callback wake(
+        end, [&over] { (void)::eventfd_write(over.get(), 1); });
+    pollfd both[] = {{.fd = signals.get(), .events = POLLIN, .revents = 0},
+                     {.fd = over.get(), .events = POLLIN, .revents = 0}};
     while (!end.stop_requested()) {
-      const int number = ::sigtimedwait(&set, nullptr, &look);
-      if (number <= 0 || number_ != 0) continue;
-      number_ = number;
+      if (::poll(both, 2, -1) <= 0 || both[0].revents == 0) continue;
+      signalfd_siginfo info{};
+      if (::read(signals.get(), &info, sizeof info) != sizeof info) continue;
+      if (number_ == 0) number_ = static_cast<int>(info.ssi_signo);
       stop_.request_stop();
     }
   }

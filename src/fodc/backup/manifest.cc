@@ -59,7 +59,7 @@ std::optional<std::uint64_t> NumberAt(const json& object, const char* name) {
 
 Result<ManifestWriter> ManifestWriter::Create(const std::string& file,
                                               const ManifestHeader& header) {
-  File opened(gzopen(file.c_str(), "wb6e"));
+  File opened(gzopen(file.c_str(), "wb1e"));
   if (!opened) return ErrnoStatus(errno, "open " + file);
   (void)gzbuffer(opened.get(), kBufferBytes);
   ManifestWriter writer(std::move(opened), file);

@@ -25,6 +25,8 @@ constexpr std::size_t kPieceBytes = 1u << 20;
 // Beyond this much the kernel is told to write, so that a Sync finds little.
 constexpr std::uint64_t kWriteEvery = 16u << 20;
 constexpr std::size_t kMaxParts = 64;
+// Of files or directories that are synced together.
+constexpr std::size_t kMany = 32;
 // What is younger may be written just now.
 constexpr std::chrono::hours kPartAge{1};
 // The least byte above a '/'.
@@ -71,6 +73,16 @@ ObjectInfo InfoOf(std::string key, const struct stat& stat) {
           .bytes = static_cast<std::uint64_t>(stat.st_size),
           .modified = UnixTime(std::chrono::seconds(stat.st_mtim.tv_sec) +
                                std::chrono::nanoseconds(stat.st_mtim.tv_nsec))};
+}
+
+// Made new, in place of what a crash left. That is looked for only where it is
+// in the way: to remove what is not there, too, locks the directory.
+Result<UniqueFd> CreatePart(const Directory& directory,
+                            const std::string& part) {
+  auto created = directory.CreateFile(part, 0640);
+  if (created.status().code() != Code::kAlreadyExists) return created;
+  FODC_RETURN_IF_ERROR(directory.RemoveFile(part));
+  return directory.CreateFile(part, 0640);
 }
 
 Status Stopped(std::stop_token stop) {
@@ -264,8 +276,7 @@ Status FileStore::Put(std::string_view key, const Blob& blob,
   Waiting file{.key = std::string(key)};
   FODC_ASSIGN_OR_RETURN(file.directory, DirectoryOf(key, true));
   const std::string part = PartOf(key);
-  FODC_RETURN_IF_ERROR(file.directory->RemoveFile(part));
-  FODC_ASSIGN_OR_RETURN(file.fd, file.directory->CreateFile(part, 0640));
+  FODC_ASSIGN_OR_RETURN(file.fd, CreatePart(*file.directory, part));
   if (const Status s =
           WriteBlob(blob, file.fd.get(), StrCat(name_, "/", key), options.stop);
       !s.ok()) {
@@ -307,21 +318,24 @@ Status FileStore::Sync(std::stop_token /*stop*/) {
     const MutexLock lock(mutex_);
     batch.swap(waiting_);
   }
-  return SyncWaiting(&batch);
+  FODC_RETURN_IF_ERROR(SyncWaiting(&batch));
+  return SyncDirectories();
 }
 
-// All of the batch is written before the first gets its name, and all names
-// are there before the directories are synced: most of the calls find that the
-// journal has it already.
+// All of the batch is written before the first gets its name.
 Status FileStore::SyncWaiting(std::vector<Waiting>* batch) {
   Status first;
   const auto keep = [&first](Status s) {
     if (first.ok() && !s.ok()) first = std::move(s);
     return first.ok();
   };
-  for (const Waiting& w : *batch) {
-    if (::fdatasync(w.fd.get()) != 0)
-      keep(ErrnoStatus(errno, StrCat("sync ", name_, "/", w.key)));
+  if (batch->size() >= kMany) {
+    keep(SyncAll(batch->front().fd.get()));
+  } else {
+    for (const Waiting& w : *batch) {
+      if (::fdatasync(w.fd.get()) != 0)
+        keep(ErrnoStatus(errno, StrCat("sync ", name_, "/", w.key)));
+    }
   }
   std::set<std::string> changed;
   for (const Waiting& w : *batch) {
@@ -332,16 +346,27 @@ Status FileStore::SyncWaiting(std::vector<Waiting>* batch) {
     }
     changed.emplace(ParentOf(w.key));
   }
-  {
-    const MutexLock lock(mutex_);
-    changed.merge(changed_);
-    changed_.clear();
-  }
-  keep(SyncDirectories(changed));
+  const MutexLock lock(mutex_);
+  changed_.merge(changed);
   return first;
 }
 
-Status FileStore::SyncDirectories(const std::set<std::string>& paths) {
+// The journal is written once for many, where each would wait for it.
+Status FileStore::SyncAll(int fd) const {
+  return ::syncfs(fd) == 0 ? OkStatus()
+                           : ErrnoStatus(errno, StrCat("sync ", name_));
+}
+
+Status FileStore::SyncDirectories() {
+  std::set<std::string> paths;
+  {
+    const MutexLock lock(mutex_);
+    paths.swap(changed_);
+  }
+  if (paths.size() >= kMany) {
+    FODC_ASSIGN_OR_RETURN(const DirectoryRef root, Root());
+    return SyncAll(root->fd());
+  }
   for (const std::string& path : paths) {
     // As if of a file in it.
     const auto directory = DirectoryOf(path.empty() ? "x" : path + "/x", false);

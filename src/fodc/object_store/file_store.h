@@ -76,7 +76,8 @@ class FileStore final : public ObjectStore {
   Result<DirectoryRef> MakeAt(const DirectoryRef& above, std::string_view path,
                               std::string_view name);
   Status SyncWaiting(std::vector<Waiting>* batch);
-  Status SyncDirectories(const std::set<std::string>& paths);
+  Status SyncAll(int fd) const;
+  Status SyncDirectories();
   Status PutIfAbsent(const Waiting& file);
   Status WriteBlob(const Blob& blob, int fd, std::string_view what,
                    const std::stop_token& stop);
