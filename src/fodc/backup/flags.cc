@@ -282,6 +282,16 @@ void DeclareRestore(program::Flags* flags, RestoreFlags* f) {
             "downloads at a time")
       .AtLeast(1)
       .AtMost(1024);
+  flags->String("target-dir", &f->target_directory,
+                "directory that becomes what --catalog-name had, in place of "
+                "the catalogs that time-dir files ask for");
+  flags
+      ->String("catalog-name", &f->catalog_name,
+               "what is restored there, as run called it")
+      .NotEmpty();
+  flags->String("time-dir", &f->time_dir,
+                "with --target-dir: of what time; empty: the newest that is "
+                "whole");
   flags->Bool("allow-empty", &f->restore.allow_empty,
               "a time directory without files is meant: delete what is here");
   flags->Bool("dry-run", &f->restore.is_dry_run,
@@ -290,11 +300,15 @@ void DeclareRestore(program::Flags* flags, RestoreFlags* f) {
               "compare what is here, and change nothing");
   flags->String("grpc-addr", &f->node_address,
                 "the data node: nothing is restored while it answers");
-  flags->Bool("force", &f->is_forced, "restore though the node answers");
+  flags->Bool("force", &f->is_forced,
+              "restore though the node answers, or --target-dir is not empty");
   flags->String("metrics-addr", &f->metrics_address,
                 "address that serves /metrics; empty: none");
   DeclareLog(flags, &f->log);
   flags->CheckAll([f] {
+    if (!f->target_directory.empty()) return OkStatus();
+    if (!f->time_dir.empty())
+      return InvalidArgument("--time-dir is for --target-dir");
     for (const std::string_view catalog : kCatalogs) {
       if (!f->roots.Of(catalog).empty()) return OkStatus();
     }

@@ -68,6 +68,11 @@ struct RestoreFlags {
   CatalogRoots roots{};
   std::int64_t download_concurrency = 8;
   RestoreOptions restore{};
+  // One catalog into one directory, in place of those that time-dir files ask
+  // for.
+  std::string target_directory{};
+  std::string catalog_name = "data";
+  std::string time_dir{};  // empty: the newest whole one
   std::string node_address = "127.0.0.1:17912";
   bool is_forced = false;
   std::string metrics_address{};

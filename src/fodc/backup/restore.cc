@@ -105,7 +105,9 @@ class Restore {
 
 RestoreReport Restore::Run() {
   RestoreReport report{.catalog = catalog_};
-  auto asked = ReadTimeDir(directory_);
+  auto asked = options_.time_dir.empty()
+                   ? ReadTimeDir(directory_)
+                   : Result<std::string>(options_.time_dir);
   if (asked.status().code() == Code::kNotFound) {
     LogInfo("no restore is asked for", {{"catalog", catalog_}});
     return report;
@@ -138,7 +140,8 @@ Status Restore::All(const std::string& time_dir) {
   Listing listing(store_, prefix_, stop_);
   FODC_RETURN_IF_ERROR(manifest_.Open(store_, time_dir, catalog_,
                                       work_.File("manifest"), stop_));
-  const std::string data = directory_ + "/data";
+  const std::string data =
+      options_.time_dir.empty() ? directory_ + "/data" : directory_;
   if (!changes_nothing())
     FODC_RETURN_IF_ERROR(MakeDirectories(data, kDirectoryMode));
   auto root = Directory::Open(data);
@@ -164,7 +167,7 @@ Status Restore::All(const std::string& time_dir) {
   FODC_RETURN_IF_ERROR(DeleteOrphans());
   // The names, too: only then nobody needs to ask again.
   if (::syncfs(root_->fd()) != 0) return ErrnoStatus(errno, "sync " + data);
-  return RemoveTimeDir(directory_);
+  return options_.time_dir.empty() ? RemoveTimeDir(directory_) : OkStatus();
 }
 
 Status Restore::NextEntry() {

@@ -19,6 +19,9 @@ struct RestoreOptions {
   bool allow_empty = false;  // a time directory without files is meant
   bool is_dry_run = false;   // tells what would be done
   bool is_check = false;     // compares, and changes nothing
+  // Restored without a file that asks for it, into the directory itself; empty:
+  // what the file says.
+  std::string time_dir{};
 };
 
 // Counted while it runs; thread-safe.
@@ -40,7 +43,8 @@ struct RestoreReport {
 // names has for the catalog. Files are fetched under other names, compared with
 // their digests, made durable and renamed; what is too much is deleted only
 // when all are there, and the file that asked for it last. Whatever fails, or
-// is killed, the next run goes on. Without such a file nothing is done.
+// is killed, the next run goes on. Without such a file nothing is done, unless
+// the options name a time directory: then it is `<directory>` itself.
 //
 // Blocks; `stop` ends it within moments. Errors, in the report: kNotFound for a
 // time directory without files (nothing is touched), kDataLoss for what is not

@@ -11,6 +11,7 @@
 #include "fodc/backup/commands.h"
 #include "fodc/backup/metrics.h"
 #include "fodc/backup/metrics_server.h"
+#include "fodc/backup/verify.h"
 #include "fodc/base/file.h"
 #include "fodc/base/log.h"
 #include "fodc/base/strings.h"
@@ -46,12 +47,99 @@ bool Answers(const std::string& address) {
                    sizeof to) == 0;
 }
 
+// What is asked for, one catalog after the other.
+class Restorer {
+ public:
+  Restorer(object_store::ObjectStore& store, const RestoreFlags& flags,
+           Metrics& metrics, const std::stop_token& stop)
+      : store_(store),
+        flags_(flags),
+        metrics_(metrics),
+        stop_(stop),
+        options_(flags.restore) {
+    options_.download_concurrency =
+        static_cast<std::size_t>(flags.download_concurrency);
+  }
+
+  Outcome All();
+
+ private:
+  // The outcome so far, with this one.
+  void One(const std::string& catalog, const std::string& directory);
+
+  object_store::ObjectStore& store_;
+  const RestoreFlags& flags_;
+  Metrics& metrics_;
+  const std::stop_token stop_;
+  RestoreOptions options_;
+  std::deque<RestoreCounters> counters_;  // they stay in place
+  Outcome outcome_ = Outcome::kSuccess;
+  std::size_t tried_ = 0;
+  std::size_t failed_ = 0;
+};
+
+void Restorer::One(const std::string& catalog, const std::string& directory) {
+  RestoreCounters& counters = counters_.emplace_back();
+  metrics_.Restoring(catalog, &counters);
+  const RestoreReport report =
+      RestoreCatalog(store_, catalog, directory, options_, stop_, &counters);
+  if (report.time_dir.empty() && report.status.ok()) return;
+  ++tried_;
+  LogInfo(report.status.ok() ? "restored" : "not restored",
+          {{"catalog", report.catalog},
+           {"time_dir", report.time_dir},
+           {"downloaded", counters.downloaded.load()},
+           {"unchanged", counters.unchanged.load()},
+           {"deleted", counters.deleted.load()}});
+  if (report.status.ok()) return;
+  ++failed_;
+  const Outcome one = Fail(report.status);
+  if (report.status.code() == Code::kDataLoss) {
+    outcome_ = Outcome::kIntegrity;
+  } else if (outcome_ != Outcome::kIntegrity) {
+    outcome_ = one == Outcome::kUsage ? Outcome::kFailure : one;
+  }
+}
+
+Outcome Restorer::All() {
+  if (!flags_.target_directory.empty()) {
+    const auto there = ListDirectory(flags_.target_directory);
+    const bool is_safe = flags_.is_forced || options_.is_check ||
+                         options_.is_dry_run || !there.ok() || there->empty();
+    if (!is_safe) {
+      return Fail(FailedPrecondition(StrCat(
+                      flags_.target_directory,
+                      " is not empty; what the backup does not have would be "
+                      "removed there (--force)")),
+                  Outcome::kRefused);
+    }
+    options_.time_dir = flags_.time_dir;
+    if (options_.time_dir.empty()) {
+      const auto newest = NewestWhole(store_, flags_.catalog_name, "", stop_);
+      if (!newest.ok()) return Fail(newest.status());
+      options_.time_dir = *newest;
+    }
+    One(flags_.catalog_name, flags_.target_directory);
+    return outcome_;
+  }
+  for (const std::string_view catalog : kCatalogs) {
+    const std::string root = flags_.roots.Of(catalog);
+    if (root.empty()) continue;
+    One(std::string(catalog), StrCat(root, "/", catalog));
+    if (stop_.stop_requested()) return outcome_;
+  }
+  if (outcome_ == Outcome::kFailure && failed_ < tried_)
+    outcome_ = Outcome::kPartial;
+  return outcome_;
+}
+
 }  // namespace
 
 Outcome CommandRestore(const RestoreFlags& flags, const Clock& clock,
                        const std::stop_token& stop) {
-  if (!flags.is_forced && !flags.restore.is_check &&
-      Answers(flags.node_address)) {
+  // Another database is another's to stop.
+  if (flags.target_directory.empty() && !flags.is_forced &&
+      !flags.restore.is_check && Answers(flags.node_address)) {
     return Fail(FailedPrecondition(StrCat(
                     "the node at ", flags.node_address,
                     " answers: stop it before its files change (--force)")),
@@ -72,42 +160,7 @@ Outcome CommandRestore(const RestoreFlags& flags, const Clock& clock,
       };
   auto store = OpenDestination(std::move(source), clock);
   if (!store.ok()) return Fail(store.status());
-  RestoreOptions options = flags.restore;
-  options.download_concurrency =
-      static_cast<std::size_t>(flags.download_concurrency);
-  Outcome outcome = Outcome::kSuccess;
-  std::deque<RestoreCounters> all_counters;  // they stay in place
-  std::size_t tried = 0;
-  std::size_t failed = 0;
-  for (const std::string_view catalog : kCatalogs) {
-    const std::string root = flags.roots.Of(catalog);
-    if (root.empty()) continue;
-    RestoreCounters& counters = all_counters.emplace_back();
-    metrics.Restoring(std::string(catalog), &counters);
-    const RestoreReport report =
-        RestoreCatalog(**store, std::string(catalog),
-                       StrCat(root, "/", catalog), options, stop, &counters);
-    if (report.time_dir.empty() && report.status.ok()) continue;
-    ++tried;
-    LogInfo(report.status.ok() ? "restored" : "not restored",
-            {{"catalog", report.catalog},
-             {"time_dir", report.time_dir},
-             {"downloaded", counters.downloaded.load()},
-             {"unchanged", counters.unchanged.load()},
-             {"deleted", counters.deleted.load()}});
-    if (report.status.ok()) continue;
-    ++failed;
-    const Outcome one = Fail(report.status);
-    if (report.status.code() == Code::kDataLoss) {
-      outcome = Outcome::kIntegrity;
-    } else if (outcome != Outcome::kIntegrity) {
-      outcome = one == Outcome::kUsage ? Outcome::kFailure : one;
-    }
-    if (report.status.code() == Code::kCancelled) return outcome;
-  }
-  if (outcome == Outcome::kFailure && failed < tried)
-    outcome = Outcome::kPartial;
-  return outcome;
+  return Restorer(**store, flags, metrics, stop).All();
 }
 
 }  // namespace fodc::backup

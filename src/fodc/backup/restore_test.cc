@@ -98,6 +98,22 @@ TEST_F(RestoreTest, MakesItAsItWas) {
   EXPECT_THAT(store_.Asked(), IsEmpty());
 }
 
+// As another database wants it: no file asks, and the directory is the one.
+TEST_F(RestoreTest, MakesADirectoryOfItsOwnWhatItWas) {
+  store_.Set(Key("g/a"), "a");
+  store_.tells_digests = true;
+  const std::string target = dir_.File("target");
+  options_.time_dir = "2026-08-21";
+  RestoreCounters counters;
+  const auto restore = [&] {
+    return RestoreCatalog(store_, "measure", target, options_, {}, &counters);
+  };
+  ASSERT_THAT(restore().status, IsOk());
+  EXPECT_EQ(ReadFile(target + "/g/a").value_or("none"), "a");
+  EXPECT_EQ(restore().time_dir, "2026-08-21");
+  EXPECT_EQ(counters.unchanged, 1u);
+}
+
 // Upstream wipes what is here, and says that all is well.
 TEST_F(RestoreTest, ATimeDirectoryWithoutFilesIsRefused) {
   WriteHere("a", "x");

@@ -14,7 +14,6 @@
 
 #include "fodc/backup/lease.h"
 #include "fodc/backup/node_mark.h"
-#include "fodc/backup/saved_manifest.h"
 #include "fodc/backup/verify.h"
 #include "fodc/base/file.h"
 #include "fodc/base/log.h"
@@ -57,18 +56,10 @@ std::string LinkFrom(object_store::ObjectStore& store, const std::string& asked,
                      const std::string& time_dir, const std::string& catalog,
                      const std::stop_token& stop) {
   if (asked != "latest") return asked == time_dir ? "" : asked;
-  const auto names = ListTimeDirs(store, "", stop);
-  if (!names.ok()) {
-    LogWarn("no earlier backup is copied from", {{"error", names.status()}});
-    return "";
-  }
-  for (auto name = names->rbegin(); name != names->rend(); ++name) {
-    if (!IsTimeDirName(*name) || *name >= time_dir) continue;
-    const auto header = ReadManifestHeader(store, *name, catalog, stop);
-    const bool is_complete =
-        header.ok() && *header && (*header)->state == ManifestState::kComplete;
-    if (is_complete) return *name;
-  }
+  const auto newest = NewestWhole(store, catalog, time_dir, stop);
+  if (newest.ok()) return *newest;
+  if (newest.status().code() != Code::kNotFound)
+    LogWarn("no earlier backup is copied from", {{"error", newest.status()}});
   return "";
 }
 

@@ -10,6 +10,7 @@
 #include "fodc/backup/lanes.h"
 #include "fodc/backup/listing.h"
 #include "fodc/backup/saved_manifest.h"
+#include "fodc/backup/time_dir.h"
 #include "fodc/base/file.h"
 #include "fodc/base/mutex.h"
 #include "fodc/base/strings.h"
@@ -199,6 +200,22 @@ Result<std::vector<std::string>> ListTimeDirs(object_store::ObjectStore& store,
     request.token = page.next_token;
   }
   return std::vector<std::string>(names.begin(), names.end());
+}
+
+Result<std::string> NewestWhole(object_store::ObjectStore& store,
+                                const std::string& catalog,
+                                const std::string& before,
+                                const std::stop_token& stop) {
+  FODC_ASSIGN_OR_RETURN(const std::vector<std::string> names,
+                        ListTimeDirs(store, "", stop));
+  for (auto name = names.rbegin(); name != names.rend(); ++name) {
+    if (!IsTimeDirName(*name) || (!before.empty() && *name >= before)) continue;
+    FODC_ASSIGN_OR_RETURN(const auto header,
+                          ReadManifestHeader(store, *name, catalog, stop));
+    if (header && header->state == ManifestState::kComplete) return *name;
+  }
+  return NotFound(
+      StrCat(store.name(), " has no whole backup of ", ToValidUtf8(catalog)));
 }
 
 Result<std::vector<std::string>> ListCatalogs(object_store::ObjectStore& store,

@@ -59,6 +59,12 @@ struct StoredBackup {
 Result<std::vector<std::string>> ListTimeDirs(object_store::ObjectStore& store,
                                               const std::string& prefix,
                                               const std::stop_token& stop);
+// The newest time directory with a whole backup of the catalog, before `before`
+// if that is not empty. Errors: kNotFound if there is none; likewise.
+Result<std::string> NewestWhole(object_store::ObjectStore& store,
+                                const std::string& catalog,
+                                const std::string& before,
+                                const std::stop_token& stop);
 // The catalogs that have a manifest there. Errors: likewise.
 Result<std::vector<std::string>> ListCatalogs(object_store::ObjectStore& store,
                                               const std::string& time_dir,
