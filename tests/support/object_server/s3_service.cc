@@ -371,7 +371,3 @@ Response S3Service::Xml(std::string text) {
 }
 
 }  // namespace fodc::object_server
-namespace fodc::object_server {
-std::unique_ptr<Service> MakeGcsService(World* w) { return MakeS3Service(w); }
-std::unique_ptr<Service> MakeAzureService(World* w) { return MakeS3Service(w); }
-}  // namespace fodc::object_server
