@@ -68,7 +68,6 @@ Result<std::unique_ptr<ObjectServer>> ObjectServer::Start(Options options) {
   if (!FromBase64(options.credentials.azure_key)) {
     return InvalidArgument("the key of the Azure account is no base64");
   }
-  if (options.kind == Kind::kGcs) return Unimplemented("Google's kind");
   auto impl = std::make_unique<Impl>(std::move(options));
   Impl& i = *impl;
   if (i.options.directory.empty()) {
@@ -81,8 +80,9 @@ Result<std::unique_ptr<ObjectServer>> ObjectServer::Start(Options options) {
   i.world.vault.memory_limit = i.options.memory_limit_bytes;
   i.world.vault.discard = i.options.discard;
   i.controls.latency = i.options.latency;
-  i.service = i.options.kind == Kind::kS3 ? MakeS3Service(&i.world)
-                                          : MakeAzureService(&i.world);
+  i.service = i.options.kind == Kind::kS3    ? MakeS3Service(&i.world)
+              : i.options.kind == Kind::kGcs ? MakeGcsService(&i.world)
+                                             : MakeAzureService(&i.world);
   if (!i.options.faults.empty()) {
     FODC_ASSIGN_OR_RETURN(i.controls.faults, ParseFaults(i.options.faults));
   }
