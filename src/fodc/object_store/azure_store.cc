@@ -47,7 +47,7 @@ ServiceError ReadError(const HttpAnswer& answer) {
 ObjectInfo InfoOf(std::string_view key, const HttpAnswer& answer) {
   ObjectInfo info{.key = std::string(key)};
   info.bytes = BytesOfAnswer(answer);
-  info.etag = Unquoted(std::string(answer.Header("ETag")));
+  info.etag = answer.Header("ETag");  // as If-Match takes it
   info.storage_class = answer.Header("x-ms-access-tier");
   info.sha256 = ParseSha256(answer.Header("x-ms-meta-checksum_sha256"));
   // Of a part the first is the part's.

@@ -15,9 +15,11 @@
 
 #include "fodc/base/file.h"
 #include "fodc/base/log.h"
+#include "fodc/base/stop_wait.h"
 #include "fodc/base/strings.h"
 #include "fodc/net/url.h"
 #include "fodc/object_store/base64.h"
+#include "fodc/object_store/http_date.h"
 
 namespace fodc::object_store {
 namespace {
@@ -29,6 +31,10 @@ constexpr std::size_t kMaxAnswerBytes = 64u << 10;
 // Before they expire: an upload may take that long.
 constexpr std::chrono::minutes kEarly{5};
 constexpr std::chrono::seconds kLife{3600};
+// Of another time than the service's, beyond what it bears.
+constexpr std::chrono::minutes kSkewed{5};
+constexpr int kAttempts = 3;
+constexpr std::chrono::milliseconds kPause{200};
 constexpr char kTokenUri[] = "https://oauth2.googleapis.com/token";
 constexpr char kScope[] =
     "https://www.googleapis.com/auth/devstorage.read_write";
@@ -48,6 +54,12 @@ std::string Base64Url(std::string_view bytes) {
   std::ranges::replace(text, '+', '-');
   std::ranges::replace(text, '/', '_');
   return text;
+}
+
+// Whether the same request may go well a moment later.
+bool IsPassing(const Result<HttpAnswer>& answer) {
+  if (!answer.ok()) return answer.status().code() == Code::kUnavailable;
+  return answer->status == 429 || answer->status >= 500;
 }
 
 struct FreeKey {
@@ -176,17 +188,28 @@ Result<GcsTokens::Found> GcsTokens::OfFile(const std::string& path) {
   std::string token_uri = TextAt(file, "token_uri");
   if (token_uri.empty()) token_uri = kTokenUri;
   if (email.empty()) return InvalidArgument(path + ": it has no client_email");
-  const auto now = std::chrono::floor<std::chrono::seconds>(clock_.Unix())
-                       .time_since_epoch();
+  const std::string key_id = TextAt(file, "private_key_id");
+  const std::string key = TextAt(file, "private_key");
+  const std::chrono::nanoseconds before = skew_;
+  auto found = OfAccount(email, key_id, key, token_uri).WithContext(path);
+  if (found.ok() || skew_ == before) return found;
+  return OfAccount(email, key_id, key, token_uri).WithContext(path);
+}
+
+Result<GcsTokens::Found> GcsTokens::OfAccount(const std::string& email,
+                                              const std::string& key_id,
+                                              const std::string& key,
+                                              const std::string& token_uri) {
+  const auto now =
+      std::chrono::floor<std::chrono::seconds>(clock_.Unix() + skew_)
+          .time_since_epoch();
   const json claims = {{"iss", email},
                        {"scope", kScope},
                        {"aud", token_uri},
                        {"iat", now.count()},
                        {"exp", (now + kLife).count()}};
   FODC_ASSIGN_OR_RETURN(const std::string assertion,
-                        SignJwt(claims.dump(), TextAt(file, "private_key_id"),
-                                TextAt(file, "private_key"))
-                            .WithContext(path));
+                        SignJwt(claims.dump(), key_id, key));
   return AskWith(EncodeQuery({{"grant_type",
                                "urn:ietf:params:oauth:grant-type:jwt-bearer"},
                               {"assertion", assertion}}),
@@ -222,11 +245,20 @@ Result<GcsTokens::Found> GcsTokens::OfMachine() {
 
 Result<GcsTokens::Found> GcsTokens::Ask(HttpRequest request,
                                         std::string_view what) {
-  const auto answer =
+  auto answer =
       transport_.Perform(request, {.max_body_bytes = kMaxAnswerBytes});
+  // A moment of weakness; a store's request has its own patience.
+  for (int i = 1; i < kAttempts && IsPassing(answer); ++i) {
+    (void)WaitUnlessStopped(kPause * i, {});
+    answer = transport_.Perform(request, {.max_body_bytes = kMaxAnswerBytes});
+  }
   if (!answer.ok()) return answer.status().WithContext(what);
   const json body = json::parse(answer->body, nullptr, false);
   if (answer->status != 200) {
+    if (const auto theirs = ParseHttpDate(answer->Header("Date"));
+        theirs && std::chrono::abs(*theirs - clock_.Unix()) > kSkewed) {
+      skew_ = *theirs - clock_.Unix();
+    }
     const std::string why =
         body.is_object() ? TextAt(body, "error_description") : "";
     return Unauthenticated(

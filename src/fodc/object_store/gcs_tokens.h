@@ -46,16 +46,24 @@ class GcsTokens {
   };
 
   std::optional<std::string> Environment(const char* name) const;
-  Result<Found> Find();
-  Result<Found> OfFile(const std::string& path);
-  Result<Found> OfMachine();
-  Result<Found> Ask(HttpRequest request, std::string_view what);
-  Result<Found> AskWith(const std::string& form, const std::string& token_uri);
+  Result<Found> Find() FODC_REQUIRES(mutex_);
+  Result<Found> OfFile(const std::string& path) FODC_REQUIRES(mutex_);
+  // A service account's, signed as of now.
+  Result<Found> OfAccount(const std::string& email, const std::string& key_id,
+                          const std::string& key, const std::string& token_uri)
+      FODC_REQUIRES(mutex_);
+  Result<Found> OfMachine() FODC_REQUIRES(mutex_);
+  Result<Found> Ask(HttpRequest request, std::string_view what)
+      FODC_REQUIRES(mutex_);
+  Result<Found> AskWith(const std::string& form, const std::string& token_uri)
+      FODC_REQUIRES(mutex_);
 
   const GcsTokenOptions options_;
   Transport& transport_;
   const Clock& clock_;
   Mutex mutex_;  // held while it asks: one at a time does
+  // The service's clock less ours, since it has taken no token for that.
+  std::chrono::nanoseconds skew_ FODC_GUARDED_BY(mutex_){};
   std::optional<Found> found_ FODC_GUARDED_BY(mutex_);
 };
 

@@ -18,9 +18,15 @@ bool IsOneOf(std::string_view code,
 }  // namespace
 
 Attempt ClassifyAnswer(int status, std::string_view code) {
-  constexpr std::array<std::string_view, 5> kExpired = {
+  // The last one: a key that was taken out of use, for which the files may have
+  // another by now.
+  constexpr std::array<std::string_view, 6> kExpired = {
       "ExpiredToken", "ExpiredTokenException", "TokenRefreshRequired",
-      "InvalidToken", "RequestExpired"};
+      "InvalidToken", "RequestExpired",        "InvalidAccessKeyId"};
+  // Conflicts that pass.
+  constexpr std::array<std::string_view, 4> kPassing = {
+      "RequestTimeout", "OperationAborted", "ConditionalRequestConflict",
+      "ContainerBeingDeleted"};
   constexpr std::array<std::string_view, 3> kSkewed = {
       "RequestTimeTooSkewed", "RequestInTheFuture", "SignatureExpired"};
   constexpr std::array<std::string_view, 6> kThrottled = {
@@ -32,7 +38,7 @@ Attempt ClassifyAnswer(int status, std::string_view code) {
   if (IsOneOf(code, kThrottled) || status == 429 || status == 503)
     return Attempt::kThrottled;
   if (status == 401) return Attempt::kUnsigned;
-  if (status == 0 || status == 408 || code == "RequestTimeout")
+  if (status == 0 || status == 408 || IsOneOf(code, kPassing))
     return Attempt::kTransient;
   // 501 and 505 are what it will ever say.
   if (status >= 500 && status != 501 && status != 505)

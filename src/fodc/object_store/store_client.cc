@@ -11,6 +11,9 @@ namespace fodc::object_store {
 namespace {
 
 constexpr std::size_t kMaxShownBytes = 300;
+// Not every service says why it takes no signature: one of another time is
+// none.
+constexpr std::chrono::minutes kSkewed{5};
 
 // What makes the same request no better next time.
 bool IsWorthAnother(Code code) {
@@ -21,6 +24,11 @@ std::optional<std::chrono::seconds> RetryAfter(const HttpAnswer& answer) {
   const auto seconds = ParseUint(answer.Header("Retry-After"));
   if (!seconds || *seconds > 86'400) return {};
   return std::chrono::seconds(*seconds);
+}
+
+bool IsOfAnotherTime(const HttpAnswer& answer, UnixTime signed_at) {
+  const auto theirs = ParseHttpDate(answer.Header("Date"));
+  return theirs && std::chrono::abs(*theirs - signed_at) > kSkewed;
 }
 
 // Of the attempt before.
@@ -52,8 +60,9 @@ Code CodeOfAnswer(int status, std::string_view service_code) {
       "BadDigest",     "XAmzContentSHA256Mismatch",
       "InvalidDigest", "Md5Mismatch",
       "Crc64Mismatch", "XAmzContentChecksumMismatch"};
-  constexpr std::array<std::string_view, 3> kFull = {
-      "QuotaExceeded", "InsufficientStorage", "XMinioStorageFull"};
+  constexpr std::array<std::string_view, 4> kFull = {
+      "QuotaExceeded", "quotaExceeded", "InsufficientStorage",
+      "XMinioStorageFull"};
   for (const std::string_view code : kDamaged) {
     if (service_code == code) return Code::kDataLoss;
   }
@@ -79,7 +88,7 @@ Code CodeOfAnswer(int status, std::string_view service_code) {
     case 507:
       return Code::kResourceExhausted;
     default:
-      return status == 429 || (status >= 500 && status != 501)
+      return status == 408 || status == 429 || (status >= 500 && status != 501)
                  ? Code::kUnavailable
                  : Code::kFailedPrecondition;
   }
@@ -215,6 +224,10 @@ Result<HttpAnswer> StoreClient::Do(Call call) {
       // What fails in a good answer is a failure of the server.
       const int meaning = !is_good ? status : error.code.empty() ? 200 : 500;
       attempt = ClassifyAnswer(meaning, error.code);
+      if (attempt == Attempt::kRefused && status == 403 &&
+          IsOfAnotherTime(*answer, now)) {
+        attempt = Attempt::kClockSkewed;
+      }
       if (attempt != Attempt::kDone)
         failure = Failure(call, *answer, error, state.attempts() + 1);
     }
