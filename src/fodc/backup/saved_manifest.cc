@@ -75,9 +75,18 @@ Status SavedManifest::Open(object_store::ObjectStore& store,
               {{"key", name}, {"error", opened.status()}});
       continue;
     }
-    if (name == key) header_ = opened->header();
     auto first = opened->Next();
-    if (!first.ok() || !*first) continue;
+    if (!first.ok()) {
+      LogWarn("a manifest is damaged",
+              {{"key", name}, {"error", first.status()}});
+      continue;
+    }
+    if (name == key) header_ = opened->header();
+    if (!*first) {
+      // Of a backup without files: an earlier one says nothing of it.
+      if (opened->header().state == ManifestState::kComplete) return OkStatus();
+      continue;
+    }
     reader_ = *std::move(opened);
     next_ = *std::move(first);
     return OkStatus();

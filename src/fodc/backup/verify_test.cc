@@ -103,6 +103,25 @@ TEST_F(VerifyTest, WithoutAWholeManifestNothingIsSaidToBeGood) {
   EXPECT_FALSE(Verify().status.ok());
 }
 
+// What the run before wrote is of another backup: nothing of this one is
+// compared with it.
+TEST_F(VerifyTest, AnEarlierManifestIsNotTakenForADamagedOrEmptyOne) {
+  const std::string key = "2026-08-21/.meta/measure.json";
+  store_.Copy(key, key + ".previous", {}).IgnoreError();
+  const std::string head =
+      "{\"version\":1,\"state\":\"complete\",\"started\":"
+      "\"2026-08-21T00:00:00Z\",\"files\":[\n";
+  store_.Set(key, head + "{\"path\":\"a\n");
+  EXPECT_FALSE(Verify().status.ok());
+  store_.Set(key, head +
+                      "],\"count\":0,\"bytes\":0,\"ended\":"
+                      "\"2026-08-21T00:00:01Z\"}\n");
+  const VerifyReport empty = Verify();
+  EXPECT_THAT(empty.status, IsOk());
+  EXPECT_EQ(empty.files, 0U);
+  EXPECT_EQ(empty.extra, 3U);
+}
+
 TEST_F(VerifyTest, ListsWhatIsThere) {
   store_.Set("2026-08-22/measure/a", "x");
   EXPECT_THAT(ListTimeDirs(store_, "", {}),
