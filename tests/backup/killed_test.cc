@@ -4,72 +4,101 @@
 #include <gmock/gmock.h>
 
 #include <random>
+#include <set>
 #include <thread>
 
 #include "fodc/backup/manifest.h"
-#include "tests/backup/run_fixture.h"
+#include "tests/backup/cycle_fixture.h"
 
 namespace fodc::test {
 namespace {
 
 using ::testing::ElementsAreArray;
 
-constexpr int kRounds = 40;
+constexpr int kRounds = 200;
 constexpr int kFiles = 300;
 
-TEST_F(BackupProgramTest, KilledAtAnyMomentTheNextRunMakesItWhole) {
-  std::mt19937 random(7);  // the same moments each time, as far as they can be
-  const std::string snapshot = dir_.File("snapshot");
-  const auto write = [&](int i) {
-    const std::string path = StrCat(snapshot, "/g", i % 7, "/file-", i);
-    ASSERT_TRUE(MakeDirectories(path.substr(0, path.rfind('/'))).ok());
+class KilledBackupTest : public BackupCycleTest {
+ protected:
+  // Another content each time; of one in fifty files more than is small.
+  void Change(int i) {
+    const std::string path = StrCat("g", i % 7, "/file-", i);
     const std::size_t bytes =
-        i % 50 == 0 ? (6u << 20) + random() % 1000 : random() % 20'000;
-    std::string text(bytes, static_cast<char>('a' + random() % 26));
-    ASSERT_TRUE(WriteFileAtomically(path, text).ok());
-  };
-  for (int i = 0; i < kFiles; ++i) write(i);
-  const std::vector<std::string> arguments = {
-      ProgramPath("fodc-backup"),          "run",
-      "--dest=" + Destination(),           "--snapshot-dir=" + snapshot,
-      "--state-dir=" + dir_.File("state"), "--node-id=n",
-      "--max-delete-fraction=1",           "--log-level=error"};
+        i % 50 == 0 ? (6u << 20) + random_() % 1000 : random_() % 20'000;
+    const std::string text(bytes, static_cast<char>('a' + random_() % 26));
+    Write(path, text);
+    ever_[path].insert(StrCat(bytes, " ", object_store::Sha256TextOf(text)));
+  }
+  // Whatever has a name has all the bytes that a file of that name once had.
+  void ExpectWholeObjects() const {
+    for (const auto& days = ListDirectory(dir_.File("there"));
+         const std::string& day : days.value_or({})) {
+      for (const auto& [path, what] :
+           FilesIn(StrCat(dir_.File("there/"), day, "/measure"))) {
+        if (path.find("/.fodc-part-") != path.npos) continue;
+        const auto it = ever_.find(path);
+        ASSERT_NE(it, ever_.end()) << path;
+        ASSERT_TRUE(it->second.contains(what)) << path << ": " << what;
+      }
+    }
+  }
+  // A killed one's lease is not ours to wait for.
+  void RemoveLease() const {
+    const auto days = ListDirectory(dir_.File("there"));
+    for (const std::string& day : days.value_or({})) {
+      (void)std::filesystem::remove(
+          StrCat(dir_.File("there/"), day, "/.meta/lease"));
+    }
+  }
+
+  // The same moments each time, as far as they can be.
+  std::mt19937 random_{7};
+  std::map<std::string, std::set<std::string>> ever_;
+};
+
+TEST_F(KilledBackupTest, TheNextRunMakesItWhole) {
+  for (int i = 0; i < kFiles; ++i) Change(i);
+  const std::vector<std::string> more = {"--state-dir=" + dir_.File("state"),
+                                         "--max-delete-fraction=1"};
+  std::vector<std::string> arguments = BackupArguments(more);
+  arguments.push_back("--snapshot-dir=" + snapshot_);
+  int killed = 0;
   for (int round = 0; round < kRounds; ++round) {
     Process run = Process::Start({.name = "fodc-backup",
                                   .argv = arguments,
                                   .env = {},
                                   .log_path = dir_.File("log"),
                                   .stdout_path = ""});
-    std::this_thread::sleep_for(std::chrono::milliseconds(random() % 60));
+    std::this_thread::sleep_for(std::chrono::milliseconds(random_() % 100));
+    killed += run.Running();
     run.Kill();
-    // Whatever has a name has all of its bytes.
-    const auto here = FilesIn(snapshot);
-    for (const auto& days = ListDirectory(dir_.File("there"));
-         const std::string& day : days.value_or({})) {
-      for (const auto& [path, what] :
-           FilesIn(StrCat(dir_.File("there/"), day, "/data"))) {
-        if (path.find(".fodc-part-") != path.npos) continue;
-        const auto it = here.find(path);
-        ASSERT_NE(it, here.end()) << path;
-        ASSERT_EQ(what, it->second) << path;
-      }
-    }
-    // The killed one's lease is not ours to wait for.
-    for (const std::string& day :
-         ListDirectory(dir_.File("there")).value_or({})) {
-      (void)std::filesystem::remove(
-          StrCat(dir_.File("there/"), day, "/.meta/lease"));
-    }
+    if (round % 10 == 9) ExpectWholeObjects();
+    RemoveLease();
+    // So that there is always something to do, and to leave out.
+    for (int i = 0; i < 20; ++i) Change(static_cast<int>(random_() % kFiles));
+    const std::string gone =
+        StrCat(snapshot_, "/g0/file-", 7 * (random_() % (kFiles / 7)));
+    (void)std::filesystem::remove(gone);
   }
-  const Output last = RunToEnd(arguments, std::chrono::seconds(120));
+  EXPECT_GT(killed, kRounds / 2) << "else it is no test of that";
+  ExpectWholeObjects();
+
+  const Output last = Backup(more);
   ASSERT_EQ(last.exit_code, 0) << last.err << last.out;
-  const auto days = ListDirectory(dir_.File("there")).value_or({});
-  ASSERT_EQ(days.size(), 1U);
-  const std::string there = StrCat(dir_.File("there/"), days[0]);
-  EXPECT_THAT(FilesIn(there + "/data"), ElementsAreArray(FilesIn(snapshot)));
-  auto manifest = backup::ManifestReader::Open(there + "/.meta/data.json");
+  // What a killed one had begun of a file that is gone since is no object, and
+  // stays as long as its directory.
+  auto there = FilesIn(There());
+  std::erase_if(there, [](const auto& file) {
+    return file.first.find("/.fodc-part-") != file.first.npos;
+  });
+  EXPECT_THAT(there, ElementsAreArray(FilesIn(snapshot_)));
+  auto manifest = backup::ManifestReader::Open(
+      StrCat(dir_.File("there/"), Day(), "/.meta/measure.json"));
   ASSERT_TRUE(manifest.ok()) << manifest.status().message();
   EXPECT_EQ(manifest->header().state, backup::ManifestState::kComplete);
+  const Output good = Verify();
+  EXPECT_EQ(good.exit_code, 0) << good.err << good.out;
+  ExpectRestores();
 }
 
 }  // namespace
