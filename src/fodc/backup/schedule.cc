@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/backup/schedule.h"
 
+#include <algorithm>
 #include <array>
 #include <ctime>
 #include <span>
@@ -114,13 +115,19 @@ Result<Schedule> Schedule::Parse(std::string_view whole) {
     const std::size_t blank = std::min(text.find(' '), text.size());
     s.zone_ = text.substr(0, blank);
     text = Trim(text.substr(blank));
-    if (s.zone_.empty()) return InvalidArgument("TZ= names no zone");
+    const bool is_name = std::ranges::all_of(
+        s.zone_, [](char c) { return c > ' ' && c < 0x7f; });
+    if (s.zone_.empty() || !is_name)
+      return InvalidArgument("TZ= names no zone");
   }
   if (ConsumePrefix(&text, "@every ")) {
     FODC_ASSIGN_OR_RETURN(const auto every, ParseGoDuration(Trim(text)));
     s.every_ = std::chrono::duration_cast<std::chrono::seconds>(every);
     if (s.every_ < std::chrono::seconds(1))
       return InvalidArgument(StrCat("@every ", text, " is less than 1s"));
+    // Beyond that times do not fit their numbers.
+    if (s.every_.count() > kFarthest)
+      return InvalidArgument(StrCat("@every ", text, " never comes"));
     return s;
   }
   for (const Descriptor& d : kDescriptors) {

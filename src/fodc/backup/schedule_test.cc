@@ -101,7 +101,9 @@ TEST_F(ScheduleTest, SaysWhatIsWrong) {
   refuses("0 0 31 2 *", "never comes");
   refuses("@every 500ms", "less than 1s");
   refuses("@every x", "x");
+  refuses("@every 2000000h", "never comes");
   refuses("TZ= @daily", "no zone");
+  refuses("TZ=Europe\x01 @daily", "no zone");
 }
 
 }  // namespace

@@ -106,8 +106,12 @@ Result<std::string> CleanEndpoint(std::string_view endpoint) {
   std::string_view host = endpoint;
   if (!ConsumePrefix(&host, "https://") && !ConsumePrefix(&host, "http://"))
     return InvalidArgument("the blob endpoint is no http or https URL");
-  // A signature in it is a secret.
-  if (host.empty() || host.find_first_of("@?# ") != host.npos)
+  // A signature in it is a secret; other bytes would end the request's line.
+  const bool is_clean = std::ranges::all_of(host, [](char c) {
+    const auto byte = static_cast<unsigned char>(c);
+    return byte > ' ' && byte != 0x7f && c != '@' && c != '?' && c != '#';
+  });
+  if (host.empty() || host.front() == '/' || !is_clean)
     return InvalidArgument(
         "the blob endpoint is not a host with a port or a path");
   return std::string(endpoint);

@@ -59,6 +59,9 @@ TEST(AzureAccountTest, SaysWhatIsWrongWithoutTheSecret) {
       {{.sas_token = "sig=secret!"}, "its endpoint"},
       {{.sas_token = "sig=a", .endpoint = "host"}, "http or https"},
       {{.sas_token = "sig=a", .endpoint = "https://host?secret!"},
+       "not a host"},
+      {{.sas_token = "sig=a", .endpoint = "https:///path"}, "not a host"},
+      {{.sas_token = "sig=a", .endpoint = "https://host\r\nX-More: x"},
        "not a host"}};
   for (const auto& [flags, why] : bad) {
     EXPECT_THAT(AzureAccountOf(flags),
