@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -19,6 +20,7 @@
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
 #include "fodc/object_store/memory_store_testing.h"
+#include "tests/support/wait.h"
 
 namespace fodc::backup {
 namespace {
@@ -186,6 +188,29 @@ TEST_F(RestoreTest, AFileAsLargeIsNotTakenForIt) {
   WriteHere("a", "evil");
   ASSERT_THAT(Run().status, IsOk());
   EXPECT_EQ(Here("a"), "good");
+}
+
+// Upstream fetches one after the other, and looks for each of them in a list of
+// all.
+TEST_F(RestoreTest, FetchesManyAtOnceAndListsOnce) {
+  for (int i = 0; i < 60; ++i) {
+    store_.Set(Key(StrCat("f", 10 + i)), "x");
+    if (i % 2 == 0) WriteHere(StrCat("f", 10 + i), "x");
+  }
+  store_.tells_digests = true;
+  std::atomic<int> begun = 0;
+  store_.set_before([&begun](std::string_view operation, std::string_view key) {
+    if (operation != "get" || !key.starts_with(Key(""))) return OkStatus();
+    ++begun;
+    return test::WaitUntil([&begun] { return begun >= 8; })
+               ? OkStatus()
+               : Unavailable("no other is fetched beside it");
+  });
+  ASSERT_THAT(Run().status, IsOk());
+  EXPECT_EQ(counters_->unchanged, 30U);
+  EXPECT_EQ(begun, 30);
+  EXPECT_LE(store_.Asked("list").size(), 60 / store_.page_keys + 1);
+  EXPECT_THAT(store_.Asked("head"), IsEmpty());
 }
 
 TEST_F(RestoreTest, FilesAndDirectoriesMayChangePlaces) {

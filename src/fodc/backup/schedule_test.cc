@@ -74,6 +74,25 @@ TEST_F(ScheduleTest, GoesByTheProcesssZone) {
   EXPECT_EQ(Next("0 12 * * *", "2026-09-05T17:00:00Z"), "2026-09-06T15:00:00Z");
 }
 
+// Upstream's ticks wander: each is counted from when the one before was seen.
+TEST_F(ScheduleTest, TicksStayOnTheClockHoweverLateOneIsTaken) {
+  const auto hourly = Schedule::Parse("@hourly").value();
+  const auto begin = ParseRfc3339("2026-01-01T00:00:00Z").value();
+  UnixTime late = begin;
+  for (int hour = 1; hour <= 24 * 366; ++hour) {
+    const auto next = hourly.Next(late);
+    ASSERT_TRUE(next);
+    ASSERT_EQ(*next, begin + std::chrono::hours(hour));
+    // Up to an hour less a second.
+    late = *next + std::chrono::seconds(hour * 37 % 3600);
+  }
+  // Of an interval: from the tick before, whatever its run took.
+  const auto every = Schedule::Parse("@every 10m").value();
+  UnixTime tick = begin;
+  for (int i = 0; i < 1000; ++i) tick = every.Next(tick).value();
+  EXPECT_EQ(tick, begin + std::chrono::minutes(10'000));
+}
+
 TEST_F(ScheduleTest, NamesItsZone) {
   EXPECT_EQ(Schedule::Parse("TZ=Asia/Tokyo @daily")->zone(), "Asia/Tokyo");
   EXPECT_EQ(Schedule::Parse("CRON_TZ=UTC 0 0 * * *")->zone(), "UTC");

@@ -136,5 +136,15 @@ TEST_F(VerifyTest, ListsWhatIsThere) {
   EXPECT_THAT(ListBackups(store_, "2026-08-22", {}), IsOkAndHolds(IsEmpty()));
 }
 
+// Upstream goes over all objects for it.
+TEST_F(VerifyTest, TimeDirectoriesAreListedWithoutTheirObjects) {
+  for (int i = 0; i < 100; ++i)
+    store_.Set(StrCat("2026-08-22/measure/f", i), "x");
+  store_.Forget();
+  EXPECT_THAT(ListTimeDirs(store_, "", {}),
+              IsOkAndHolds(ElementsAre("2026-08-21", "2026-08-22")));
+  EXPECT_THAT(store_.Asked(), ElementsAre("list "));
+}
+
 }  // namespace
 }  // namespace fodc::backup

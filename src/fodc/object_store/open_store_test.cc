@@ -5,6 +5,9 @@
 #include <gtest/gtest.h>
 
 #include <map>
+#include <string>
+#include <utility>
+#include <vector>
 
 #include "fodc/base/file.h"
 #include "fodc/base/status_matchers.h"
@@ -22,6 +25,7 @@ class OpenStoreTest : public ::testing::Test {
                                             StoreOptions options = {}) {
     options.environment =
         [this](const char* name) -> std::optional<std::string> {
+      asked_.emplace_back(name);
       const auto it = environment_.find(name);
       if (it == environment_.end()) return {};
       return it->second;
@@ -30,6 +34,7 @@ class OpenStoreTest : public ::testing::Test {
   }
   const TempDirectory dir_;
   std::map<std::string, std::string> environment_;
+  std::vector<std::string> asked_;  // of the environment
 };
 
 TEST_F(OpenStoreTest, OpensEachKind) {
@@ -46,6 +51,31 @@ TEST_F(OpenStoreTest, OpensEachKind) {
   ASSERT_THAT(azure, IsOk());
   EXPECT_EQ((*azure)->name(), "azure://container/base");
   EXPECT_TRUE((*azure)->digest_kinds().md5);
+}
+
+// What is tested is what runs: nothing of it behaves otherwise for an emulator.
+TEST_F(OpenStoreTest, NoVariableNamesAnEmulator) {
+  for (const char* url : {"s3://bucket", "gs://bucket", "azure://container"}) {
+    const auto store = Open(
+        url, {.azure_account_name = "backups", .azure_account_key = "a2V5"});
+    ASSERT_THAT(store, IsOk()) << url;
+  }
+  EXPECT_FALSE(asked_.empty());
+  for (const std::string& name : asked_)
+    EXPECT_EQ(ToLower(name).find("emulator"), name.npos) << name;
+}
+
+// Upstream's fail beyond what one request of S3 may have.
+TEST_F(OpenStoreTest, WhatIsLargerThanOneRequestMayBeGoesInParts) {
+  const std::pair<const char*, std::uint64_t> limits[] = {
+      {"s3://bucket", std::uint64_t{5} << 30},
+      {"azure://container", std::uint64_t{5000} << 20}};
+  for (const auto& [url, most] : limits) {
+    const auto store = Open(
+        url, {.azure_account_name = "backups", .azure_account_key = "a2V5"});
+    ASSERT_THAT(store, IsOk()) << url;
+    EXPECT_LE((*store)->single_put_bytes(), most) << url;
+  }
 }
 
 TEST_F(OpenStoreTest, TheConnectionStringGoesBeforeTheFlags) {
