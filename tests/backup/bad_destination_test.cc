@@ -23,7 +23,7 @@ constexpr std::chrono::seconds kLimit{60};
 class BadDestinationTest : public BackupCycleTest {
  protected:
   ~BadDestinationTest() override {
-    if (is_mounted_) (void)::umount2(dir_.File("there").c_str(), MNT_DETACH);
+    if (!mounted_.empty()) (void)::umount2(mounted_.c_str(), MNT_DETACH);
   }
   Process Start(const std::vector<std::string>& more) const {
     return Process::Start({.name = "the first",
@@ -40,20 +40,21 @@ class BadDestinationTest : public BackupCycleTest {
     return parts;
   }
   // False: nobody may here.
-  bool MountSmall() {
-    const std::string there = dir_.File("there");
-    is_mounted_ = MakeDirectories(there).ok() &&
-                  ::mount("fodc-test", there.c_str(), "tmpfs",
-                          MS_NOSUID | MS_NODEV, "size=2m") == 0;
-    return is_mounted_;
+  bool MountSmall(const std::string& name) {
+    const std::string path = dir_.File(name);
+    const bool is_mounted = MakeDirectories(path).ok() &&
+                            ::mount("fodc-test", path.c_str(), "tmpfs",
+                                    MS_NOSUID | MS_NODEV, "size=2m") == 0;
+    if (is_mounted) mounted_ = path;
+    return is_mounted;
   }
   bool Enlarge() const {
-    return ::mount("fodc-test", dir_.File("there").c_str(), "tmpfs",
+    return ::mount("fodc-test", mounted_.c_str(), "tmpfs",
                    MS_REMOUNT | MS_NOSUID | MS_NODEV, "size=64m") == 0;
   }
 
  private:
-  bool is_mounted_ = false;
+  std::string mounted_;
 };
 
 // Two machines: nothing is theirs together but the destination.
@@ -103,7 +104,7 @@ TEST_F(BadDestinationTest, TheSecondOfOneMachineIsRefused) {
 }
 
 TEST_F(BadDestinationTest, AFullOneIsNamedAndLosesNothing) {
-  if (!MountSmall()) {
+  if (!MountSmall("there")) {
     GTEST_SKIP() << "SKIPPED: a tmpfs cannot be mounted: "
                  << std::strerror(errno);
   }
@@ -150,6 +151,30 @@ TEST_F(BadDestinationTest, AFullOneIsNamedAndLosesNothing) {
   EXPECT_THAT(FilesIn(there), ElementsAreArray(FilesIn(snapshot_)));
   EXPECT_EQ(Verify(day).exit_code, 0);
   ExpectRestores(day);
+}
+
+// Nor does a restore take away what is here before all is there.
+TEST_F(BadDestinationTest, ARestoreToAFullDiskKeepsWhatIsThere) {
+  if (!MountSmall("restored")) {
+    GTEST_SKIP() << "SKIPPED: a tmpfs cannot be mounted: "
+                 << std::strerror(errno);
+  }
+  for (int i = 0; i < 30; ++i)
+    Write(StrCat("g", i % 3, "/file-", i), std::string(200'000, 'b'));
+  ASSERT_EQ(Backup().exit_code, 0);
+  Write("old/file", "is here", Restored());
+  const Output full = Restore(Day());
+  EXPECT_EQ(full.exit_code, 1) << full.err << full.out;
+  EXPECT_THAT(full.err, HasSubstr("No space left on device"));
+  const auto wanted = FilesIn(snapshot_);
+  for (const auto& [path, what] : FilesIn(Restored())) {
+    if (path == "old/file") continue;
+    ASSERT_TRUE(wanted.contains(path)) << path;
+    EXPECT_EQ(what, wanted.at(path)) << path;
+  }
+  EXPECT_TRUE(ReadFile(Restored() + "/old/file").ok());
+  ASSERT_TRUE(Enlarge()) << std::strerror(errno);
+  ExpectRestores();
 }
 
 }  // namespace

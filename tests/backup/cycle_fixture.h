@@ -58,17 +58,22 @@ class BackupCycleTest : public BackupProgramTest {
   }
   std::string Restored() const { return dir_.File("restored/measure/data"); }
 
-  Output Restore(const std::string& time_dir) const {
-    const std::string root = dir_.File("restored");
-    std::vector<std::string> restore = {"restore", "run",
-                                        "--source=" + Destination(),
-                                        "--grpc-addr=127.0.0.1:1"};
+  Output AskForRestore(const std::string& time_dir) const {
+    return Run({"restore", "timedir", "create", time_dir, "--catalog=measure",
+                "--measure-root=" + dir_.File("restored")});
+  }
+  std::vector<std::string> RestoreArguments() const {
+    std::vector<std::string> words = {"restore", "run",
+                                      "--source=" + Destination(),
+                                      "--grpc-addr=127.0.0.1:1"};
     for (const char* name :
          {"stream", "measure", "property", "trace", "schema"})
-      restore.push_back(StrCat("--", name, "-root-path=", root));
-    Output asked = Run({"restore", "timedir", "create", time_dir,
-                        "--catalog=measure", "--measure-root=" + root});
-    return asked.exit_code == 0 ? Run(restore) : asked;
+      words.push_back(StrCat("--", name, "-root-path=", dir_.File("restored")));
+    return words;
+  }
+  Output Restore(const std::string& time_dir) const {
+    Output asked = AskForRestore(time_dir);
+    return asked.exit_code == 0 ? Run(RestoreArguments()) : asked;
   }
   void ExpectRestores() const { ExpectRestores(Day()); }
   void ExpectRestores(const std::string& time_dir) const {

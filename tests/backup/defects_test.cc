@@ -2,7 +2,10 @@
 // What is wrong with the Go original, as the program would show it: README.md
 // has the whole list.
 #include <gmock/gmock.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
+#include "fodc/base/unique_fd.h"
 #include "tests/backup/cycle_fixture.h"
 
 namespace fodc::test {
@@ -50,6 +53,30 @@ TEST_F(DefectsTest, ARestoreOfAnotherDayTouchesNothing) {
   EXPECT_EQ(restored.exit_code, 1) << restored.err << restored.out;
   EXPECT_THAT(restored.err, HasSubstr("1999-12-31/measure/"));
   EXPECT_THAT(FilesIn(Restored()), ElementsAreArray(before));
+}
+
+// However the node's address is written, its files are its own while it runs.
+TEST_F(DefectsTest, NothingIsRestoredUnderANodeHoweverItIsCalled) {
+  Write("a", "x");
+  ASSERT_EQ(Backup().exit_code, 0);
+  ASSERT_EQ(AskForRestore(Day()).exit_code, 0);
+  const UniqueFd node(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in at{};
+  at.sin_family = AF_INET;
+  at.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof at;
+  ASSERT_EQ(::bind(node.get(), reinterpret_cast<sockaddr*>(&at), size), 0);
+  ASSERT_EQ(::listen(node.get(), 16), 0);
+  ASSERT_EQ(::getsockname(node.get(), reinterpret_cast<sockaddr*>(&at), &size),
+            0);
+  for (const char* host : {"127.0.0.1", "localhost", "127.1", ""}) {
+    std::vector<std::string> words = RestoreArguments();
+    words.push_back(StrCat("--grpc-addr=", host, ":", ntohs(at.sin_port)));
+    std::erase(words, "--grpc-addr=127.0.0.1:1");
+    const Output refused = Run(words);
+    EXPECT_EQ(refused.exit_code, 5) << host << ": " << refused.err;
+    EXPECT_FALSE(std::filesystem::exists(Restored() + "/a")) << host;
+  }
 }
 
 TEST_F(DefectsTest, TheLogDoesNotGrowWithTheFiles) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <arpa/inet.h>
-#include <netinet/in.h>
+#include <netdb.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 
 #include <algorithm>
 #include <deque>
@@ -22,29 +22,42 @@ namespace {
 
 constexpr std::chrono::milliseconds kNodeLook{500};
 
-// "127.0.0.1:17912": whether somebody answers there.
-bool Answers(const std::string& address) {
-  const std::size_t colon = address.rfind(':');
-  if (colon == address.npos) return false;
-  const std::uint64_t port =
-      ParseUint(std::string_view(address).substr(colon + 1)).value_or(0);
-  std::string host = address.substr(0, colon);
-  if (host == "localhost") host = "127.0.0.1";
-  sockaddr_in to{};
-  to.sin_family = AF_INET;
-  if (port == 0 || port > 65535 ||
-      ::inet_pton(AF_INET, host.c_str(), &to.sin_addr) != 1) {
-    return false;
-  }
-  to.sin_port = htons(static_cast<std::uint16_t>(port));
-  const UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+bool Connects(const addrinfo& to) {
+  const UniqueFd fd(::socket(to.ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
   const timeval limit{.tv_sec = 0, .tv_usec = kNodeLook.count() * 1000};
   if (!fd.ok() || ::setsockopt(fd.get(), SOL_SOCKET, SO_SNDTIMEO, &limit,
                                sizeof limit) != 0) {
     return false;
   }
-  return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&to),
-                   sizeof to) == 0;
+  return ::connect(fd.get(), to.ai_addr, to.ai_addrlen) == 0;
+}
+
+// "127.0.0.1:17912", "[::1]:17912", "node:17912", ":17912": whether somebody
+// answers there. A name that is not known is nobody's: that of a node that is
+// stopped may be gone with it.
+bool Answers(const std::string& address) {
+  const std::size_t colon = address.rfind(':');
+  if (colon == address.npos) return false;
+  const std::string port = address.substr(colon + 1);
+  std::string host = address.substr(0, colon);
+  if (host.starts_with('[') && host.ends_with(']'))
+    host = host.substr(1, host.size() - 2);
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  hints.ai_flags = AI_NUMERICSERV;
+  addrinfo* found = nullptr;
+  const int error = ::getaddrinfo(host.empty() ? nullptr : host.c_str(),
+                                  port.c_str(), &hints, &found);
+  if (error != 0) {
+    LogWarn("the node cannot be asked whether it runs",
+            {{"address", address}, {"error", ::gai_strerror(error)}});
+    return false;
+  }
+  bool answers = false;
+  for (const addrinfo* i = found; i != nullptr && !answers; i = i->ai_next)
+    answers = Connects(*i);
+  ::freeaddrinfo(found);
+  return answers;
 }
 
 // What is asked for, one catalog after the other.
