@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// What holds at each store, at each of those that other people wrote.
+#include <gmock/gmock.h>
+
+#include <filesystem>
+
+#include "tests/backup/peer_fixture.h"
+
+namespace fodc::test {
+namespace {
+
+using ::testing::HasSubstr;
+
+class BackupPeersTest : public PeerFixture,
+                        public ::testing::WithParamInterface<ObjectPeer::Kind> {
+ protected:
+  void SetUp() override {
+    StartPeer(GetParam());
+    if (IsSkipped() || HasFatalFailure()) return;
+    ASSERT_TRUE(MakeDirectories(tree_).ok());
+  }
+  // The tree of a real node.
+  void Unpack() const {
+    const Output tar = RunToEnd(
+        {FindProgram("tar"), "-I", "zstd", "-xf",
+         SourcePath("tests/data/backup/snapshot-tree.tar.zst"), "-C", tree_});
+    ASSERT_EQ(tar.exit_code, 0) << tar.err;
+  }
+  static std::string KeyOf(const Told& backup, std::string_view path) {
+    return StrCat(PrefixOf(backup), "/measure/", path);
+  }
+};
+
+TEST_P(BackupPeersTest, ARecordedTreeGoesAndComesBack) {
+  Unpack();
+  const auto files = FilesIn(tree_);
+  ASSERT_EQ(files.size(), 282U);
+  const Told first = Backup();
+  EXPECT_EQ(first.uploaded, std::ssize(files)) << first.line;
+  // The peer says so itself.
+  auto objects = peer_->Objects();
+  for (const auto& [path, what] : files) {
+    const auto it = objects.find(KeyOf(first, path));
+    ASSERT_NE(it, objects.end()) << path;
+    EXPECT_EQ(StrCat(it->second), what.substr(0, what.find(' '))) << path;
+  }
+
+  ASSERT_TRUE(peer_->ShowDirectory(PrefixOf(first)));
+  const Output list = Run({"list", "--dest=" + Destination()});
+  EXPECT_EQ(list.exit_code, 0) << list.err;
+  EXPECT_THAT(list.out, HasSubstr("complete"));
+  EXPECT_THAT(list.out, HasSubstr(" 282 "));
+  ExpectComesBack(first);
+
+  const Told second = Backup();
+  EXPECT_EQ(second.uploaded, 0) << second.line;
+  EXPECT_EQ(second.unchanged, std::ssize(files)) << second.line;
+  EXPECT_EQ(second.deleted, 0) << second.line;
+}
+
+TEST_P(BackupPeersTest, OnlyWhatChangedGoesAgain) {
+  Write("same", "as it was");
+  Write("longer", "a");
+  Write("other", "aaaa");
+  Write("seg/removed", "b");
+  const Told first = Backup();
+  EXPECT_EQ(first.uploaded, 4) << first.line;
+  Write("longer", "aa");
+  Write("other", "aaab");  // of the same size
+  ASSERT_TRUE(std::filesystem::remove(tree_ + "/seg/removed"));
+  const Told second = Backup();
+  EXPECT_EQ(second.uploaded, 2) << second.line;
+  EXPECT_EQ(second.unchanged, 1) << second.line;
+  EXPECT_EQ(second.deleted, 1) << second.line;
+  const auto objects = peer_->Objects();
+  EXPECT_EQ(objects.count(KeyOf(second, "seg/removed")), 0U);
+  EXPECT_EQ(objects.at(KeyOf(second, "longer")), 2U);
+  ExpectComesBack(second);
+}
+
+TEST_P(BackupPeersTest, ALargeFileGoesInParts) {
+  Write("large", Bytes(20u << 20));
+  Write("below", Bytes(8u << 20));
+  const std::vector<std::string> sizes = {"--single-put-max=8MiB",
+                                          "--part-size=5MiB"};
+  const Told first = Backup(sizes);
+  EXPECT_EQ(first.uploaded, 2) << first.line;
+  EXPECT_EQ(peer_->Parts(KeyOf(first, "large")), 4U);
+  EXPECT_EQ(peer_->Parts(KeyOf(first, "below")), 0U);
+  ExpectComesBack(first);
+  const Told second = Backup(sizes);
+  EXPECT_EQ(second.uploaded, 0) << second.line;
+  EXPECT_EQ(second.unchanged, 2) << second.line;
+}
+
+TEST_P(BackupPeersTest, NamesAndSizesOfEveryKind) {
+  for (const char* name :
+       {"with space", "plus+plus", "percent%41%", "%2F", "colon:colon",
+        "hash#hash", "question?mark", "a&b=c", "quote'single", "quote\"double",
+        "less<than>", "dir ect+ory/%/#?&=", "Grüße/日本語/😀", "~tilde;comma,",
+        "(star*)!@$", "dot.", ".hidden"}) {
+    Write(name, name);
+  }
+  std::string path;
+  while (path.size() + 200 < 900) path += std::string(199, 'p') + "/";
+  path += std::string(900 - path.size(), 'n');
+  Write(path, "far down");
+  Write("0 bytes", "");
+  Write("1 byte", "1");
+  Write("5 MiB", Bytes(5u << 20));
+  Write("almost 5 MiB", Bytes((5u << 20) - 1));
+  const Told first = Backup();
+  const auto files = FilesIn(tree_);
+  EXPECT_EQ(first.uploaded, std::ssize(files)) << first.line;
+  const auto objects = peer_->Objects();
+  for (const auto& [name, what] : files)
+    EXPECT_EQ(objects.count(KeyOf(first, name)), 1U) << name;
+  ExpectComesBack(first);
+  const Told second = Backup();
+  EXPECT_EQ(second.uploaded, 0) << second.line;
+  EXPECT_EQ(second.deleted, 0) << second.line;
+}
+
+INSTANTIATE_TEST_SUITE_P(Real, BackupPeersTest,
+                         ::testing::Values(ObjectPeer::Kind::kAzurite,
+                                           ObjectPeer::Kind::kS3rver),
+                         [](const auto& peer) {
+                           return peer.param == ObjectPeer::Kind::kAzurite
+                                      ? "Azurite"
+                                      : "S3rver";
+                         });
+
+}  // namespace
+}  // namespace fodc::test
