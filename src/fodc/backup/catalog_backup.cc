@@ -278,7 +278,13 @@ Status Backup::PutFile(const std::string& key, const std::string& file) {
 }
 
 Status Backup::NextRemote() {
-  FODC_ASSIGN_OR_RETURN(remote_, listing_.Next());
+  auto next = listing_.Next();
+  // The run that is meant would have made it beforehand.
+  if (options_.is_dry_run && store_.prepares() &&
+      next.status().code() == Code::kNotFound) {
+    next = std::nullopt;
+  }
+  FODC_ASSIGN_OR_RETURN(remote_, std::move(next));
   if (remote_) {
     ++counters_.remote_objects;
     remote_->key.erase(0, prefix_.size());

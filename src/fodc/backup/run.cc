@@ -137,7 +137,7 @@ RunReport RunBackup(object_store::ObjectStore& store, const RunOptions& options,
     is_refused = lock.status().code() == Code::kAlreadyExists;
     FODC_RETURN_IF_ERROR(lock.status());
     const TempDirectory work("fodc-backup");
-    FODC_RETURN_IF_ERROR(store.Prepare(stop));
+    if (!options.catalog.is_dry_run) FODC_RETURN_IF_ERROR(store.Prepare(stop));
     FODC_ASSIGN_OR_RETURN(std::vector<Snapshot> snapshots,
                           options.snapshots(stop));
     report.time_dir = TimeDirName(clock.Unix(), options.style);

@@ -214,6 +214,21 @@ TEST_F(RunTest, ADryRunChangesNothing) {
   options_.catalog.is_dry_run = true;
   EXPECT_EQ(Run().outcome, Outcome::kSuccess);
   EXPECT_THAT(store_.keys(), IsEmpty());
+  EXPECT_THAT(store_.Asked("prepare"), IsEmpty());
+}
+
+// What a run would make there counts as empty; what it would miss, too, does
+// not.
+TEST_F(RunTest, ADryRunTellsWhereNothingIsYet) {
+  options_.catalog.is_dry_run = true;
+  store_.set_before([](std::string_view operation, std::string_view) {
+    return operation == "list" ? NotFound("no container") : OkStatus();
+  });
+  EXPECT_EQ(Run().outcome, Outcome::kFailure);
+  EXPECT_THAT(json_["error"], HasSubstr("no container"));
+  store_.is_prepared_by_runs = true;
+  EXPECT_EQ(Run().outcome, Outcome::kSuccess);
+  EXPECT_EQ(json_["catalogs"][0]["uploaded"], 1) << json_;
 }
 
 }  // namespace

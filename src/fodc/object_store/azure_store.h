@@ -42,6 +42,7 @@ class AzureStore final : public ObjectStore {
 
   // Makes the container if it is not there.
   Status Prepare(std::stop_token stop) override;
+  bool prepares() const override { return true; }
   Result<ListPage> List(const ListRequest& request,
                         std::stop_token stop) override;
   Result<ObjectInfo> Head(std::string_view key, std::stop_token stop) override;

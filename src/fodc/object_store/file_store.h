@@ -41,6 +41,7 @@ class FileStore final : public ObjectStore {
   DigestKinds digest_kinds() const override { return {}; }
 
   Status Prepare(std::stop_token stop) override;
+  bool prepares() const override { return true; }
   Result<ListPage> List(const ListRequest& request,
                         std::stop_token stop) override;
   Result<ObjectInfo> Head(std::string_view key, std::stop_token stop) override;

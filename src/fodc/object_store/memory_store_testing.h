@@ -35,6 +35,7 @@ class MemoryStore : public ObjectStore {
   std::uint64_t single_put_bytes() const override { return ~std::uint64_t{0}; }
   DigestKinds digest_kinds() const override { return {}; }
   Status Prepare(std::stop_token) override { return Note("prepare", ""); }
+  bool prepares() const override { return is_prepared_by_runs; }
   Status Sync(std::stop_token) override { return Note("sync", ""); }
 
   Result<ListPage> List(const ListRequest& r, std::stop_token) override {
@@ -164,6 +165,7 @@ class MemoryStore : public ObjectStore {
 
   std::size_t page_keys = 3;
   bool tells_digests = false;  // in listings
+  bool is_prepared_by_runs = false;
 
  private:
   Status Note(std::string_view operation, std::string_view key) {

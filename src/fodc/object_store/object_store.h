@@ -70,6 +70,9 @@ class ObjectStore {
   // What the first access of a backup does where it is missing: the container
   // of Azure, the directory of a file store. Never called by a restore.
   virtual Status Prepare(std::stop_token stop) = 0;
+  // Whether Prepare makes what is missing, so that nothing there means that
+  // nothing was backed up yet.
+  virtual bool prepares() const { return false; }
   virtual Result<ListPage> List(const ListRequest& request,
                                 std::stop_token stop) = 0;
   virtual Result<ObjectInfo> Head(std::string_view key,

@@ -38,6 +38,7 @@ class Owned final : public ObjectStore {
   Status Prepare(std::stop_token stop) override {
     return store->Prepare(std::move(stop));
   }
+  bool prepares() const override { return store->prepares(); }
   Result<ListPage> List(const ListRequest& request,
                         std::stop_token stop) override {
     return store->List(request, std::move(stop));
