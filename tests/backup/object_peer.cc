@@ -133,6 +133,11 @@ std::map<std::string, std::uint64_t> ObjectPeer::Objects() {
   return objects;
 }
 
+bool ObjectPeer::HasContainer() const {
+  return Get(StrCat(ContainerUrl(), "?restype=container&", Sas("rl"))).status ==
+         200;
+}
+
 std::size_t ObjectPeer::Parts(const std::string& key) {
   const std::string url = StrCat(ContainerUrl(), "/", key);
   if (kind_ == Kind::kAzurite) {

@@ -46,6 +46,8 @@ class ObjectPeer {
   // What it has, asked without any of our client: bytes by key, of at most 1000
   // objects. Nothing where there is no container.
   std::map<std::string, std::uint64_t> Objects();
+  // Of Azurite alone; the other's is made beforehand.
+  bool HasContainer() const;
   // In how many parts it got the object; 0: in one piece.
   std::size_t Parts(const std::string& key);
 
