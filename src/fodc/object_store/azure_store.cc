@@ -107,6 +107,12 @@ Status AzureStore::Prepare(std::stop_token stop) {
                                  .key = container,
                                  .request = RequestTo("HEAD", ""),
                                  .transfer = {.stop = stop}});
+  // The signature of one container never lets look at it as a whole, whatever
+  // it lets do in it.
+  if (there.status().code() == Code::kPermissionDenied &&
+      !options_.account.sas.empty()) {
+    return List({.max_keys = 1}, std::move(stop)).status();
+  }
   if (there.status().code() != Code::kNotFound) return there.status();
   const auto made = client_.Do({.operation = "create container",
                                 .key = container,
