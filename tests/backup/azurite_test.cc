@@ -3,6 +3,8 @@
 // store that checks signatures.
 #include <gmock/gmock.h>
 
+#include <filesystem>
+
 #include "tests/backup/peer_fixture.h"
 
 namespace fodc::test {
@@ -79,6 +81,22 @@ TEST_F(AzuriteTest, LetsInByAConnectionString) {
 
 TEST_F(AzuriteTest, LetsInByASharedAccessSignature) {
   ExpectLetsIn({"--azure-sas-token=?" + ObjectPeer::Sas("racwdl")});
+}
+
+// Such a one does not let look at the container, nor make it.
+TEST_F(AzuriteTest, LetsInByASignatureOfTheContainer) {
+  const std::vector<std::string> flags = {"--azure-sas-token=" +
+                                          ObjectPeer::ContainerSas("racwdl")};
+  std::vector<std::string> run = BackupArguments();
+  run.push_back(flags[0]);
+  const Output absent = RunBare(std::move(run));
+  EXPECT_EQ(absent.exit_code, 1) << absent.out;
+  EXPECT_THAT(absent.err, HasSubstr("ContainerNotFound"));
+  EXPECT_FALSE(peer_->HasContainer());
+  Backup();
+  ASSERT_TRUE(std::filesystem::remove(tree_ + "/a"));
+  Write("b", "bbb");
+  ExpectLetsIn(flags);
 }
 
 TEST_F(AzuriteTest, LetsInByAFileWithTheSignature) {

@@ -28,13 +28,22 @@ std::string ScriptOf(ObjectPeer::Kind kind) {
                         : "build/peers/node_modules/s3rver/bin/s3rver.js");
 }
 
-std::string HmacSha256Of(const std::string& key, const std::string& text) {
+constexpr char kVersion[] = "2021-12-02";  // of signatures
+
+std::string InAnHour() {
+  return FormatRfc3339(SystemClock().Unix() + std::chrono::hours(1), 0);
+}
+
+// By the account's key, as it stands in a query.
+std::string SignatureOf(const std::string& text) {
+  const std::string key = object_store::ParseBase64(kAzuriteKey).value_or("");
   unsigned char digest[EVP_MAX_MD_SIZE];
   unsigned int bytes = 0;
   (void)::HMAC(::EVP_sha256(), key.data(), static_cast<int>(key.size()),
                reinterpret_cast<const unsigned char*>(text.data()), text.size(),
                digest, &bytes);
-  return {reinterpret_cast<const char*>(digest), bytes};
+  return UrlEncode(
+      object_store::Base64({reinterpret_cast<const char*>(digest), bytes}));
 }
 
 }  // namespace
@@ -165,17 +174,23 @@ bool ObjectPeer::ShowDirectory(const std::string& key) {
 }
 
 std::string ObjectPeer::Sas(std::string_view permissions) {
-  constexpr char kVersion[] = "2021-12-02";
-  const std::string until =
-      FormatRfc3339(SystemClock().Unix() + std::chrono::hours(1), 0);
+  const std::string until = InAnHour();
   // No begin, no addresses, any protocol, no scope of encryption.
-  const std::string text =
-      StrCat(kAzuriteAccount, "\n", permissions, "\nb\nsco\n\n", until,
-             "\n\n\n", kVersion, "\n\n");
-  const std::string key = object_store::ParseBase64(kAzuriteKey).value_or("");
-  return StrCat("sv=", kVersion, "&ss=b&srt=sco&sp=", permissions,
+  return StrCat(
+      "sv=", kVersion, "&ss=b&srt=sco&sp=", permissions,
+      "&se=", UrlEncode(until), "&sig=",
+      SignatureOf(StrCat(kAzuriteAccount, "\n", permissions, "\nb\nsco\n\n",
+                         until, "\n\n\n", kVersion, "\n\n")));
+}
+
+std::string ObjectPeer::ContainerSas(std::string_view permissions) {
+  const std::string until = InAnHour();
+  // Beside that: no stored policy, no snapshot, no headers of answers.
+  return StrCat("sv=", kVersion, "&sr=c&sp=", permissions,
                 "&se=", UrlEncode(until), "&sig=",
-                UrlEncode(object_store::Base64(HmacSha256Of(key, text))));
+                SignatureOf(StrCat(permissions, "\n\n", until, "\n/blob/",
+                                   kAzuriteAccount, "/", kBucket, "\n\n\n\n",
+                                   kVersion, "\nc\n\n\n\n\n\n\n")));
 }
 
 }  // namespace fodc::test

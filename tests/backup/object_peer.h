@@ -58,6 +58,8 @@ class ObjectPeer {
   // A signature of Azurite's account that lets do what `permissions` say for an
   // hour: "rl", "racwdl".
   static std::string Sas(std::string_view permissions);
+  // One of the container alone, as it is given to who shall see no other.
+  static std::string ContainerSas(std::string_view permissions);
 
  private:
   std::string ContainerUrl() const;
