@@ -56,6 +56,7 @@ class PeerFixture : public BackupProgramTest {
     std::string time_dir{};
     int uploaded = -1;
     int unchanged = -1;
+    int copied = -1;
     int deleted = -1;
   };
   // Of a run that must succeed.
@@ -71,6 +72,7 @@ class PeerFixture : public BackupProgramTest {
     const nlohmann::json& catalog = line["catalogs"][0];
     told.time_dir = line.value("time_dir", "");
     told.uploaded = catalog.value("uploaded", -1);
+    told.copied = catalog.value("copied", -1);
     told.unchanged = catalog.value("unchanged", -1);
     told.deleted = catalog.value("deleted", -1);
     return told;
