@@ -50,7 +50,10 @@ std::string SignatureOf(const std::string& text) {
 
 std::string ObjectPeer::Missing(Kind kind) {
   if (FindProgram("node").empty()) return "there is no node";
-  return std::filesystem::exists(ScriptOf(kind))
+  // What npm left when it failed is not to be run.
+  const bool is_whole =
+      std::filesystem::exists(SourcePath("build/peers/installed"));
+  return is_whole && std::filesystem::exists(ScriptOf(kind))
              ? ""
              : "./dev has not installed the object stores of npm";
 }
