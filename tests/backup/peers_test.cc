@@ -2,14 +2,18 @@
 // What holds at each store, at each of those that other people wrote.
 #include <gmock/gmock.h>
 
+#include <csignal>
 #include <filesystem>
 
 #include "tests/backup/peer_fixture.h"
+#include "tests/support/wait.h"
 
 namespace fodc::test {
 namespace {
 
+using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class BackupPeersTest : public PeerFixture,
                         public ::testing::WithParamInterface<ObjectPeer::Kind> {
@@ -151,6 +155,58 @@ TEST_P(BackupPeersTest, MoreThanAPageHolds) {
   const Told third = Backup({"--max-delete-fraction=1"});
   EXPECT_EQ(third.deleted, 1098) << third.line;
   ExpectComesBack(third);
+}
+
+// While it uploads no other does, where the store has conditional writes; and
+// what it sent is not sent again.
+TEST_P(BackupPeersTest, AStoppedUploadGoesOn) {
+  Write("large", Bytes(30u << 20));
+  const std::string sessions = dir_.File("state/sessions");
+  const std::vector<std::string> resumed = {
+      "--single-put-max=8MiB", "--part-size=5MiB",
+      "--state-dir=" + dir_.File("state")};
+  std::vector<std::string> slow = BackupArguments(resumed);
+  slow.insert(slow.begin(), ProgramPath("fodc-backup"));
+  slow.emplace_back("--bwlimit=3MiB");
+  for (std::string& flag : peer_->Flags()) slow.push_back(std::move(flag));
+  Process run = Process::Start({.name = "fodc-backup",
+                                .argv = std::move(slow),
+                                .env = peer_->Environment(),
+                                .log_path = dir_.File("slow.log"),
+                                .stdout_path = ""});
+  const auto sent = [&] {
+    std::size_t parts = 0;
+    for (const std::string& file : ListDirectory(sessions).value_or({})) {
+      const std::string text = ReadFile(sessions + "/" + file).value_or("");
+      for (std::size_t at = text.find("etag"); at != text.npos;
+           at = text.find("etag", at + 1)) {
+        ++parts;
+      }
+    }
+    return parts;
+  };
+  ASSERT_TRUE(WaitUntil([&] { return sent() >= 2 || !run.Running(); }));
+  ASSERT_TRUE(run.Running()) << run.Log();
+  if (GetParam() == ObjectPeer::Kind::kAzurite) {
+    const Output other = Run(BackupArguments({"--on-overlap=fail"}));
+    EXPECT_EQ(other.exit_code, 5) << other.out;
+    EXPECT_THAT(other.err, HasSubstr("writes there"));
+  }
+  EXPECT_EQ(run.Stop(), 128 + SIGTERM) << run.Log();
+  for (const auto& [key, bytes] : peer_->Objects()) {
+    EXPECT_THAT(key, Not(EndsWith("/lease")));
+    EXPECT_THAT(key, Not(EndsWith("/large")));
+  }
+  EXPECT_GE(sent(), 2U);
+
+  const Told next = Backup(resumed);
+  EXPECT_EQ(next.uploaded, 1) << next.line;
+  EXPECT_EQ(sent(), 0U);
+  // All were six: one may have been on its way when it was stopped.
+  const std::size_t parts = peer_->Parts(KeyOf(next, "large"));
+  EXPECT_GE(parts, 6U);
+  EXPECT_LE(parts, 7U);
+  ExpectComesBack(next);
 }
 
 INSTANTIATE_TEST_SUITE_P(Real, BackupPeersTest,
