@@ -131,9 +131,10 @@ Result<std::vector<Snapshot>> AskNode(const NodeOptions& options,
   std::vector<Snapshot> snapshots;
   for (const db::Snapshot& s : answer.snapshots()) {
     const std::string_view kind = KindOf(s.catalog());
-    auto placed = kind.empty() ? Result<Snapshot>(InvalidArgument(StrCat(
-                                     "catalog ", s.catalog(), " is not known")))
-                               : PlaceSnapshot(kind, s.name(), options.roots);
+    auto placed = kind.empty()
+                      ? Result<Snapshot>(InvalidArgument(StrCat(
+                            "catalog ", int{s.catalog()}, " is not known")))
+                      : PlaceSnapshot(kind, s.name(), options.roots);
     if (!placed.ok()) {
       LogWarn("a snapshot is left out",
               {{"name", ToValidUtf8(s.name())}, {"error", placed.status()}});

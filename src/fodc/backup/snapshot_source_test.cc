@@ -11,6 +11,7 @@
 
 #include "banyandb/database/v1/snapshot.grpc.pb.h"
 #include "fodc/base/file.h"
+#include "fodc/base/log_testing.h"
 #include "fodc/base/mutex.h"
 #include "fodc/base/status_matchers.h"
 #include "fodc/base/strings.h"
@@ -156,10 +157,13 @@ TEST(AskNodeTest, WhatItLeavesOutIsToldAndWhatIsUnknownIsNot) {
     hostile->set_catalog(banyandb::common::v1::CATALOG_MEASURE);
     hostile->set_name("../../etc");
   }
+  const LogCapture log;
   const auto snapshots = AskNode({.address = node.address()}, {});
   ASSERT_THAT(snapshots, IsOk());
   ASSERT_THAT(*snapshots, SizeIs(1));
   EXPECT_EQ(snapshots->at(0).partial, "group g: disk");
+  EXPECT_THAT(log.Lines("left out"), SizeIs(2));
+  EXPECT_THAT(log.Lines("catalog 0 is not known"), SizeIs(1));
 }
 
 TEST(AskNodeTest, DoesNotWaitForEver) {
