@@ -34,7 +34,6 @@ constexpr unsigned kDirectoryMode = 0700;
 constexpr unsigned kFileMode = 0600;
 constexpr std::string_view kPartPrefix = ".fodc-restore-";
 constexpr std::size_t kTakenAtOnce = 1000;
-constexpr std::size_t kPieceBytes = 256u << 10;
 
 std::string NewRunId() {
   std::random_device random;
