@@ -55,7 +55,7 @@ class AzuriteTest : public PeerFixture {
     EXPECT_THAT(run.err + run.out, Not(HasSubstr(secret)));
   }
   std::string SecretFile(std::string_view text) const {
-    const std::string file = dir_.File("secret");
+    std::string file = dir_.File("secret");
     EXPECT_TRUE(WriteFileAtomically(file, text, 0600).ok());
     return file;
   }

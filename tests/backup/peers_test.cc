@@ -177,7 +177,8 @@ TEST_P(BackupPeersTest, AStoppedUploadGoesOn) {
   const auto sent = [&] {
     std::size_t parts = 0;
     for (const std::string& file : ListDirectory(sessions).value_or({})) {
-      const std::string text = ReadFile(sessions + "/" + file).value_or("");
+      const std::string text =
+          ReadFile(StrCat(sessions, "/", file)).value_or("");
       for (std::size_t at = text.find("etag"); at != text.npos;
            at = text.find("etag", at + 1)) {
         ++parts;

@@ -512,7 +512,7 @@ Status Backup::DeleteOrphans() {
                           orphans_.Take(kDeletedAtOnce));
     if (some.empty()) return OkStatus();
     for (std::string& key : some) key.insert(0, prefix_);
-    const Status s = store_.Delete(some, stop_);
+    Status s = store_.Delete(some, stop_);
     if (s.code() == Code::kCancelled) return s;
     if (s.ok()) {
       counters_.deleted += some.size();

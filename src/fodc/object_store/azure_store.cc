@@ -201,7 +201,7 @@ Status AzureStore::Delete(const std::vector<std::string>& keys,
                           std::stop_token stop) {
   Status first;
   for (const std::string& key : keys) {
-    const Status s = DeleteOne(key, stop);
+    Status s = DeleteOne(key, stop);
     if (s.code() == Code::kCancelled) return s;
     if (first.ok()) first = s;
   }
