@@ -140,6 +140,52 @@ TEST_F(BadInputTest, ATreeMayBeAThousandDeep) {
   EXPECT_EQ(FilesIn(There()).size(), 11U);
 }
 
+// By names that are given from the root there is none as long; by those that
+// are given from a directory there is. What could not be restored is no backup.
+TEST_F(BadInputTest, APathThatIsTooLongIsRefused) {
+  Write("gone", "was there");
+  ASSERT_EQ(Backup().exit_code, 0);
+  std::filesystem::remove(snapshot_ + "/gone");
+  auto at = Directory::Open(snapshot_);
+  const std::string name(250, 'n');
+  for (int depth = 0; depth < 17; ++depth) {
+    ASSERT_TRUE(at.ok()) << at.status().message();
+    ASSERT_TRUE(at->MakeDirectory(name).ok());
+    at = at->OpenDirectory(name);
+  }
+  ASSERT_TRUE(at->CreateFile("file", 0600).ok());
+  const Output refused = Backup();
+  EXPECT_NE(refused.exit_code, 0) << refused.err << refused.out;
+  EXPECT_THAT(refused.out, HasSubstr("a path has 4271 bytes"));
+  EXPECT_TRUE(FilesIn(There()).contains("gone"));
+}
+
+// Object stores hold both; a directory does not, and what is there is not
+// deleted for what is not there yet. The next time directory has no such past.
+TEST_F(BadInputTest, AFileThatBecomesADirectoryWaitsForTheNextTimeDirectory) {
+  Write("a", "a file");
+  Write("b/c", "in a directory");
+  ASSERT_EQ(Backup().exit_code, 0);
+  const auto before = FilesIn(There());
+  const std::string day = Day();
+  std::filesystem::remove(snapshot_ + "/a");
+  Write("a/n", "in a directory");
+  const Output refused = Backup();
+  EXPECT_EQ(refused.exit_code, 1) << refused.err << refused.out;
+  EXPECT_THAT(refused.out, HasSubstr("open a: Not a directory"));
+  EXPECT_THAT(FilesIn(There()), ElementsAreArray(before));
+  std::filesystem::remove_all(snapshot_ + "/a");
+  Write("a", "a file");
+  std::filesystem::remove_all(snapshot_ + "/b");
+  Write("b", "a file");
+  EXPECT_EQ(Backup().exit_code, 1);
+  EXPECT_THAT(FilesIn(There()), ElementsAreArray(before));
+  const Output next = Backup({"--time-style=hourly"});
+  ASSERT_EQ(next.exit_code, 0) << next.err << next.out;
+  std::filesystem::remove_all(dir_.File("there/" + day));
+  EXPECT_THAT(FilesIn(There()), ElementsAreArray(FilesIn(snapshot_)));
+}
+
 TEST_F(BadInputTest, AFileThatCannotBeReadEndsItAndNothingIsDeleted) {
   const std::string setpriv = FindProgram("setpriv");
   if (::geteuid() == 0) {

@@ -321,6 +321,11 @@ Status Backup::Compare() {
 
 Status Backup::TakeFile(const TreeEntry& entry,
                         const object_store::TreeWalk& walk) {
+  if (entry.key.size() > kMaxPathBytes) {
+    return InvalidArgument(StrCat("a path has ", entry.key.size(),
+                                  " bytes, and may have ", kMaxPathBytes, ": ",
+                                  ToValidUtf8(entry.key.substr(0, 64)), "…"));
+  }
   const auto bytes = static_cast<std::uint64_t>(entry.stat.st_size);
   const std::int64_t mtime = MtimeOf(entry.stat);
   ++counters_.files;

@@ -13,7 +13,7 @@ namespace {
 
 using nlohmann::json;
 
-// Paths have 4 KiB at most, each byte of which may take six.
+// Of kMaxPathBytes each may take six.
 constexpr unsigned kLineBytes = 64u << 10;
 constexpr unsigned kBufferBytes = 64u << 10;
 constexpr int kVersion = 1;
@@ -88,6 +88,10 @@ Status ManifestWriter::Write(std::string_view text) {
 }
 
 Status ManifestWriter::Add(const ManifestEntry& entry) {
+  if (entry.path.size() > kMaxPathBytes) {
+    return InvalidArgument(StrCat("a path of ", entry.path.size(), " bytes: ",
+                                  ToValidUtf8(entry.path.substr(0, 64)), "…"));
+  }
   if (totals_.files != 0 && entry.path <= last_)
     return InvalidArgument(
         StrCat(ToValidUtf8(entry.path), " comes behind ", ToValidUtf8(last_)));
@@ -187,6 +191,7 @@ Result<std::optional<ManifestEntry>> ManifestReader::Next() {
   const auto bytes = NumberAt(object, "bytes");
   const auto digest = object_store::ParseSha256(TextAt(object, "sha256"));
   const auto mtime = object.find("mtime_ns");
+  if (entry.path.size() > kMaxPathBytes) return bad("its path is too long");
   if (entry.path.empty() || !bytes || !digest || mtime == object.end() ||
       !mtime->is_number_integer()) {
     return bad("it lacks a path, bytes, sha256 or mtime_ns");

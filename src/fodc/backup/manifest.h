@@ -5,6 +5,7 @@
 
 #include <zlib.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -16,6 +17,10 @@
 #include "fodc/object_store/digests.h"
 
 namespace fodc::backup {
+
+// Of a path below a catalog; more is not backed up, for it could not be
+// restored.
+inline constexpr std::size_t kMaxPathBytes = 4096;
 
 enum class ManifestState : std::uint8_t { kInProgress, kComplete };
 
@@ -54,7 +59,7 @@ class ManifestWriter {
   static Result<ManifestWriter> Create(const std::string& file,
                                        const ManifestHeader& header);
   // In ascending order of paths. Errors: kInvalidArgument for one that does not
-  // ascend; as write(2).
+  // ascend, or is longer than kMaxPathBytes; as write(2).
   Status Add(const ManifestEntry& entry);
   // Ends it; without it the file is none.
   Status Finish(UnixTime ended);

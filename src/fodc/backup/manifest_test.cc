@@ -84,6 +84,19 @@ TEST_F(ManifestTest, PathsAscend) {
   EXPECT_THAT(writer->Add({.path = "b"}), StatusIs(Code::kInvalidArgument, _));
 }
 
+// The longest with the longest spelling is a line that can be read.
+TEST_F(ManifestTest, PathsHaveABound) {
+  const ManifestEntry longest = {.path = std::string(kMaxPathBytes, '\x01')};
+  Write({longest});
+  std::vector<ManifestEntry> read;
+  ASSERT_THAT(ReadAll(&read), IsOk());
+  EXPECT_EQ(read, std::vector{longest});
+  auto writer = ManifestWriter::Create(file_, Header());
+  ASSERT_THAT(writer, IsOk());
+  EXPECT_THAT(writer->Add({.path = longest.path + "x"}),
+              StatusIs(Code::kInvalidArgument, _));
+}
+
 TEST_F(ManifestTest, OneThatIsCutIsDamaged) {
   Write(Entries());
   const std::string whole = ReadFile(file_).value();

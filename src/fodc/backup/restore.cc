@@ -197,8 +197,8 @@ Status Restore::Compare(Listing* listing) {
       continue;
     }
     // No key leads out of the directory.
-    FODC_RETURN_IF_ERROR(
-        object_store::CheckKey(path, {.max_bytes = 4096, .is_text = false}));
+    FODC_RETURN_IF_ERROR(object_store::CheckKey(
+        path, {.max_bytes = kMaxPathBytes, .is_text = false}));
     Wanted wanted{.path = path, .bytes = remote->bytes};
     FODC_ASSIGN_OR_RETURN(const auto known, manifest_.Find(path));
     wanted.sha256 = known && known->bytes == remote->bytes
