@@ -6,7 +6,6 @@
 #include <sys/stat.h>
 
 #include <cerrno>
-#include <cstring>
 
 #include "fodc/base/unique_fd.h"
 #include "tests/backup/cycle_fixture.h"
@@ -105,8 +104,8 @@ TEST_F(BadDestinationTest, TheSecondOfOneMachineIsRefused) {
 
 TEST_F(BadDestinationTest, AFullOneIsNamedAndLosesNothing) {
   if (!MountSmall("there")) {
-    GTEST_SKIP() << "SKIPPED: a tmpfs cannot be mounted: "
-                 << std::strerror(errno);
+    GTEST_SKIP() << "SKIPPED: no tmpfs: "
+                 << ErrnoStatus(errno, "mount").message();
   }
   for (int i = 0; i < 20; ++i)
     Write(StrCat("g", i % 3, "/file-", i), std::string(10'000, 'a'));
@@ -143,7 +142,7 @@ TEST_F(BadDestinationTest, AFullOneIsNamedAndLosesNothing) {
     }
     EXPECT_EQ(Verify(hour).exit_code, 0);
   }
-  ASSERT_TRUE(Enlarge()) << std::strerror(errno);
+  ASSERT_TRUE(Enlarge()) << ErrnoStatus(errno, "mount").message();
   const Output good = Verify(hour);
   EXPECT_EQ(good.exit_code, 0) << good.err << good.out;
   const Output run = Backup();
@@ -156,8 +155,8 @@ TEST_F(BadDestinationTest, AFullOneIsNamedAndLosesNothing) {
 // Nor does a restore take away what is here before all is there.
 TEST_F(BadDestinationTest, ARestoreToAFullDiskKeepsWhatIsThere) {
   if (!MountSmall("restored")) {
-    GTEST_SKIP() << "SKIPPED: a tmpfs cannot be mounted: "
-                 << std::strerror(errno);
+    GTEST_SKIP() << "SKIPPED: no tmpfs: "
+                 << ErrnoStatus(errno, "mount").message();
   }
   for (int i = 0; i < 30; ++i)
     Write(StrCat("g", i % 3, "/file-", i), std::string(200'000, 'b'));
@@ -173,7 +172,7 @@ TEST_F(BadDestinationTest, ARestoreToAFullDiskKeepsWhatIsThere) {
     EXPECT_EQ(what, wanted.at(path)) << path;
   }
   EXPECT_TRUE(ReadFile(Restored() + "/old/file").ok());
-  ASSERT_TRUE(Enlarge()) << std::strerror(errno);
+  ASSERT_TRUE(Enlarge()) << ErrnoStatus(errno, "mount").message();
   ExpectRestores();
 }
 

@@ -60,7 +60,7 @@ class RestoreTest : public ::testing::Test {
     return all;
   }
   bool IsAsked() const { return ReadTimeDir(catalog_).ok(); }
-  RestoreReport Run(std::stop_token stop = {}) {
+  RestoreReport Run(const std::stop_token& stop = {}) {
     counters_ = std::make_unique<RestoreCounters>();
     store_.Forget();
     return RestoreCatalog(store_, "measure", catalog_, options_, stop,

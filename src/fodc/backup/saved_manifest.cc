@@ -63,7 +63,7 @@ Status SavedManifest::Open(object_store::ObjectStore& store,
   const std::string key = ManifestKey(time_dir, catalog);
   for (const std::string& name :
        {key, PreviousManifestKey(time_dir, catalog)}) {
-    const Status s = Fetch(store, name, file, stop);
+    Status s = Fetch(store, name, file, stop);
     if (s.code() == Code::kNotFound) continue;
     // What is not as its digest says is of no more use than what is no
     // manifest.

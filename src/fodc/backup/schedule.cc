@@ -182,7 +182,7 @@ std::optional<UnixTime> Schedule::Next(UnixTime after) const {
   std::time_t t = begin - Local(begin).tm_sec + kMinute;
   while (t - begin < kFarthest) {
     const std::tm parts = Local(t);
-    std::time_t next = t;
+    std::time_t next = 0;
     if (!months_[static_cast<std::size_t>(parts.tm_mon) + 1]) {
       std::tm first = Midnight(parts);
       first.tm_mday = 1;
