@@ -136,6 +136,71 @@ INSTANTIATE_TEST_SUITE_P(Programs, FlagsDocTest,
                            return std::string(program.param).substr(5);
                          });
 
+// --- backup.md
+
+class BackupFlagsDocTest : public testing::TestWithParam<const char*> {};
+
+TEST_P(BackupFlagsDocTest, TablesSayWhatHelpSays) {
+  std::vector<std::string> argv = {ProgramPath("fodc-backup")};
+  for (const std::string_view word : Split(GetParam(), ' '))
+    argv.emplace_back(word);
+  argv.emplace_back("--help");
+  const Output help = RunToEnd(argv);
+  ASSERT_EQ(help.exit_code, 0) << help.err;
+  const std::string doc = ReadDoc("backup.md");
+  std::set<std::string> real;
+  const std::regex flag(R"re(^  (--[a-z0-9-]+) (\w+) \(default "(.*)"\)$)re");
+  const auto lines = Split(help.out, '\n');
+  for (std::size_t i = 0; i + 1 < lines.size(); ++i) {
+    std::smatch m;
+    const std::string text(lines[i]);
+    if (!std::regex_match(text, m, flag)) continue;
+    const std::string standard = m[3].str();
+    real.insert(StrCat("| `", m[1].str(), "` | ", m[2].str(), " | ",
+                       standard.empty() ? "" : "`" + standard + "`", " | ",
+                       Trim(lines[i + 1]), " |"));
+  }
+  ASSERT_GT(real.size(), 5U);
+  std::set<std::string> documented;
+  const bool has_store =
+      std::string_view(GetParam()) != "restore timedir create";
+  std::string sections = Section(doc, "Flags of all commands");
+  if (has_store)
+    sections += Section(doc, "Flags of every command that reaches a store");
+  sections += Section(doc, StrCat("fodc-backup ", GetParam()));
+  for (const std::string_view line : Split(sections, '\n')) {
+    if (line.starts_with("| `--")) documented.emplace(line);
+  }
+  EXPECT_THAT(documented, ContainerEq(real));
+}
+INSTANTIATE_TEST_SUITE_P(Commands, BackupFlagsDocTest,
+                         testing::Values("run", "restore run",
+                                         "restore timedir list",
+                                         "restore timedir create", "verify",
+                                         "list", "prune"),
+                         [](const auto& command) {
+                           std::string name = command.param;
+                           std::ranges::replace(name, ' ', '_');
+                           return name;
+                         });
+
+// Every metric's name is in the table, and in the program.
+TEST(BackupMetricsDocTest, AreThoseOfThePage) {
+  const std::string doc = Section(ReadDoc("backup.md"), "Metrics");
+  const auto source = ReadFile(SourcePath("src/fodc/backup/metrics.cc"));
+  ASSERT_TRUE(source.ok());
+  std::set<std::string> real;
+  const std::regex name("\"(fodc_(?:backup|restore)_[a-z_]+)\"");
+  for (std::sregex_iterator at(source->begin(), source->end(), name), end;
+       at != end; ++at) {
+    real.insert((*at)[1]);
+  }
+  real.erase("fodc_backup_build");
+  std::set<std::string> documented;
+  for (const auto& row : Rows(doc)) documented.insert(Unquoted(row[0]));
+  EXPECT_THAT(documented, ContainerEq(real));
+}
+
 // Blocks that begin with `$ fodcctl ... --help` are what it prints.
 TEST(FodcctlDocTest, BlocksAreWhatHelpPrints) {
   const std::string section = Section(ReadDoc("cli.md"), "fodcctl");

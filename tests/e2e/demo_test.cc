@@ -238,6 +238,16 @@ TEST_F(DemoTest, ShowsThatANodeDiesAgainAndAgain) {
   ExpectNothingLeft();
 }
 
+TEST_F(DemoTest, ShowsABackupThatOverlapsNothing) {
+  Start({"--scenario=backup"});
+  EXPECT_EQ(demo_.WaitExitCode(240s), 0) << demo_.Log();
+  EXPECT_THAT(demo_.Log(), HasSubstr("of which 0 overlap; ticks skipped: "));
+  EXPECT_THAT(demo_.Log(), HasSubstr("a second backup   exit code 5: "));
+  EXPECT_THAT(demo_.Log(), testing::ContainsRegex("kv +complete"));
+  EXPECT_THAT(demo_.Log(), HasSubstr("after the restore, none lost"));
+  ExpectNothingLeft();
+}
+
 TEST_F(DemoTest, SaysWhichPortIsTaken) {
   const FakeEndpoint taken("x 1\n");
   const auto run = [&](const char* flag, int port) {

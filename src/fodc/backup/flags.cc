@@ -359,6 +359,8 @@ void DeclareTimeDir(program::Flags* flags, TimeDirFlags* f) {
               "catalogs; none: stream, measure, property, trace, "
               "schema-property");
   DeclareRoots(flags, &f->roots, "", "");
+  // As the other commands have them.
+  DeclareRoots(flags, &f->roots, "-path", "; the same");
   flags
       ->String("time-style", &f->time_style,
                "of the time that is made where none is given")
