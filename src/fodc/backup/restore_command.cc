@@ -159,13 +159,6 @@ Outcome CommandRestore(const RestoreFlags& flags, const Clock& clock,
                 Outcome::kRefused);
   }
   Metrics metrics;
-  std::unique_ptr<MetricsServer> server;
-  if (!flags.metrics_address.empty()) {
-    auto started = MetricsServer::Start(flags.metrics_address, metrics);
-    if (!started.ok())
-      return Fail(started.status().WithContext("--metrics-addr"));
-    server = *std::move(started);
-  }
   DestinationFlags source = flags.source;
   source.store.client.on_attempt =
       [&metrics](const object_store::AttemptReport& r) {
@@ -173,7 +166,16 @@ Outcome CommandRestore(const RestoreFlags& flags, const Clock& clock,
       };
   auto store = OpenDestination(std::move(source), clock);
   if (!store.ok()) return Fail(store.status());
-  return Restorer(**store, flags, metrics, stop).All();
+  Restorer restorer(**store, flags, metrics, stop);
+  // It tells what the restorer counts, and goes before it.
+  std::unique_ptr<MetricsServer> server;
+  if (!flags.metrics_address.empty()) {
+    auto started = MetricsServer::Start(flags.metrics_address, metrics);
+    if (!started.ok())
+      return Fail(started.status().WithContext("--metrics-addr"));
+    server = *std::move(started);
+  }
+  return restorer.All();
 }
 
 }  // namespace fodc::backup

@@ -4,6 +4,10 @@
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <openssl/evp.h>
+#include <openssl/pem.h>
+#include <openssl/rsa.h>
+#include <openssl/x509v3.h>
 
 #include <atomic>
 #include <memory>
@@ -71,14 +75,55 @@ TEST(AskCommandTest, ItsLastLineIsTheDirectory) {
               StatusIs(Code::kCancelled, _));
 }
 
+// A key and its certificate for 127.0.0.1, signed by itself, in PEM.
+struct SelfSigned {
+  std::string key;
+  std::string certificate;
+};
+
+std::string TextOf(BIO* bio) {
+  char* data = nullptr;
+  const auto bytes = static_cast<std::size_t>(BIO_get_mem_data(bio, &data));
+  std::string text(data, bytes);
+  BIO_free(bio);
+  return text;
+}
+
+SelfSigned MakeSelfSigned() {
+  EVP_PKEY* const key = EVP_RSA_gen(2048);
+  X509* const x = X509_new();
+  X509_set_version(x, 2);
+  ASN1_INTEGER_set(X509_get_serialNumber(x), 1);
+  X509_gmtime_adj(X509_getm_notBefore(x), -3600);
+  X509_gmtime_adj(X509_getm_notAfter(x), 3600);
+  X509_set_pubkey(x, key);
+  X509_NAME* const name = X509_get_subject_name(x);
+  X509_NAME_add_entry_by_txt(
+      name, "CN", MBSTRING_ASC,
+      reinterpret_cast<const unsigned char*>("127.0.0.1"), -1, -1, 0);
+  X509_set_issuer_name(x, name);
+  X509_EXTENSION* const address = X509V3_EXT_conf_nid(
+      nullptr, nullptr, NID_subject_alt_name, "IP:127.0.0.1");
+  X509_add_ext(x, address, -1);
+  X509_EXTENSION_free(address);
+  EXPECT_GT(X509_sign(x, key, EVP_sha256()), 0);
+  BIO* const certificate = BIO_new(BIO_s_mem());
+  PEM_write_bio_X509(certificate, x);
+  BIO* const secret = BIO_new(BIO_s_mem());
+  PEM_write_bio_PrivateKey(secret, key, nullptr, nullptr, 0, nullptr, nullptr);
+  X509_free(x);
+  EVP_PKEY_free(key);
+  return {.key = TextOf(secret), .certificate = TextOf(certificate)};
+}
+
 // A node that answers what a real one did.
 class Node final : public db::SnapshotService::Service,
                    public grpc::health::v1::Health::Service {
  public:
-  Node() {
+  explicit Node(std::shared_ptr<grpc::ServerCredentials> credentials =
+                    grpc::InsecureServerCredentials()) {
     grpc::ServerBuilder builder;
-    builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(),
-                             &port_);
+    builder.AddListeningPort("127.0.0.1:0", std::move(credentials), &port_);
     builder.RegisterService(static_cast<db::SnapshotService::Service*>(this));
     builder.RegisterService(
         static_cast<grpc::health::v1::Health::Service*>(this));
@@ -117,6 +162,32 @@ class Node final : public db::SnapshotService::Service,
   int port_ = 0;
   std::unique_ptr<grpc::Server> server_;
 };
+
+// Who is not known is not asked, unless that is meant.
+TEST(AskNodeTest, ChecksTheNodesCertificate) {
+  const SelfSigned mine = MakeSelfSigned();
+  grpc::SslServerCredentialsOptions ssl;
+  ssl.pem_key_cert_pairs.push_back({mine.key, mine.certificate});
+  Node node(grpc::SslServerCredentials(ssl));
+  const TempDirectory dir;
+  ASSERT_THAT(WriteFileAtomically(dir.File("cert.pem"), mine.certificate),
+              IsOk());
+  NodeOptions options{.address = node.address(),
+                      .has_tls = true,
+                      .certificate_file = dir.File("cert.pem")};
+  options.health_timeout = 5s;
+  EXPECT_THAT(AskNode(options, {}), IsOk());
+  options.certificate_file.clear();
+  options.health_timeout = 1s;
+  EXPECT_FALSE(AskNode(options, {}).ok());
+  EXPECT_EQ(node.checks, 1);
+  options.is_insecure = true;
+  options.health_timeout = 5s;
+  EXPECT_THAT(AskNode(options, {}), IsOk());
+  options.certificate_file = dir.File("none.pem");
+  EXPECT_THAT(AskNode(options, {}),
+              StatusIs(Code::kNotFound, HasSubstr("none.pem")));
+}
 
 TEST(AskNodeTest, ReadsWhatARealNodeAnswered) {
   Node node;

@@ -104,6 +104,10 @@ FileStore::~FileStore() {
 }
 
 Status FileStore::Prepare(std::stop_token /*stop*/) {
+  {
+    const MutexLock lock(mutex_);
+    failure_ = OkStatus();
+  }
   return MakeDirectories(path_, 0755).WithContext(name_);
 }
 
@@ -318,8 +322,12 @@ Status FileStore::Sync(std::stop_token /*stop*/) {
     const MutexLock lock(mutex_);
     batch.swap(waiting_);
   }
-  FODC_RETURN_IF_ERROR(SyncWaiting(&batch));
-  return SyncDirectories();
+  Status s = SyncWaiting(&batch);
+  if (s.ok()) s = SyncDirectories();
+  // Of others, too: what one put, another may have had to make durable.
+  const MutexLock lock(mutex_);
+  if (failure_.ok()) failure_ = s;
+  return failure_;
 }
 
 // All of the batch is written before the first gets its name.
@@ -348,6 +356,7 @@ Status FileStore::SyncWaiting(std::vector<Waiting>* batch) {
   }
   const MutexLock lock(mutex_);
   changed_.merge(changed);
+  if (failure_.ok()) failure_ = first;
   return first;
 }
 

@@ -98,6 +98,9 @@ class FileStore final : public ObjectStore {
   std::string last_path_ FODC_GUARDED_BY(mutex_);
   DirectoryRef last_ FODC_GUARDED_BY(mutex_);
   std::vector<Waiting> waiting_ FODC_GUARDED_BY(mutex_);
+  // The first that made something not durable since Prepare: every Sync tells
+  // it.
+  Status failure_ FODC_GUARDED_BY(mutex_);
   std::set<std::string> changed_ FODC_GUARDED_BY(mutex_);  // directories
   Cursor cursor_ FODC_GUARDED_BY(mutex_);
   Mutex sync_mutex_;  // one at a time, so that a Sync waits for the one before

@@ -203,6 +203,16 @@ TEST_F(FileStoreTest, TheFirstFailureOfADeleteIsToldAndAllAreTried) {
   EXPECT_THAT(List(), IsEmpty());
 }
 
+// Who puts and who syncs are not the same: a lease is renewed beside a run.
+TEST_F(FileStoreTest, AFailureToMakeDurableIsToldToAll) {
+  ASSERT_THAT(Put("d/a", "text"), IsOk());
+  std::filesystem::remove_all(root_ + "/d");
+  EXPECT_FALSE(store_.Sync({}).ok());
+  EXPECT_FALSE(store_.Sync({}).ok());
+  EXPECT_THAT(store_.Prepare({}), IsOk());
+  EXPECT_THAT(store_.Sync({}), IsOk());
+}
+
 TEST_F(FileStoreTest, ACopyStaysWhenTheOtherChanges) {
   PutAll({"one/a"});
   ASSERT_THAT(store_.Copy("one/a", "two/b", {}), IsOk());

@@ -81,7 +81,8 @@ class ObjectStore {
   // readers, and to stay, by the next Sync at the latest.
   virtual Status Put(std::string_view key, const Blob& blob,
                      const Digests& digests, const PutOptions& options) = 0;
-  // What has been put survives a crash of the machine.
+  // What has been put survives a crash of the machine. A failure is told to all
+  // who ask from then on, until Prepare: it may be of what another has put.
   virtual Status Sync(std::stop_token stop) = 0;
   // What is read whole is compared with the digest that the store has; a
   // mismatch is kDataLoss, after the last piece.

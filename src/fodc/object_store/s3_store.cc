@@ -348,6 +348,9 @@ Status S3Store::Copy(std::string_view from, std::string_view to,
   http.headers = {
       {Header("copy-source"), StrCat("/", EncodeKey(options_.location.bucket),
                                      "/", EncodeKey(source))}};
+  // A copy has the standard class, whatever the other one has.
+  if (!options_.storage_class.empty())
+    http.headers.emplace_back(Header("storage-class"), options_.storage_class);
   return Do({.operation = "copy",
              .key = from,
              .request = std::move(http),

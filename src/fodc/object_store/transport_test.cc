@@ -167,6 +167,18 @@ TEST_F(TransportTest, AStopEndsItAtOnce) {
   EXPECT_EQ(Perform(server, {.path = "/next"})->body, "late");
 }
 
+// Who stands between is asked for the whole address.
+TEST_F(TransportTest, GoesByAProxy) {
+  const StoreServer proxy(
+      [](const ServedRequest& r) { return ServedAnswer{.body = r.target}; });
+  Transport transport({.proxy = proxy.origin()});
+  const HttpRequest request{.origin = "http://store.invalid:81",
+                            .path = "/bucket/key"};
+  const auto answer = transport.Perform(request, {});
+  ASSERT_THAT(answer, IsOk());
+  EXPECT_EQ(answer->body, "http://store.invalid:81/bucket/key");
+}
+
 // Both ways, in pieces, whole, and never faster than that.
 TEST_F(TransportTest, KeepsToTheBandwidth) {
   const StoreServer server(
