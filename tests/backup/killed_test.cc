@@ -103,6 +103,61 @@ TEST_F(KilledBackupTest, TheNextRunMakesItWhole) {
   ExpectRestores();
 }
 
+// Of bundles the backup before can be restored at any moment.
+TEST_F(KilledBackupTest, ABackupInBundlesIsWholeAtAnyMoment) {
+  constexpr int kSealedRounds = 60;
+  for (int i = 0; i < kFiles; ++i) Change(i);
+  const std::string key = dir_.File("key");
+  ASSERT_TRUE(WriteFileAtomically(key, std::string(64, '7')).ok());
+  const std::vector<std::string> more = {"--layout=2",
+                                         "--compression=zstd",
+                                         "--bundle-size=256KiB",
+                                         "--bundle-file-max=64KiB",
+                                         "--encryption-key-file=" + key,
+                                         "--max-delete-fraction=1"};
+  ASSERT_EQ(Backup(more).exit_code, 0);
+  const auto whole = FilesIn(snapshot_);
+  std::vector<std::string> arguments = BackupArguments(more);
+  arguments.push_back("--snapshot-dir=" + snapshot_);
+  const auto restore = [&](const std::string& target) {
+    return Run({"restore", "run", "--source=" + Destination(),
+                "--time-dir=" + Day(), "--catalog-name=measure",
+                "--target-dir=" + target, "--encryption-key-file=" + key,
+                "--force"});
+  };
+  int killed = 0;
+  for (int round = 0; round < kSealedRounds; ++round) {
+    for (int i = 0; i < 20; ++i) Change(static_cast<int>(random_() % kFiles));
+    Process run = Process::Start({.name = "fodc-backup",
+                                  .argv = arguments,
+                                  .env = {},
+                                  .log_path = dir_.File("log"),
+                                  .stdout_path = ""});
+    std::this_thread::sleep_for(std::chrono::milliseconds(random_() % 80));
+    killed += run.Running();
+    run.Kill();
+    RemoveLease();
+    if (round % 6 != 5) continue;
+    const std::string target = StrCat(dir_.File("at-"), round);
+    const Output restored = restore(target);
+    ASSERT_EQ(restored.exit_code, 0) << restored.err;
+    // What one of the runs has backed up, each file of some time.
+    for (const auto& [path, what] : FilesIn(target))
+      ASSERT_TRUE(ever_.at(path).contains(what)) << path << ": " << what;
+    ASSERT_EQ(FilesIn(target).size(), whole.size());
+    std::filesystem::remove_all(target);
+  }
+  EXPECT_GT(killed, 0);
+  const Output last = Backup(more);
+  ASSERT_EQ(last.exit_code, 0) << last.err << last.out;
+  const Output good = Run({"verify", "--dest=" + Destination(), "--read-data",
+                           "--encryption-key-file=" + key});
+  EXPECT_EQ(good.exit_code, 0) << good.err << good.out;
+  EXPECT_THAT(good.out, ::testing::HasSubstr(" 0 unknown"));
+  ASSERT_EQ(restore(dir_.File("last")).exit_code, 0);
+  EXPECT_THAT(FilesIn(dir_.File("last")), ElementsAreArray(FilesIn(snapshot_)));
+}
+
 // Each file is as before or as it was backed up, and what is too much goes
 // last.
 TEST_F(KilledBackupTest, TheNextRestoreMakesItWhole) {

@@ -82,6 +82,33 @@ TEST_P(BackupPeersTest, OnlyWhatChangedGoesAgain) {
   ExpectComesBack(second);
 }
 
+TEST_P(BackupPeersTest, BundlesGoAndComeBack) {
+  for (int i = 100; i < 400; ++i)
+    Write(StrCat("seg-", i % 5, "/", i), std::string(3000, 'b') + StrCat(i));
+  Write("large", Bytes(3u << 20));
+  const std::string key = dir_.File("key");
+  ASSERT_TRUE(WriteFileAtomically(key, std::string(64, 'a')).ok());
+  const std::string sealed = "--encryption-key-file=" + key;
+  const std::vector<std::string> bundled = {"--layout=2", "--compression=zstd",
+                                            "--bundle-size=256KiB", sealed};
+  const Told first = Backup(bundled);
+  EXPECT_EQ(first.uploaded, 301) << first.line;
+  EXPECT_LT(std::ssize(peer_->Objects()), 12);
+  Write("seg-0/100", "another");
+  const Told second = Backup(bundled);
+  EXPECT_EQ(second.uploaded, 1) << second.line;
+  EXPECT_EQ(second.unchanged, 300) << second.line;
+  ASSERT_TRUE(peer_->ShowDirectory(PrefixOf(second)));
+  const Output verified =
+      Run({"verify", "--dest=" + Destination(), "--read-data", sealed});
+  EXPECT_EQ(verified.exit_code, 0) << verified.err << verified.out;
+  const Output restored = Run({"restore", "run", "--source=" + Destination(),
+                               "--catalog-name=measure",
+                               "--target-dir=" + dir_.File("bundled"), sealed});
+  EXPECT_EQ(restored.exit_code, 0) << restored.err;
+  EXPECT_EQ(FilesIn(dir_.File("bundled")), FilesIn(tree_));
+}
+
 TEST_P(BackupPeersTest, ALargeFileGoesInParts) {
   Write("large", Bytes(20u << 20));
   Write("below", Bytes(8u << 20));

@@ -5,10 +5,13 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <stop_token>
 #include <string>
 #include <vector>
 
+#include "fodc/backup/manifest.h"
+#include "fodc/backup/seal.h"
 #include "fodc/base/clock.h"
 #include "fodc/base/status.h"
 #include "fodc/object_store/object_store.h"
@@ -22,7 +25,18 @@ enum class DiffMode : std::uint8_t {
   kChecksum,  // and its digest is the same, whatever that costs
 };
 
+// Of layout 2.
+struct BundleOptions {
+  std::uint64_t bundle_bytes = 20u << 20;  // of files, that go together
+  std::uint64_t file_bytes = 2u << 20;     // larger ones go alone
+  int zstd_level = 0;                      // 0: not compressed
+};
+
 struct CatalogOptions {
+  Layout layout = Layout::kObjects;
+  BundleOptions bundles{};
+  // Opens the manifests there, and seals what goes up in layout 2; null: none.
+  std::shared_ptr<const SealKey> key{};
   std::size_t upload_concurrency = 8;
   std::size_t large_concurrency = 1;
   // Smaller ones are small.

@@ -23,6 +23,9 @@ constexpr char kOriginals[] = "BYDB_";
 constexpr double kMaxSinglePut = 5e9;            // of S3 and Azure
 constexpr double kMaxPart = 4000.0 * (1 << 20);  // of Azure
 constexpr double kMinPart = 5 << 20;             // of S3
+constexpr double kMinBundle = 64 << 10;
+constexpr double kMaxBundle = 1 << 30;
+constexpr double kMaxBundled = 64 << 20;  // it is held in memory
 constexpr double kMinBandwidth = 64 << 10;
 
 // At least that much, or 0.
@@ -120,6 +123,54 @@ void DeclareRetention(program::Flags* flags, RetentionFlags* f) {
       .AtLeast(seconds(0));
   flags->Bool("prune", &f->is_meant,
               "remove what no --keep rule keeps; else it is only told");
+}
+
+void DeclareKey(program::Flags* flags, std::string* file, const char* help) {
+  flags->String("encryption-key-file", file, help);
+}
+
+// How layout 2 makes its bundles.
+void DeclareBundles(program::Flags* flags, RunFlags* f) {
+  flags
+      ->String("layout", &f->layout,
+               "1: each file in an object of its name, as the original; 2: "
+               "small files in bundles, which the original cannot read")
+      .OneOf({"1", "2"});
+  BundleOptions& bundles = f->catalog.bundles;
+  flags
+      ->Bytes("bundle-size", &bundles.bundle_bytes,
+              "with --layout=2: of the files that go into one object")
+      .AtLeast(kMinBundle)
+      .AtMost(kMaxBundle);
+  flags
+      ->Bytes("bundle-file-max", &bundles.file_bytes,
+              "with --layout=2: a larger file goes alone, in parts of 64 MiB")
+      .AtMost(kMaxBundled);
+  flags
+      ->String("compression", &f->compression,
+               "with --layout=2: of what goes up")
+      .OneOf({"none", "zstd"});
+  flags
+      ->Int("compression-level", &f->compression_level,
+            "of zstd, from fast to small")
+      .AtLeast(1)
+      .AtMost(19);
+  DeclareKey(flags, &f->encryption_key_file,
+             "with --layout=2: file of 64 hexadecimal digits, the key by which "
+             "what goes up is sealed (AES-256-GCM), names included; empty: not "
+             "sealed");
+  flags->CheckAll([f]() -> Status {
+    const bool is_bundled = f->layout == "2";
+    f->catalog.layout = is_bundled ? Layout::kBundles : Layout::kObjects;
+    if (f->compression == "zstd") {
+      f->catalog.bundles.zstd_level = static_cast<int>(f->compression_level);
+      if (!is_bundled)
+        return InvalidArgument("--compression is for --layout=2");
+    }
+    if (!f->encryption_key_file.empty() && !is_bundled)
+      return InvalidArgument("--encryption-key-file is for --layout=2");
+    return OkStatus();
+  });
 }
 
 // The words of the original's logger.
@@ -254,6 +305,7 @@ void DeclareRun(program::Flags* flags, RunFlags* f) {
   flags->String("link-from", &f->link_from,
                 "time directory from which what is the same is copied within "
                 "the store, or latest; empty: none");
+  DeclareBundles(flags, f);
   DeclareRetention(flags, &f->retention);
   flags->String("metrics-addr", &f->metrics_address,
                 "address that serves /metrics; empty: none");
@@ -292,6 +344,9 @@ void DeclareRestore(program::Flags* flags, RestoreFlags* f) {
   flags->String("time-dir", &f->time_dir,
                 "with --target-dir: of what time; empty: the newest that is "
                 "whole");
+  DeclareKey(flags, &f->encryption_key_file,
+             "file of the key by which backups are sealed; empty: they are "
+             "not");
   flags->Bool("allow-empty", &f->restore.allow_empty,
               "a time directory without files is meant: delete what is here");
   flags->Bool("dry-run", &f->restore.is_dry_run,
@@ -320,6 +375,9 @@ void DeclareVerify(program::Flags* flags, VerifyFlags* f) {
   DeclareStore(flags, &f->destination, "dest", "where backups are");
   flags->String("time-dir", &f->time_dir, "empty: the newest");
   flags->List("catalog", &f->catalogs, "catalogs; none: all that are there");
+  DeclareKey(flags, &f->encryption_key_file,
+             "file of the key by which backups are sealed; empty: they are "
+             "not");
   flags->Bool("read-data", &f->verify.reads_data,
               "read the objects, and compare their bytes");
   flags
@@ -380,6 +438,13 @@ void TakeOverEnvironment(const program::Flags& flags) {
     if (original != nullptr && std::getenv(ours.c_str()) == nullptr)
       (void)::setenv(ours.c_str(), original, 0);
   }
+}
+
+Result<std::shared_ptr<const SealKey>> LoadKey(const std::string& file) {
+  if (file.empty()) return std::shared_ptr<const SealKey>();
+  auto key = SealKey::Load(file);
+  if (!key.ok()) return key.status().WithContext("--encryption-key-file");
+  return std::make_shared<const SealKey>(*std::move(key));
 }
 
 Result<std::unique_ptr<object_store::ObjectStore>> OpenDestination(

@@ -4,12 +4,14 @@
 
 #include <chrono>
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
 #include "fodc/backup/catalog_backup.h"
 #include "fodc/backup/restore.h"
 #include "fodc/backup/retention.h"
+#include "fodc/backup/seal.h"
 #include "fodc/backup/snapshot_source.h"
 #include "fodc/backup/verify.h"
 #include "fodc/object_store/open_store.h"
@@ -59,6 +61,10 @@ struct RunFlags {
   std::int64_t upload_concurrency = 8;
   std::int64_t large_concurrency = 1;
   std::string diff = "size";
+  std::string layout = "1";
+  std::string compression = "none";
+  std::int64_t compression_level = 3;
+  std::string encryption_key_file{};
   CatalogOptions catalog{};
 };
 
@@ -67,6 +73,7 @@ struct RestoreFlags {
   DestinationFlags source{};
   CatalogRoots roots{};
   std::int64_t download_concurrency = 8;
+  std::string encryption_key_file{};
   RestoreOptions restore{};
   // One catalog into one directory, in place of those that time-dir files ask
   // for.
@@ -94,6 +101,7 @@ struct VerifyFlags {
   std::string time_dir{};
   std::vector<std::string> catalogs{};
   std::int64_t concurrency = 8;
+  std::string encryption_key_file{};
   VerifyOptions verify{};
 };
 
@@ -115,6 +123,10 @@ void DeclareTimeDir(program::Flags* flags, TimeDirFlags* f);
 // What the Go original's environment says (BYDB_…) where ours says nothing:
 // copied, for Flags to read. Before there are threads.
 void TakeOverEnvironment(const program::Flags& flags);
+
+// The key in the file of --encryption-key-file; null if none is named.
+// Errors: as SealKey::Load, naming the flag.
+Result<std::shared_ptr<const SealKey>> LoadKey(const std::string& file);
 
 // The store of the flags. Errors: kInvalidArgument naming the flag; those of
 // OpenStore.

@@ -1,21 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/backup/restore.h"
 
-#include <fcntl.h>
-#include <unistd.h>
-
-#include <cstdio>
 #include <memory>
 #include <optional>
-#include <random>
 #include <utility>
+#include <vector>
 
+#include "fodc/backup/bundle_name.h"
+#include "fodc/backup/file_opener.h"
 #include "fodc/backup/lanes.h"
 #include "fodc/backup/listing.h"
 #include "fodc/backup/orphans.h"
+#include "fodc/backup/restore_target.h"
 #include "fodc/backup/saved_manifest.h"
+#include "fodc/backup/stored_files.h"
 #include "fodc/backup/time_dir.h"
-#include "fodc/base/directory.h"
 #include "fodc/base/file.h"
 #include "fodc/base/log.h"
 #include "fodc/base/strings.h"
@@ -31,23 +30,21 @@ using object_store::Sha256;
 using object_store::TreeEntry;
 
 constexpr unsigned kDirectoryMode = 0700;
-constexpr unsigned kFileMode = 0600;
-constexpr std::string_view kPartPrefix = ".fodc-restore-";
 constexpr std::size_t kTakenAtOnce = 1000;
-
-std::string NewRunId() {
-  std::random_device random;
-  char text[17];
-  (void)std::snprintf(text, sizeof text, "%08x%08x", random(), random());
-  return text;
-}
+constexpr std::uint64_t kMostNamed = 20;
 
 // What a file here is to become.
 struct Wanted {
-  std::string path;
-  std::uint64_t bytes = 0;
+  ManifestEntry entry = {};  // in layout 1, of what is known: path and bytes
   std::optional<Sha256> sha256 = {};  // as the manifest or the listing says
-  UniqueFd here = {};  // of one that is as large: its digest decides
+  UniqueFd here = {};  // layout 1, of one that is as large: its digest decides
+  bool is_as_large = false;
+};
+
+// Files that are read from their bundle together.
+struct WantedGroup {
+  StoredGroup stored;
+  std::vector<bool> is_as_large;  // of each
 };
 
 class Restore {
@@ -70,19 +67,23 @@ class Restore {
     return options_.is_dry_run || options_.is_check;
   }
   Status All(const std::string& time_dir);
-  Status Compare(Listing* listing);
-  Status Take(const ObjectInfo& info, std::optional<TreeEntry>* entry);
+  // Whether the manifest's files are in bundles.
+  Status FindLayout();
+  Status OpenTarget(const std::string& data);
+  Status Compare();
+  // The next file that the backup has, in the order of paths.
+  Result<std::optional<Wanted>> NextWanted();
+  Result<std::optional<Wanted>> NextListed();
   Status NextEntry();
+  Status Submit(Wanted wanted);
+  Status SubmitGroup();
   Status Fetch(const std::stop_token& stop, Wanted* wanted);
+  Status FetchGroup(const std::stop_token& stop, const WantedGroup& group);
   Result<bool> IsHere(Wanted* wanted);
+  // Whether it need not be fetched: it is here, or only looked at.
+  bool IsDone(const std::string& path, std::uint64_t bytes, bool is_here);
   Status Download(const std::stop_token& stop, const Wanted& wanted);
-  // That of the path's directory, made if need be.
-  Result<Directory> DirectoryOf(std::string_view path);
-  Status Place(const Directory& directory, const std::string& part,
-               const std::string& name);
-  Status RemoveTree(const Directory& above, const std::string& name);
   Status DeleteOrphans();
-  Status DeleteOne(const std::string& path);
 
   object_store::ObjectStore& store_;
   const std::string& catalog_;
@@ -91,15 +92,47 @@ class Restore {
   const std::stop_token stop_;
   RestoreCounters& counters_;
   const TempDirectory work_{"fodc-restore"};
-  const std::string parts_ = StrCat(kPartPrefix, NewRunId(), "-");
-  std::atomic<std::uint64_t> next_part_ = 0;
-  std::string prefix_;
+  std::string data_;    // where files go
+  std::string prefix_;  // of objects' keys
   SavedManifest manifest_;
+  bool is_bundled_ = false;
+  std::optional<Listing> listing_;
   Orphans orphans_;
-  std::optional<Directory> root_;
-  std::unique_ptr<object_store::TreeWalk> walk_;  // null: nothing is here
+  std::optional<RestoreTarget> target_;  // none: nothing is here
+  std::unique_ptr<object_store::TreeWalk> walk_;
   std::optional<TreeEntry> entry_;
+  WantedGroup group_;
   std::unique_ptr<Lanes> lanes_;
+};
+
+// Files as they come out of bundles.
+class RestoredFiles final : public StoredFileSink {
+ public:
+  RestoredFiles(RestoreTarget& target, RestoreCounters& counters)
+      : target_(target), counters_(counters) {}
+
+  Status Begin(const ManifestEntry& file) override {
+    file_ = &file;
+    FODC_ASSIGN_OR_RETURN(PartFile part, target_.Create(file.path));
+    part_.emplace(std::move(part));
+    return OkStatus();
+  }
+  Status Write(std::string_view bytes) override { return part_->Write(bytes); }
+  Status End(const Status& came) override {
+    Status s = came.ok() ? part_->Place() : came;
+    part_.reset();
+    if (s.code() == Code::kDataLoss) ++counters_.mismatches;
+    if (!s.ok()) return s.WithContext(ToValidUtf8(file_->path));
+    ++counters_.downloaded;
+    counters_.downloaded_bytes += file_->bytes;
+    return OkStatus();
+  }
+
+ private:
+  RestoreTarget& target_;
+  RestoreCounters& counters_;
+  const ManifestEntry* file_ = nullptr;
+  std::optional<PartFile> part_;
 };
 
 RestoreReport Restore::Run() {
@@ -128,6 +161,42 @@ RestoreReport Restore::Run() {
   return report;
 }
 
+Status Restore::OpenTarget(const std::string& data) {
+  if (!changes_nothing())
+    FODC_RETURN_IF_ERROR(MakeDirectories(data, kDirectoryMode));
+  auto target = RestoreTarget::Open(data);
+  if (target.ok()) {
+    target_.emplace(*std::move(target));
+    FODC_ASSIGN_OR_RETURN(Directory walked, Directory::Open(data));
+    walk_ = std::make_unique<object_store::TreeWalk>(std::move(walked));
+    return OkStatus();
+  }
+  const bool is_nothing =
+      changes_nothing() && target.status().code() == Code::kNotFound;
+  return is_nothing ? OkStatus() : target.status();
+}
+
+Status Restore::FindLayout() {
+  const auto& source = manifest_.source();
+  is_bundled_ = source && source->layout == Layout::kBundles;
+  if (!is_bundled_) return OkStatus();
+  // That of an earlier run may name what went with a later one.
+  if (manifest_.is_damaged()) {
+    return DataLoss(StrCat(store_.name(), ": the manifest of ", prefix_,
+                           " is damaged, and its bundles tell nothing by "
+                           "themselves"));
+  }
+  if (source->state != ManifestState::kComplete || !manifest_.header() ||
+      manifest_.header()->state != ManifestState::kComplete) {
+    LogWarn(
+        "a backup is under way, or was broken off: what is restored is "
+        "what was whole before",
+        {{"catalog", catalog_},
+         {"started", FormatRfc3339(source->started, 0)}});
+  }
+  return OkStatus();
+}
+
 Status Restore::All(const std::string& time_dir) {
   if (!IsTimeDirName(time_dir)) {
     FODC_RETURN_IF_ERROR(object_store::CheckKey(time_dir, {}));
@@ -136,23 +205,15 @@ Status Restore::All(const std::string& time_dir) {
           StrCat("time-dir names \"", ToValidUtf8(time_dir), "\""));
   }
   prefix_ = StrCat(time_dir, "/", catalog_, "/");
-  Listing listing(store_, prefix_, stop_);
+  listing_.emplace(store_, prefix_, stop_);
   FODC_RETURN_IF_ERROR(manifest_.Open(store_, time_dir, catalog_,
-                                      work_.File("manifest"), stop_));
-  const std::string data =
-      options_.time_dir.empty() ? directory_ + "/data" : directory_;
-  if (!changes_nothing())
-    FODC_RETURN_IF_ERROR(MakeDirectories(data, kDirectoryMode));
-  auto root = Directory::Open(data);
-  if (root.ok()) {
-    root_ = *std::move(root);
-    FODC_ASSIGN_OR_RETURN(Directory walked, Directory::Open(data));
-    walk_ = std::make_unique<object_store::TreeWalk>(std::move(walked));
-  } else if (!changes_nothing() || root.status().code() != Code::kNotFound) {
-    return root.status();
-  }
+                                      work_.File("manifest"), stop_,
+                                      options_.key.get()));
+  FODC_RETURN_IF_ERROR(FindLayout());
+  data_ = options_.time_dir.empty() ? directory_ + "/data" : directory_;
+  FODC_RETURN_IF_ERROR(OpenTarget(data_));
   lanes_ = std::make_unique<Lanes>(options_.download_concurrency, 1, stop_);
-  FODC_RETURN_IF_ERROR(Compare(&listing));
+  FODC_RETURN_IF_ERROR(Compare());
   FODC_RETURN_IF_ERROR(lanes_->Finish());
   if (options_.is_check) {
     if (counters_.mismatches == 0 && orphans_.size() == 0) return OkStatus();
@@ -165,7 +226,7 @@ Status Restore::All(const std::string& time_dir) {
   }
   FODC_RETURN_IF_ERROR(DeleteOrphans());
   // The names, too: only then nobody needs to ask again.
-  if (::syncfs(root_->fd()) != 0) return ErrnoStatus(errno, "sync " + data);
+  FODC_RETURN_IF_ERROR(target_->Sync());
   return options_.time_dir.empty() ? RemoveTimeDir(directory_) : OkStatus();
 }
 
@@ -174,161 +235,192 @@ Status Restore::NextEntry() {
   while (walk_) {
     FODC_ASSIGN_OR_RETURN(entry_, walk_->Next());
     // Those of this run are on their way.
-    if (!entry_ || !entry_->name.starts_with(parts_)) break;
+    if (!entry_ || !target_->IsPart(entry_->name)) break;
   }
   return OkStatus();
 }
 
-Status Restore::Compare(Listing* listing) {
-  FODC_ASSIGN_OR_RETURN(std::optional<ObjectInfo> remote, listing->Next());
-  if (!remote && !options_.allow_empty) {
+Result<std::optional<Wanted>> Restore::NextListed() {
+  FODC_ASSIGN_OR_RETURN(const std::optional<ObjectInfo> info, listing_->Next());
+  if (!info) return std::optional<Wanted>();
+  const std::string path = info->key.substr(prefix_.size());
+  if (!manifest_.source() && path.starts_with(kBundleDirectory)) {
+    return FailedPrecondition(
+        StrCat(store_.name(), ": ", prefix_,
+               " has bundles and no manifest that tells of them: no backup of "
+               "it was ever whole"));
+  }
+  Wanted wanted{.entry = {.path = path, .bytes = info->bytes}};
+  FODC_ASSIGN_OR_RETURN(const auto known, manifest_.Find(path));
+  wanted.sha256 = known && known->bytes == info->bytes
+                      ? std::optional(known->sha256)
+                      : info->sha256;
+  return std::optional(std::move(wanted));
+}
+
+Result<std::optional<Wanted>> Restore::NextWanted() {
+  if (!is_bundled_) return NextListed();
+  FODC_ASSIGN_OR_RETURN(std::optional<ManifestEntry> entry, manifest_.Next());
+  if (!entry) return std::optional<Wanted>();
+  Wanted wanted{.entry = *std::move(entry)};
+  wanted.sha256 = wanted.entry.sha256;
+  return std::optional(std::move(wanted));
+}
+
+Status Restore::Compare() {
+  FODC_ASSIGN_OR_RETURN(std::optional<Wanted> wanted, NextWanted());
+  if (!wanted && !options_.allow_empty) {
     return NotFound(StrCat(store_.name(), " has nothing at ", prefix_,
                            ": what is here stays; --allow-empty if it is meant "
                            "to go"));
   }
   FODC_RETURN_IF_ERROR(NextEntry());
-  while (remote || entry_) {
+  while (wanted || entry_) {
     if (stop_.stop_requested()) return Cancelled("stopped");
-    const std::string path =
-        remote ? remote->key.substr(prefix_.size()) : std::string();
-    if (entry_ && (!remote || entry_->key < path)) {
+    if (entry_ && (!wanted || entry_->key < wanted->entry.path)) {
       FODC_RETURN_IF_ERROR(orphans_.Add(entry_->key));
       FODC_RETURN_IF_ERROR(NextEntry());
       continue;
     }
+    const std::string& path = wanted->entry.path;
     // No key leads out of the directory.
     FODC_RETURN_IF_ERROR(object_store::CheckKey(
         path, {.max_bytes = kMaxPathBytes, .is_text = false}));
-    Wanted wanted{.path = path, .bytes = remote->bytes};
-    FODC_ASSIGN_OR_RETURN(const auto known, manifest_.Find(path));
-    wanted.sha256 = known && known->bytes == remote->bytes
-                        ? std::optional(known->sha256)
-                        : remote->sha256;
     if (entry_ && entry_->key == path) {
-      if (entry_->is_file() &&
-          static_cast<std::uint64_t>(entry_->stat.st_size) == remote->bytes) {
-        FODC_ASSIGN_OR_RETURN(wanted.here,
+      wanted->is_as_large = entry_->is_file() &&
+                            static_cast<std::uint64_t>(entry_->stat.st_size) ==
+                                wanted->entry.bytes;
+      if (wanted->is_as_large && !is_bundled_) {
+        FODC_ASSIGN_OR_RETURN(wanted->here,
                               walk_->directory().OpenFile(entry_->name));
       }
       FODC_RETURN_IF_ERROR(NextEntry());
     }
-    FODC_RETURN_IF_ERROR(lanes_->Submit(
-        Lane::kSmall,
-        [this, w = std::make_shared<Wanted>(std::move(wanted))](
-            const std::stop_token& stop) { return Fetch(stop, w.get()); }));
-    FODC_ASSIGN_OR_RETURN(remote, listing->Next());
+    FODC_RETURN_IF_ERROR(Submit(*std::move(wanted)));
+    FODC_ASSIGN_OR_RETURN(wanted, NextWanted());
   }
+  return SubmitGroup();
+}
+
+Status Restore::Submit(Wanted wanted) {
+  if (!is_bundled_) {
+    return lanes_->Submit(
+        Lane::kSmall,
+        [this, w = std::move(wanted)](const std::stop_token& stop) mutable {
+          return Fetch(stop, &w);
+        });
+  }
+  if (!group_.stored.Add(wanted.entry)) {
+    FODC_RETURN_IF_ERROR(SubmitGroup());
+    FODC_CHECK(group_.stored.Add(wanted.entry));
+  }
+  group_.is_as_large.push_back(wanted.is_as_large);
   return OkStatus();
+}
+
+Status Restore::SubmitGroup() {
+  if (group_.stored.empty()) return OkStatus();
+  return lanes_->Submit(Lane::kSmall, [this, group = std::exchange(group_, {})](
+                                          const std::stop_token& stop) {
+    return FetchGroup(stop, group);
+  });
 }
 
 Result<bool> Restore::IsHere(Wanted* wanted) {
   if (!wanted->here.ok()) return false;
+  const ManifestEntry& entry = wanted->entry;
   if (!wanted->sha256) {
     // Nothing but sizes is known: a part of a file would be taken for it.
-    const auto info = store_.Head(prefix_ + wanted->path, stop_);
+    const auto info = store_.Head(prefix_ + entry.path, stop_);
     if (info.ok()) wanted->sha256 = info->sha256;
     if (!wanted->sha256) return false;
   }
-  const object_store::FileBlob blob(std::move(wanted->here), wanted->bytes,
-                                    wanted->path);
+  const object_store::FileBlob blob(std::move(wanted->here), entry.bytes,
+                                    entry.path);
   FODC_ASSIGN_OR_RETURN(const object_store::Digests digests,
                         DigestsOf(blob, {}));
   return digests.sha256 == *wanted->sha256;
 }
 
-Status Restore::Fetch(const std::stop_token& stop, Wanted* wanted) {
-  FODC_ASSIGN_OR_RETURN(const bool is_here, IsHere(wanted));
+bool Restore::IsDone(const std::string& path, std::uint64_t bytes,
+                     bool is_here) {
   if (is_here) {
     ++counters_.unchanged;
-    return OkStatus();
+  } else if (options_.is_check) {
+    if (++counters_.mismatches <= kMostNamed)
+      LogWarn("a file differs", {{"path", ToValidUtf8(path)}});
+  } else if (options_.is_dry_run) {
+    ++counters_.downloaded;
+    counters_.downloaded_bytes += bytes;
+  } else {
+    return false;
   }
-  if (options_.is_check) {
-    if (++counters_.mismatches <= 20)
-      LogWarn("a file differs", {{"path", ToValidUtf8(wanted->path)}});
-    return OkStatus();
-  }
-  if (!options_.is_dry_run) FODC_RETURN_IF_ERROR(Download(stop, *wanted));
+  return true;
+}
+
+Status Restore::Fetch(const std::stop_token& stop, Wanted* wanted) {
+  FODC_ASSIGN_OR_RETURN(const bool is_here, IsHere(wanted));
+  const ManifestEntry& entry = wanted->entry;
+  if (IsDone(entry.path, entry.bytes, is_here)) return OkStatus();
+  Status s = Download(stop, *wanted);
+  if (s.code() == Code::kDataLoss) ++counters_.mismatches;
+  FODC_RETURN_IF_ERROR(s);
   ++counters_.downloaded;
-  counters_.downloaded_bytes += wanted->bytes;
+  counters_.downloaded_bytes += entry.bytes;
   return OkStatus();
 }
 
-Result<Directory> Restore::DirectoryOf(std::string_view path) {
-  FODC_ASSIGN_OR_RETURN(Directory at, Directory::Open(root_->path()));
-  for (;;) {
-    const std::size_t slash = path.find('/');
-    if (slash == path.npos) return at;
-    const std::string name(path.substr(0, slash));
-    path.remove_prefix(slash + 1);
-    Status made = at.MakeDirectory(name, kDirectoryMode);
-    auto below = at.OpenDirectory(name);
-    if (!below.ok() && made.code() == Code::kAlreadyExists) {
-      // A file of another time: what is wanted has one of that name no more.
-      FODC_RETURN_IF_ERROR(at.RemoveFile(name));
-      made = at.MakeDirectory(name, kDirectoryMode);
-      below = at.OpenDirectory(name);
+Status Restore::FetchGroup(const std::stop_token& stop,
+                           const WantedGroup& group) {
+  std::optional<FileOpener> opener;
+  StoredGroup needed;
+  std::optional<RestoredFiles> sink;
+  if (target_) sink.emplace(*target_, counters_);
+  const SealKey* const key = options_.key.get();
+  const auto& files = group.stored.files();
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    if (stop.stop_requested()) return Cancelled("stopped");
+    bool is_here = false;
+    if (group.is_as_large[i]) {
+      if (!opener) {
+        FODC_ASSIGN_OR_RETURN(opener, FileOpener::Create(data_));
+      }
+      FODC_ASSIGN_OR_RETURN(UniqueFd fd, opener->Open(files[i].path));
+      Wanted wanted{
+          .entry = files[i], .sha256 = files[i].sha256, .here = std::move(fd)};
+      FODC_ASSIGN_OR_RETURN(is_here, IsHere(&wanted));
     }
-    if (!made.ok() && made.code() != Code::kAlreadyExists) return made;
-    if (!below.ok()) return below.status();
-    at = *std::move(below);
+    if (IsDone(files[i].path, files[i].bytes, is_here)) continue;
+    if (needed.Add(files[i])) continue;
+    FODC_RETURN_IF_ERROR(
+        ReadStored(store_, prefix_, needed.files(), key, stop, &*sink));
+    needed = {};
+    FODC_CHECK(needed.Add(files[i]));
   }
+  if (needed.empty()) return OkStatus();
+  return ReadStored(store_, prefix_, needed.files(), key, stop, &*sink);
 }
 
 Status Restore::Download(const std::stop_token& stop, const Wanted& wanted) {
-  FODC_ASSIGN_OR_RETURN(const Directory directory, DirectoryOf(wanted.path));
-  const std::string name = wanted.path.substr(wanted.path.rfind('/') + 1);
-  const std::string part = StrCat(parts_, next_part_++);
-  FODC_ASSIGN_OR_RETURN(const UniqueFd fd,
-                        directory.CreateFile(part, kFileMode));
-  const std::string key = prefix_ + wanted.path;
-  const auto fetch = [&]() -> Status {
-    Digester digester;
-    std::uint64_t got = 0;
-    FODC_RETURN_IF_ERROR(store_
-                             .Get(key, {.stop = stop},
-                                  [&](std::string_view piece) {
-                                    digester.Update(piece);
-                                    got += piece.size();
-                                    return WriteAll(fd.get(), piece,
-                                                    wanted.path);
-                                  })
-                             .status());
-    const Sha256 sha256 = digester.Finish().sha256;
-    if (got != wanted.bytes || (wanted.sha256 && sha256 != *wanted.sha256)) {
-      return DataLoss(StrCat(store_.name(), ": ", key, ": its ", got,
-                             " bytes are not those that were backed up"));
-    }
-    if (::fsync(fd.get()) != 0) return ErrnoStatus(errno, "sync " + part);
-    return Place(directory, part, name);
-  };
-  Status s = fetch();
-  if (s.ok()) return s;
-  if (s.code() == Code::kDataLoss) ++counters_.mismatches;
-  directory.RemoveFile(part).IgnoreError();
-  return s;
-}
-
-Status Restore::Place(const Directory& directory, const std::string& part,
-                      const std::string& name) {
-  Status s = directory.Rename(part, name);
-  if (s.ok()) return s;
-  const auto there = directory.Stat(name);
-  if (!there.ok() || !S_ISDIR(there->st_mode)) return s;
-  // A directory of another time.
-  FODC_RETURN_IF_ERROR(RemoveTree(directory, name));
-  return directory.Rename(part, name);
-}
-
-Status Restore::RemoveTree(const Directory& above, const std::string& name) {
-  constexpr std::size_t kAll = ~std::size_t{0};
-  FODC_ASSIGN_OR_RETURN(const Directory here, above.OpenDirectory(name));
-  FODC_ASSIGN_OR_RETURN(const std::vector<std::string> names, here.List(kAll));
-  for (const std::string& below : names) {
-    FODC_ASSIGN_OR_RETURN(const struct stat s, here.Stat(below));
-    FODC_RETURN_IF_ERROR(S_ISDIR(s.st_mode) ? RemoveTree(here, below)
-                                            : here.RemoveFile(below));
+  const ManifestEntry& entry = wanted.entry;
+  FODC_ASSIGN_OR_RETURN(PartFile part, target_->Create(entry.path));
+  const std::string key = prefix_ + entry.path;
+  Digester digester;
+  std::uint64_t got = 0;
+  FODC_RETURN_IF_ERROR(store_
+                           .Get(key, {.stop = stop},
+                                [&](std::string_view piece) {
+                                  digester.Update(piece);
+                                  got += piece.size();
+                                  return part.Write(piece);
+                                })
+                           .status());
+  const Sha256 sha256 = digester.Finish().sha256;
+  if (got != entry.bytes || (wanted.sha256 && sha256 != *wanted.sha256)) {
+    return DataLoss(StrCat(store_.name(), ": ", key, ": its ", got,
+                           " bytes are not those that were backed up"));
   }
-  return above.RemoveDirectory(name);
+  return part.Place();
 }
 
 Status Restore::DeleteOrphans() {
@@ -337,31 +429,10 @@ Status Restore::DeleteOrphans() {
                           orphans_.Take(kTakenAtOnce));
     if (some.empty()) return OkStatus();
     for (const std::string& path : some) {
-      FODC_RETURN_IF_ERROR(DeleteOne(path));
+      FODC_RETURN_IF_ERROR(target_->Delete(path));
       ++counters_.deleted;
     }
   }
-}
-
-// With the directories that it leaves empty.
-Status Restore::DeleteOne(const std::string& path) {
-  std::vector<Directory> above;
-  FODC_ASSIGN_OR_RETURN(Directory at, Directory::Open(root_->path()));
-  above.push_back(std::move(at));
-  const std::vector<std::string_view> names = Split(path, '/');
-  for (std::size_t i = 0; i + 1 < names.size(); ++i) {
-    auto below = above.back().OpenDirectory(names[i]);
-    // It went with what stood in a wanted file's place.
-    if (!below.ok()) return OkStatus();
-    above.push_back(*std::move(below));
-  }
-  const auto there = above.back().Stat(names.back());
-  if (!there.ok() || S_ISDIR(there->st_mode)) return OkStatus();
-  FODC_RETURN_IF_ERROR(above.back().RemoveFile(names.back()));
-  for (std::size_t i = names.size() - 1; i > 0; --i) {
-    if (!above[i - 1].RemoveDirectory(names[i - 1]).ok()) break;
-  }
-  return OkStatus();
 }
 
 }  // namespace

@@ -5,9 +5,11 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <stop_token>
 #include <string>
 
+#include "fodc/backup/seal.h"
 #include "fodc/base/clock.h"
 #include "fodc/base/status.h"
 #include "fodc/object_store/object_store.h"
@@ -22,6 +24,8 @@ struct RestoreOptions {
   // Restored without a file that asks for it, into the directory itself; empty:
   // what the file says.
   std::string time_dir{};
+  // Opens what is sealed; null: none.
+  std::shared_ptr<const SealKey> key{};
 };
 
 // Counted while it runs; thread-safe.

@@ -64,7 +64,8 @@ bool Answers(const std::string& address) {
 class Restorer {
  public:
   Restorer(object_store::ObjectStore& store, const RestoreFlags& flags,
-           Metrics& metrics, const std::stop_token& stop)
+           std::shared_ptr<const SealKey> key, Metrics& metrics,
+           const std::stop_token& stop)
       : store_(store),
         flags_(flags),
         metrics_(metrics),
@@ -72,6 +73,7 @@ class Restorer {
         options_(flags.restore) {
     options_.download_concurrency =
         static_cast<std::size_t>(flags.download_concurrency);
+    options_.key = std::move(key);
   }
 
   Outcome All();
@@ -158,6 +160,8 @@ Outcome CommandRestore(const RestoreFlags& flags, const Clock& clock,
                     " answers: stop it before its files change (--force)")),
                 Outcome::kRefused);
   }
+  auto key = LoadKey(flags.encryption_key_file);
+  if (!key.ok()) return Fail(key.status());
   Metrics metrics;
   DestinationFlags source = flags.source;
   source.store.client.on_attempt =
@@ -166,7 +170,7 @@ Outcome CommandRestore(const RestoreFlags& flags, const Clock& clock,
       };
   auto store = OpenDestination(std::move(source), clock);
   if (!store.ok()) return Fail(store.status());
-  Restorer restorer(**store, flags, metrics, stop);
+  Restorer restorer(**store, flags, *std::move(key), metrics, stop);
   // It tells what the restorer counts, and goes before it.
   std::unique_ptr<MetricsServer> server;
   if (!flags.metrics_address.empty()) {

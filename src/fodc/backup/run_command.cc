@@ -46,12 +46,13 @@ std::string Owner() {
   return StrCat(host, " (process ", ::getpid(), ")");
 }
 
-RunOptions OptionsOf(const RunFlags& f) {
+RunOptions OptionsOf(const RunFlags& f, std::shared_ptr<const SealKey> key) {
   RunOptions o;
   o.style = f.time_style == "hourly" ? TimeStyle::kHourly : TimeStyle::kDaily;
   o.owner = Owner();
   o.link_from = f.link_from;
   o.catalog = f.catalog;
+  o.catalog.key = std::move(key);
   o.catalog.tells_totals = ::isatty(STDERR_FILENO) == 1;
   o.catalog.tool = StrCat("fodc-backup ", program::Version());
   o.catalog.upload_concurrency = static_cast<std::size_t>(f.upload_concurrency);
@@ -83,13 +84,14 @@ RunOptions OptionsOf(const RunFlags& f) {
 class Runner {
  public:
   Runner(object_store::ObjectStore& store, const RunFlags& flags,
-         const Clock& clock, const std::stop_token& stop, Metrics& metrics)
+         std::shared_ptr<const SealKey> key, const Clock& clock,
+         const std::stop_token& stop, Metrics& metrics)
       : store_(store),
         flags_(flags),
         clock_(clock),
         stop_(stop),
         metrics_(metrics),
-        options_(OptionsOf(flags)) {}
+        options_(OptionsOf(flags, std::move(key))) {}
 
   Outcome Once();
   Outcome BySchedule(const Schedule& schedule);
@@ -210,6 +212,8 @@ Outcome CommandRun(const RunFlags& flags, const Clock& clock,
     const Status s = MakeDirectories(flags.state_directory + "/sessions", 0700);
     if (!s.ok()) return Fail(s.WithContext("--state-dir"));
   }
+  auto key = LoadKey(flags.encryption_key_file);
+  if (!key.ok()) return Fail(key.status());
   Metrics metrics;
   std::unique_ptr<MetricsServer> server;
   if (!flags.metrics_address.empty()) {
@@ -231,7 +235,7 @@ Outcome CommandRun(const RunFlags& flags, const Clock& clock,
   destination.store.transport.connections = at_once;
   auto store = OpenDestination(std::move(destination), clock);
   if (!store.ok()) return Fail(store.status());
-  Runner runner(**store, flags, clock, stop, metrics);
+  Runner runner(**store, flags, *std::move(key), clock, stop, metrics);
   return schedule ? runner.BySchedule(*schedule) : runner.Once();
 }
 

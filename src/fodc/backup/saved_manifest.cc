@@ -56,10 +56,50 @@ Result<std::optional<ManifestHeader>> ReadManifestHeader(
                      : std::optional<ManifestHeader>();
 }
 
+Result<ManifestSummary> Summarize(object_store::ObjectStore& store,
+                                  std::string_view time_dir,
+                                  std::string_view catalog,
+                                  const std::stop_token& stop) {
+  const TempDirectory work("fodc-manifest");
+  ManifestSummary summary;
+  const std::string key = ManifestKey(time_dir, catalog);
+  for (const std::string& name :
+       {key, PreviousManifestKey(time_dir, catalog)}) {
+    const std::string file = work.File("manifest");
+    const Status s = Fetch(store, name, file, stop);
+    if (s.code() == Code::kNotFound) continue;
+    if (!s.ok() && s.code() != Code::kDataLoss) return s;
+    auto reader =
+        s.ok() ? ManifestReader::Open(file) : Result<ManifestReader>(s);
+    if (!reader.ok()) continue;
+    ManifestTotals totals;
+    Status read;
+    if (reader->CheckKey().ok()) {
+      for (;;) {
+        auto entry = reader->Next();
+        read = entry.status();
+        if (!entry.ok() || !*entry) break;
+        ++totals.files;
+        totals.bytes += (*entry)->bytes;
+      }
+    } else {
+      read = reader->SkipSealed();
+      if (read.ok()) totals = reader->totals();
+    }
+    if (name == key && read.ok()) summary.header = reader->header();
+    summary.totals = totals;
+    const bool is_under_way =
+        totals.files == 0 &&
+        reader->header().state == ManifestState::kInProgress;
+    if (!is_under_way) return summary;
+  }
+  return summary;
+}
+
 Status SavedManifest::Open(object_store::ObjectStore& store,
                            std::string_view time_dir, std::string_view catalog,
-                           const std::string& file,
-                           const std::stop_token& stop) {
+                           const std::string& file, const std::stop_token& stop,
+                           const SealKey* seal_key) {
   const std::string key = ManifestKey(time_dir, catalog);
   for (const std::string& name :
        {key, PreviousManifestKey(time_dir, catalog)}) {
@@ -68,25 +108,26 @@ Status SavedManifest::Open(object_store::ObjectStore& store,
     // What is not as its digest says is of no more use than what is no
     // manifest.
     if (!s.ok() && s.code() != Code::kDataLoss) return s;
-    auto opened =
-        s.ok() ? ManifestReader::Open(file) : Result<ManifestReader>(s);
-    if (!opened.ok()) {
-      LogWarn("a manifest is of no use",
-              {{"key", name}, {"error", opened.status()}});
-      continue;
-    }
-    auto first = opened->Next();
+    auto opened = s.ok() ? ManifestReader::Open(file, seal_key)
+                         : Result<ManifestReader>(s);
+    if (opened.ok()) FODC_RETURN_IF_ERROR(opened->CheckKey().WithContext(name));
+    auto first = opened.ok()
+                     ? opened->Next()
+                     : Result<std::optional<ManifestEntry>>(opened.status());
     if (!first.ok()) {
-      LogWarn("a manifest is damaged",
+      LogWarn("a manifest is of no use",
               {{"key", name}, {"error", first.status()}});
+      is_damaged_ = is_damaged_ || name == key;
       continue;
     }
     if (name == key) header_ = opened->header();
     if (!*first) {
       // Of a backup without files: an earlier one says nothing of it.
-      if (opened->header().state == ManifestState::kComplete) return OkStatus();
-      continue;
+      if (opened->header().state != ManifestState::kComplete) continue;
+      source_ = opened->header();
+      return OkStatus();
     }
+    source_ = opened->header();
     reader_ = *std::move(opened);
     next_ = *std::move(first);
     return OkStatus();

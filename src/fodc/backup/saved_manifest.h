@@ -25,15 +25,26 @@ Result<std::optional<ManifestHeader>> ReadManifestHeader(
     object_store::ObjectStore& store, std::string_view time_dir,
     std::string_view catalog, const std::stop_token& stop);
 
+// Likewise, with what it holds in all; it reads the manifest, without a key.
+struct ManifestSummary {
+  std::optional<ManifestHeader> header{};  // absent: none that is whole
+  ManifestTotals totals{};                 // of the newest that says anything
+};
+Result<ManifestSummary> Summarize(object_store::ObjectStore& store,
+                                  std::string_view time_dir,
+                                  std::string_view catalog,
+                                  const std::stop_token& stop);
+
 // Not thread-safe.
 class SavedManifest {
  public:
   // Fetches the newest that says anything into `file`. One that is not there,
-  // or is damaged, is no failure: nothing is known then.
-  // Errors: those of the store.
+  // or is damaged, is no failure: nothing is known then. `key` opens what is
+  // sealed, and is not kept.
+  // Errors: those of the store; as ManifestReader::CheckKey.
   Status Open(object_store::ObjectStore& store, std::string_view time_dir,
               std::string_view catalog, const std::string& file,
-              const std::stop_token& stop);
+              const std::stop_token& stop, const SealKey* key = nullptr);
   // What it says of the path; absent: nothing. Paths are asked in ascending
   // order. What is behind a damage is not known.
   Result<std::optional<ManifestEntry>> Find(const std::string& path);
@@ -44,9 +55,15 @@ class SavedManifest {
 
   // Of the one at its own key; absent: there is none, or none that is whole.
   const std::optional<ManifestHeader>& header() const { return header_; }
+  // Of the one whose files are told; absent: none.
+  const std::optional<ManifestHeader>& source() const { return source_; }
+  // Something is at its own key that is no manifest, and what is told is older.
+  bool is_damaged() const { return is_damaged_; }
 
  private:
   std::optional<ManifestHeader> header_;
+  std::optional<ManifestHeader> source_;
+  bool is_damaged_ = false;
   std::optional<ManifestReader> reader_;
   std::optional<ManifestEntry> next_;
 };

@@ -37,7 +37,10 @@ Outcome CommandVerify(const VerifyFlags& flags, const Clock& clock,
       return Fail(NotFound(
           StrCat((*store)->name(), "/", time_dir, " has no manifest")));
   }
+  auto key = LoadKey(flags.encryption_key_file);
+  if (!key.ok()) return Fail(key.status());
   VerifyOptions options = flags.verify;
+  options.key = *std::move(key);
   options.concurrency = static_cast<std::size_t>(flags.concurrency);
   Outcome outcome = Outcome::kSuccess;
   for (const std::string& catalog : catalogs) {

@@ -7,9 +7,12 @@
 #include <set>
 #include <utility>
 
+#include "fodc/backup/bundle_index.h"
+#include "fodc/backup/bundle_name.h"
 #include "fodc/backup/lanes.h"
 #include "fodc/backup/listing.h"
 #include "fodc/backup/saved_manifest.h"
+#include "fodc/backup/stored_files.h"
 #include "fodc/backup/time_dir.h"
 #include "fodc/base/file.h"
 #include "fodc/base/mutex.h"
@@ -65,7 +68,8 @@ class Verifier {
   Status All() {
     SavedManifest manifest;
     FODC_RETURN_IF_ERROR(manifest.Open(store_, time_dir_, report_.catalog,
-                                       work_.File("manifest"), stop_));
+                                       work_.File("manifest"), stop_,
+                                       options_.key.get()));
     if (!manifest.header())
       return NotFound(StrCat(store_.name(), " has no manifest of ", prefix_));
     if (manifest.header()->state != ManifestState::kComplete) {
@@ -73,12 +77,17 @@ class Verifier {
           StrCat(prefix_, ": a backup is under way, or was broken off"));
     }
     lanes_ = std::make_unique<Lanes>(options_.concurrency, 1, stop_);
+    return manifest.source()->layout == Layout::kBundles ? Bundles(&manifest)
+                                                         : Objects(&manifest);
+  }
+
+  Status Objects(SavedManifest* manifest) {
     Listing listing(store_, prefix_, stop_);
     FODC_ASSIGN_OR_RETURN(std::optional<ObjectInfo> there, listing.Next());
     for (;;) {
       if (stop_.stop_requested()) return Cancelled("stopped");
       FODC_ASSIGN_OR_RETURN(const std::optional<ManifestEntry> entry,
-                            manifest.Next());
+                            manifest->Next());
       while (there &&
              (!entry || there->key.substr(prefix_.size()) < entry->path)) {
         ++report_.extra;
@@ -95,6 +104,77 @@ class Verifier {
     }
   }
 
+  Status Bundles(SavedManifest* manifest) {
+    Listing listing(store_, prefix_, stop_);
+    BundleIndex index;
+    for (;;) {
+      FODC_ASSIGN_OR_RETURN(const auto there, listing.Next());
+      if (!there) break;
+      std::string_view name =
+          std::string_view(there->key).substr(prefix_.size());
+      std::optional<std::uint64_t> number;
+      if (name.starts_with(kBundleDirectory))
+        number = ParseBundleName(name.substr(kBundleDirectory.size()));
+      if (number) {
+        index.Add(*number, there->bytes);
+      } else {
+        ++report_.extra;
+      }
+    }
+    StoredGroup group;
+    for (;;) {
+      if (stop_.stop_requested()) return Cancelled("stopped");
+      FODC_ASSIGN_OR_RETURN(const std::optional<ManifestEntry> entry,
+                            manifest->Next());
+      if (!entry) break;
+      ++report_.files;
+      if (entry->place && !index.Has(*entry->place)) {
+        Tell(*entry, "it is not there, or shorter than it was");
+        continue;
+      }
+      if (entry->place) index.Use(*entry->place);
+      if (!IsRead() || group.Add(*entry)) continue;
+      FODC_RETURN_IF_ERROR(SubmitGroup(std::exchange(group, {})));
+      FODC_CHECK(group.Add(*entry));
+    }
+    for (const BundleIndex::Bundle& bundle : index.bundles())
+      report_.extra += bundle.is_used ? 0 : 1;
+    return group.empty() ? OkStatus() : SubmitGroup(std::move(group));
+  }
+
+  Status SubmitGroup(StoredGroup group) {
+    return lanes_->Submit(Lane::kSmall, [this, group = std::move(group)](
+                                            const std::stop_token& stop) {
+      BundleSink sink(this);
+      return ReadStored(store_, prefix_, group.files(), options_.key.get(),
+                        stop, &sink);
+    });
+  }
+
+  // Hears of files as they are read.
+  class BundleSink final : public StoredFileSink {
+   public:
+    explicit BundleSink(Verifier* verifier) : verifier_(verifier) {}
+    Status Begin(const ManifestEntry& file) override {
+      file_ = &file;
+      return OkStatus();
+    }
+    Status Write(std::string_view) override { return OkStatus(); }
+    Status End(const Status& came) override {
+      ++verifier_->read_;
+      if (!came.ok()) verifier_->Tell(*file_, came.message());
+      return OkStatus();
+    }
+
+   private:
+    Verifier* const verifier_;
+    const ManifestEntry* file_ = nullptr;
+  };
+
+  bool IsRead() {
+    return options_.reads_data && dice_(random_) < options_.sample_percent;
+  }
+
   Status Check(const ManifestEntry& entry, const ObjectInfo& there) {
     if (there.bytes != entry.bytes) {
       Tell(entry.path,
@@ -105,8 +185,7 @@ class Verifier {
       Tell(entry.path, "its SHA-256 is another, as the store says");
       return OkStatus();
     }
-    if (!options_.reads_data || dice_(random_) >= options_.sample_percent)
-      return OkStatus();
+    if (!IsRead()) return OkStatus();
     return lanes_->Submit(Lane::kSmall,
                           [this, entry](const std::stop_token& stop) {
                             return Read(stop, entry);
@@ -132,6 +211,15 @@ class Verifier {
     return OkStatus();
   }
 
+  // Of a file in a bundle, which is named.
+  void Tell(const ManifestEntry& entry, std::string_view what) {
+    if (!entry.place) return Tell(entry.path, what);
+    const std::uint64_t first = entry.place->bundle;
+    const std::uint64_t last = first + entry.place->bundles - 1;
+    Tell(entry.path,
+         StrCat(what, " (in ", prefix_, BundlePath(first),
+                first == last ? "" : " to " + BundleName(last), ")"));
+  }
   void Tell(const std::string& path, std::string_view what) {
     const MutexLock lock(mutex_);
     if (++report_.problem_count <= kMostNamed) {
@@ -244,18 +332,10 @@ Result<std::vector<StoredBackup>> ListBackups(object_store::ObjectStore& store,
     StoredBackup& backup = backups.emplace_back();
     backup.time_dir = time_dir;
     backup.catalog = name;
-    const TempDirectory work("fodc-list");
-    SavedManifest manifest;
-    FODC_RETURN_IF_ERROR(
-        manifest.Open(store, time_dir, name, work.File("manifest"), stop));
-    backup.header = manifest.header();
-    for (;;) {
-      const auto entry = manifest.Next();
-      if (!entry.ok()) backup.header.reset();
-      if (!entry.ok() || !*entry) break;
-      ++backup.totals.files;
-      backup.totals.bytes += (*entry)->bytes;
-    }
+    FODC_ASSIGN_OR_RETURN(const ManifestSummary manifest,
+                          Summarize(store, time_dir, name, stop));
+    backup.header = manifest.header;
+    backup.totals = manifest.totals;
     std::string mark;
     const auto got =
         store.Get(MarkKey(time_dir, name), {.stop = stop},

@@ -5,12 +5,14 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
 #include <vector>
 
 #include "fodc/backup/manifest.h"
+#include "fodc/backup/seal.h"
 #include "fodc/base/clock.h"
 #include "fodc/base/status.h"
 #include "fodc/object_store/object_store.h"
@@ -22,6 +24,8 @@ struct VerifyOptions {
   bool reads_data = false;
   double sample_percent = 100;
   std::size_t concurrency = 8;
+  // Opens what is sealed; null: none.
+  std::shared_ptr<const SealKey> key{};
 };
 
 struct VerifyReport {
