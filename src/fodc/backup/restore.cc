@@ -15,6 +15,7 @@
 #include "fodc/backup/saved_manifest.h"
 #include "fodc/backup/stored_files.h"
 #include "fodc/backup/time_dir.h"
+#include "fodc/backup/work_directory.h"
 #include "fodc/base/file.h"
 #include "fodc/base/log.h"
 #include "fodc/base/strings.h"
@@ -51,13 +52,15 @@ class Restore {
  public:
   Restore(object_store::ObjectStore& store, const std::string& catalog,
           const std::string& directory, const RestoreOptions& options,
-          const std::stop_token& stop, RestoreCounters* counters)
+          WorkDirectory work, const std::stop_token& stop,
+          RestoreCounters* counters)
       : store_(store),
         catalog_(catalog),
         directory_(directory),
         options_(options),
         stop_(stop),
         counters_(*counters),
+        work_(std::move(work)),
         orphans_(work_.File("orphans")) {}
 
   RestoreReport Run();
@@ -91,7 +94,7 @@ class Restore {
   const RestoreOptions& options_;
   const std::stop_token stop_;
   RestoreCounters& counters_;
-  const TempDirectory work_{"fodc-restore"};
+  const WorkDirectory work_;
   std::string data_;    // where files go
   std::string prefix_;  // of objects' keys
   SavedManifest manifest_;
@@ -443,7 +446,11 @@ RestoreReport RestoreCatalog(object_store::ObjectStore& store,
                              const RestoreOptions& options,
                              const std::stop_token& stop,
                              RestoreCounters* counters) {
-  return Restore(store, catalog, directory, options, stop, counters).Run();
+  auto work = WorkDirectory::Make("fodc-restore", SystemClock());
+  if (!work.ok()) return {.catalog = catalog, .status = work.status()};
+  return Restore(store, catalog, directory, options, *std::move(work), stop,
+                 counters)
+      .Run();
 }
 
 }  // namespace fodc::backup

@@ -15,6 +15,7 @@
 #include "fodc/backup/lease.h"
 #include "fodc/backup/node_mark.h"
 #include "fodc/backup/verify.h"
+#include "fodc/backup/work_directory.h"
 #include "fodc/base/file.h"
 #include "fodc/base/log.h"
 #include "fodc/base/strings.h"
@@ -136,7 +137,8 @@ RunReport RunBackup(object_store::ObjectStore& store, const RunOptions& options,
     auto lock = LockLocally(options.lock_file);
     is_refused = lock.status().code() == Code::kAlreadyExists;
     FODC_RETURN_IF_ERROR(lock.status());
-    const TempDirectory work("fodc-backup");
+    FODC_ASSIGN_OR_RETURN(const WorkDirectory work,
+                          WorkDirectory::Make("fodc-backup", clock));
     if (!options.catalog.is_dry_run) FODC_RETURN_IF_ERROR(store.Prepare(stop));
     FODC_ASSIGN_OR_RETURN(std::vector<Snapshot> snapshots,
                           options.snapshots(stop));

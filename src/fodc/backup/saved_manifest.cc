@@ -6,6 +6,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "fodc/backup/work_directory.h"
 #include "fodc/base/file.h"
 #include "fodc/base/log.h"
 #include "fodc/base/strings.h"
@@ -44,7 +45,8 @@ std::string PreviousManifestKey(std::string_view time_dir,
 Result<std::optional<ManifestHeader>> ReadManifestHeader(
     object_store::ObjectStore& store, std::string_view time_dir,
     std::string_view catalog, const std::stop_token& stop) {
-  const TempDirectory work("fodc-manifest");
+  FODC_ASSIGN_OR_RETURN(const WorkDirectory work,
+                        WorkDirectory::Make("fodc-manifest", SystemClock()));
   const std::string file = work.File("head");
   const Status s =
       Fetch(store, ManifestKey(time_dir, catalog), file, stop, kHeadBytes);
@@ -60,7 +62,8 @@ Result<ManifestSummary> Summarize(object_store::ObjectStore& store,
                                   std::string_view time_dir,
                                   std::string_view catalog,
                                   const std::stop_token& stop) {
-  const TempDirectory work("fodc-manifest");
+  FODC_ASSIGN_OR_RETURN(const WorkDirectory work,
+                        WorkDirectory::Make("fodc-manifest", SystemClock()));
   ManifestSummary summary;
   const std::string key = ManifestKey(time_dir, catalog);
   for (const std::string& name :

@@ -14,6 +14,7 @@
 #include "fodc/backup/saved_manifest.h"
 #include "fodc/backup/stored_files.h"
 #include "fodc/backup/time_dir.h"
+#include "fodc/backup/work_directory.h"
 #include "fodc/base/file.h"
 #include "fodc/base/mutex.h"
 #include "fodc/base/strings.h"
@@ -37,12 +38,13 @@ class Verifier {
  public:
   Verifier(object_store::ObjectStore& store, const std::string& time_dir,
            const std::string& catalog, const VerifyOptions& options,
-           const std::stop_token& stop)
+           WorkDirectory work, const std::stop_token& stop)
       : store_(store),
         time_dir_(time_dir),
         options_(options),
         stop_(stop),
-        prefix_(StrCat(time_dir, "/", catalog, "/")) {
+        prefix_(StrCat(time_dir, "/", catalog, "/")),
+        work_(std::move(work)) {
     report_.catalog = catalog;
   }
 
@@ -233,7 +235,7 @@ class Verifier {
   const VerifyOptions& options_;
   const std::stop_token stop_;
   const std::string prefix_;
-  const TempDirectory work_{"fodc-verify"};
+  const WorkDirectory work_;
   std::mt19937_64 random_{std::random_device()()};
   std::uniform_real_distribution<> dice_{0, 100};
   std::atomic<std::uint64_t> read_ = 0;
@@ -258,7 +260,10 @@ VerifyReport VerifyCatalog(object_store::ObjectStore& store,
                            const std::string& catalog,
                            const VerifyOptions& options, const Clock& clock,
                            const std::stop_token& stop) {
-  VerifyReport report = Verifier(store, time_dir, catalog, options, stop).Run();
+  auto work = WorkDirectory::Make("fodc-verify", clock);
+  if (!work.ok()) return {.catalog = catalog, .status = work.status()};
+  VerifyReport report =
+      Verifier(store, time_dir, catalog, options, *std::move(work), stop).Run();
   const bool is_told =
       report.status.ok() || report.status.code() == Code::kDataLoss;
   if (!is_told) return report;
