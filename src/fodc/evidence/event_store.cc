@@ -14,6 +14,7 @@
 
 #include "fodc/base/directory.h"
 #include "fodc/base/file.h"
+#include "fodc/base/log.h"
 #include "fodc/base/strings.h"
 #include "fodc/evidence/event_files.h"
 #include "fodc/evidence/event_id.h"
@@ -158,6 +159,11 @@ Result<std::unique_ptr<EventStore>> EventStore::Open(const Options& options) {
   FODC_ASSIGN_OR_RETURN(Directory root, Directory::Open(path));
   FODC_RETURN_IF_ERROR(CheckOwner(root, path));
   SweepReport sweep = Sweep(root);
+  if (!sweep.is_alone) {
+    LogWarn("another process keeps evidence in the same directory: give each "
+            "its own, for each deletes by its limits what the other keeps",
+            {{"directory", path}});
+  }
   // The first digest costs the library's user a megabyte: better now than when
   // memory is short.
   (void)Sha256().Hex();

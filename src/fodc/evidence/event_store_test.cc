@@ -11,6 +11,7 @@
 #include <thread>
 #include <vector>
 
+#include "fodc/base/log_testing.h"
 #include "fodc/evidence/event_id.h"
 #include "fodc/evidence/event_store_testing.h"
 #include "fodc/evidence/sha256.h"
@@ -210,8 +211,11 @@ TEST_F(EventStoreTest, AStartSweepsWhatWasNotFinished) {
 
 TEST_F(EventStoreTest, SweepsNothingThatAnotherMayBeWriting) {
   auto writer = store_->Begin(now_, kPlenty).value();
+  const LogCapture log;
   const auto second = OpenStore(root_);
   EXPECT_FALSE(second->sweep().is_alone);
+  EXPECT_THAT(log.Lines("another process keeps evidence"),
+              ElementsAre(testing::HasSubstr(root_)));
   EXPECT_TRUE(Exists(Path(writer->id())));
   EXPECT_THAT(writer->Commit({}), IsOk());
 }

@@ -328,6 +328,7 @@ Result<Profile> ReadProfile(std::string bytes, const ProfileLimits& limits) {
         Gunzip(bytes, std::min(limits.bytes, kMaxMessageBytes)));
     bytes = std::move(contents);
   }
+  if (bytes.empty()) return DataLoss("it is empty");
   FODC_RETURN_IF_ERROR(CheckSize(bytes.size(), limits));
   if (IsTextProfile(bytes)) {
     FODC_ASSIGN_OR_RETURN(std::string message, MessageOfText(bytes));
