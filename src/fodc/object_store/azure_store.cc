@@ -69,7 +69,8 @@ AzureStore::AzureStore(AzureOptions options, Transport& transport,
       keys_("Azure", options_.location.base),
       client_(ClientOptions(options_.client),
               {.sign =
-                   [this](UnixTime now, HttpRequest* request) {
+                   [this](UnixTime now, const std::stop_token&,
+                          HttpRequest* request) {
                      SignAzure(options_.account, now, request);
                      return OkStatus();
                    },

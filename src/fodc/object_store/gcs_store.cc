@@ -54,15 +54,19 @@ GcsStore::GcsStore(GcsOptions options, Transport& transport, const Clock& clock)
       keys_("GCS", options_.location.base),
       origin_(OriginOf(options_.location)),
       client_(ClientOptions(options_.client),
-              {.sign = [this](UnixTime, HttpRequest* request) -> Status {
+              {.sign = [this](UnixTime, const std::stop_token& stop,
+                              HttpRequest* request) -> Status {
                  FODC_ASSIGN_OR_RETURN(const std::string token,
-                                       options_.token(false));
+                                       options_.token(false, stop));
                  request->headers.emplace_back("Authorization",
                                                "Bearer " + token);
                  return OkStatus();
                },
                .read_error = ReadError,
-               .refresh = [this] { return options_.token(true).status(); }},
+               .refresh =
+                   [this](const std::stop_token& stop) {
+                     return options_.token(true, stop).status();
+                   }},
               transport, clock) {}
 
 HttpRequest GcsStore::XmlRequest(std::string_view method,

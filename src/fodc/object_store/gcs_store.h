@@ -21,7 +21,8 @@ struct GcsOptions {
   Location location{};  // of kind kGcs
   // The bearer token of the moment; `renew`: the one before is not taken any
   // more.
-  std::function<Result<std::string>(bool renew)> token{};
+  std::function<Result<std::string>(bool renew, const std::stop_token& stop)>
+      token{};
   std::string storage_class{};
   // Objects of so many bytes and more go in chunks, which are whole multiples
   // of 256 KiB.

@@ -37,7 +37,8 @@ class GcsStoreTest : public ::testing::Test {
                         .bucket = "bucket",
                         .base = "base",
                         .endpoint = server_.origin()};
-    options.token = [this](bool renew) -> Result<std::string> {
+    options.token = [this](bool renew,
+                           const std::stop_token&) -> Result<std::string> {
       renewed_ += renew;
       return StrCat("token", renewed_.load());
     };

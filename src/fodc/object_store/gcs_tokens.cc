@@ -15,7 +15,6 @@
 
 #include "fodc/base/file.h"
 #include "fodc/base/log.h"
-#include "fodc/base/stop_wait.h"
 #include "fodc/base/strings.h"
 #include "fodc/net/url.h"
 #include "fodc/object_store/base64.h"
@@ -27,14 +26,9 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kMaxFileBytes = 1u << 20;
-constexpr std::size_t kMaxAnswerBytes = 64u << 10;
-// Before they expire: an upload may take that long.
-constexpr std::chrono::minutes kEarly{5};
 constexpr std::chrono::seconds kLife{3600};
 // Of another time than the service's, beyond what it bears.
 constexpr std::chrono::minutes kSkewed{5};
-constexpr int kAttempts = 3;
-constexpr std::chrono::milliseconds kPause{200};
 constexpr char kTokenUri[] = "https://oauth2.googleapis.com/token";
 constexpr char kScope[] =
     "https://www.googleapis.com/auth/devstorage.read_write";
@@ -54,12 +48,6 @@ std::string Base64Url(std::string_view bytes) {
   std::ranges::replace(text, '+', '-');
   std::ranges::replace(text, '/', '_');
   return text;
-}
-
-// Whether the same request may go well a moment later.
-bool IsPassing(const Result<HttpAnswer>& answer) {
-  if (!answer.ok()) return answer.status().code() == Code::kUnavailable;
-  return answer->status == 429 || answer->status >= 500;
 }
 
 struct FreeKey {
@@ -122,7 +110,11 @@ Result<std::string> SignJwt(std::string_view claims, std::string_view key_id,
 
 GcsTokens::GcsTokens(GcsTokenOptions options, Transport& transport,
                      const Clock& clock)
-    : options_(std::move(options)), transport_(transport), clock_(clock) {}
+    : options_(std::move(options)),
+      transport_(transport),
+      clock_(clock),
+      token_([this](const std::stop_token& stop) { return Find(stop); },
+             clock) {}
 
 std::optional<std::string> GcsTokens::Environment(const char* name) const {
   if (options_.environment) return options_.environment(name);
@@ -131,32 +123,22 @@ std::optional<std::string> GcsTokens::Environment(const char* name) const {
   return value;
 }
 
-Result<std::string> GcsTokens::Get(bool renew) {
-  const MutexLock lock(mutex_);
-  const UnixTime now = clock_.Unix();
-  if (found_ && !renew && now + kEarly < found_->expires) return found_->token;
-  auto found = Find();
-  if (found.ok()) {
-    found_ = *std::move(found);
-    return found_->token;
-  }
-  // What expires soon is better than nothing.
-  if (!renew && found_ && now < found_->expires) return found_->token;
-  return std::move(found).status();
+Result<std::string> GcsTokens::Get(bool renew, const std::stop_token& stop) {
+  return token_.Get(renew, stop);
 }
 
-Result<GcsTokens::Found> GcsTokens::Find() {
+Result<BearerToken> GcsTokens::Find(const std::stop_token& stop) {
   if (!options_.service_account_file.empty())
-    return OfFile(options_.service_account_file);
+    return OfFile(options_.service_account_file, stop);
   if (const auto file = Environment("GOOGLE_APPLICATION_CREDENTIALS"))
-    return OfFile(*file);
+    return OfFile(*file, stop);
   const std::string usual = StrCat(
       Environment("CLOUDSDK_CONFIG")
           .value_or(Environment("HOME").value_or("") + "/.config/gcloud"),
       "/application_default_credentials.json");
-  if (ReadFile(usual, kMaxFileBytes).ok()) return OfFile(usual);
-  auto found = OfMachine();
-  if (found.ok()) return found;
+  if (ReadFile(usual, kMaxFileBytes).ok()) return OfFile(usual, stop);
+  auto found = OfMachine(stop);
+  if (found.ok() || found.status().code() == Code::kCancelled) return found;
   return Unauthenticated(
       StrCat("there are no credentials for GCS: no "
              "--gcp-service-account-file, no GOOGLE_APPLICATION_CREDENTIALS, "
@@ -164,7 +146,8 @@ Result<GcsTokens::Found> GcsTokens::Find() {
              found.status().message()));
 }
 
-Result<GcsTokens::Found> GcsTokens::OfFile(const std::string& path) {
+Result<BearerToken> GcsTokens::OfFile(const std::string& path,
+                                      const std::stop_token& stop) {
   FODC_RETURN_IF_ERROR(CheckMode(path));
   FODC_ASSIGN_OR_RETURN(const std::string text, ReadFile(path, kMaxFileBytes));
   const json file = json::parse(text, nullptr, false);
@@ -177,7 +160,7 @@ Result<GcsTokens::Found> GcsTokens::OfFile(const std::string& path) {
                      {"client_id", TextAt(file, "client_id")},
                      {"client_secret", TextAt(file, "client_secret")},
                      {"refresh_token", TextAt(file, "refresh_token")}}),
-        kTokenUri);
+        kTokenUri, stop);
   }
   if (type != "service_account") {
     return InvalidArgument(
@@ -191,15 +174,16 @@ Result<GcsTokens::Found> GcsTokens::OfFile(const std::string& path) {
   const std::string key_id = TextAt(file, "private_key_id");
   const std::string key = TextAt(file, "private_key");
   const std::chrono::nanoseconds before = skew_;
-  auto found = OfAccount(email, key_id, key, token_uri).WithContext(path);
+  auto found = OfAccount(email, key_id, key, token_uri, stop).WithContext(path);
   if (found.ok() || skew_ == before) return found;
-  return OfAccount(email, key_id, key, token_uri).WithContext(path);
+  return OfAccount(email, key_id, key, token_uri, stop).WithContext(path);
 }
 
-Result<GcsTokens::Found> GcsTokens::OfAccount(const std::string& email,
-                                              const std::string& key_id,
-                                              const std::string& key,
-                                              const std::string& token_uri) {
+Result<BearerToken> GcsTokens::OfAccount(const std::string& email,
+                                         const std::string& key_id,
+                                         const std::string& key,
+                                         const std::string& token_uri,
+                                         const std::stop_token& stop) {
   const auto now =
       std::chrono::floor<std::chrono::seconds>(clock_.Unix() + skew_)
           .time_since_epoch();
@@ -213,25 +197,19 @@ Result<GcsTokens::Found> GcsTokens::OfAccount(const std::string& email,
   return AskWith(EncodeQuery({{"grant_type",
                                "urn:ietf:params:oauth:grant-type:jwt-bearer"},
                               {"assertion", assertion}}),
-                 token_uri);
+                 token_uri, stop);
 }
 
-Result<GcsTokens::Found> GcsTokens::AskWith(const std::string& form,
-                                            const std::string& token_uri) {
-  const std::size_t scheme = token_uri.find("://");
+Result<BearerToken> GcsTokens::AskWith(const std::string& form,
+                                       const std::string& token_uri,
+                                       const std::stop_token& stop) {
   if (!token_uri.starts_with("https://") && !token_uri.starts_with("http://"))
     return InvalidArgument("its token_uri is no http or https URL");
-  const std::size_t slash = token_uri.find('/', scheme + 3);
-  HttpRequest request{.method = "POST", .origin = token_uri.substr(0, slash)};
-  if (slash != token_uri.npos) request.path = token_uri.substr(slash);
-  request.headers = {{"Content-Type", "application/x-www-form-urlencoded"}};
   const MemoryBlob body(form);
-  request.body = &body;
-  request.body_bytes = body.bytes();
-  return Ask(std::move(request), "the token service");
+  return Ask(FormRequest(token_uri, body), "the token service", stop);
 }
 
-Result<GcsTokens::Found> GcsTokens::OfMachine() {
+Result<BearerToken> GcsTokens::OfMachine(const std::stop_token& stop) {
   std::string origin = options_.metadata_origin;
   if (origin.empty()) {
     const auto host = Environment("GCE_METADATA_HOST");
@@ -240,40 +218,21 @@ Result<GcsTokens::Found> GcsTokens::OfMachine() {
   return Ask({.origin = origin,
               .path = kMetadataPath,
               .headers = {{"Metadata-Flavor", "Google"}}},
-             "the machine's metadata service");
+             "the machine's metadata service", stop);
 }
 
-Result<GcsTokens::Found> GcsTokens::Ask(HttpRequest request,
-                                        std::string_view what) {
-  auto answer =
-      transport_.Perform(request, {.max_body_bytes = kMaxAnswerBytes});
-  // A moment of weakness; a store's request has its own patience.
-  for (int i = 1; i < kAttempts && IsPassing(answer); ++i) {
-    (void)WaitUnlessStopped(kPause * i, {});
-    answer = transport_.Perform(request, {.max_body_bytes = kMaxAnswerBytes});
-  }
+Result<BearerToken> GcsTokens::Ask(const HttpRequest& request,
+                                   std::string_view what,
+                                   const std::stop_token& stop) {
+  const auto answer = AskPatiently(transport_, clock_, request, stop);
   if (!answer.ok()) return answer.status().WithContext(what);
-  const json body = json::parse(answer->body, nullptr, false);
   if (answer->status != 200) {
     if (const auto theirs = ParseHttpDate(answer->Header("Date"));
         theirs && std::chrono::abs(*theirs - clock_.Unix()) > kSkewed) {
       skew_ = *theirs - clock_.Unix();
     }
-    const std::string why =
-        body.is_object() ? TextAt(body, "error_description") : "";
-    return Unauthenticated(
-        StrCat(what, " answers HTTP ", answer->status, why.empty() ? "" : ": ",
-               ToValidUtf8(std::string_view(why).substr(0, 200))));
   }
-  Found found{.token = body.is_object() ? TextAt(body, "access_token") : ""};
-  const auto life = body.is_object() ? body.find("expires_in") : body.end();
-  if (found.token.empty() || life == body.end() ||
-      !life->is_number_unsigned() || life->get<std::uint64_t>() > 86'400) {
-    return Unauthenticated(StrCat(what, " gives no token"));
-  }
-  found.expires =
-      clock_.Unix() + std::chrono::seconds(life->get<std::int64_t>());
-  return found;
+  return TokenOf(*answer, what, clock_.Unix());
 }
 
 }  // namespace fodc::object_store

@@ -4,12 +4,13 @@
 
 #include <functional>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
 #include "fodc/base/clock.h"
-#include "fodc/base/mutex.h"
 #include "fodc/base/status.h"
+#include "fodc/object_store/token_service.h"
 #include "fodc/object_store/transport.h"
 
 namespace fodc::object_store {
@@ -37,34 +38,33 @@ class GcsTokens {
   // answers; kPermissionDenied for a key that others than user and group may
   // read; kInvalidArgument for a file that is no such key. No message has a
   // secret.
-  Result<std::string> Get(bool renew);
+  Result<std::string> Get(bool renew, const std::stop_token& stop = {});
 
  private:
-  struct Found {
-    std::string token;
-    UnixTime expires{};
-  };
-
   std::optional<std::string> Environment(const char* name) const;
-  Result<Found> Find() FODC_REQUIRES(mutex_);
-  Result<Found> OfFile(const std::string& path) FODC_REQUIRES(mutex_);
+  Result<BearerToken> Find(const std::stop_token& stop);
+  Result<BearerToken> OfFile(const std::string& path,
+                             const std::stop_token& stop);
   // A service account's, signed as of now.
-  Result<Found> OfAccount(const std::string& email, const std::string& key_id,
-                          const std::string& key, const std::string& token_uri)
-      FODC_REQUIRES(mutex_);
-  Result<Found> OfMachine() FODC_REQUIRES(mutex_);
-  Result<Found> Ask(HttpRequest request, std::string_view what)
-      FODC_REQUIRES(mutex_);
-  Result<Found> AskWith(const std::string& form, const std::string& token_uri)
-      FODC_REQUIRES(mutex_);
+  Result<BearerToken> OfAccount(const std::string& email,
+                                const std::string& key_id,
+                                const std::string& key,
+                                const std::string& token_uri,
+                                const std::stop_token& stop);
+  Result<BearerToken> OfMachine(const std::stop_token& stop);
+  Result<BearerToken> Ask(const HttpRequest& request, std::string_view what,
+                          const std::stop_token& stop);
+  Result<BearerToken> AskWith(const std::string& form,
+                              const std::string& token_uri,
+                              const std::stop_token& stop);
 
   const GcsTokenOptions options_;
   Transport& transport_;
   const Clock& clock_;
-  Mutex mutex_;  // held while it asks: one at a time does
-  // The service's clock less ours, since it has taken no token for that.
-  std::chrono::nanoseconds skew_ FODC_GUARDED_BY(mutex_){};
-  std::optional<Found> found_ FODC_GUARDED_BY(mutex_);
+  // The service's clock less ours, since it has taken no token for that. Of
+  // whoever finds.
+  std::chrono::nanoseconds skew_{};
+  Renewed<std::string> token_;
 };
 
 // A JSON Web Token signed with RSA-SHA256; `key` in PEM.

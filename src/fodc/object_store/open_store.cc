@@ -121,14 +121,16 @@ Result<std::unique_ptr<ObjectStore>> OpenS3(const Location& location,
   FODC_ASSIGN_OR_RETURN(
       const S3Checksum checksum,
       ParseS3Checksum(o.s3_checksum_algorithm).WithContext("checksum"));
-  S3Options s3{
-      .location = location,
-      .credentials = [credentials = owned->credentials.get()](
-                         bool renew) { return credentials->Get(renew); },
-      .storage_class = o.s3_storage_class,
-      .checksum = checksum,
-      .signs_payload = o.s3_signs_payload,
-      .client = std::move(client)};
+  S3Options s3{.location = location,
+               .credentials =
+                   [credentials = owned->credentials.get()](
+                       bool renew, const std::stop_token& stop) {
+                     return credentials->Get(renew, stop);
+                   },
+               .storage_class = o.s3_storage_class,
+               .checksum = checksum,
+               .signs_payload = o.s3_signs_payload,
+               .client = std::move(client)};
   if (o.s3_path_style) s3.location.path_style = true;
   SetSizes(o, &s3, &s3.part_bytes);
   if (settings.region) s3.region = *settings.region;
@@ -155,8 +157,11 @@ Result<std::unique_ptr<ObjectStore>> OpenGcs(const Location& location,
                       .environment = o.environment},
       *owned->transport, clock);
   GcsOptions gcs{.location = location,
-                 .token = [tokens = owned->credentials.get()](
-                              bool renew) { return tokens->Get(renew); },
+                 .token =
+                     [tokens = owned->credentials.get()](
+                         bool renew, const std::stop_token& stop) {
+                       return tokens->Get(renew, stop);
+                     },
                  .client = std::move(client)};
   SetSizes(o, &gcs, &gcs.chunk_bytes);
   owned->store =
@@ -173,7 +178,8 @@ Result<std::unique_ptr<ObjectStore>> OpenGcsByHmac(const Location& location,
       .dialect = SigV4Dialect::kGoogle,
       .credentials = [key = SigV4Key{.access_key = o.gcp_hmac_access_id,
                                      .secret = o.gcp_hmac_secret}](
-                         bool renew) -> Result<SigV4Key> {
+                         bool renew,
+                         const std::stop_token& /*stop*/) -> Result<SigV4Key> {
         if (renew) return Unauthenticated("the HMAC key is refused");
         return key;
       }};

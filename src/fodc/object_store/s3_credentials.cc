@@ -8,6 +8,7 @@
 
 #include "fodc/base/file.h"
 #include "fodc/base/strings.h"
+#include "fodc/object_store/token_service.h"
 
 namespace fodc::object_store {
 namespace {
@@ -15,9 +16,6 @@ namespace {
 using nlohmann::json;
 
 constexpr std::size_t kMaxFileBytes = 1u << 20;
-constexpr std::size_t kMaxAnswerBytes = 64u << 10;
-// Before they expire: an upload may take that long.
-constexpr std::chrono::minutes kEarly{5};
 constexpr char kContainerOrigin[] = "http://169.254.170.2";
 
 std::string TextAt(const json& object, const char* name) {
@@ -31,19 +29,14 @@ std::optional<std::string> At(const AwsProfile& profile, const char* name) {
   return it->second;
 }
 
-// "http://host/path?a=b" taken apart; the query stays with the path.
-HttpRequest RequestOf(std::string_view url) {
-  const std::size_t slash = url.find('/', url.find("://") + 3);
-  if (slash == url.npos) return {.origin = std::string(url)};
-  return {.origin = std::string(url.substr(0, slash)),
-          .path = std::string(url.substr(slash))};
-}
-
 }  // namespace
 
 S3Credentials::S3Credentials(S3CredentialOptions options, Transport& transport,
                              const Clock& clock)
-    : options_(std::move(options)), transport_(transport), clock_(clock) {}
+    : options_(std::move(options)),
+      transport_(transport),
+      clock_(clock),
+      key_([this](const std::stop_token& stop) { return Find(stop); }, clock) {}
 
 std::optional<std::string> S3Credentials::Environment(const char* name) const {
   if (options_.environment) return options_.environment(name);
@@ -112,47 +105,42 @@ Result<S3Settings> S3Credentials::Settings() {
   return settings;
 }
 
-Result<SigV4Key> S3Credentials::Get(bool renew) {
-  const MutexLock lock(mutex_);
-  const bool holds =
-      found_ && (!found_->expires || clock_.Unix() + kEarly < *found_->expires);
-  if (holds && !renew) return found_->key;
-  auto found = Find();
-  if (found.ok() && *found) {
-    found_ = **found;
-    return found_->key;
-  }
-  // What expires soon is better than nothing.
-  if (!renew && found_ && clock_.Unix() < found_->expires) return found_->key;
-  if (!found.ok()) return std::move(found).status();
+Result<SigV4Key> S3Credentials::Get(bool renew, const std::stop_token& stop) {
+  return key_.Get(renew, stop);
+}
+
+Result<S3Credentials::Found> S3Credentials::Find(const std::stop_token& stop) {
+  FODC_ASSIGN_OR_RETURN(auto found, Look(stop));
+  if (found) return *std::move(found);
   return Unauthenticated(
       "there are no keys for S3: not in AWS_ACCESS_KEY_ID and "
       "AWS_SECRET_ACCESS_KEY, not by AWS_WEB_IDENTITY_TOKEN_FILE, not in the "
       "shared files, not from a container's URI, not from the machine");
 }
 
-Result<std::optional<S3Credentials::Found>> S3Credentials::Find() {
+Result<std::optional<S3Credentials::Found>> S3Credentials::Look(
+    const std::stop_token& stop) {
   const auto id = Environment("AWS_ACCESS_KEY_ID");
   const auto secret = Environment("AWS_SECRET_ACCESS_KEY");
   // A profile that is named counts more than the environment.
   if (id && secret && options_.profile.empty()) {
     return std::optional(
-        Found{.key = {.access_key = *id,
-                      .secret = *secret,
-                      .session_token =
-                          Environment("AWS_SESSION_TOKEN").value_or("")}});
+        Found{.value = {.access_key = *id,
+                        .secret = *secret,
+                        .session_token =
+                            Environment("AWS_SESSION_TOKEN").value_or("")}});
   }
-  FODC_ASSIGN_OR_RETURN(auto found, OfWebIdentity());
+  FODC_ASSIGN_OR_RETURN(auto found, OfWebIdentity(stop));
   if (found) return found;
   FODC_ASSIGN_OR_RETURN(const AwsProfile profile, Profile());
   const auto file_id = At(profile, "aws_access_key_id");
   const auto file_secret = At(profile, "aws_secret_access_key");
   if (file_id && file_secret) {
     return std::optional(
-        Found{.key = {.access_key = *file_id,
-                      .secret = *file_secret,
-                      .session_token =
-                          At(profile, "aws_session_token").value_or("")}});
+        Found{.value = {.access_key = *file_id,
+                        .secret = *file_secret,
+                        .session_token =
+                            At(profile, "aws_session_token").value_or("")}});
   }
   for (const char* name : {"role_arn", "credential_process", "sso_session"}) {
     if (At(profile, name)) {
@@ -162,21 +150,22 @@ Result<std::optional<S3Credentials::Found>> S3Credentials::Find() {
                  "identity, or the container's or machine's own role"));
     }
   }
-  FODC_ASSIGN_OR_RETURN(found, OfContainer());
+  FODC_ASSIGN_OR_RETURN(found, OfContainer(stop));
   if (found) return found;
-  return OfMachine();
+  return OfMachine(stop);
 }
 
-Result<std::string> S3Credentials::Ask(HttpRequest request,
-                                       std::string_view what) {
-  auto answer =
-      transport_.Perform(request, {.max_body_bytes = kMaxAnswerBytes});
+Result<std::string> S3Credentials::Ask(const HttpRequest& request,
+                                       std::string_view what,
+                                       const std::stop_token& stop) {
+  auto answer = AskPatiently(transport_, clock_, request, stop);
   if (!answer.ok()) return answer.status().WithContext(what);
   if (answer->status == 200) return std::move(answer->body);
   return Unauthenticated(StrCat(what, " answers HTTP ", answer->status));
 }
 
-Result<std::optional<S3Credentials::Found>> S3Credentials::OfWebIdentity() {
+Result<std::optional<S3Credentials::Found>> S3Credentials::OfWebIdentity(
+    const std::stop_token& stop) {
   const auto file = Environment("AWS_WEB_IDENTITY_TOKEN_FILE");
   const auto role = Environment("AWS_ROLE_ARN");
   if (!file || !role) return std::optional<Found>();
@@ -188,8 +177,6 @@ Result<std::optional<S3Credentials::Found>> S3Credentials::OfWebIdentity() {
     origin = region ? StrCat("https://sts.", *region, ".amazonaws.com")
                     : "https://sts.amazonaws.com";
   }
-  HttpRequest request{.method = "POST", .origin = origin};
-  request.headers = {{"Content-Type", "application/x-www-form-urlencoded"}};
   // In the body: queries end up in logs.
   const std::string body = EncodeQuery(
       {{"Action", "AssumeRoleWithWebIdentity"},
@@ -199,10 +186,9 @@ Result<std::optional<S3Credentials::Found>> S3Credentials::OfWebIdentity() {
         Environment("AWS_ROLE_SESSION_NAME").value_or("fodc-backup")},
        {"WebIdentityToken", std::string(Trim(token))}});
   const MemoryBlob blob(body);
-  request.body = &blob;
-  request.body_bytes = blob.bytes();
-  FODC_ASSIGN_OR_RETURN(const std::string answer,
-                        Ask(std::move(request), "the security token service"));
+  FODC_ASSIGN_OR_RETURN(
+      const std::string answer,
+      Ask(FormRequest(origin, blob), "the security token service", stop));
   pugi::xml_document document;
   if (!document.load_buffer(answer.data(), answer.size()))
     return Unauthenticated("the security token service gives no XML");
@@ -210,10 +196,10 @@ Result<std::optional<S3Credentials::Found>> S3Credentials::OfWebIdentity() {
       document.child("AssumeRoleWithWebIdentityResponse")
           .child("AssumeRoleWithWebIdentityResult")
           .child("Credentials");
-  Found found{.key = {.access_key = keys.child_value("AccessKeyId"),
-                      .secret = keys.child_value("SecretAccessKey"),
-                      .session_token = keys.child_value("SessionToken")}};
-  if (found.key.access_key.empty() || found.key.secret.empty())
+  Found found{.value = {.access_key = keys.child_value("AccessKeyId"),
+                        .secret = keys.child_value("SecretAccessKey"),
+                        .session_token = keys.child_value("SessionToken")}};
+  if (found.value.access_key.empty() || found.value.secret.empty())
     return Unauthenticated("the security token service gives no keys");
   if (const auto at = ParseRfc3339(keys.child_value("Expiration")); at.ok())
     found.expires = *at;
@@ -225,18 +211,19 @@ Result<std::optional<S3Credentials::Found>> S3Credentials::FoundIn(
   const json answer = json::parse(text, nullptr, false);
   Found found;
   if (answer.is_object()) {
-    found.key = {.access_key = TextAt(answer, "AccessKeyId"),
-                 .secret = TextAt(answer, "SecretAccessKey"),
-                 .session_token = TextAt(answer, "Token")};
+    found.value = {.access_key = TextAt(answer, "AccessKeyId"),
+                   .secret = TextAt(answer, "SecretAccessKey"),
+                   .session_token = TextAt(answer, "Token")};
     if (const auto at = ParseRfc3339(TextAt(answer, "Expiration")); at.ok())
       found.expires = *at;
   }
-  if (found.key.access_key.empty() || found.key.secret.empty())
+  if (found.value.access_key.empty() || found.value.secret.empty())
     return Unauthenticated(StrCat(what, " gives no keys"));
   return std::optional(std::move(found));
 }
 
-Result<std::optional<S3Credentials::Found>> S3Credentials::OfContainer() {
+Result<std::optional<S3Credentials::Found>> S3Credentials::OfContainer(
+    const std::stop_token& stop) {
   std::string url;
   if (const auto full = Environment("AWS_CONTAINER_CREDENTIALS_FULL_URI")) {
     url = *full;
@@ -255,11 +242,12 @@ Result<std::optional<S3Credentials::Found>> S3Credentials::OfContainer() {
   if (!token.empty())
     request.headers = {{"Authorization", std::string(Trim(token))}};
   constexpr std::string_view kWhat = "the container's URI of credentials";
-  FODC_ASSIGN_OR_RETURN(const std::string text, Ask(std::move(request), kWhat));
+  FODC_ASSIGN_OR_RETURN(const std::string text, Ask(request, kWhat, stop));
   return FoundIn(text, kWhat);
 }
 
-Result<std::optional<S3Credentials::Found>> S3Credentials::OfMachine() {
+Result<std::optional<S3Credentials::Found>> S3Credentials::OfMachine(
+    const std::stop_token& stop) {
   if (Environment("AWS_EC2_METADATA_DISABLED").value_or("") == "true")
     return std::optional<Found>();
   constexpr std::string_view kWhat = "the machine's metadata service";
@@ -271,18 +259,25 @@ Result<std::optional<S3Credentials::Found>> S3Credentials::OfMachine() {
                        .path = std::move(path),
                        .headers = std::move(headers)};
   };
-  auto token = Ask(request("PUT", "/latest/api/token",
+  const auto token =
+      AskPatiently(transport_, clock_,
+                   request("PUT", "/latest/api/token",
                            {{"X-aws-ec2-metadata-token-ttl-seconds", "300"}}),
-                   kWhat);
-  // Elsewhere there is none.
-  if (!token.ok()) return std::optional<Found>();
-  const HttpHeaders headers = {{"X-aws-ec2-metadata-token", *token}};
+                   stop);
+  if (token.status().code() == Code::kCancelled) return token.status();
+  // Elsewhere there is none; one that is there and weak is another thing.
+  const bool is_there =
+      token.ok() && (token->status == 200 || IsPassing(token));
+  if (!is_there) return std::optional<Found>();
+  if (token->status != 200)
+    return Unauthenticated(StrCat(kWhat, " answers HTTP ", token->status));
+  const HttpHeaders headers = {{"X-aws-ec2-metadata-token", token->body}};
   FODC_ASSIGN_OR_RETURN(const std::string roles,
-                        Ask(request("GET", kPath, headers), kWhat));
+                        Ask(request("GET", kPath, headers), kWhat, stop));
   const std::string role(Trim(Split(roles, '\n')[0]));
   FODC_ASSIGN_OR_RETURN(
       const std::string text,
-      Ask(request("GET", kPath + EncodeKey(role), headers), kWhat));
+      Ask(request("GET", kPath + EncodeKey(role), headers), kWhat, stop));
   return FoundIn(text, kWhat);
 }
 

@@ -4,12 +4,13 @@
 
 #include <functional>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
 
 #include "fodc/base/clock.h"
-#include "fodc/base/mutex.h"
 #include "fodc/object_store/aws_files.h"
+#include "fodc/object_store/renewed.h"
 #include "fodc/object_store/sigv4.h"
 #include "fodc/object_store/transport.h"
 
@@ -46,34 +47,32 @@ class S3Credentials {
   // Of keys that expire new ones are asked for some minutes before; `renew`:
   // now, and files are read anew.
   // Errors: kUnauthenticated saying where was looked; kInvalidArgument for
-  // files that cannot be read. No message has a secret.
-  Result<SigV4Key> Get(bool renew);
+  // files that cannot be read; kCancelled. No message has a secret.
+  Result<SigV4Key> Get(bool renew, const std::stop_token& stop = {});
 
   // Errors: as Get.
   Result<S3Settings> Settings();
 
  private:
-  struct Found {
-    SigV4Key key{};
-    std::optional<UnixTime> expires{};
-  };
+  using Found = Expiring<SigV4Key>;
 
   std::optional<std::string> Environment(const char* name) const;
   Result<AwsProfile> Profile() const;
-  Result<std::optional<Found>> Find();
-  Result<std::optional<Found>> OfWebIdentity();
-  Result<std::optional<Found>> OfContainer();
-  Result<std::optional<Found>> OfMachine();
+  Result<Found> Find(const std::stop_token& stop);
+  Result<std::optional<Found>> Look(const std::stop_token& stop);
+  Result<std::optional<Found>> OfWebIdentity(const std::stop_token& stop);
+  Result<std::optional<Found>> OfContainer(const std::stop_token& stop);
+  Result<std::optional<Found>> OfMachine(const std::stop_token& stop);
   // In an answer of JSON.
   static Result<std::optional<Found>> FoundIn(const std::string& text,
                                               std::string_view what);
-  Result<std::string> Ask(HttpRequest request, std::string_view what);
+  Result<std::string> Ask(const HttpRequest& request, std::string_view what,
+                          const std::stop_token& stop);
 
   const S3CredentialOptions options_;
   Transport& transport_;
   const Clock& clock_;
-  Mutex mutex_;  // held while it asks: one at a time does
-  std::optional<Found> found_ FODC_GUARDED_BY(mutex_);
+  Renewed<SigV4Key> key_;
 };
 
 }  // namespace fodc::object_store

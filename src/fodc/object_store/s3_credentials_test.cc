@@ -190,6 +190,61 @@ TEST_F(S3CredentialsTest, TheMachinesRole) {
   EXPECT_EQ(GetOnce(), "J S t");
 }
 
+// Of each service: a moment of weakness, and a connection that breaks.
+TEST_F(S3CredentialsTest, WhoGivesThemMayBeWeakForAMoment) {
+  const auto weakly = [this](auto good) {
+    return [this, good](const ServedRequest& r) {
+      const int n = asked_;
+      if (n == 1) return ServedAnswer{.status = 503};
+      if (n == 2) return ServedAnswer{.cuts = true};
+      return good(r);
+    };
+  };
+  environment_["AWS_CONTAINER_CREDENTIALS_FULL_URI"] = server_.origin() + "/k";
+  serve_ = weakly(
+      [this](const ServedRequest&) { return ServedAnswer{.body = Json(1h)}; });
+  EXPECT_EQ(GetOnce(), "J S t");
+  EXPECT_EQ(asked_, 3);
+  environment_.erase("AWS_CONTAINER_CREDENTIALS_FULL_URI");
+
+  environment_["AWS_WEB_IDENTITY_TOKEN_FILE"] = Write("t", "a.b-c\n");
+  environment_["AWS_ROLE_ARN"] = "arn";
+  asked_ = 0;
+  serve_ = weakly([](const ServedRequest& r) {
+    EXPECT_THAT(r.body, HasSubstr("WebIdentityToken=a.b-c"));
+    return ServedAnswer{.body = "<a/>"};
+  });
+  EXPECT_THAT(GetOnce(), HasSubstr("gives no keys"));
+  EXPECT_EQ(asked_, 3);
+  environment_.erase("AWS_ROLE_ARN");
+
+  environment_.erase("AWS_EC2_METADATA_DISABLED");
+  asked_ = 0;
+  serve_ = weakly([this](const ServedRequest& r) {
+    return ServedAnswer{.body =
+                            r.target.ends_with("/role") ? Json(1h) : "role"};
+  });
+  EXPECT_EQ(GetOnce(), "J S t");
+  // One that stays weak is not none.
+  serve_ = [](const ServedRequest&) { return ServedAnswer{.status = 503}; };
+  EXPECT_THAT(GetOnce(), HasSubstr("metadata service answers HTTP 503"));
+  serve_ = [](const ServedRequest&) { return ServedAnswer{.status = 403}; };
+  EXPECT_THAT(GetOnce(), HasSubstr("there are no keys"));
+}
+
+TEST_F(S3CredentialsTest, LookingIsStopped) {
+  std::stop_source stop;
+  environment_.erase("AWS_EC2_METADATA_DISABLED");
+  serve_ = [&](const ServedRequest&) {
+    stop.request_stop();
+    return ServedAnswer{.status = 503};
+  };
+  auto credentials = Make();
+  EXPECT_THAT(credentials.Get(false, stop.get_token()),
+              StatusIs(Code::kCancelled, _));
+  EXPECT_EQ(asked_, 1);
+}
+
 TEST_F(S3CredentialsTest, NoneAreSaidToBeNone) {
   EXPECT_THAT(GetOnce(), AllOf(HasSubstr("UNAUTHENTICATED"),
                                HasSubstr("AWS_ACCESS_KEY_ID")));

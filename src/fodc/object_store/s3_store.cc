@@ -71,10 +71,13 @@ S3Store::S3Store(S3Options options, Transport& transport, const Clock& clock)
       region_(options_.location.region.value_or(options_.region)),
       client_(
           ClientOptions(options_),
-          {.sign = [this](UnixTime now,
-                          HttpRequest* r) { return Sign(now, r); },
+          {.sign = [this](UnixTime now, const std::stop_token& stop,
+                          HttpRequest* r) { return Sign(now, stop, r); },
            .read_error = [this](const HttpAnswer& a) { return ReadError(a); },
-           .refresh = [this] { return options_.credentials(true).status(); },
+           .refresh =
+               [this](const std::stop_token& stop) {
+                 return options_.credentials(true, stop).status();
+               },
            .find_late_error =
                [](const HttpAnswer& a) {
                  S3Error e = ReadS3Error(a.body);
@@ -143,14 +146,15 @@ HttpRequest S3Store::RequestTo(std::string_view method,
           .path = path_ + EncodeKey(full_key)};
 }
 
-Status S3Store::Sign(UnixTime now, HttpRequest* request) {
+Status S3Store::Sign(UnixTime now, const std::stop_token& stop,
+                     HttpRequest* request) {
   std::string region;
   {
     const MutexLock lock(mutex_);
     region = region_;
   }
   // The source keeps them for as long as they hold.
-  FODC_ASSIGN_OR_RETURN(const SigV4Key key, options_.credentials(false));
+  FODC_ASSIGN_OR_RETURN(const SigV4Key key, options_.credentials(false, stop));
   const std::string name = Header(kPayload);
   const auto known = std::ranges::find_if(
       request->headers,

@@ -28,7 +28,8 @@ struct S3Options {
   std::string region = "us-east-1";
   std::string endpoint{};
   // The key of the moment; `renew`: the one before is not taken any more.
-  std::function<Result<SigV4Key>(bool renew)> credentials{};
+  std::function<Result<SigV4Key>(bool renew, const std::stop_token& stop)>
+      credentials{};
   std::string storage_class{};
   // Of AWS's dialect; in Google's it is CRC-32C.
   S3Checksum checksum = S3Checksum::kSha256;
@@ -89,7 +90,7 @@ class S3Store final : public ObjectStore {
                         std::string_view full_key) const;
   // As StoreClient::Do; where the bucket is elsewhere, once more there.
   Result<HttpAnswer> Do(StoreClient::Call call);
-  Status Sign(UnixTime now, HttpRequest* request);
+  Status Sign(UnixTime now, const std::stop_token& stop, HttpRequest* request);
   ServiceError ReadError(const HttpAnswer& answer);
   ObjectInfo InfoOf(std::string_view key, const HttpAnswer& answer) const;
   Status DeleteOne(std::string_view full_key, const std::stop_token& stop);

@@ -33,7 +33,8 @@ class S3StoreTest : public ::testing::Test {
                         .bucket = "bucket",
                         .base = "base",
                         .endpoint = server_.origin()};
-    options.credentials = [this](bool renew) -> Result<SigV4Key> {
+    options.credentials = [this](bool renew,
+                                 const std::stop_token&) -> Result<SigV4Key> {
       renewed_ += renew;
       return SigV4Key{.access_key = "A", .secret = "S"};
     };

@@ -193,7 +193,7 @@ Result<HttpAnswer> StoreClient::Do(Call call) {
       now += skew_;
     }
     FODC_RETURN_IF_ERROR(
-        service_.sign(now, &request)
+        service_.sign(now, call.transfer.stop, &request)
             .WithContext(StrCat(options_.store, ": ", call.operation)));
     const MonotonicTime began = clock_.Monotonic();
     auto answer = transport_.Perform(request, call.transfer);
@@ -245,7 +245,8 @@ Result<HttpAnswer> StoreClient::Do(Call call) {
     }
     if (is_expired) {
       if (!service_.refresh) return failure;
-      if (const Status s = service_.refresh(); !s.ok()) return failure;
+      const Status s = service_.refresh(call.transfer.stop);
+      if (!s.ok()) return s.code() == Code::kCancelled ? s : failure;
     }
     before = attempt;
     FODC_RETURN_IF_ERROR(Wait(*wait, call.transfer.stop));

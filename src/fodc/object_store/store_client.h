@@ -49,10 +49,12 @@ class StoreClient {
   struct Service {
     // Adds what names the caller; `now` is the service's time, as far as it is
     // known.
-    std::function<Status(UnixTime now, HttpRequest* request)> sign;
+    std::function<Status(UnixTime now, const std::stop_token& stop,
+                         HttpRequest* request)>
+        sign;
     std::function<ServiceError(const HttpAnswer& answer)> read_error;
     // The credentials have expired: others are to be used from now on.
-    std::function<Status()> refresh{};
+    std::function<Status(const std::stop_token& stop)> refresh{};
     // What may be said in an answer 2xx that is a failure all the same; empty
     // code: it is none.
     std::function<ServiceError(const HttpAnswer& answer)> find_late_error{};

@@ -32,7 +32,7 @@ class StoreClientTest : public ::testing::Test {
          .on_attempt =
              [this](const AttemptReport& r) { statuses_.push_back(r.status); }},
         {.sign =
-             [this](UnixTime now, HttpRequest* r) {
+             [this](UnixTime now, const std::stop_token&, HttpRequest* r) {
                r->headers.emplace_back("X-Key", key_);
                signed_at_ = now;
                return OkStatus();
@@ -43,7 +43,7 @@ class StoreClientTest : public ::testing::Test {
                    .code = a.body, .message = "why", .request_id = "id-1"};
              },
          .refresh =
-             [this] {
+             [this](const std::stop_token&) {
                key_ = "new";
                return OkStatus();
              },
