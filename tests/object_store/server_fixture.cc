@@ -58,6 +58,7 @@ void ServerTest::Start(object_server::Options options) {
   options.kind = GetParam();
   options.min_part_bytes = kPartBytes;
   options.gcs_public_key = TheKey().open;
+  options.azure_federated_key = TheKey().open;
   auto server = object_server::ObjectServer::Start(options);
   ASSERT_THAT(server, IsOk());
   server_ = *std::move(server);
@@ -103,7 +104,7 @@ Result<std::unique_ptr<ObjectStore>> ServerTest::Open(
       location.kind = StoreKind::kAzure;
       location.endpoint.reset();
       o.azure_account_name = object_server::Credentials().azure_account;
-      if (o.azure_account_key.empty())
+      if (o.azure_account_key.empty() && !by_identity_)
         o.azure_account_key = object_server::Credentials().azure_key;
       o.azure_endpoint = Url("/" + o.azure_account_name);
       break;
@@ -155,6 +156,8 @@ Result<std::string> ServerTest::Get(std::string_view key, GetOptions options) {
                            .status());
   return all;
 }
+
+const std::string& ServerTest::SigningKey() { return TheKey().secret; }
 
 std::string ServerTest::Bytes(std::size_t bytes) {
   std::string text(bytes, '\0');

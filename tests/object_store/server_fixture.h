@@ -50,11 +50,14 @@ class ServerTest : public ::testing::TestWithParam<Kind> {
   Status Put(std::string_view key, std::string_view bytes,
              PutOptions options = {});
   Result<std::string> Get(std::string_view key, GetOptions options = {});
+  // Of the key that the server checks JWTs with, in PEM.
+  static const std::string& SigningKey();
   // Always the same ones.
   static std::string Bytes(std::size_t bytes);
 
   const TempDirectory dir_;
   std::map<std::string, std::string> environment_;
+  bool by_identity_ = false;  // of Azure: without a key
   std::unique_ptr<object_server::ObjectServer> server_;
   std::unique_ptr<ObjectStore> store_;
 };

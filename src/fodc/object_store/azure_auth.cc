@@ -117,6 +117,11 @@ Result<std::string> CleanEndpoint(std::string_view endpoint) {
   return std::string(endpoint);
 }
 
+void AddVersion(UnixTime now, HttpRequest* request) {
+  request->headers.emplace_back("x-ms-version", kVersion);
+  request->headers.emplace_back("x-ms-date", FormatHttpDate(now));
+}
+
 }  // namespace
 
 Result<AzureAccount> AzureAccountOf(const AzureFlags& flags) {
@@ -126,6 +131,8 @@ Result<AzureAccount> AzureAccountOf(const AzureFlags& flags) {
         "the Azure account's name is not 3 to 24 letters (a to z) or digits");
   if (!flags.sas_token.empty()) {
     FODC_ASSIGN_OR_RETURN(account.sas, ParseSas(flags.sas_token));
+  } else if (flags.account_key.empty() && flags.has_tokens) {
+    // Nothing more to be known.
   } else if (flags.account_name.empty()) {
     return InvalidArgument(
         "Azure needs an account's name and key, a SAS token, or "
@@ -183,10 +190,14 @@ Result<AzureAccount> ParseAzureConnectionString(std::string_view text) {
   return AzureAccountOf(flags);
 }
 
+void SignAzureWith(std::string_view token, UnixTime now, HttpRequest* request) {
+  AddVersion(now, request);
+  request->headers.emplace_back("Authorization", StrCat("Bearer ", token));
+}
+
 void SignAzure(const AzureAccount& account, UnixTime now,
                HttpRequest* request) {
-  request->headers.emplace_back("x-ms-version", kVersion);
-  request->headers.emplace_back("x-ms-date", FormatHttpDate(now));
+  AddVersion(now, request);
   if (!account.sas.empty()) {
     request->query.insert(request->query.end(), account.sas.begin(),
                           account.sas.end());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Who asks Azure for blobs: accounts with their keys, shared access signatures,
-// connection strings.
+// connection strings, bearers of tokens.
 #pragma once
 
 #include <string>
@@ -14,7 +14,7 @@ namespace fodc::object_store {
 
 struct AzureAccount {
   std::string name{};
-  std::string key{};  // bytes; empty: there is a signature
+  std::string key{};  // bytes; empty: there is a signature, or a token
   HttpQuery sas{};    // decoded
   // "https://name.blob.core.windows.net"; an emulator's has a path. Without a
   // slash at its end.
@@ -27,6 +27,8 @@ struct AzureFlags {
   std::string account_key{};  // Base64
   std::string sas_token{};    // with a "?" before it, or without
   std::string endpoint{};
+  // Where there is neither key nor signature: somebody gives tokens.
+  bool has_tokens = false;
 };
 
 // A signature goes before a key. Without an endpoint it is that of the account
@@ -41,5 +43,7 @@ Result<AzureAccount> ParseAzureConnectionString(std::string_view text);
 // Authorization (SharedKey), or the signature's parameters to the query. All
 // other headers must be there already, and `body_bytes` be set.
 void SignAzure(const AzureAccount& account, UnixTime now, HttpRequest* request);
+// Likewise with a token, which is the header Authorization.
+void SignAzureWith(std::string_view token, UnixTime now, HttpRequest* request);
 
 }  // namespace fodc::object_store

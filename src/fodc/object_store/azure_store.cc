@@ -69,18 +69,34 @@ AzureStore::AzureStore(AzureOptions options, Transport& transport,
       keys_("Azure", options_.location.base),
       client_(ClientOptions(options_.client),
               {.sign =
-                   [this](UnixTime now, const std::stop_token&,
+                   [this](UnixTime now, const std::stop_token& stop,
                           HttpRequest* request) {
-                     SignAzure(options_.account, now, request);
-                     return OkStatus();
+                     return Sign(now, stop, request);
                    },
-               .read_error = ReadError},
+               .read_error = ReadError,
+               .refresh =
+                   [this](const std::stop_token& stop) {
+                     // A key does not expire.
+                     return HasToken() ? options_.token(true, stop).status()
+                                       : Unauthenticated("refused");
+                   }},
               transport, clock) {
   const std::string& endpoint = options_.account.endpoint;
   const std::size_t path = endpoint.find('/', endpoint.find("://") + 3);
   origin_ = endpoint.substr(0, path);
   path_ = StrCat(path == endpoint.npos ? "" : endpoint.substr(path), "/",
                  EncodeKey(options_.location.bucket));
+}
+
+Status AzureStore::Sign(UnixTime now, const std::stop_token& stop,
+                        HttpRequest* request) const {
+  if (!HasToken()) {
+    SignAzure(options_.account, now, request);
+    return OkStatus();
+  }
+  FODC_ASSIGN_OR_RETURN(const std::string token, options_.token(false, stop));
+  SignAzureWith(token, now, request);
+  return OkStatus();
 }
 
 std::uint64_t AzureStore::BlockBytes(std::uint64_t least, std::uint64_t bytes) {

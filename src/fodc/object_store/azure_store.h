@@ -2,6 +2,7 @@
 // Azure Blobs.
 #pragma once
 
+#include <functional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,10 @@ struct AzureOptions {
   Location
       location{};  // of kind kAzure; its endpoint goes before the account's
   AzureAccount account{};
+  // The bearer token of the moment, of an account without key and signature;
+  // `renew`: the one before is not taken any more.
+  std::function<Result<std::string>(bool renew, const std::stop_token& stop)>
+      token{};
   std::string access_tier{};  // "Cool"; empty: the account's
   // Larger objects go in blocks, of which there are 50,000 at most.
   std::uint64_t single_put_bytes = 256u << 20;
@@ -73,6 +78,11 @@ class AzureStore final : public ObjectStore {
                      const Digests& digests, const PutOptions& options);
   Status PutBlocks(Upload* upload);
   Status CommitBlocks(Upload* upload);
+  bool HasToken() const {
+    return options_.account.key.empty() && options_.account.sas.empty();
+  }
+  Status Sign(UnixTime now, const std::stop_token& stop,
+              HttpRequest* request) const;
   Status DeleteOne(std::string_view key, const std::stop_token& stop);
 
   const AzureOptions options_;

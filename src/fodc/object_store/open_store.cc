@@ -6,6 +6,7 @@
 
 #include "fodc/base/strings.h"
 #include "fodc/object_store/azure_store.h"
+#include "fodc/object_store/azure_tokens.h"
 #include "fodc/object_store/file_store.h"
 #include "fodc/object_store/gcs_store.h"
 #include "fodc/object_store/gcs_tokens.h"
@@ -201,10 +202,12 @@ Result<std::unique_ptr<ObjectStore>> OpenAzure(const Location& location,
     connection = value;
   }
   AzureOptions azure{.location = location};
+  bool needs_token = false;
   if (!connection.empty()) {
     FODC_ASSIGN_OR_RETURN(azure.account,
                           ParseAzureConnectionString(connection));
   } else {
+    needs_token = o.azure_account_key.empty() && o.azure_sas_token.empty();
     FODC_ASSIGN_OR_RETURN(
         azure.account,
         AzureAccountOf({.account_name = o.azure_account_name,
@@ -212,9 +215,19 @@ Result<std::unique_ptr<ObjectStore>> OpenAzure(const Location& location,
                         .sas_token = o.azure_sas_token,
                         .endpoint = o.azure_endpoint.empty()
                                         ? location.endpoint.value_or("")
-                                        : o.azure_endpoint}));
+                                        : o.azure_endpoint,
+                        .has_tokens = needs_token}));
   }
-  auto owned = NewOwned<Nothing>(o, clock, &azure.client);
+  auto owned = NewOwned<AzureTokens>(o, clock, &azure.client);
+  if (needs_token) {
+    owned->credentials = std::make_unique<AzureTokens>(
+        AzureTokenOptions{.environment = o.environment}, *owned->transport,
+        clock);
+    azure.token = [tokens = owned->credentials.get()](
+                      bool renew, const std::stop_token& stop) {
+      return tokens->Get(renew, stop);
+    };
+  }
   SetSizes(o, &azure, &azure.block_bytes);
   owned->store =
       std::make_unique<AzureStore>(std::move(azure), *owned->transport, clock);

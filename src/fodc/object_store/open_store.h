@@ -49,7 +49,8 @@ struct StoreOptions {
 };
 
 // Nothing is asked yet. `clock` must outlive it. For Azure
-// AZURE_STORAGE_CONNECTION_STRING goes before all flags.
+// AZURE_STORAGE_CONNECTION_STRING goes before all flags; without it, key and
+// signature tokens are asked for, see AzureTokens.
 // Errors: kInvalidArgument for options that cannot be meant; those of
 // S3Credentials::Settings.
 Result<std::unique_ptr<ObjectStore>> OpenStore(const Location& location,

@@ -87,6 +87,22 @@ TEST_F(OpenStoreTest, TheConnectionStringGoesBeforeTheFlags) {
   EXPECT_THAT(Open("azure://container"), StatusIs(Code::kInvalidArgument, _));
 }
 
+// Without key, signature and connection string somebody has to give tokens.
+TEST_F(OpenStoreTest, AnAccountAloneNeedsAnIdentity) {
+  environment_ = {{"AZURE_FEDERATED_TOKEN_FILE", dir_.File("none")},
+                  {"AZURE_CLIENT_ID", "c"},
+                  {"AZURE_TENANT_ID", "t"}};
+  const auto store =
+      Open("azure://container", {.azure_account_name = "backups"});
+  ASSERT_THAT(store, IsOk());
+  EXPECT_THAT((*store)->Head("k", {}),
+              StatusIs(Code::kNotFound, HasSubstr("none")));
+  EXPECT_THAT(Open("azure://container", {.azure_endpoint = "https://h"}),
+              IsOk());
+  EXPECT_THAT(Open("azure://container"),
+              StatusIs(Code::kInvalidArgument, HasSubstr("account's name")));
+}
+
 TEST_F(OpenStoreTest, FilesOfAwsThatCannotBeReadAreNamed) {
   EXPECT_THAT(Open("s3://bucket", {.s3_config_file = dir_.File("none")}),
               StatusIs(Code::kNotFound, HasSubstr("none")));

@@ -57,13 +57,16 @@ bool IsPassing(const Result<HttpAnswer>& answer) {
 
 Result<HttpAnswer> AskPatiently(Transport& transport, const Clock& clock,
                                 const HttpRequest& request,
-                                const std::stop_token& stop) {
+                                const std::stop_token& stop, int also_passing) {
   const TransferOptions options{.stop = stop,
                                 .max_body_bytes = kMaxAnswerBytes};
   const MonotonicTime began = clock.Monotonic();
   auto answer = transport.Perform(request, options);
-  for (int i = 1; i < kAttempts && IsPassing(answer) &&
-                  clock.Monotonic() - began < kPatience;
+  const auto is_passing = [&] {
+    return IsPassing(answer) || (answer.ok() && answer->status == also_passing);
+  };
+  for (int i = 1;
+       i < kAttempts && is_passing() && clock.Monotonic() - began < kPatience;
        ++i) {
     if (!WaitUnlessStopped(kPause * i, stop)) return Cancelled("stopped");
     answer = transport.Perform(request, options);

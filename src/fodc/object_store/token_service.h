@@ -20,10 +20,12 @@ using BearerToken = Expiring<std::string>;
 bool IsPassing(const Result<HttpAnswer>& answer);
 
 // Asks up to three times within some seconds, where that may help: a store's
-// request has its own patience. Errors: those of Transport::Perform.
+// request has its own patience. `also_passing`: a status that may be another
+// one a moment later. Errors: those of Transport::Perform.
 Result<HttpAnswer> AskPatiently(Transport& transport, const Clock& clock,
                                 const HttpRequest& request,
-                                const std::stop_token& stop);
+                                const std::stop_token& stop,
+                                int also_passing = 0);
 
 // "http://host/path?a=b" taken apart; the query stays with the path.
 HttpRequest RequestOf(std::string_view url);

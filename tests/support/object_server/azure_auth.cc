@@ -126,6 +126,27 @@ std::optional<UnixTime> SasTime(std::string_view text) {
   return *time;
 }
 
+// "Authorize with Microsoft Entra ID": which version at least, and the date.
+std::optional<AzureRefusal> VerifyBearer(const Request& request, UnixTime now,
+                                         const Tokens& tokens,
+                                         std::string_view token) {
+  if (request.Get("x-ms-version") < "2017-11-09") {
+    return AzureRefusal{403, "AuthenticationFailed",
+                        "x-ms-version is not there, or knows no tokens."};
+  }
+  const auto time = ParseHttpDate(request.Get("x-ms-date"));
+  if (!time || (now > *time ? now - *time : *time - now) > kMaxSkew) {
+    return Failed("x-ms-date is not there, or of another time.");
+  }
+  if (request.Find("sig") != nullptr) {
+    return Failed("A token and a signature are one too many.");
+  }
+  if (tokens.Valid(token, now)) return std::nullopt;
+  return AzureRefusal{401, "InvalidAuthenticationInfo",
+                      "Server failed to authenticate the request. Please refer "
+                      "to the information in the www-authenticate header."};
+}
+
 bool HasAny(std::string_view granted, std::string_view wanted) {
   return granted.find_first_of(wanted) != std::string_view::npos;
 }
@@ -205,6 +226,7 @@ std::optional<AzureRefusal> VerifySas(const Request& r, UnixTime now,
 
 std::optional<AzureRefusal> VerifyAzure(const Request& request, UnixTime now,
                                         const Credentials& credentials,
+                                        const Tokens& tokens,
                                         const AzureAccess& access) {
   std::string_view authorization = request.Get("authorization");
   if (authorization.empty()) {
@@ -213,6 +235,9 @@ std::optional<AzureRefusal> VerifyAzure(const Request& request, UnixTime now,
     }
     return AzureRefusal{401, "NoAuthenticationInformation",
                         "Server failed to authenticate the request."};
+  }
+  if (ConsumePrefix(&authorization, "Bearer ")) {
+    return VerifyBearer(request, now, tokens, authorization);
   }
   if (!ConsumePrefix(&authorization, "SharedKey ")) {
     return AzureRefusal{400, "InvalidAuthenticationInfo",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Shared Key and shared access signatures (SAS) of Azure Storage, verified as
-// "Authorize with Shared Key", "Create a service SAS" and "Create an account
-// SAS" of its REST documentation say.
+// Bearer tokens, Shared Key and shared access signatures (SAS) of Azure
+// Storage, verified as "Authorize with Shared Key", "Create a service SAS" and
+// "Create an account SAS" of its REST documentation say.
 #pragma once
 
 #include <optional>
@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "fodc/base/clock.h"
+#include "tests/support/object_server/gcs_token.h"
 #include "tests/support/object_server/http.h"
 #include "tests/support/object_server/options.h"
 
@@ -29,6 +30,7 @@ struct AzureAccess {
 
 std::optional<AzureRefusal> VerifyAzure(const Request& request, UnixTime now,
                                         const Credentials& credentials,
+                                        const Tokens& tokens,
                                         const AzureAccess& access);
 
 }  // namespace fodc::object_server

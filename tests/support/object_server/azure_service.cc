@@ -12,6 +12,7 @@ namespace {
 constexpr std::uint64_t kPutBlobMax = 5000ull << 20;
 constexpr std::uint64_t kPutBlockMax = 4000ull << 20;
 constexpr std::uint64_t kTextMax = 16u << 20;  // of XML bodies
+constexpr std::uint64_t kTokenMax = 65536;
 constexpr std::size_t kMetadataMax = 8192;
 constexpr std::string_view kMetadataPrefix = "x-ms-meta-";
 
@@ -39,6 +40,10 @@ std::unique_ptr<Service> MakeAzureService(World* world) {
 
 void AzureService::Route(Call* call) {
   const Request& r = call->request;
+  if (identity_.IsToken(r.path)) {
+    call->operation = Operation::kToken;
+    return;
+  }
   const std::string path = PercentDecode(r.path, false);
   std::string_view rest = path;
   // The account is the first segment, as with every server but the vendor's.
@@ -164,13 +169,17 @@ std::optional<Response> AzureService::CheckUpload(Call* call) {
 
 std::optional<Response> AzureService::Check(Call* call) {
   const Request& r = call->request;
+  if (call->operation == Operation::kToken) {
+    if (r.content_length.value_or(0) <= kTokenMax) return std::nullopt;
+    return Refuse(*call, 413, "invalid_request", "too large");
+  }
   if (call->bucket.empty()) {
     return Refuse(*call, 400, "InvalidUri",
                   "The requested URI does not represent any resource on the "
                   "server.");
   }
-  if (const auto refusal =
-          VerifyAzure(r, call->now, world_.credentials, AccessOf(*call))) {
+  if (const auto refusal = VerifyAzure(r, call->now, world_.credentials,
+                                       identity_.tokens(), AccessOf(*call))) {
     return Refuse(*call, refusal->status, refusal->code, refusal->message);
   }
   if (call->operation != Operation::kCreateContainer &&
@@ -226,6 +235,8 @@ Response AzureService::Finish(Call* call) {
   call->sums = call->body->FinishSums();
   if (auto r = VerifyBody(*call)) return std::move(*r);
   switch (call->operation) {
+    case Operation::kToken:
+      return identity_.Give(*call);
     case Operation::kPut:
       return Put(call);
     case Operation::kGet:
@@ -263,10 +274,20 @@ Response AzureService::Refuse(const Call& call, int status,
                        "\nTime:", FormatRfc3339(call.now, 6)));
   r.body.append("</Error>");
   r.Add("x-ms-error-code", code);
+  if (status == 401) {
+    r.Add("WWW-Authenticate",
+          StrCat("Bearer authorization_uri=https://login.microsoftonline.com/",
+                 world_.options.azure_tenant,
+                 "/oauth2/authorize resource_id=https://storage.azure.com"));
+  }
   return r;
 }
 
 Response AzureService::ExpiredToken(const Call& call) {
+  if (call.request.Get("authorization").starts_with("Bearer ")) {
+    return Refuse(call, 401, "InvalidAuthenticationInfo",
+                  "Lifetime validation failed. The token is expired.");
+  }
   return Refuse(call, 403, "AuthenticationFailed",
                 "Signature not valid in the specified time frame.");
 }

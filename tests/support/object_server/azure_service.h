@@ -10,13 +10,15 @@
 #include <utility>
 
 #include "tests/support/object_server/azure_auth.h"
+#include "tests/support/object_server/azure_identity.h"
 #include "tests/support/object_server/service.h"
 
 namespace fodc::object_server {
 
 class AzureService final : public Service {
  public:
-  explicit AzureService(World* world) : world_(*world) {}
+  explicit AzureService(World* world)
+      : world_(*world), identity_(world->options) {}
 
   void Route(Call* call) override;
   std::optional<Response> Check(Call* call) override;
@@ -28,7 +30,10 @@ class AzureService final : public Service {
   Response OtherRegion(const Call& call, std::string_view region) override;
   void Decorate(const Call& call, Response* response) override;
   std::string_view CodeOf(int status) override;
-  void Reset() override { uncommitted_.clear(); }
+  void Reset() override {
+    uncommitted_.clear();
+    identity_.Clear();
+  }
 
  private:
   using Name = std::pair<std::string, std::string>;  // container, blob
@@ -55,6 +60,7 @@ class AzureService final : public Service {
   Response GetBlockList(const Call& call);
 
   World& world_;
+  AzureIdentity identity_;
   std::map<Name, std::map<std::string, Content>> uncommitted_;  // by block id
 };
 

@@ -2,6 +2,7 @@
 #include "tests/support/object_server/flags.h"
 
 #include <chrono>
+#include <utility>
 
 #include "fodc/base/file.h"
 #include "fodc/base/strings.h"
@@ -50,6 +51,13 @@ ServerFlags::ServerFlags()
                 "PEM file that JWTs are checked with");
   flags_.String("gcs-audience", &o.gcs_audience,
                 "that JWTs must name; empty: any");
+  flags_.String("azure-tenant", &o.azure_tenant, "of the application");
+  flags_.String("azure-client", &o.azure_client,
+                "the application that tokens are given to");
+  flags_.String("azure-identity-header", &o.azure_identity_header,
+                "the secret of the identity endpoint");
+  flags_.String("azure-federated-key", &azure_federated_key_file_,
+                "PEM file that federated tokens are checked with");
   flags_.Duration("token-lifetime", &token_lifetime_, "of bearer tokens")
       .AtLeast(std::chrono::seconds(1));
   flags_
@@ -78,12 +86,16 @@ program::ParseOutcome ServerFlags::Parse(int argc, const char* const* argv) {
   o.token_lifetime =
       std::chrono::duration_cast<std::chrono::seconds>(token_lifetime_);
   o.faults = faults_;
-  if (!gcs_public_key_file_.empty()) {
-    auto pem = ReadFile(gcs_public_key_file_);
+  const std::pair<const std::string&, std::string&> keys[] = {
+      {gcs_public_key_file_, o.gcs_public_key},
+      {azure_federated_key_file_, o.azure_federated_key}};
+  for (const auto& [file, key] : keys) {
+    if (file.empty()) continue;
+    auto pem = ReadFile(file);
     if (!pem.ok()) {
       return {false, 2, "", StrCat(pem.status().message(), "\n")};
     }
-    o.gcs_public_key = std::move(*pem);
+    key = std::move(*pem);
   }
   return outcome;
 }

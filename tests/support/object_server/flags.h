@@ -27,6 +27,7 @@ class ServerFlags {
   std::int64_t page_size_ = 0;
   std::int64_t generate_ = 0;
   std::string gcs_public_key_file_;
+  std::string azure_federated_key_file_;
   std::chrono::nanoseconds token_lifetime_ = std::chrono::hours(1);
   std::string faults_;
 };

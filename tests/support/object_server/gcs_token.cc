@@ -64,8 +64,7 @@ std::int64_t NumberOf(const json& claims, const char* name) {
 
 }  // namespace
 
-Status VerifyJwt(std::string_view jwt, const std::string& pem, UnixTime now,
-                 std::string_view audience) {
+Result<json> ReadJwt(std::string_view jwt, const std::string& pem) {
   const auto parts = Split(jwt, '.');
   if (parts.size() != 3) return Unauthenticated("Bad Request: no JWT.");
   const auto header = Decoded(parts[0]);
@@ -82,6 +81,13 @@ Status VerifyJwt(std::string_view jwt, const std::string& pem, UnixTime now,
   if (!GoodSignature(text, *signature, pem)) {
     return Unauthenticated("Invalid JWT Signature.");
   }
+  return *claims;
+}
+
+Status VerifyJwt(std::string_view jwt, const std::string& pem, UnixTime now,
+                 std::string_view audience) {
+  FODC_ASSIGN_OR_RETURN(const json read, ReadJwt(jwt, pem));
+  const json* const claims = &read;
   const std::int64_t seconds = ToUnixMillis(now) / 1000;
   const std::int64_t issued = NumberOf(*claims, "iat");
   const std::int64_t expires = NumberOf(*claims, "exp");

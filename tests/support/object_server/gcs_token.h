@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <map>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
 
@@ -13,6 +14,10 @@
 #include "fodc/base/status.h"
 
 namespace fodc::object_server {
+
+// The claims of a JWT signed with RS256; `pem`: a public key. Errors:
+// kUnauthenticated.
+Result<nlohmann::json> ReadJwt(std::string_view jwt, const std::string& pem);
 
 // `pem`: a public key. Errors: kUnauthenticated with what is wrong, in
 // Google's words where it has some.

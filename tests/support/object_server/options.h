@@ -39,6 +39,11 @@ struct Options {
   std::string gcs_public_key{};  // PEM; without one no JWT is taken
   std::string gcs_audience{};    // of the JWT; empty: any
   std::chrono::seconds token_lifetime{3600};
+  // Of Azure: the application that may ask for tokens, and with what.
+  std::string azure_tenant = "fodc-tenant";
+  std::string azure_client = "fodc-client";
+  std::string azure_identity_header = "fodc-identity-header";
+  std::string azure_federated_key{};  // PEM; without one no assertion is taken
   std::uint64_t generate_count = 0;
   std::string generate_prefix = "generated";
   std::uint64_t generate_bytes = 4096;
