@@ -117,11 +117,6 @@ Result<std::string> CleanEndpoint(std::string_view endpoint) {
   return std::string(endpoint);
 }
 
-void AddVersion(UnixTime now, HttpRequest* request) {
-  request->headers.emplace_back("x-ms-version", kVersion);
-  request->headers.emplace_back("x-ms-date", FormatHttpDate(now));
-}
-
 }  // namespace
 
 Result<AzureAccount> AzureAccountOf(const AzureFlags& flags) {
@@ -191,13 +186,20 @@ Result<AzureAccount> ParseAzureConnectionString(std::string_view text) {
 }
 
 void SignAzureWith(std::string_view token, UnixTime now, HttpRequest* request) {
-  AddVersion(now, request);
+  request->headers.emplace_back("x-ms-version", kVersion);
+  request->headers.emplace_back("x-ms-date", FormatHttpDate(now));
   request->headers.emplace_back("Authorization", StrCat("Bearer ", token));
 }
 
 void SignAzure(const AzureAccount& account, UnixTime now,
                HttpRequest* request) {
-  AddVersion(now, request);
+  request->headers.emplace_back("x-ms-version", kVersion);
+  SignAzurePart(account, now, request);
+}
+
+void SignAzurePart(const AzureAccount& account, UnixTime now,
+                   HttpRequest* request) {
+  request->headers.emplace_back("x-ms-date", FormatHttpDate(now));
   if (!account.sas.empty()) {
     request->query.insert(request->query.end(), account.sas.begin(),
                           account.sas.end());

@@ -43,7 +43,10 @@ Result<AzureAccount> ParseAzureConnectionString(std::string_view text);
 // Authorization (SharedKey), or the signature's parameters to the query. All
 // other headers must be there already, and `body_bytes` be set.
 void SignAzure(const AzureAccount& account, UnixTime now, HttpRequest* request);
-// Likewise with a token, which is the header Authorization.
+// Of a request within a batch, which has the batch's version.
+void SignAzurePart(const AzureAccount& account, UnixTime now,
+                   HttpRequest* request);
+// As SignAzure with a token, which is the header Authorization.
 void SignAzureWith(std::string_view token, UnixTime now, HttpRequest* request);
 
 }  // namespace fodc::object_store

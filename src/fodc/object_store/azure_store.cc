@@ -19,6 +19,7 @@ namespace {
 // A copy within an account is done at once, but for large blobs.
 constexpr std::chrono::milliseconds kCopyLook{500};
 constexpr int kCopyLooks = 600;
+constexpr std::size_t kMostDeleted = 256;  // by a batch
 
 AzureOptions WithEndpoint(AzureOptions o) {
   if (o.location.endpoint) {
@@ -80,7 +81,24 @@ AzureStore::AzureStore(AzureOptions options, Transport& transport,
                      return HasToken() ? options_.token(true, stop).status()
                                        : Unauthenticated("refused");
                    }},
-              transport, clock) {
+              transport, clock),
+      deletes_(
+          {.store = "Azure",
+           .most = kMostDeleted,
+           .one =
+               [this](const std::string& key, const std::stop_token& stop) {
+                 return DeleteOne(key, stop);
+               },
+           .some =
+               [this](const std::vector<std::string>& keys,
+                      const std::stop_token& stop) {
+                 return DeleteSome(keys, stop);
+               },
+           .read_error = ReadError,
+           .is_of_bucket =
+               [](const ServiceError& error) {
+                 return error.code == "ContainerNotFound";
+               }}) {
   const std::string& endpoint = options_.account.endpoint;
   const std::size_t path = endpoint.find('/', endpoint.find("://") + 3);
   origin_ = endpoint.substr(0, path);
@@ -195,34 +213,6 @@ Result<ObjectInfo> AzureStore::Get(std::string_view key,
        .ask = ask,
        .info_of = [&](const HttpAnswer& answer) { return InfoOf(key, answer); },
        .head = [&] { return Head(key, options.stop); }});
-}
-
-Status AzureStore::DeleteOne(std::string_view key,
-                             const std::stop_token& stop) {
-  FODC_ASSIGN_OR_RETURN(const std::string full, keys_.Full(key));
-  HttpRequest http = RequestTo("DELETE", full);
-  http.headers = {{"x-ms-delete-snapshots", "include"}};
-  const Status s = client_
-                       .Do({.operation = "delete",
-                            .key = key,
-                            .request = std::move(http),
-                            .transfer = {.stop = stop}})
-                       .status();
-  const bool is_gone =
-      s.code() == Code::kNotFound &&
-      s.message().find("ContainerNotFound") == std::string::npos;
-  return is_gone ? OkStatus() : s;
-}
-
-Status AzureStore::Delete(const std::vector<std::string>& keys,
-                          std::stop_token stop) {
-  Status first;
-  for (const std::string& key : keys) {
-    Status s = DeleteOne(key, stop);
-    if (s.code() == Code::kCancelled) return s;
-    if (first.ok()) first = s;
-  }
-  return first;
 }
 
 Status AzureStore::Copy(std::string_view from, std::string_view to,

@@ -9,6 +9,7 @@
 
 #include "fodc/base/clock.h"
 #include "fodc/object_store/azure_auth.h"
+#include "fodc/object_store/batch_delete.h"
 #include "fodc/object_store/key_space.h"
 #include "fodc/object_store/location.h"
 #include "fodc/object_store/object_store.h"
@@ -83,7 +84,11 @@ class AzureStore final : public ObjectStore {
   }
   Status Sign(UnixTime now, const std::stop_token& stop,
               HttpRequest* request) const;
+  Status SignPart(UnixTime now, const std::stop_token& stop,
+                  HttpRequest* part) const;
   Status DeleteOne(std::string_view key, const std::stop_token& stop);
+  Result<std::vector<BatchAnswer>> DeleteSome(
+      const std::vector<std::string>& keys, const std::stop_token& stop);
 
   const AzureOptions options_;
   const std::string name_;
@@ -91,6 +96,7 @@ class AzureStore final : public ObjectStore {
   std::string origin_;
   std::string path_;  // "/container", behind that of the endpoint
   StoreClient client_;
+  BatchDelete deletes_;
 };
 
 }  // namespace fodc::object_store

@@ -13,6 +13,8 @@ namespace fodc::object_store {
 namespace {
 
 constexpr char kOrigin[] = "https://storage.googleapis.com";
+constexpr char kNoBucket[] = "bucket does not exist";
+constexpr std::size_t kMostDeleted = 100;  // by a batch
 constexpr char kFields[] =
     "name,size,etag,crc32c,md5Hash,metadata,updated,storageClass";
 
@@ -67,7 +69,24 @@ GcsStore::GcsStore(GcsOptions options, Transport& transport, const Clock& clock)
                    [this](const std::stop_token& stop) {
                      return options_.token(true, stop).status();
                    }},
-              transport, clock) {}
+              transport, clock),
+      deletes_(
+          {.store = "GCS",
+           .most = kMostDeleted,
+           .one =
+               [this](const std::string& key, const std::stop_token& stop) {
+                 return DeleteOne(key, stop);
+               },
+           .some =
+               [this](const std::vector<std::string>& keys,
+                      const std::stop_token& stop) {
+                 return DeleteSome(keys, stop);
+               },
+           .read_error = ReadError,
+           .is_of_bucket =
+               [](const ServiceError& error) {
+                 return error.message.find(kNoBucket) != std::string::npos;
+               }}) {}
 
 HttpRequest GcsStore::XmlRequest(std::string_view method,
                                  std::string_view full_key) const {
@@ -152,31 +171,6 @@ Result<ObjectInfo> GcsStore::Get(std::string_view key,
                          .transfer = {.stop = options.stop}}));
          return InfoOf(key, answer);
        }});
-}
-
-Status GcsStore::DeleteOne(std::string_view key, const std::stop_token& stop) {
-  FODC_ASSIGN_OR_RETURN(const std::string full, keys_.Full(key));
-  const Status s = client_
-                       .Do({.operation = "delete",
-                            .key = key,
-                            .request = JsonRequest("DELETE", full),
-                            .transfer = {.stop = stop}})
-                       .status();
-  const bool is_gone =
-      s.code() == Code::kNotFound &&
-      s.message().find("bucket does not exist") == std::string::npos;
-  return is_gone ? OkStatus() : s;
-}
-
-Status GcsStore::Delete(const std::vector<std::string>& keys,
-                        std::stop_token stop) {
-  Status first;
-  for (const std::string& key : keys) {
-    const Status s = DeleteOne(key, stop);
-    if (s.code() == Code::kCancelled) return s;
-    if (first.ok()) first = s;
-  }
-  return first;
 }
 
 Status GcsStore::Copy(std::string_view from, std::string_view to,

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "fodc/base/clock.h"
+#include "fodc/object_store/batch_delete.h"
 #include "fodc/object_store/key_space.h"
 #include "fodc/object_store/location.h"
 #include "fodc/object_store/object_store.h"
@@ -81,12 +82,15 @@ class GcsStore final : public ObjectStore {
   Result<std::uint64_t> PutChunk(const Upload& upload, std::uint64_t offset);
   Status PutChunks(Upload* upload, std::uint64_t from);
   Status DeleteOne(std::string_view key, const std::stop_token& stop);
+  Result<std::vector<BatchAnswer>> DeleteSome(
+      const std::vector<std::string>& keys, const std::stop_token& stop);
 
   const GcsOptions options_;
   const std::string name_;
   const KeySpace keys_;
   const std::string origin_;
   StoreClient client_;
+  BatchDelete deletes_;
 };
 
 }  // namespace fodc::object_store

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/object_store/key_space.h"
 
+#include <utility>
+
 #include "fodc/base/strings.h"
 
 namespace fodc::object_store {
@@ -9,6 +11,20 @@ Result<std::string> KeySpace::Full(std::string_view key) const {
   std::string full = StrCat(prefix_, key);
   FODC_RETURN_IF_ERROR(CheckKey(full, rules_));
   return full;
+}
+
+std::vector<std::string> KeySpace::Good(const std::vector<std::string>& keys,
+                                        Status* first) const {
+  std::vector<std::string> good;
+  for (const std::string& key : keys) {
+    Status s = Full(key).status();
+    if (s.ok()) {
+      good.push_back(key);
+    } else if (first->ok()) {
+      *first = std::move(s);
+    }
+  }
+  return good;
 }
 
 Status KeySpace::Strip(ListPage* page) const {

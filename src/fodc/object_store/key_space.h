@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "fodc/base/status.h"
 #include "fodc/object_store/location.h"
@@ -24,6 +25,9 @@ class KeySpace {
   const std::string& prefix() const { return prefix_; }
   // Errors: kInvalidArgument for a key that the store does not take.
   Result<std::string> Full(std::string_view key) const;
+  // Those that the store takes; `first`: the failure of the first other one.
+  std::vector<std::string> Good(const std::vector<std::string>& keys,
+                                Status* first) const;
   // Takes the prefix off all that a listing tells.
   // Errors: kDataLoss if something is not beneath it.
   Status Strip(ListPage* page) const;

@@ -192,6 +192,11 @@ Result<HttpAnswer> StoreClient::Do(Call call) {
       const MutexLock lock(mutex_);
       now += skew_;
     }
+    if (call.write) {
+      FODC_RETURN_IF_ERROR(
+          call.write(now, call.transfer.stop, &request)
+              .WithContext(StrCat(options_.store, ": ", call.operation)));
+    }
     FODC_RETURN_IF_ERROR(
         service_.sign(now, call.transfer.stop, &request)
             .WithContext(StrCat(options_.store, ": ", call.operation)));

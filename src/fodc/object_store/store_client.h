@@ -64,6 +64,10 @@ class StoreClient {
     std::string_view key;        // for errors
     HttpRequest request;         // unsigned
     TransferOptions transfer{};
+    // Of a body that is signed itself: writes it, anew for each attempt.
+    std::function<Status(UnixTime now, const std::stop_token& stop,
+                         HttpRequest* request)>
+        write{};
     int also_good = 0;     // a status beside 2xx that is no failure
     bool is_once = false;  // not made again: its caller knows better
   };

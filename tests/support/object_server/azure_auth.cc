@@ -86,8 +86,9 @@ std::string SharedKeyText(const Request& request, const std::string& account) {
 std::optional<AzureRefusal> VerifySharedKey(const Request& request,
                                             UnixTime now,
                                             const Credentials& credentials,
+                                            const AzureAccess& access,
                                             std::string_view authorization) {
-  if (!request.Has("x-ms-version")) {
+  if (!request.Has("x-ms-version") && !access.is_part) {
     return AzureRefusal{400, "MissingRequiredHeader",
                         "x-ms-version is not there."};
   }
@@ -129,13 +130,15 @@ std::optional<UnixTime> SasTime(std::string_view text) {
 // "Authorize with Microsoft Entra ID": which version at least, and the date.
 std::optional<AzureRefusal> VerifyBearer(const Request& request, UnixTime now,
                                          const Tokens& tokens,
+                                         const AzureAccess& access,
                                          std::string_view token) {
-  if (request.Get("x-ms-version") < "2017-11-09") {
+  if (!access.is_part && request.Get("x-ms-version") < "2017-11-09") {
     return AzureRefusal{403, "AuthenticationFailed",
                         "x-ms-version is not there, or knows no tokens."};
   }
   const auto time = ParseHttpDate(request.Get("x-ms-date"));
-  if (!time || (now > *time ? now - *time : *time - now) > kMaxSkew) {
+  if (!access.is_part &&
+      (!time || (now > *time ? now - *time : *time - now) > kMaxSkew)) {
     return Failed("x-ms-date is not there, or of another time.");
   }
   if (request.Find("sig") != nullptr) {
@@ -216,8 +219,10 @@ std::optional<AzureRefusal> VerifySas(const Request& r, UnixTime now,
     }
     return std::nullopt;
   }
-  // A service SAS lists a container at most; it does not make one.
-  if (access.blob.empty() && access.letters != "l") return mismatch;
+  // A service SAS lists a container at most, or deletes in it; it does not make
+  // one.
+  if (access.blob.empty() && access.letters != "l" && access.letters != "d")
+    return mismatch;
   if (access.blob.empty() && r.Value("sr") != "c") return mismatch;
   return std::nullopt;
 }
@@ -237,14 +242,14 @@ std::optional<AzureRefusal> VerifyAzure(const Request& request, UnixTime now,
                         "Server failed to authenticate the request."};
   }
   if (ConsumePrefix(&authorization, "Bearer ")) {
-    return VerifyBearer(request, now, tokens, authorization);
+    return VerifyBearer(request, now, tokens, access, authorization);
   }
   if (!ConsumePrefix(&authorization, "SharedKey ")) {
     return AzureRefusal{400, "InvalidAuthenticationInfo",
                         "Authentication information is not given in the "
                         "correct format."};
   }
-  return VerifySharedKey(request, now, credentials, authorization);
+  return VerifySharedKey(request, now, credentials, access, authorization);
 }
 
 }  // namespace fodc::object_server

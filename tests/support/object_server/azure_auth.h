@@ -26,6 +26,7 @@ struct AzureAccess {
   std::string container;
   std::string blob;          // empty: the container itself
   std::string_view letters;  // "r", "cw", …
+  bool is_part = false;      // of a batch, whose version it has
 };
 
 std::optional<AzureRefusal> VerifyAzure(const Request& request, UnixTime now,

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "fodc/base/strings.h"
+#include "tests/support/object_server/mixed.h"
 #include "tests/support/object_server/text.h"
 
 namespace fodc::object_server {
@@ -12,6 +13,7 @@ namespace {
 constexpr std::uint64_t kPutBlobMax = 5000ull << 20;
 constexpr std::uint64_t kPutBlockMax = 4000ull << 20;
 constexpr std::uint64_t kTextMax = 16u << 20;  // of XML bodies
+constexpr std::size_t kBatchMax = 256;
 constexpr std::uint64_t kTokenMax = 65536;
 constexpr std::size_t kMetadataMax = 8192;
 constexpr std::string_view kMetadataPrefix = "x-ms-meta-";
@@ -58,6 +60,7 @@ void AzureService::Route(Call* call) {
   if (call->key.empty()) {
     if (!container) return;
     if (r.method == "PUT" && comp.empty()) o = Operation::kCreateContainer;
+    if (r.method == "POST" && comp == "batch") o = Operation::kBatch;
     if (r.method == "GET" && comp == "list") o = Operation::kList;
     if ((r.method == "GET" || r.method == "HEAD") && comp.empty()) {
       o = Operation::kHead;
@@ -93,6 +96,7 @@ AzureAccess AzureService::AccessOf(const Call& call) const {
       access.letters = "l";
       break;
     case Operation::kDelete:
+    case Operation::kBatch:
       access.letters = "d";
       break;
     case Operation::kCreateContainer:
@@ -257,9 +261,41 @@ Response AzureService::Finish(Call* call) {
       return GetBlockList(*call);
     case Operation::kCreateContainer:
       return CreateContainer(*call);
+    case Operation::kBatch:
+      return Batch(*call);
     default:
       return Other(*call);
   }
+}
+
+// Deletes alone, and of this container: it is addressed.
+Response AzureService::Batch(const Call& call) {
+  const auto parts =
+      ReadMixed(call.request.Get("content-type"), call.body->text(), kBatchMax);
+  if (!parts.ok())
+    return Refuse(call, 400, "InvalidInput", parts.status().message());
+  return AnswerMixed(
+      call, this, *parts, /*is_google=*/false, [&](Call* part) -> Response {
+        Route(part);
+        if (part->operation != Operation::kDelete ||
+            part->bucket != call.bucket) {
+          return Refuse(*part, 400, "InvalidInput",
+                        "It is no Delete Blob of this container.");
+        }
+        if (part->request.Has("x-ms-version")) {
+          return Refuse(*part, 400, "UnsupportedHeader",
+                        "x-ms-version is that of the batch.");
+        }
+        AzureAccess access = AccessOf(*part);
+        access.is_part = true;
+        if (const auto refusal =
+                VerifyAzure(part->request, call.now, world_.credentials,
+                            identity_.tokens(), access)) {
+          return Refuse(*part, refusal->status, refusal->code,
+                        refusal->message);
+        }
+        return Delete(*part);
+      });
 }
 
 Response AzureService::Refuse(const Call& call, int status,

@@ -51,6 +51,7 @@ class AzureService final : public Service {
   Response ContainerProperties(const Call& call);
   Response CreateContainer(const Call& call);
   Response Delete(const Call& call);
+  Response Batch(const Call& call);
   Response Copy(const Call& call);
   Response List(const Call& call);
   Response Other(const Call& call);

@@ -197,6 +197,8 @@ asio::awaitable<bool> Connection::Serve() {
     fault = *rule;
     if (rule->action == FaultAction::kRepeatPage) {
       call.trouble = ListTrouble::kRepeat;
+    } else if (rule->action == FaultAction::kPartStatus) {
+      call.part_status = rule->status;
     } else if (rule->action == FaultAction::kEndlessList) {
       call.trouble = ListTrouble::kEndless;
     }

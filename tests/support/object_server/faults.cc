@@ -10,7 +10,7 @@
 namespace fodc::object_server {
 namespace {
 
-constexpr std::array<std::pair<std::string_view, FaultAction>, 12> kActions = {{
+constexpr std::array<std::pair<std::string_view, FaultAction>, 13> kActions = {{
     {"status", FaultAction::kStatus},
     {"reset_before", FaultAction::kResetBefore},
     {"reset_after", FaultAction::kResetAfter},
@@ -22,6 +22,7 @@ constexpr std::array<std::pair<std::string_view, FaultAction>, 12> kActions = {{
     {"region_redirect", FaultAction::kRegionRedirect},
     {"repeat_page", FaultAction::kRepeatPage},
     {"endless_list", FaultAction::kEndlessList},
+    {"part_status", FaultAction::kPartStatus},
     {"full", FaultAction::kFull},
 }};
 

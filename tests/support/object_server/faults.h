@@ -25,6 +25,7 @@ enum class FaultAction : std::uint8_t {
   kRegionRedirect,
   kRepeatPage,   // the listing gives the same page and its token again
   kEndlessList,  // the listing starts over instead of ending
+  kPartStatus,   // as kStatus, of the first request in a batch
   kFull,         // no room, or the quota is used up
 };
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "tests/support/object_server/gcs_service.h"
 
+#include <utility>
 #include <vector>
 
 #include "fodc/base/strings.h"
 #include "tests/support/object_server/json_fields.h"
+#include "tests/support/object_server/mixed.h"
 #include "tests/support/object_server/text.h"
 
 namespace fodc::object_server {
@@ -15,6 +17,8 @@ using nlohmann::json;
 constexpr std::string_view kTokenPath = "/token";
 constexpr std::string_view kMetadataPath =
     "/computeMetadata/v1/instance/service-accounts/default/token";
+constexpr std::string_view kBatchPath = "/batch/storage/v1";
+constexpr std::size_t kBatchMax = 100;
 constexpr std::string_view kJsonPath = "/storage/v1/b";
 constexpr std::string_view kUploadPath = "/upload/storage/v1/b/";
 constexpr std::uint64_t kTextMax = 72u << 20;  // multipart/related is one
@@ -47,7 +51,8 @@ void GcsService::Reset() {
 
 bool GcsService::IsXml(const Call& call) {
   const std::string_view path = call.request.path;
-  return !IsToken(path) && !path.starts_with("/storage/v1/") &&
+  return !IsToken(path) && path != kBatchPath &&
+         !path.starts_with("/storage/v1/") &&
          !path.starts_with("/upload/storage/v1/") &&
          !path.starts_with("/download/storage/v1/");
 }
@@ -119,6 +124,10 @@ void GcsService::Route(Call* call) {
   const Request& r = call->request;
   if (IsToken(r.path)) {
     call->operation = Operation::kToken;
+    return;
+  }
+  if (r.path == kBatchPath) {
+    if (r.method == "POST") call->operation = Operation::kBatch;
     return;
   }
   if (r.path.starts_with(kUploadPath)) return RouteUpload(call);
@@ -211,6 +220,7 @@ std::optional<Response> GcsService::Check(Call* call) {
   }
   if (auto refusal = CheckBearer(*call)) return refusal;
   if (call->operation != Operation::kCreateContainer &&
+      call->operation != Operation::kBatch &&
       world_.store.Find(call->bucket) == nullptr) {
     return Fail(*call, 404, "notFound", "NoSuchBucket",
                 "The specified bucket does not exist.");
@@ -249,6 +259,8 @@ Response GcsService::Finish(Call* call) {
       return Copy(*call);
     case Operation::kCreateContainer:
       return CreateBucket(*call);
+    case Operation::kBatch:
+      return Batch(*call);
     case Operation::kCreateUpload:
       return CreateSession(*call);
     case Operation::kPutPart:
@@ -265,6 +277,33 @@ Response GcsService::Finish(Call* call) {
       return Fail(*call, 501, "notImplemented", "NotImplemented",
                   "It is not known here.");
   }
+}
+
+// Of the JSON API's calls those that delete. Each is the batch's bearer, unless
+// it says otherwise.
+Response GcsService::Batch(const Call& call) {
+  const auto parts =
+      ReadMixed(call.request.Get("content-type"), call.body->text(), kBatchMax);
+  if (!parts.ok()) {
+    return Fail(call, 400, "badRequest", "InvalidArgument",
+                parts.status().message());
+  }
+  return AnswerMixed(
+      call, this, *parts, /*is_google=*/true, [&](Call* part) -> Response {
+        Route(part);
+        if (part->operation != Operation::kDelete || IsXml(*part)) {
+          return Fail(*part, 501, "notImplemented", "NotImplemented",
+                      "Only deletes by the JSON interface are known here.");
+        }
+        if (part->request.Has("authorization")) {
+          if (auto refusal = CheckBearer(*part)) return *std::move(refusal);
+        }
+        if (world_.store.Find(part->bucket) == nullptr) {
+          return Fail(*part, 404, "notFound", "NoSuchBucket",
+                      "The specified bucket does not exist.");
+        }
+        return Delete(*part);
+      });
 }
 
 Response GcsService::GiveToken(const Call& call) {

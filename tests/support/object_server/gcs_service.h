@@ -91,6 +91,7 @@ class GcsService final : public Service {
   Response Get(const Call& call);
   Response Describe(const Call& call);
   Response Delete(const Call& call);
+  Response Batch(const Call& call);
   Response Copy(const Call& call);
   Response List(const Call& call);
   Response Patch(const Call& call);

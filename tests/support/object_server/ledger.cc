@@ -11,7 +11,8 @@ constexpr std::array<std::string_view, kOperations> kNames = {
     "list",          "delete",       "copy",
     "create_upload", "put_part",     "complete_upload",
     "abort_upload",  "token",        "create_container",
-    "list_parts",    "list_uploads", "other"};
+    "list_parts",    "list_uploads", "other",
+    "batch"};
 
 }  // namespace
 

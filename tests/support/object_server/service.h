@@ -32,8 +32,9 @@ enum class Operation : std::uint8_t {
   kListParts,
   kListUploads,
   kOther,
+  kBatch,
 };
-inline constexpr std::size_t kOperations = 15;
+inline constexpr std::size_t kOperations = 16;
 std::string_view OperationName(Operation o);
 std::optional<Operation> OperationOf(std::string_view name);
 
@@ -58,6 +59,7 @@ struct Call {
   std::unique_ptr<Body> body;
   Sums sums;
   ListTrouble trouble = ListTrouble::kNone;
+  int part_status = 0;  // of the first one in a batch; 0: what it is
 };
 
 // All on the server's thread.
