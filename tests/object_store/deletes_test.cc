@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Many objects deleted by few requests.
+#include "fodc/object_store/base64.h"
+#include "fodc/object_store/digests.h"
+#include "fodc/object_store/sigv4.h"
 #include "tests/object_store/server_fixture.h"
 
 namespace fodc::object_store {
@@ -120,6 +123,34 @@ TEST_P(DeletesTest, AClockThatIsWrongIsSetByTheServers) {
   EXPECT_EQ(Count("batch"), 2u);
   EXPECT_EQ(Count("delete"), 0u);
   EXPECT_THAT(Left(), IsEmpty());
+}
+
+// Each request of a batch has the signature in its query.
+TEST_P(DeletesTest, ASignatureIsEnough) {
+  if (GetParam() != Kind::kAzure) return;
+  const object_server::Credentials c;
+  const Keys keys = PutMany(3);
+  const auto signature = [&c](const std::string& permissions) {
+    const std::string text =
+        StrCat(permissions, "\n\n2099-01-01\n/blob/", c.azure_account,
+               "/bucket\n\n\n\n2021-12-02\nc\n\n\n\n\n\n\n");
+    return StrCat(
+        "sp=", permissions, "&se=2099-01-01&sv=2021-12-02&sr=c&",
+        EncodeQuery(
+            {{"sig", Base64Of(HmacSha256(*ParseBase64(c.azure_key), text))}}));
+  };
+  auto store = Open({.azure_sas_token = signature("rwdl")});
+  ASSERT_THAT(store, IsOk());
+  store_ = *std::move(store);
+  EXPECT_THAT(store_->Delete(keys, {}), IsOk());
+  EXPECT_THAT(Left(), IsEmpty());
+  EXPECT_EQ(Count("batch"), 1u);
+  EXPECT_EQ(Count("delete"), 0u);
+  store = Open({.azure_sas_token = signature("rwl")});
+  ASSERT_THAT(store, IsOk());
+  EXPECT_THAT((*store)->Delete(keys, {}),
+              StatusIs(Code::kPermissionDenied,
+                       HasSubstr("AuthorizationPermissionMismatch")));
 }
 
 TEST_P(DeletesTest, OfABucketThatIsNotThereFail) {

@@ -138,13 +138,11 @@ TEST_F(RangedGetTest, WhatRotIsFoundInOneRange) {
 }
 
 TEST_F(RangedGetTest, TheFirstFailureStopsTheOthers) {
-  store_.around = [this](std::string_view key, const GetOptions& options,
-                         const ByteSink& sink) -> Result<ObjectInfo> {
+  store_.around = [](std::string_view, const GetOptions& options,
+                     const ByteSink&) -> Result<ObjectInfo> {
     if (options.offset == 100) return PermissionDenied("no");
     // The others wait until they are stopped.
     while (!options.stop.stop_requested()) std::this_thread::yield();
-    (void)key;
-    (void)sink;
     return Cancelled("stopped");
   };
   EXPECT_THAT(Get(1000, {.range_bytes = 100, .concurrency = 4}),

@@ -104,13 +104,15 @@ Result<BearerToken> TokenOf(const HttpAnswer& answer, std::string_view what,
   }
   BearerToken token{.value =
                         body.is_object() ? TextAt(body, "access_token") : ""};
-  const auto life = body.is_object() ? LifeIn(body, now) : std::nullopt;
+  constexpr std::uint64_t kNone = kMaxLifeSeconds + 1;
+  const std::uint64_t life =
+      body.is_object() ? LifeIn(body, now).value_or(kNone) : kNone;
   // It becomes a header's value.
   const bool is_clean = token.value.find_first_of(
                             std::string_view("\r\n\0", 3)) == std::string::npos;
-  if (token.value.empty() || !is_clean || !life || *life > kMaxLifeSeconds)
+  if (token.value.empty() || !is_clean || life > kMaxLifeSeconds)
     return Unauthenticated(StrCat(what, " gives no token"));
-  token.expires = now + std::chrono::seconds(*life);
+  token.expires = now + std::chrono::seconds(life);
   return token;
 }
 
