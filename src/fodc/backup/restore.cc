@@ -20,6 +20,7 @@
 #include "fodc/base/log.h"
 #include "fodc/base/strings.h"
 #include "fodc/object_store/location.h"
+#include "fodc/object_store/ranged_get.h"
 #include "fodc/object_store/tree_walk.h"
 
 namespace fodc::backup {
@@ -86,6 +87,11 @@ class Restore {
   // Whether it need not be fetched: it is here, or only looked at.
   bool IsDone(const std::string& path, std::uint64_t bytes, bool is_here);
   Status Download(const std::stop_token& stop, const Wanted& wanted);
+  // Into the part; what came, by its digest.
+  Result<Sha256> GetWhole(const std::stop_token& stop,
+                          const ManifestEntry& entry, PartFile* part);
+  Result<Sha256> GetRanges(const std::stop_token& stop,
+                           const ManifestEntry& entry, const PartFile& part);
   Status DeleteOrphans();
 
   object_store::ObjectStore& store_;
@@ -404,23 +410,50 @@ Status Restore::FetchGroup(const std::stop_token& stop,
   return ReadStored(store_, prefix_, needed.files(), key, stop, &*sink);
 }
 
-Status Restore::Download(const std::stop_token& stop, const Wanted& wanted) {
-  const ManifestEntry& entry = wanted.entry;
-  FODC_ASSIGN_OR_RETURN(PartFile part, target_->Create(entry.path));
-  const std::string key = prefix_ + entry.path;
+Result<Sha256> Restore::GetWhole(const std::stop_token& stop,
+                                 const ManifestEntry& entry, PartFile* part) {
   Digester digester;
   std::uint64_t got = 0;
   FODC_RETURN_IF_ERROR(store_
-                           .Get(key, {.stop = stop},
+                           .Get(prefix_ + entry.path, {.stop = stop},
                                 [&](std::string_view piece) {
                                   digester.Update(piece);
                                   got += piece.size();
-                                  return part.Write(piece);
+                                  return part->Write(piece);
                                 })
                            .status());
-  const Sha256 sha256 = digester.Finish().sha256;
-  if (got != entry.bytes || (wanted.sha256 && sha256 != *wanted.sha256)) {
-    return DataLoss(StrCat(store_.name(), ": ", key, ": its ", got,
+  if (got == entry.bytes) return digester.Finish().sha256;
+  return DataLoss(StrCat(store_.name(), ": ", prefix_, entry.path, ": it has ",
+                         got, " bytes, and had ", entry.bytes));
+}
+
+Result<Sha256> Restore::GetRanges(const std::stop_token& stop,
+                                  const ManifestEntry& entry,
+                                  const PartFile& part) {
+  FODC_ASSIGN_OR_RETURN(const ObjectInfo info,
+                        GetInRanges(store_, prefix_ + entry.path, entry.bytes,
+                                    part.fd(), {.stop = stop}));
+  // They came in no order, so that none could be hashed as it came.
+  FODC_ASSIGN_OR_RETURN(UniqueFd fd, part.Reopen());
+  const object_store::FileBlob blob(std::move(fd), entry.bytes, entry.path);
+  FODC_ASSIGN_OR_RETURN(const auto digests, DigestsOf(blob, {}));
+  if (info.sha256 && *info.sha256 != digests.sha256) {
+    return DataLoss(StrCat(store_.name(), ": ", prefix_, entry.path,
+                           ": it is not what its SHA-256 says"));
+  }
+  return digests.sha256;
+}
+
+Status Restore::Download(const std::stop_token& stop, const Wanted& wanted) {
+  const ManifestEntry& entry = wanted.entry;
+  FODC_ASSIGN_OR_RETURN(PartFile part, target_->Create(entry.path));
+  FODC_ASSIGN_OR_RETURN(const Sha256 sha256,
+                        entry.bytes < options_.ranged_bytes
+                            ? GetWhole(stop, entry, &part)
+                            : GetRanges(stop, entry, part));
+  if (wanted.sha256 && sha256 != *wanted.sha256) {
+    return DataLoss(StrCat(store_.name(), ": ", prefix_, entry.path, ": its ",
+                           entry.bytes,
                            " bytes are not those that were backed up"));
   }
   return part.Place();

@@ -18,6 +18,8 @@ namespace fodc::backup {
 
 struct RestoreOptions {
   std::size_t download_concurrency = 8;
+  // Objects as large are fetched in ranges beside each other.
+  std::uint64_t ranged_bytes = 128u << 20;
   bool allow_empty = false;  // a time directory without files is meant
   bool is_dry_run = false;   // tells what would be done
   bool is_check = false;     // compares, and changes nothing

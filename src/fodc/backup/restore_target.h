@@ -28,7 +28,10 @@ class PartFile {
   PartFile(PartFile&&) noexcept = default;
   PartFile& operator=(PartFile&&) = delete;
 
+  // For writing, at any place.
   int fd() const { return fd_.get(); }
+  // The same file, for reading.
+  Result<UniqueFd> Reopen() const { return directory_.OpenFile(part_); }
   Status Write(std::string_view bytes);
   // Makes it durable, and gives it its name, whatever has it now. Errors: as
   // fsync(2) and rename(2).

@@ -288,5 +288,26 @@ TEST_F(RestoreTest, PartsOfARunThatWasKilledGo) {
   EXPECT_THAT(AllHere(), ElementsAre("g/", "g/a"));
 }
 
+TEST_F(RestoreTest, LargeOnesComeInRangesAndAreCompared) {
+  options_.ranged_bytes = 1000;
+  std::string large(5000, 'l');
+  for (std::size_t i = 0; i < large.size(); ++i)
+    large[i] = static_cast<char>(i * 7 / 3);
+  store_.Set(Key("large"), large);
+  store_.Set(Key("small"), "small");
+  ASSERT_THAT(Run().status, IsOk());
+  EXPECT_EQ(Here("large"), large);
+  EXPECT_EQ(Here("small"), "small");
+  // One that rots is not taken for it, and what is here stays.
+  ASSERT_THAT(WriteTimeDir(catalog_, "2026-08-21"), IsOk());
+  WriteHere("large", "other");
+  store_.tells_digests = true;
+  store_.Damage(Key("large"));
+  EXPECT_THAT(Run().status, StatusIs(Code::kDataLoss, HasSubstr("large")));
+  EXPECT_EQ(Here("large"), "other");
+  EXPECT_EQ(counters_->mismatches, 1U);
+  EXPECT_THAT(AllHere(), ElementsAre("large", "small"));
+}
+
 }  // namespace
 }  // namespace fodc::backup
