@@ -390,7 +390,9 @@ TEST_F(BundleBackupTest, WhatIsSealedTellsNothingWithoutTheKey) {
                                       HasSubstr("--encryption-key-file")));
     CatalogOptions saved = options_;
     options_.key = key;
-    EXPECT_THAT(Run().status, needs);
+    const CatalogReport refused = Run();
+    EXPECT_THAT(refused.status, needs);
+    EXPECT_TRUE(refused.is_refused);
     EXPECT_THAT(Verify().status, needs);
     EXPECT_THAT(RestoreAll().status, needs);
     options_ = saved;
@@ -418,6 +420,17 @@ TEST_F(BundleBackupTest, AnotherDaysBundlesAreCopiedWhole) {
   EXPECT_EQ(counters_->unchanged, 32U);
   EXPECT_THAT(store_.Asked("copy"), SizeIs(1)) << "its manifest";
   ExpectRoundTrip();
+}
+
+TEST_F(BundleBackupTest, WithAnotherKeyNothingIsCopied) {
+  options_.key = NewKey(1);
+  Write("f", "one");
+  ASSERT_THAT(Run().status, IsOk());
+  link_from_ = time_dir_;
+  time_dir_ = "2026-08-22";
+  options_.key = NewKey(2);
+  ExpectRoundTrip();
+  EXPECT_EQ(counters_->copied, 0U);
 }
 
 // A number says nothing of what is in a bundle that nobody knows.

@@ -97,14 +97,27 @@ CatalogReport CatalogRun::Run() {
   return std::move(report_);
 }
 
-Status CatalogRun::All() {
+Status CatalogRun::OpenManifests() {
   const SealKey* const key = options_.key.get();
-  FODC_RETURN_IF_ERROR(old_.Open(store_, job_.time_dir, job_.catalog,
-                                 FileOf("old"), stop_, key));
-  if (!job_.link_from.empty()) {
-    FODC_RETURN_IF_ERROR(earlier_.Open(store_, job_.link_from, job_.catalog,
-                                       FileOf("earlier"), stop_, key));
+  const Status s =
+      old_.Open(store_, job_.time_dir, job_.catalog, FileOf("old"), stop_, key);
+  if (s.code() == Code::kFailedPrecondition) {
+    report_.is_refused = true;
+    return s.WithContext(
+        "a time directory keeps its key, and with it its layout");
   }
+  FODC_RETURN_IF_ERROR(s);
+  if (job_.link_from.empty()) return OkStatus();
+  Status linked = earlier_.Open(store_, job_.link_from, job_.catalog,
+                                FileOf("earlier"), stop_, key);
+  // Keys change.
+  if (linked.code() != Code::kFailedPrecondition) return linked;
+  LogWarn("nothing is copied from an earlier backup", {{"error", linked}});
+  return OkStatus();
+}
+
+Status CatalogRun::All() {
+  FODC_RETURN_IF_ERROR(OpenManifests());
   if (options_.tells_totals) {
     count_ = std::jthread([this](const std::stop_token& stop) {
       CountTree(job_.directory, stop, &counters_);

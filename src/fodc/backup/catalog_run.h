@@ -103,6 +103,7 @@ class CatalogRun {
     return options_.layout == Layout::kBundles ? options_.key.get() : nullptr;
   }
   Status All();
+  Status OpenManifests();
   Status MarkInProgress();
   Status KeepManifest(const std::string& key);
   Status Walk();
