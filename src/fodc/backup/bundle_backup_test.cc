@@ -291,6 +291,12 @@ TEST_F(BundleBackupTest, TheManifestBeforeIsKeptOrNothingIsChanged) {
   EXPECT_THAT(Run().status, IsOk());
   EXPECT_THAT(store_.Asked("put"),
               Contains(StrCat("put ", kManifest, ".previous")));
+  store_.set_before({});
+  ASSERT_THAT(Run().status, IsOk());
+  const auto asked = store_.Asked();
+  const auto kept = std::ranges::find(asked, StrCat("copy ", kManifest));
+  ASSERT_NE(kept, asked.end());
+  EXPECT_EQ(*std::next(kept), "sync ") << "before its own is put";
 }
 
 TEST_F(BundleBackupTest, ADamagedManifestIsNotMadeUpForByAnOlderOne) {

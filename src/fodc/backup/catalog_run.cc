@@ -153,15 +153,16 @@ Status CatalogRun::All() {
 // The one that is whole, beside which the mark is put.
 Status CatalogRun::KeepManifest(const std::string& key) {
   const std::string kept = PreviousManifestKey(job_.time_dir, job_.catalog);
-  Status s = store_.Copy(key, kept, stop_);
-  if (s.ok() || s.code() == Code::kCancelled) return s;
+  const Status s = store_.Copy(key, kept, stop_);
+  if (s.code() == Code::kCancelled) return s;
   if (old_.header()->layout == Layout::kBundles) {
-    // Without it nobody knows what its bundles hold.
-    FODC_RETURN_IF_ERROR(PutFile(kept, FileOf("old")));
+    // Without it nobody knows what its bundles hold: it is there to stay before
+    // anything takes its place.
+    if (!s.ok()) FODC_RETURN_IF_ERROR(PutFile(kept, FileOf("old")));
     return store_.Sync(stop_);
   }
   // Without it the next run reads more.
-  LogWarn("a manifest cannot be kept", {{"error", s}});
+  if (!s.ok()) LogWarn("a manifest cannot be kept", {{"error", s}});
   return OkStatus();
 }
 
