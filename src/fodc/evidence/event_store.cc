@@ -160,9 +160,10 @@ Result<std::unique_ptr<EventStore>> EventStore::Open(const Options& options) {
   FODC_RETURN_IF_ERROR(CheckOwner(root, path));
   SweepReport sweep = Sweep(root);
   if (!sweep.is_alone) {
-    LogWarn("another process keeps evidence in the same directory: give each "
-            "its own, for each deletes by its limits what the other keeps",
-            {{"directory", path}});
+    LogWarn(
+        "another process keeps evidence in the same directory: give each "
+        "its own, for each deletes by its limits what the other keeps",
+        {{"directory", path}});
   }
   // The first digest costs the library's user a megabyte: better now than when
   // memory is short.
