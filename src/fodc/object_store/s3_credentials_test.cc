@@ -56,8 +56,8 @@ class S3CredentialsTest : public ::testing::Test {
       {"HOME", dir_.path()}, {"AWS_EC2_METADATA_DISABLED", "true"}};
   FakeClock clock_;
   std::atomic<int> asked_ = 0;
-  std::function<ServedAnswer(const ServedRequest&)> serve_ =
-      [](const ServedRequest&) { return ServedAnswer{.status = 404}; };
+  Answers<const ServedRequest&> serve_{
+      [](const ServedRequest&) { return ServedAnswer{.status = 404}; }};
   const StoreServer server_{[this](const ServedRequest& r) {
     ++asked_;
     return serve_(r);

@@ -45,6 +45,34 @@ struct ServedAnswer {
   bool cuts = false;  // without an answer
 };
 
+// What a server answers; a test may replace it while connections that were cut
+// are still coming to their ends.
+template <typename Of>
+class Answers {
+ public:
+  using Answer = std::function<ServedAnswer(Of)>;
+
+  Answers() = default;
+  explicit Answers(Answer answer) : answer_(std::move(answer)) {}
+  Answers& operator=(Answer answer) {
+    const MutexLock lock(mutex_);
+    answer_ = std::move(answer);
+    return *this;
+  }
+  ServedAnswer operator()(Of of) const {
+    Answer answer;
+    {
+      const MutexLock lock(mutex_);
+      answer = answer_;
+    }
+    return answer(of);
+  }
+
+ private:
+  mutable Mutex mutex_;
+  Answer answer_ FODC_GUARDED_BY(mutex_);
+};
+
 class StoreServer {
  public:
   using Serve = std::function<ServedAnswer(const ServedRequest&)>;

@@ -78,7 +78,7 @@ class AskPatientlyTest : public ::testing::Test {
 
   FakeClock clock_;
   std::atomic<int> asked_ = 0;
-  std::function<ServedAnswer(int n)> answer_;
+  Answers<int> answer_;
   const StoreServer server_{
       [this](const ServedRequest&) { return answer_(++asked_); }};
   Transport transport_{{}};
