@@ -1,12 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // Snapshots as file systems may have them, and not as anybody wants them.
+#include <fcntl.h>
 #include <gmock/gmock.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <fstream>
 
 #include "fodc/base/directory.h"
+#include "fodc/base/unique_fd.h"
 #include "tests/backup/cycle_fixture.h"
 
 namespace fodc::test {
@@ -258,6 +261,24 @@ TEST_F(BadInputTest, ANameOfTheDestinationsOwnIsRefused) {
   EXPECT_NE(refused.exit_code, 0) << refused.err << refused.out;
   EXPECT_THAT(refused.out, HasSubstr(".fodc-part-x"));
   EXPECT_TRUE(FilesIn(There()).contains("gone"));
+}
+
+// A database that works there holds its lock, whether or not it answers.
+TEST_F(BadInputTest, ADirectoryInUseIsNotRestoredInto) {
+  Write("group/f", "new");
+  ASSERT_EQ(Backup().exit_code, 0);
+  Write("group/f", "in use", Restored());
+  Write("group/lock", "", Restored());
+  const UniqueFd lock(
+      ::open((Restored() + "/group/lock").c_str(), O_RDWR | O_CLOEXEC));
+  ASSERT_EQ(::flock(lock.get(), LOCK_EX), 0);
+  const auto before = FilesIn(Restored());
+  const Output refused = Restore(Day());
+  EXPECT_EQ(refused.exit_code, 5) << refused.err;
+  EXPECT_THAT(refused.err, HasSubstr("group/lock is locked"));
+  EXPECT_EQ(FilesIn(Restored()), before);
+  ASSERT_EQ(::flock(lock.get(), LOCK_UN), 0);
+  ExpectRestores();
 }
 
 }  // namespace

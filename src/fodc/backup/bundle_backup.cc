@@ -103,8 +103,13 @@ class BundleBackup final : public CatalogRun {
               const SlotRef& slot) override;
   void Note(const ManifestEntry& entry) override;
   Status FindOrphans() override;
+  bool needs_broken_manifest() const override { return true; }
+  void Committed() override;
 
   Status CountLive(const std::string& file, BundleIndex* index) const;
+  Status OpenBroken();
+  // What is there of the path, and may stay; absent: nothing.
+  Result<std::optional<ManifestEntry>> FindKnown(const std::string& path);
   Status CopyEarlier();
   void Keep(Slot* slot, const ManifestEntry& known);
   Status SubmitBatch();
@@ -130,6 +135,8 @@ class BundleBackup final : public CatalogRun {
   }
 
   BundleIndex index_;
+  // What a run that was broken off has put.
+  SavedManifest broken_;
   // The manifest with which files are compared; null: none of this layout.
   SavedManifest* before_ = nullptr;
   bool is_copied_ = false;  // it is another time directory's
@@ -177,11 +184,23 @@ Status BundleBackup::Begin() {
     before_ = &earlier();
     is_copied_ = true;
   }
+  FODC_RETURN_IF_ERROR(OpenBroken());
   // With a gap: should another write here that has lost its lease, and does not
   // know yet, neither replaces what is the other's.
   next_number_ = std::max(next_number_.load(), index_.NextNumber()) +
                  std::random_device()() % kLargestGap;
   return OkStatus();
+}
+
+// Its bundles are there beside those of the manifest before it.
+Status BundleBackup::OpenBroken() {
+  const std::string file = FileOf("broken");
+  const Status s = broken_.OpenBroken(store_, job_.time_dir, job_.catalog, file,
+                                      stop_, options_.key.get());
+  // Another key's is of no use, and nothing is lost.
+  if (s.code() == Code::kFailedPrecondition) return OkStatus();
+  FODC_RETURN_IF_ERROR(s);
+  return broken_.source() ? CountLive(file, &index_) : OkStatus();
 }
 
 // Whole bundles, as they are, within the store.
@@ -225,8 +244,11 @@ Status BundleBackup::CopyEarlier() {
     index_.Add(bundle.number, bundle.bytes);
   for (const BundleIndex::Bundle& bundle : left.bundles()) {
     next_number_ = bundle.number + 1;
-    if (!index_.Has({.bundle = bundle.number}))
+    if (!there.Has({.bundle = bundle.number})) {
+      index_.Add(bundle.number, bundle.bytes);
+    } else if (!index_.Has({.bundle = bundle.number})) {
       FODC_RETURN_IF_ERROR(orphans().Add(BundlePath(bundle.number)));
+    }
   }
   return CountLive(FileOf("earlier"), &index_);
 }
@@ -248,17 +270,28 @@ void BundleBackup::Keep(Slot* slot, const ManifestEntry& known) {
   Known(slot);
 }
 
+Result<std::optional<ManifestEntry>> BundleBackup::FindKnown(
+    const std::string& path) {
+  const auto may_stay = [this](const std::optional<ManifestEntry>& entry) {
+    return entry && (!entry->place || (index_.Has(*entry->place) &&
+                                       !index_.IsWasteful(*entry->place)));
+  };
+  // Both are asked for each path: they go on with it.
+  FODC_ASSIGN_OR_RETURN(std::optional<ManifestEntry> newer, broken_.Find(path));
+  std::optional<ManifestEntry> known;
+  if (before_ != nullptr) {
+    FODC_ASSIGN_OR_RETURN(known, before_->Find(path));
+  }
+  if (may_stay(newer)) return newer;
+  if (!may_stay(known)) known.reset();
+  return known;
+}
+
 Status BundleBackup::Take(const TreeEntry& entry,
                           const object_store::TreeWalk& walk,
                           const SlotRef& slot) {
-  std::optional<ManifestEntry> known;
-  if (before_ != nullptr) {
-    FODC_ASSIGN_OR_RETURN(known, before_->Find(entry.key));
-  }
-  if (known && known->place &&
-      (!index_.Has(*known->place) || index_.IsWasteful(*known->place))) {
-    known.reset();
-  }
+  FODC_ASSIGN_OR_RETURN(std::optional<ManifestEntry> known,
+                        FindKnown(entry.key));
   const bool is_as_large = known && known->bytes == slot->entry.bytes;
   const bool is_same = options_.diff == DiffMode::kName
                            ? known.has_value()
@@ -418,6 +451,12 @@ Status BundleBackup::PutParts(const std::stop_token& stop, const Work& work,
   entry.sha256 = digester.Finish().sha256;
   entry.place = place;
   return OkStatus();
+}
+
+void BundleBackup::Committed() {
+  if (!broken_.source()) return;
+  const std::string key = BrokenManifestKey(job_.time_dir, job_.catalog);
+  store_.Delete({key}, stop_).IgnoreError();  // what it says is checked, anyway
 }
 
 void BundleBackup::Note(const ManifestEntry& entry) {

@@ -156,9 +156,9 @@ TEST_F(BundleBackupTest, ManyFilesAreFewObjects) {
   EXPECT_EQ(counters_->files, 31U);
   EXPECT_EQ(counters_->uploaded, 31U);
   EXPECT_EQ(counters_->uploaded_bytes, 30U * 101);
-  // Its two manifests; then of the verification, and of the restore: one, and
+  // Its three manifests; then of the verification, and of the restore: one, and
   // one request for all that lies together.
-  EXPECT_THAT(store_.Asked("get"), SizeIs(2 + 4 + 4));
+  EXPECT_THAT(store_.Asked("get"), SizeIs(3 + 4 + 4));
 }
 
 TEST_F(BundleBackupTest, InEveryFormAndSize) {
@@ -269,6 +269,62 @@ TEST_F(BundleBackupTest, ARunThatFailsLeavesTheOneBeforeWhole) {
   // In-place layouts cannot do that.
   ASSERT_THAT(RestoreAll().status, IsOk());
   EXPECT_EQ(TreeAt(target()), before);
+  ExpectRoundTrip();
+}
+
+TEST_F(BundleBackupTest, WhatABrokenRunHasPutIsNotPutAgain) {
+  options_.key = NewKey(3);
+  options_.upload_concurrency = 1;
+  for (const char* link : {"", "2026-08-20"}) {
+    time_dir_ = "2026-08-20";
+    link_from_ = "";
+    for (int i = 10; i < 20; ++i)
+      Write(StrCat("old/", i), std::string(100, 'o'));
+    ASSERT_THAT(Run().status, IsOk());
+    time_dir_ = *link == '\0' ? "2026-08-21" : "2026-08-22";
+    link_from_ = link;
+    WriteThirty();
+    Write("large", std::string(5000, *link == '\0' ? 'l' : 'm'));
+    int puts = 0;
+    store_.set_before([&](std::string_view what, std::string_view key) {
+      const bool fails =
+          what == "put" && key.find("/.bundles/") != key.npos && ++puts > 3;
+      return fails ? Unavailable("no more") : OkStatus();
+    });
+    EXPECT_THAT(Run().status, StatusIs(Code::kUnavailable, _));
+    store_.set_before({});
+    const std::string broken = time_dir_ + "/.meta/measure.json.broken";
+    EXPECT_THAT(store_.keys(), Contains(broken));
+    const auto there = Bundles();
+    ASSERT_GE(there.size(), 3U);
+    ASSERT_THAT(Run().status, IsOk());
+    for (const std::string& bundle : there)
+      EXPECT_THAT(Bundles(), Contains(bundle)) << "it is put anew";
+    EXPECT_LE(Uploaded().size(), 2U);
+    EXPECT_THAT(store_.keys(), Not(Contains(broken)));
+    ExpectRoundTrip();
+    fs::remove_all(source());
+    fs::remove_all(target());
+  }
+}
+
+// It says so even as it is stopped.
+TEST_F(BundleBackupTest, WhatAStoppedRunHasPutIsNotPutAgain) {
+  WriteThirty();
+  options_.upload_concurrency = 1;
+  std::stop_source stop;
+  int puts = 0;
+  store_.set_before([&](std::string_view what, std::string_view key) {
+    if (what == "put" && key.starts_with(kPrefix) && ++puts == 2)
+      stop.request_stop();
+    return OkStatus();
+  });
+  EXPECT_THAT(Run(stop.get_token()).status, StatusIs(Code::kCancelled, _));
+  store_.set_before({});
+  const auto there = Bundles();
+  ASSERT_GE(there.size(), 1U);
+  ASSERT_THAT(Run().status, IsOk());
+  EXPECT_EQ(Uploaded().size(), 3 - there.size());
   ExpectRoundTrip();
 }
 

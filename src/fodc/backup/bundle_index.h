@@ -14,7 +14,7 @@ namespace fodc::backup {
 // Not thread-safe.
 class BundleIndex {
  public:
-  // In any order; the last of a number counts. None after the first question.
+  // In any order; the last of a number counts.
   void Add(std::uint64_t number, std::uint64_t bytes);
 
   // Whether all of it is there.

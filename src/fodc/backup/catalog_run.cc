@@ -4,12 +4,14 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cmath>
 #include <utility>
 #include <vector>
 
 #include "fodc/base/file.h"
 #include "fodc/base/log.h"
+#include "fodc/base/stop_wait.h"
 #include "fodc/base/strings.h"
 #include "fodc/base/unique_fd.h"
 
@@ -24,6 +26,7 @@ using object_store::TreeEntry;
 constexpr std::size_t kMostPending = 1u << 16;
 constexpr std::size_t kDeletedAtOnce = 1000;
 constexpr std::size_t kMostNamed = 20;
+constexpr std::chrono::seconds kBrokenTime{3};
 
 std::int64_t MtimeOf(const struct stat& s) {
   return std::int64_t{s.st_mtim.tv_sec} * 1'000'000'000 + s.st_mtim.tv_nsec;
@@ -92,6 +95,7 @@ CatalogReport CatalogRun::Run() {
       s = std::move(first);
     lanes_.reset();
   }
+  if (!s.ok() && needs_broken_manifest()) KeepBroken();
   if (stop_.stop_requested() && !s.ok()) s = Cancelled("stopped");
   report_.status = std::move(s).WithContext(job_.catalog);
   return std::move(report_);
@@ -136,6 +140,7 @@ Status CatalogRun::All() {
   FODC_RETURN_IF_ERROR(Walk());
   FODC_RETURN_IF_ERROR(lanes_->Finish());
   FODC_RETURN_IF_ERROR(Flush(0));
+  is_ended_ = true;
   FODC_RETURN_IF_ERROR(new_->Finish(clock_.Unix()));
   FODC_RETURN_IF_ERROR(FindOrphans());
   report_.orphans = orphans_.size();
@@ -145,7 +150,8 @@ Status CatalogRun::All() {
   // A backup with something missing is none: it stays in progress.
   if (!report_.missing.empty() && !is_partial) return OkStatus();
   FODC_RETURN_IF_ERROR(
-      PutFile(ManifestKey(job_.time_dir, job_.catalog), FileOf("new")));
+      PutFile(ManifestKey(job_.time_dir, job_.catalog), FileOf("new"), stop_));
+  Committed();
   if (report_.missing.empty()) FODC_RETURN_IF_ERROR(DeleteOrphans());
   return store_.Sync(stop_);
 }
@@ -158,7 +164,7 @@ Status CatalogRun::KeepManifest(const std::string& key) {
   if (old_.header()->layout == Layout::kBundles) {
     // Without it nobody knows what its bundles hold: it is there to stay before
     // anything takes its place.
-    if (!s.ok()) FODC_RETURN_IF_ERROR(PutFile(kept, FileOf("old")));
+    if (!s.ok()) FODC_RETURN_IF_ERROR(PutFile(kept, FileOf("old"), stop_));
     return store_.Sync(stop_);
   }
   // Without it the next run reads more.
@@ -175,11 +181,12 @@ Status CatalogRun::MarkInProgress() {
       ManifestWriter::Create(FileOf("mark"), Header(ManifestState::kInProgress),
                              SealedWith()));
   FODC_RETURN_IF_ERROR(empty.Finish(started_));
-  FODC_RETURN_IF_ERROR(PutFile(key, FileOf("mark")));
+  FODC_RETURN_IF_ERROR(PutFile(key, FileOf("mark"), stop_));
   return store_.Sync(stop_);
 }
 
-Status CatalogRun::PutFile(const std::string& key, const std::string& file) {
+Status CatalogRun::PutFile(const std::string& key, const std::string& file,
+                           const std::stop_token& stop) {
   struct stat s {};
   UniqueFd fd(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd.ok() || ::fstat(fd.get(), &s) != 0)
@@ -188,7 +195,7 @@ Status CatalogRun::PutFile(const std::string& key, const std::string& file) {
       std::move(fd), static_cast<std::uint64_t>(s.st_size), file);
   FODC_ASSIGN_OR_RETURN(const Digests digests,
                         DigestsOf(blob, store_.digest_kinds()));
-  return store_.Put(key, blob, digests, {.stop = stop_});
+  return store_.Put(key, blob, digests, {.stop = stop});
 }
 
 Result<std::optional<ObjectInfo>> CatalogRun::NextRemote() {
@@ -274,6 +281,26 @@ Status CatalogRun::CheckOrphans() {
       StrCat(orphans_.size(), " of ", all,
              " objects would be deleted; --max-delete-fraction is ",
              std::lround(100 * options_.max_delete_fraction), " %"));
+}
+
+void CatalogRun::KeepBroken() {
+  if (!new_ || is_ended_ || options_.is_dry_run) return;
+  // The run's own stop may be requested.
+  std::stop_source late;
+  const std::jthread timer([&late](const std::stop_token& stop) {
+    if (WaitUnlessStopped(kBrokenTime, stop)) late.request_stop();
+  });
+  const auto keep = [&]() -> Status {
+    for (const SlotRef& slot : slots_) {
+      if (slot->is_known) FODC_RETURN_IF_ERROR(new_->Add(slot->entry));
+    }
+    FODC_RETURN_IF_ERROR(new_->Finish(clock_.Unix()));
+    const std::string key = BrokenManifestKey(job_.time_dir, job_.catalog);
+    FODC_RETURN_IF_ERROR(PutFile(key, FileOf("new"), late.get_token()));
+    return store_.Sync(late.get_token());
+  };
+  if (const Status s = keep(); !s.ok())
+    LogInfo("what was put is put again by the next run", {{"error", s}});
 }
 
 // What cannot be deleted stays: no loss, and the next run tries again.

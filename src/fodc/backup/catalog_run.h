@@ -76,6 +76,11 @@ class CatalogRun {
   virtual void Note(const ManifestEntry& /*entry*/) {}
   // All are in it: adds what is too much to orphans().
   virtual Status FindOrphans() { return OkStatus(); }
+  // Whether what was put by a run that is broken off is found again by its
+  // manifest alone.
+  virtual bool needs_broken_manifest() const { return false; }
+  // The new manifest is at its key.
+  virtual void Committed() {}
 
   // Of the manifest that lies there, or of one that counts for as much.
   SavedManifest& old() { return old_; }
@@ -108,9 +113,12 @@ class CatalogRun {
   Status KeepManifest(const std::string& key);
   Status Walk();
   Status Flush(std::size_t most_pending);
-  Status PutFile(const std::string& key, const std::string& file);
+  Status PutFile(const std::string& key, const std::string& file,
+                 const std::stop_token& stop);
   Status CheckOrphans();
   Status DeleteOrphans();
+  // What a run that failed has put, for the next one; in moments, or not.
+  void KeepBroken();
 
   const Clock& clock_;
   const UnixTime started_;
@@ -119,6 +127,7 @@ class CatalogRun {
   SavedManifest old_;
   SavedManifest earlier_;
   std::optional<ManifestWriter> new_;
+  bool is_ended_ = false;  // nothing is added to it any more
   Orphans orphans_;
   std::deque<SlotRef> slots_;
   // A slot is known.

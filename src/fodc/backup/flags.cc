@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fodc/backup/flags.h"
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -208,7 +209,15 @@ std::string HostName() {
   return ::gethostname(name, sizeof name - 1) == 0 ? name : "unknown";
 }
 
+// A secret that all users of the machine may read is none.
+void WarnIfOpen(const std::string& file) {
+  struct stat s {};
+  if (::stat(file.c_str(), &s) != 0 || (s.st_mode & S_IROTH) == 0) return;
+  LogWarn("all users may read the file of a secret", {{"file", file}});
+}
+
 Result<std::string> SecretIn(const std::string& file) {
+  WarnIfOpen(file);
   FODC_ASSIGN_OR_RETURN(const std::string text,
                         ReadFile(file, kMaxSecretBytes));
   return std::string(Trim(text));
@@ -442,6 +451,7 @@ void TakeOverEnvironment(const program::Flags& flags) {
 
 Result<std::shared_ptr<const SealKey>> LoadKey(const std::string& file) {
   if (file.empty()) return std::shared_ptr<const SealKey>();
+  WarnIfOpen(file);
   auto key = SealKey::Load(file);
   if (!key.ok()) return key.status().WithContext("--encryption-key-file");
   return std::make_shared<const SealKey>(*std::move(key));

@@ -9,8 +9,10 @@
 
 #include "fodc/backup/command_output.h"
 #include "fodc/backup/commands.h"
+#include "fodc/backup/held_lock.h"
 #include "fodc/backup/metrics.h"
 #include "fodc/backup/metrics_server.h"
+#include "fodc/backup/time_dir.h"
 #include "fodc/backup/verify.h"
 #include "fodc/base/file.h"
 #include "fodc/base/log.h"
@@ -79,6 +81,8 @@ class Restorer {
   Outcome All();
 
  private:
+  // Whether somebody works in the catalog's directory, who is named.
+  bool IsInUse(const std::string& directory);
   // The outcome so far, with this one.
   void One(const std::string& catalog, const std::string& directory);
 
@@ -116,6 +120,25 @@ void Restorer::One(const std::string& catalog, const std::string& directory) {
   }
 }
 
+bool Restorer::IsInUse(const std::string& directory) {
+  const bool looks = !flags_.is_forced && !options_.is_check &&
+                     !options_.is_dry_run && ReadTimeDir(directory).ok();
+  if (!looks) return false;
+  const auto held = FindHeldLock(directory + "/data");
+  if (held.ok() && held->empty()) return false;
+  ++tried_;
+  ++failed_;
+  outcome_ =
+      held.ok()
+          ? Fail(FailedPrecondition(StrCat(*held,
+                                           " is locked: stop who uses the "
+                                           "directory before its files change "
+                                           "(--force)")),
+                 Outcome::kRefused)
+          : Fail(held.status());
+  return true;
+}
+
 Outcome Restorer::All() {
   if (!flags_.target_directory.empty()) {
     const auto there = ListDirectory(flags_.target_directory);
@@ -140,7 +163,8 @@ Outcome Restorer::All() {
   for (const std::string_view catalog : kCatalogs) {
     const std::string root = flags_.roots.Of(catalog);
     if (root.empty()) continue;
-    One(std::string(catalog), StrCat(root, "/", catalog));
+    const std::string directory = StrCat(root, "/", catalog);
+    if (!IsInUse(directory)) One(std::string(catalog), directory);
     if (stop_.stop_requested()) return outcome_;
   }
   if (outcome_ == Outcome::kFailure && failed_ < tried_)

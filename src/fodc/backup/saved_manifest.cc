@@ -42,6 +42,11 @@ std::string PreviousManifestKey(std::string_view time_dir,
   return ManifestKey(time_dir, catalog) + ".previous";
 }
 
+std::string BrokenManifestKey(std::string_view time_dir,
+                              std::string_view catalog) {
+  return ManifestKey(time_dir, catalog) + ".broken";
+}
+
 Result<std::optional<ManifestHeader>> ReadManifestHeader(
     object_store::ObjectStore& store, std::string_view time_dir,
     std::string_view catalog, const std::stop_token& stop) {
@@ -99,43 +104,62 @@ Result<ManifestSummary> Summarize(object_store::ObjectStore& store,
   return summary;
 }
 
+Result<bool> SavedManifest::Try(object_store::ObjectStore& store,
+                                const std::string& name,
+                                const std::string& file,
+                                const std::stop_token& stop, const SealKey* key,
+                                bool is_own) {
+  Status s = Fetch(store, name, file, stop);
+  if (s.code() == Code::kNotFound) return false;
+  // What is not as its digest says is of no more use than what is no manifest.
+  if (!s.ok() && s.code() != Code::kDataLoss) return s;
+  auto opened =
+      s.ok() ? ManifestReader::Open(file, key) : Result<ManifestReader>(s);
+  if (opened.ok()) FODC_RETURN_IF_ERROR(opened->CheckKey().WithContext(name));
+  auto first = opened.ok()
+                   ? opened->Next()
+                   : Result<std::optional<ManifestEntry>>(opened.status());
+  if (!first.ok()) {
+    LogWarn("a manifest is of no use",
+            {{"key", name}, {"error", first.status()}});
+    is_damaged_ = is_damaged_ || is_own;
+    return false;
+  }
+  if (is_own) header_ = opened->header();
+  // Of a backup without files: an earlier one says nothing of it.
+  const bool is_told =
+      *first || opened->header().state == ManifestState::kComplete;
+  if (!is_told) return false;
+  source_ = opened->header();
+  if (*first) {
+    reader_ = *std::move(opened);
+    next_ = *std::move(first);
+  }
+  return true;
+}
+
 Status SavedManifest::Open(object_store::ObjectStore& store,
                            std::string_view time_dir, std::string_view catalog,
                            const std::string& file, const std::stop_token& stop,
-                           const SealKey* seal_key) {
-  const std::string key = ManifestKey(time_dir, catalog);
-  for (const std::string& name :
-       {key, PreviousManifestKey(time_dir, catalog)}) {
-    Status s = Fetch(store, name, file, stop);
-    if (s.code() == Code::kNotFound) continue;
-    // What is not as its digest says is of no more use than what is no
-    // manifest.
-    if (!s.ok() && s.code() != Code::kDataLoss) return s;
-    auto opened = s.ok() ? ManifestReader::Open(file, seal_key)
-                         : Result<ManifestReader>(s);
-    if (opened.ok()) FODC_RETURN_IF_ERROR(opened->CheckKey().WithContext(name));
-    auto first = opened.ok()
-                     ? opened->Next()
-                     : Result<std::optional<ManifestEntry>>(opened.status());
-    if (!first.ok()) {
-      LogWarn("a manifest is of no use",
-              {{"key", name}, {"error", first.status()}});
-      is_damaged_ = is_damaged_ || name == key;
-      continue;
-    }
-    if (name == key) header_ = opened->header();
-    if (!*first) {
-      // Of a backup without files: an earlier one says nothing of it.
-      if (opened->header().state != ManifestState::kComplete) continue;
-      source_ = opened->header();
-      return OkStatus();
-    }
-    source_ = opened->header();
-    reader_ = *std::move(opened);
-    next_ = *std::move(first);
-    return OkStatus();
-  }
-  return OkStatus();
+                           const SealKey* key) {
+  FODC_ASSIGN_OR_RETURN(const bool is_told,
+                        Try(store, ManifestKey(time_dir, catalog), file, stop,
+                            key, /*is_own=*/true));
+  if (is_told) return OkStatus();
+  return Try(store, PreviousManifestKey(time_dir, catalog), file, stop, key,
+             /*is_own=*/false)
+      .status();
+}
+
+Status SavedManifest::OpenBroken(object_store::ObjectStore& store,
+                                 std::string_view time_dir,
+                                 std::string_view catalog,
+                                 const std::string& file,
+                                 const std::stop_token& stop,
+                                 const SealKey* key) {
+  return Try(store, BrokenManifestKey(time_dir, catalog), file, stop, key,
+             /*is_own=*/false)
+      .status();
 }
 
 Result<std::optional<ManifestEntry>> SavedManifest::Next() {

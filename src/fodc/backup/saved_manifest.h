@@ -19,6 +19,10 @@ std::string ManifestKey(std::string_view time_dir, std::string_view catalog);
 std::string PreviousManifestKey(std::string_view time_dir,
                                 std::string_view catalog);
 
+// Where a run that was broken off says what it has put, in layout 2.
+std::string BrokenManifestKey(std::string_view time_dir,
+                              std::string_view catalog);
+
 // Of the one at its own key, without reading the rest of it. Absent: there is
 // none that is whole so far. Errors: those of the store.
 Result<std::optional<ManifestHeader>> ReadManifestHeader(
@@ -45,6 +49,10 @@ class SavedManifest {
   Status Open(object_store::ObjectStore& store, std::string_view time_dir,
               std::string_view catalog, const std::string& file,
               const std::stop_token& stop, const SealKey* key = nullptr);
+  // Likewise of what a run that was broken off has left.
+  Status OpenBroken(object_store::ObjectStore& store, std::string_view time_dir,
+                    std::string_view catalog, const std::string& file,
+                    const std::stop_token& stop, const SealKey* key);
   // What it says of the path; absent: nothing. Paths are asked in ascending
   // order. What is behind a damage is not known.
   Result<std::optional<ManifestEntry>> Find(const std::string& path);
@@ -61,6 +69,11 @@ class SavedManifest {
   bool is_damaged() const { return is_damaged_; }
 
  private:
+  // Whether it tells anything: then it is the one.
+  Result<bool> Try(object_store::ObjectStore& store, const std::string& name,
+                   const std::string& file, const std::stop_token& stop,
+                   const SealKey* key, bool is_own);
+
   std::optional<ManifestHeader> header_;
   std::optional<ManifestHeader> source_;
   bool is_damaged_ = false;

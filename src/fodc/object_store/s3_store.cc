@@ -184,6 +184,14 @@ ServiceError S3Store::ReadError(const HttpAnswer& answer) {
     const MutexLock lock(mutex_);
     region_ = std::move(region);
   }
+  if (error.code == "InvalidObjectState") {
+    error.message +=
+        StrCat("; it lies in ",
+               error.storage_class.empty() ? "an archive class"
+                                           : "class " + error.storage_class,
+               ": ask for its restoration there (restore-object of S3), and "
+               "come back when that is done");
+  }
   // An answer to HEAD has no body.
   if (error.code.empty() && answer.status == 404) error.code = "NotFound";
   return {.code = std::move(error.code),

@@ -273,6 +273,21 @@ TEST_F(S3StoreTest, SaysWhatIsWrong) {
   EXPECT_THAT(Get("a"), IsOkAndHolds("1"));
 }
 
+TEST_F(S3StoreTest, SaysWhatIsArchived) {
+  before_ = [](const ServedRequest&) -> std::optional<ServedAnswer> {
+    return ServedAnswer{
+        .status = 403,
+        .body =
+            "<Error><Code>InvalidObjectState</Code><Message>not now"
+            "</Message><StorageClass>DEEP_ARCHIVE</StorageClass></Error>"};
+  };
+  EXPECT_THAT(Get("a"),
+              StatusIs(Code::kPermissionDenied,
+                       AllOf(HasSubstr("get a: HTTP 403 InvalidObjectState"),
+                             HasSubstr("not now"), HasSubstr("DEEP_ARCHIVE"),
+                             HasSubstr("restore-object"))));
+}
+
 TEST_F(S3StoreTest, ListsPageByPage) {
   for (const char* key : {"d/a", "d/b", "d/c", "d/e", "f"})
     ASSERT_THAT(Put(key, key), IsOk());

@@ -16,7 +16,8 @@ S3Error ErrorOf(const pugi::xml_node& node) {
   return {.code = Text(node, "Code"),
           .message = Text(node, "Message"),
           .request_id = Text(node, "RequestId"),
-          .region = Text(node, "Region")};
+          .region = Text(node, "Region"),
+          .storage_class = Text(node, "StorageClass")};
 }
 
 Status NoPage(std::string_view what) {

@@ -20,7 +20,8 @@ struct S3Error {
   std::string code{};
   std::string message{};
   std::string request_id{};
-  std::string region{};  // where the bucket is
+  std::string region{};         // where the bucket is
+  std::string storage_class{};  // in which an object cannot be read
 };
 S3Error ReadS3Error(std::string_view xml);
 

@@ -147,11 +147,12 @@ TEST_F(TransportTest, ASinkOrABlobThatFailsEndsIt) {
 
 TEST_F(TransportTest, AStopEndsItAtOnce) {
   std::atomic<bool> is_asked = false;
+  std::atomic<bool> is_over = false;  // its answer does not come before
   std::stop_source stop;
   const StoreServer server([&](const ServedRequest& r) {
     if (r.target == "/") {
       is_asked = true;
-      while (!stop.stop_requested()) std::this_thread::yield();
+      while (!is_over) std::this_thread::yield();
     }
     return ServedAnswer{.body = "late"};
   });
@@ -164,6 +165,7 @@ TEST_F(TransportTest, AStopEndsItAtOnce) {
   // One that was stopped before.
   EXPECT_THAT(Perform(server, {}, {.stop = stop.get_token()}),
               StatusIs(Code::kCancelled, _));
+  is_over = true;
   EXPECT_EQ(Perform(server, {.path = "/next"})->body, "late");
 }
 
