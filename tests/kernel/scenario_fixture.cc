@@ -139,7 +139,7 @@ json ScenarioTest::AwaitVerdict(const std::string& verdict,
   return found;
 }
 
-void ScenarioTest::ExpectItEnds(const json& incident) const {
+json ScenarioTest::AwaitEnd(const json& incident) const {
   Disturb("calm");
   json ended;
   EXPECT_TRUE(WaitUntil(
@@ -151,7 +151,16 @@ void ScenarioTest::ExpectItEnds(const json& incident) const {
         return !ended.is_null();
       },
       60s, 100ms));
-  if (ended.is_null()) return;
+  return ended;
+}
+
+void ScenarioTest::ExpectItEnds(const json& incident) const {
+  const json ended = AwaitEnd(incident);
+  if (!ended.is_null()) ExpectCalmAfter(ended, incident);
+}
+
+void ScenarioTest::ExpectCalmAfter(const json& ended,
+                                   const json& incident) const {
   EXPECT_EQ(ended["verdict"], incident["verdict"]);
   EXPECT_EQ(ended["cause"], incident["cause"]);
   // What is hot is back, and nothing else was found meanwhile.

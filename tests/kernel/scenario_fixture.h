@@ -35,8 +35,13 @@ class ScenarioTest : public ::testing::Test {
   // does not come to that.
   nlohmann::json AwaitVerdict(const std::string& verdict,
                               const std::string& cause) const;
-  // Ends the disturbance, and with it the incident: it is the only one, and
-  // still has the verdict that it was found with.
+  // Ends the disturbance, and with it the incident, which is given as it is
+  // then; null and a failure if it does not end.
+  nlohmann::json AwaitEnd(const nlohmann::json& incident) const;
+  // It is the only one, and still has the verdict that it was found with.
+  void ExpectCalmAfter(const nlohmann::json& ended,
+                       const nlohmann::json& incident) const;
+  // Both.
   void ExpectItEnds(const nlohmann::json& incident) const;
 
   // GET /incidents of the proxy.

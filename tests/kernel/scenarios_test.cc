@@ -110,14 +110,25 @@ TEST_F(ScenarioTest, ColdReadsAreW4) {
 
 // The same cold reads, because its block cache does not have them.
 TEST_F(ScenarioTest, MissesOfItsBlockCacheAreW6) {
-  ASSERT_NO_FATAL_FAILURE(StartCalm("512MiB"));
-  Disturb("misses");
-  const auto incident = AwaitVerdict("W6", "");
-  ASSERT_TRUE(incident.is_object());
-  EXPECT_SLOW(incident);
-  EXPECT_GT(NumberOf(incident, "block_cache_misses_per_second"), 10);
-  EXPECT_THAT(incident["missing_signals"], IsEmpty());
-  ExpectItEnds(incident);
+  // Where the machine has taken pages that the node had in the page cache, what
+  // it reads comes back, which is a scan's mark, and the verdict rightly that.
+  constexpr int kTries = 3;
+  for (int tries = 1;; ++tries) {
+    ASSERT_NO_FATAL_FAILURE(StartCalm("512MiB"));
+    Disturb("misses");
+    const auto incident = AwaitVerdict("W6", "");
+    ASSERT_TRUE(incident.is_object());
+    EXPECT_SLOW(incident);
+    EXPECT_GT(NumberOf(incident, "block_cache_misses_per_second"), 10);
+    EXPECT_THAT(incident["missing_signals"], IsEmpty());
+    const auto ended = AwaitEnd(incident);
+    ASSERT_TRUE(ended.is_object());
+    if (ended["cause"] != "scan" || tries == kTries)
+      return ExpectCalmAfter(ended, incident);
+    EXPECT_GT(NumberOf(ended, "file_refault_pages_per_second"), 20);
+    (void)std::puts("Pages came back: the misses are tried again.");
+    StopAll();
+  }
 }
 
 }  // namespace
