@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <fstream>
 #include <memory>
 #include <string>
@@ -276,6 +277,32 @@ TEST_F(CatalogBackupTest, OneThatChangesUnderWayIsAnError) {
     return OkStatus();
   });
   EXPECT_THAT(Run().status, StatusIs(Code::kFailedPrecondition, _));
+}
+
+TEST_F(CatalogBackupTest, OneThatIsCutUnderWayIsAnError) {
+  Write("a", std::string(300'000, 'x'));
+  store_.Set(Key("old"), "kept");
+  store_.set_before([this](std::string_view operation, std::string_view key) {
+    if (operation == "put" && key.ends_with("/a"))
+      std::filesystem::resize_file(Path("a"), 200'000);
+    return OkStatus();
+  });
+  EXPECT_THAT(Run().status,
+              StatusIs(Code::kFailedPrecondition, HasSubstr("a")));
+  EXPECT_EQ(BytesOf("old"), "kept");
+}
+
+TEST_F(CatalogBackupTest, OneThatVanishesUnderWayIsAnError) {
+  for (int i = 0; i < 10; ++i) Write(StrCat("f", i), "x");
+  store_.Set(Key("old"), "kept");
+  options_.upload_concurrency = 1;
+  store_.set_before([this](std::string_view operation, std::string_view key) {
+    if (operation == "put" && key.ends_with("/f0"))
+      std::filesystem::remove(Path("f9"));
+    return OkStatus();
+  });
+  EXPECT_THAT(Run().status, StatusIs(Code::kNotFound, HasSubstr("f9")));
+  EXPECT_EQ(BytesOf("old"), "kept");
 }
 
 TEST_F(CatalogBackupTest, MoreThanAllowedIsNotDeleted) {
