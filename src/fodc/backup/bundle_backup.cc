@@ -69,7 +69,7 @@ class Spool {
   Spool(UniqueFd fd, std::string name)
       : fd_(std::move(fd)), name_(std::move(name)) {}
   Status Flush() {
-    const Status s = WriteAll(fd_.get(), buffer_, name_);
+    Status s = WriteAll(fd_.get(), buffer_, name_);
     buffer_.clear();
     return s;
   }
@@ -224,9 +224,9 @@ Status BundleBackup::CopyEarlier() {
     FODC_RETURN_IF_ERROR(
         lanes.Submit(Lane::kSmall, [&, bundle](const std::stop_token& stop) {
           const std::string path = BundlePath(bundle.number);
-          const Status s = options_.is_dry_run
-                               ? OkStatus()
-                               : store_.Copy(from + path, prefix_ + path, stop);
+          Status s = options_.is_dry_run
+                         ? OkStatus()
+                         : store_.Copy(from + path, prefix_ + path, stop);
           if (s.code() == Code::kCancelled) return s;
           if (!s.ok()) {
             LogDebug("a bundle is not copied, but made anew", {{"error", s}});

@@ -159,7 +159,7 @@ Status CatalogRun::All() {
 // The one that is whole, beside which the mark is put.
 Status CatalogRun::KeepManifest(const std::string& key) {
   const std::string kept = PreviousManifestKey(job_.time_dir, job_.catalog);
-  const Status s = store_.Copy(key, kept, stop_);
+  Status s = store_.Copy(key, kept, stop_);
   if (s.code() == Code::kCancelled) return s;
   if (old_.header()->layout == Layout::kBundles) {
     // Without it nobody knows what its bundles hold: it is there to stay before

@@ -443,9 +443,11 @@ void TakeOverEnvironment(const program::Flags& flags) {
     for (const char c : flag.name)
       name.push_back(c == '-' ? '_' : static_cast<char>(std::toupper(c)));
     const std::string ours = kOurs + name;
+    // NOLINTBEGIN(concurrency-mt-unsafe): there are no threads yet
     const char* const original = std::getenv((kOriginals + name).c_str());
     if (original != nullptr && std::getenv(ours.c_str()) == nullptr)
       (void)::setenv(ours.c_str(), original, 0);
+    // NOLINTEND(concurrency-mt-unsafe)
   }
 }
 

@@ -201,7 +201,7 @@ Status Reading::Spread(const ManifestEntry& file) {
     }
     return checked.Finish();
   };
-  const Status came = all();
+  Status came = all();
   FODC_RETURN_IF_ERROR(failure_);
   if (!came.ok() && !IsDamage(came)) return came;
   return sink_->End(came);

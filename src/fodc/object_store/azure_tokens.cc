@@ -50,6 +50,7 @@ AzureTokens::AzureTokens(AzureTokenOptions options, Transport& transport,
 
 std::optional<std::string> AzureTokens::Environment(const char* name) const {
   if (options_.environment) return options_.environment(name);
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody calls setenv by now
   const char* const value = std::getenv(name);
   if (value == nullptr || *value == '\0') return {};
   return value;

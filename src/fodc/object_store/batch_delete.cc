@@ -38,10 +38,10 @@ Status BatchDelete::Delete(const std::vector<std::string>& keys,
   for (std::size_t at = 0; at < keys.size(); at += calls_.most) {
     const auto from = keys.begin() + static_cast<std::ptrdiff_t>(at);
     const auto count = std::min(calls_.most, keys.size() - at);
-    const Status s =
+    Status s =
         DeleteSome({from, from + static_cast<std::ptrdiff_t>(count)}, stop);
     if (s.code() == Code::kCancelled) return s;
-    if (first.ok()) first = s;
+    if (first.ok()) first = std::move(s);
   }
   return first;
 }
@@ -50,9 +50,9 @@ Status BatchDelete::DeleteEach(const std::vector<std::string>& keys,
                                const std::stop_token& stop) {
   Status first;
   for (const std::string& key : keys) {
-    const Status s = calls_.one(key, stop);
+    Status s = calls_.one(key, stop);
     if (s.code() == Code::kCancelled) return s;
-    if (first.ok()) first = s;
+    if (first.ok()) first = std::move(s);
   }
   return first;
 }

@@ -118,6 +118,7 @@ GcsTokens::GcsTokens(GcsTokenOptions options, Transport& transport,
 
 std::optional<std::string> GcsTokens::Environment(const char* name) const {
   if (options_.environment) return options_.environment(name);
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody calls setenv by now
   const char* const value = std::getenv(name);
   if (value == nullptr || *value == '\0') return {};
   return value;

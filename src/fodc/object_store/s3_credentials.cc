@@ -40,6 +40,7 @@ S3Credentials::S3Credentials(S3CredentialOptions options, Transport& transport,
 
 std::optional<std::string> S3Credentials::Environment(const char* name) const {
   if (options_.environment) return options_.environment(name);
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody calls setenv by now
   const char* const value = std::getenv(name);
   if (value == nullptr || *value == '\0') return {};
   return value;
