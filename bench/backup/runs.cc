@@ -12,9 +12,12 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <stop_token>
+#include <thread>
 
 #include "fodc/base/clock.h"
 #include "fodc/base/file.h"
+#include "fodc/base/stop_wait.h"
 #include "fodc/base/strings.h"
 #include "tests/support/http.h"
 #include "tests/support/paths.h"
@@ -60,6 +63,36 @@ void WriteFile(const std::string& path, std::string_view text) {
   ::_exit(127);
 }
 
+// Reads what a process has had of memory as long as it lives: what wait4 tells
+// begins with the memory of who forked it.
+class PeakRss {
+ public:
+  explicit PeakRss(pid_t pid)
+      : reader_([this, file = StrCat("/proc/", pid, "/status")](
+                    const std::stop_token& stop) {
+          while (WaitUnlessStopped(std::chrono::milliseconds(10), stop))
+            Read(file);
+        }) {}
+  // Of a process that has ended.
+  double Mib() {
+    reader_ = {};
+    return static_cast<double>(kib_) / 1024;
+  }
+
+ private:
+  // The newest: until it is executed it is the fork's.
+  void Read(const std::string& file) {
+    const std::string text = ReadFile(file).value_or("");
+    const std::size_t at = text.find("VmHWM:");
+    if (at == text.npos) return;
+    const std::size_t end = text.find(" kB", at);
+    kib_ = ParseUint(Trim(text.substr(at + 6, end - at - 6))).value_or(kib_);
+  }
+
+  std::uint64_t kib_ = 0;
+  std::jthread reader_;  // last: it uses the other
+};
+
 }  // namespace
 
 Measured Run(const std::vector<std::string>& argv, const Environment& env,
@@ -70,6 +103,7 @@ Measured Run(const std::vector<std::string>& argv, const Environment& env,
   const pid_t pid = ::fork();
   if (pid < 0) Die("fork");
   if (pid == 0) Exec(argv, env, out, cgroup);
+  PeakRss peak(pid);
   int status = 0;
   rusage used{};
   while (::wait4(pid, &status, 0, &used) < 0) {
@@ -81,7 +115,7 @@ Measured Run(const std::vector<std::string>& argv, const Environment& env,
   m.exit_code =
       WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
   m.cpu_seconds = Seconds(used.ru_utime) + Seconds(used.ru_stime);
-  m.rss_mib = static_cast<double>(used.ru_maxrss) / 1024;
+  m.rss_mib = peak.Mib();
   m.out = ReadFile(out, 64u << 20).value_or("");
   if (m.exit_code == 126 || m.exit_code == 127)
     Die("cannot run " + argv.front());
